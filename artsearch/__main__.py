@@ -1,0 +1,104 @@
+"""The few commands: `python -m artsearch demo`, `python -m artsearch run`."""
+
+from __future__ import annotations
+
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import click
+
+from artsearch.errors import ArtsearchError
+
+
+#: What the notebooks show of each answer at most.
+NEIGHBOURS = 8
+
+
+class Commands(click.Group):
+    """Commands whose errors are one sentence, not a traceback."""
+
+    def invoke(self, context: click.Context):
+        try:
+            return super().invoke(context)
+        except ArtsearchError as error:
+            raise click.ClickException(str(error)) from None
+
+
+@click.group(cls=Commands)
+def main() -> None:
+    """Find visually similar artworks."""
+    warnings.showwarning = lambda message, *rest, **more: click.echo(f"note: {message}", err=True)
+
+
+@main.command()
+@click.option("--collection", default="data", help="Folder of images, with or without works.csv.")
+@click.option("--networks", default="auto", help="auto, or names with commas between.")
+@click.option("--out", default="build", help="Folder for all that is made.")
+def demo(collection: str, networks: str, out: str) -> None:
+    """Collection, features, index, executed notebooks, and a page to open."""
+    from artsearch.collection import Collection
+    from artsearch.notebook import complete
+    from artsearch.search import Searches
+    from artsearch.site import write_page, write_site
+
+    started, out_folder = time.monotonic(), Path(out)
+    works = Collection(complete(Path(collection)))
+    click.echo(f"{len(works):,} works in {collection}.")
+    searches = Searches(works, networks, out=out_folder)
+    click.echo(searches.sentence)
+    fewest = len(works)
+    for network, crop in searches:
+        features = searches.features(network, crop)
+        click.echo(f"  {network}, {crop}: {features.report()}")
+        fewest = min(fewest, len(features))
+    if fewest < 2:
+        raise ArtsearchError(
+            f"only {fewest} work of {collection} can be read; a search wants two or more"
+        )
+    page = write_page(works, searches, out_folder / "gallery.html")
+    site = write_site(works, searches, out_folder / "site")
+    parameters = {
+        "COLLECTION": str(works.folder.resolve()),
+        "NETWORKS": networks,
+        "OUT": str(out_folder.resolve()),
+    }
+    if fewest <= NEIGHBOURS:  # a small folder: show as many neighbours as there are
+        parameters["K"] = fewest - 1
+    executed = [_execute(path, out_folder, parameters) for path in _notebooks()]
+    click.echo(f"Done in {time.monotonic() - started:.0f} s. Look at:")
+    for path in (site / "index.html", page, *executed):
+        click.echo(f"  {path}")
+
+
+@main.command()
+@click.argument("notebook")
+@click.argument("output")
+@click.option("-p", "parameters", nargs=2, multiple=True, metavar="NAME VALUE")
+def run(notebook: str, output: str, parameters: tuple[tuple[str, str], ...]) -> None:
+    """Execute NOTEBOOK with parameters and write it to OUTPUT, as papermill does.
+
+    A parameter that the notebook does not have is an error.
+    """
+    from artsearch.runner import run_notebook
+
+    values = {name: int(text) if text.isdecimal() else text for name, text in parameters}
+    click.echo(run_notebook(notebook, output, values))
+
+
+def _notebooks() -> list[Path]:
+    from artsearch.notebook import project_path
+
+    return sorted(project_path("notebooks").glob("[0-9]*.ipynb"))
+
+
+def _execute(notebook: Path, out: Path, parameters: dict[str, str]) -> Path:
+    from artsearch.runner import run_notebook
+
+    click.echo(f"Executing {notebook.name} …")
+    return run_notebook(notebook, out / "notebooks" / notebook.name, parameters)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,298 @@
+"""A collection: a folder of images and what is known of each work."""
+
+import csv
+import hashlib
+import io
+import os
+import unicodedata
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from artsearch.errors import ArtsearchError, CollectionError, unknown
+from artsearch.images import SUFFIXES, open_image
+
+TABLE = "works.csv"
+COLUMNS = ("artist", "title", "year", "style")
+
+
+class Collection:
+    """The works of a folder, subfolders included, with what their `works.csv` says of them.
+
+    A work's id is its path relative to the folder, with `/` between the parts; works are sorted by
+    id, so ids and order stay the same from run to run. A `works.csv` (columns `file, artist, title,
+    year, style` and any others; `file` relative to the table) may lie in the folder or in any
+    subfolder; where two tables name the same work, the one higher up wins. Works that no table
+    names are taken too, and the title of a work without one is its file name. Names that begin
+    with a dot are passed over, and links to folders are not followed.
+
+    `works` is a pandas table, one row a work, all columns text. `skipped` lists what was left out,
+    as (name, reason). Raises CollectionError for a folder that is missing or holds no image, and
+    for a table that cannot be read.
+    """
+
+    def __init__(self, folder: str | os.PathLike):
+        self.folder = _check_folder(folder)
+        self._paths, tables, self.skipped = _walk(self.folder)
+        self.works = _describe(self._paths, self._read_tables(tables))
+        self.ids: list[str] = self.works["id"].tolist()
+        self._row = {id: row for row, id in enumerate(self.ids)}
+        if self.skipped:
+            warnings.warn(self._report(), stacklevel=2)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.ids)
+
+    def __contains__(self, id: object) -> bool:
+        return id in self._row
+
+    def __repr__(self) -> str:
+        return f"<Collection of {len(self):,} works in {self.name}>"
+
+    @property
+    def name(self) -> str:
+        """The name of the folder."""
+        return self.folder.resolve().name
+
+    def row(self, id: str) -> int:
+        """Return the row of a work; raises ArtsearchError with the nearest ids if there is none."""
+        if id not in self._row:
+            raise unknown("work", id, self.ids)
+        return self._row[id]
+
+    def path(self, id: str) -> Path:
+        """Return the file of a work."""
+        self.row(id)
+        return self._paths[id]
+
+    def open(self, id: str):
+        """Open a work as an RGB image; raises ImageError when it cannot be read."""
+        return open_image(self.path(id))
+
+    def work(self, id: str) -> dict[str, str]:
+        """Return all that is known of a work, by column."""
+        return self.works.iloc[self.row(id)].to_dict()
+
+    def caption(self, id: str) -> str:
+        """Return a work's artist, title, year and style in one line."""
+        work = self.work(id)
+        parts = (" ".join(work[column].split()) for column in COLUMNS)
+        return ", ".join(part for part in parts if part)
+
+    def sample(self, n: int, seed: int = 0) -> list[str]:
+        """Return n ids drawn at random without repeats, the same ones for the same seed."""
+        if not isinstance(n, int | np.integer) or not 1 <= n <= len(self):
+            raise ArtsearchError(
+                f"cannot draw {n!r} works; the collection holds {len(self)}: take 1 to {len(self)}"
+            )
+        rows = np.random.default_rng(seed).choice(len(self), n, replace=False)
+        return [self.ids[row] for row in rows]
+
+    def fingerprint(self) -> str:
+        """Return a hash of the ids and the contents of all files: it tells one state from another.
+
+        Captions do not count: a corrected title leaves every feature as it is.
+        """
+        digest = hashlib.sha256()
+        for id in self.ids:
+            digest.update(f"{id}\0{_hash_file(self._paths[id])}\n".encode())
+        return digest.hexdigest()[:16]
+
+    def _read_tables(self, tables: list[Path]) -> dict[str, dict[str, str]]:
+        """Read every works.csv below the folder; the ones higher up come last and win."""
+        known = {unicodedata.normalize("NFC", id): id for id in self._paths}
+        rows: dict[str, dict[str, str]] = {}
+        for path in sorted(tables, key=lambda path: (-len(path.parts), str(path))):
+            rows.update(self._match(path, read_table(path), known))
+        return rows
+
+    def _match(self, path: Path, table: pd.DataFrame, known: dict[str, str]) -> dict:
+        """Match the rows of one table to the images by name; note the rows without one."""
+        rows = {}
+        for row in table.to_dict("records"):
+            name = row.pop("file")
+            id, reason = self._find(path.parent, name, known)
+            if id in rows:
+                reason = "a second row for the same file"
+            if reason:
+                self.skipped.append((name, f"row of {_id(path, self.folder)}: {reason}"))
+            else:
+                rows[id] = row
+        return rows
+
+    def _find(self, base: Path, name: str, known: dict[str, str]) -> tuple[str, str]:
+        """Return the id that a table means by a name; or "", and why there is none."""
+        if not name.strip():
+            return "", "no file named"
+        for spelling in (name, name.strip()):
+            target = os.path.normpath(base / spelling)
+            inside = os.path.relpath(target, self.folder).replace(os.sep, "/")
+            id = known.get(unicodedata.normalize("NFC", inside))
+            if id is not None:
+                return id, ""
+        if inside.split("/")[0] == "..":
+            return "", "lies outside the folder"
+        return "", "not an image file" if os.path.exists(target) else "the file is missing"
+
+    def _report(self) -> str:
+        # One message for all: a table of 10,000 rows may come with 500 images.
+        shown = "; ".join(f"{name!r} ({reason})" for name, reason in self.skipped[:5])
+        more = f"; and {len(self.skipped) - 5} more" if len(self.skipped) > 5 else ""
+        return f"{len(self.skipped)} left out of {self.name}: {shown}{more}"
+
+
+class ImageDataset:
+    """The works of a collection as a PyTorch map-style dataset of `(pixels, id)`.
+
+    `pixels` is what `transform` makes of the RGB image (a float tensor of 3 × size × size with the
+    transforms of this project), or the PIL image itself without a transform. An unreadable file
+    raises ImageError.
+    """
+
+    def __init__(
+        self, collection: Collection, transform: Callable | None = None, ids: Sequence | None = None
+    ):
+        self.collection = collection
+        self.transform = transform or (lambda image: image)
+        self.ids = list(collection.ids if ids is None else ids)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, row: int):
+        id = self.ids[row]
+        return self.transform(self.collection.open(id)), id
+
+
+def read_table(path: str | os.PathLike) -> pd.DataFrame:
+    """Read a works.csv as text, with commas, semicolons or tabs between its columns.
+
+    Raises CollectionError when it is not UTF-8, not a table, or has no column `file`.
+    """
+    path = Path(path)
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+        lines = _read_lines(text.lstrip("\r\n"))
+    except UnicodeDecodeError as error:
+        raise CollectionError(
+            f"{path} is not UTF-8 text (byte {error.start}); save it as 'CSV UTF-8', or remove it"
+        ) from None
+    except (OSError, csv.Error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise CollectionError(
+            f"{path} cannot be read as a table of columns ({reason}); mend it, or remove it"
+        ) from None
+    columns = [column.strip().lower() for column in lines[0]] if lines else []
+    if columns.count("file") != 1:
+        number = "two columns" if "file" in columns else "no column"
+        shown = ", ".join(repr(_shorten(name)) for name in columns[:12]) or "none"
+        raise CollectionError(
+            f"{path} has {number} 'file' (the image's path relative to the table); its columns "
+            f"are: {shown}; mend it, or remove it"
+        )
+    return _make_table(path, columns, lines[1:])
+
+
+def _read_lines(text: str) -> list[list[str]]:
+    """Split a table into rows of fields; the separator is the one its first line has most of."""
+    header = text.partition("\n")[0]
+    separator = max(",;\t", key=header.count)
+    # newline="" leaves line ends inside quotes as they are; strict refuses an open quote.
+    file = io.StringIO(text, newline="")
+    return [row for row in csv.reader(file, delimiter=separator, strict=True) if any(row)]
+
+
+def _make_table(path: Path, columns: list[str], rows: list[list[str]]) -> pd.DataFrame:
+    # Columns without a name are what a spreadsheet leaves behind the last one; of two with the
+    # same name the first is kept.
+    places = {name: columns.index(name) for name in columns if name}
+    for number, row in enumerate(rows, start=1):
+        if any(row[len(columns) :]):
+            raise CollectionError(
+                f"{path} has {len(columns)} columns, but its row {number} has {len(row)} (the file "
+                f"{_shorten(row[places['file']])!r}); put quotes around a text that has commas"
+            )
+        row += [""] * (len(columns) - len(row))
+    table = {name: [row[place] for row in rows] for name, place in places.items()}
+    return pd.DataFrame(table, dtype=str)
+
+
+def _shorten(text: str, most: int = 60) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def _check_folder(folder: str | os.PathLike) -> Path:
+    if not str(folder or ""):
+        raise CollectionError("no collection named; name a folder of images")
+    path = Path(os.path.expanduser(folder))
+    if not os.path.isdir(path):
+        what = "is a file, not a folder" if os.path.exists(path) else "does not exist"
+        raise CollectionError(f"the collection {str(folder)!r} {what}; name a folder of images")
+    return path
+
+
+def _walk(folder: Path) -> tuple[dict[str, Path], list[Path], list[tuple[str, str]]]:
+    """Return the images below a folder by id, sorted; the tables; and what had to be left out."""
+    images, tables, skipped = {}, [], []
+    for path in _list_files(folder, skipped):
+        if path.name != TABLE and not path.name.lower().endswith(SUFFIXES):
+            continue
+        if not os.path.isfile(path):  # a pipe would be waited for without end
+            skipped.append((path.name, "no regular file, or a link that leads nowhere"))
+        elif path.name == TABLE:
+            tables.append(path)
+        else:
+            images[_id(path, folder)] = path
+    if not images:
+        reasons = "".join(f"; {name!r}: {reason}" for name, reason in skipped[:3])
+        raise CollectionError(
+            f"no images in {str(folder)!r} or its subfolders; "
+            f"a collection takes files that end in {', '.join(SUFFIXES)}{reasons}"
+        )
+    return dict(sorted(images.items())), tables, skipped
+
+
+def _list_files(folder: Path, skipped: list[tuple[str, str]]) -> Iterator[Path]:
+    """Yield the files below a folder; note the folders that are not looked into."""
+
+    def note(error: OSError) -> None:
+        skipped.append((error.filename, f"the folder cannot be read: {error.strerror}"))
+
+    for parent, folders, files in os.walk(folder, onerror=note):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in folders:
+            if os.path.islink(os.path.join(parent, name)):
+                skipped.append((name, "a link to a folder, which is not followed"))
+        yield from (Path(parent, name) for name in files if not name.startswith("."))
+
+
+def _id(path: Path, folder: Path) -> str:
+    # A name of bytes that are no UTF-8 is kept readable, so that any table can store the id.
+    relative = os.fsencode(path.relative_to(folder).as_posix())
+    return relative.decode("utf-8", "backslashreplace")
+
+
+def _describe(paths: dict[str, Path], rows: dict[str, dict[str, str]]) -> pd.DataFrame:
+    # The id comes last too: a table may have a column of that name.
+    works = pd.DataFrame([{"id": id} | rows.get(id, {}) | {"id": id} for id in paths])
+    missing = [column for column in COLUMNS if column not in works]
+    works = works.assign(**dict.fromkeys(missing, "")).fillna("").astype(str)
+    stems = works["id"].map(lambda id: Path(id).stem.replace("_", " ").strip())
+    works["title"] = works["title"].where(works["title"].str.strip() != "", stems)
+    first = ["id", *COLUMNS]
+    return works[first + [column for column in works if column not in first]]
+
+
+def _hash_file(path: Path) -> str:
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        return f"unreadable: {error.strerror}"

@@ -1,0 +1,54 @@
+"""One kind of error for everything a user can put right."""
+
+import difflib
+from collections.abc import Iterable
+from itertools import accumulate
+from numbers import Integral
+
+
+class ArtsearchError(ValueError):
+    """Something the user can put right: the message names the value, the choices, the next step."""
+
+    def _render_traceback_(self) -> list[str]:
+        # IPython asks an exception how to show itself: in a notebook one sentence is enough.
+        return [f"{type(self).__name__}: {self}"]
+
+
+class CollectionError(ArtsearchError):
+    """A folder or a works.csv that cannot be used."""
+
+
+class ImageError(ArtsearchError):
+    """A file that cannot be opened as an image."""
+
+
+class WeightsError(ArtsearchError):
+    """A network's weights that cannot be had, or are not what they should be."""
+
+
+class MismatchError(ArtsearchError):
+    """Two things that do not belong together, such as an index and features of another network."""
+
+
+def unknown(kind: str, value: object, choices: Iterable[str], hint: str = "") -> ArtsearchError:
+    """Make the error for a name that is not among the choices.
+
+    >>> print(unknown("metric", "angula", ["angular", "dot"]))
+    unknown metric 'angula'; did you mean 'angular'? known: angular, dot
+    """
+    choices = list(choices)
+    close = difflib.get_close_matches(str(value), choices, n=1)
+    guess = f"; did you mean {close[0]!r}?" if close else ";"
+    ends = accumulate(len(choice) for choice in choices)
+    shown = [choice for choice, end in zip(choices, ends, strict=True) if end < 500]
+    # An id may be any file name, with line ends in it; a message is one line.
+    known = " ".join(", ".join(shown).split())
+    more = f", … ({len(choices)} in all)" if len(shown) < len(choices) else ""
+    return ArtsearchError(f"unknown {kind} {value!r}{guess} known: {known}{more}{hint}")
+
+
+def check_whole(name: str, value: object, least: int = 1) -> None:
+    """Raise ArtsearchError unless a value is a whole number, `least` or more."""
+    # A bool is an int to Python; True is nobody's number of trees. NumPy's integers are welcome.
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise ArtsearchError(f"{name} is {value!r}; take a whole number from {least} on")

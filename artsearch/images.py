@@ -1,0 +1,169 @@
+"""The one door for pixels: every image of the project is opened here, and comes out as RGB."""
+
+import io
+import os
+import stat
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import ExifTags, Image
+
+from artsearch.errors import ImageError
+
+#: Suffixes of the files that a collection takes for images, in any case.
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
+
+# Named one by one: Pillow also knows formats that start other programs (EPS) or fetch parts. A
+# camera's MPO counts as a JPEG, as Pillow has it.
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
+
+# A scan of 12,000 × 14,000 px is welcome, so Pillow's warning from 89 million pixels is not; from
+# twice that on Pillow refuses (Image.MAX_IMAGE_PIXELS), which open_image reports as an ImageError.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
+ImageSource = str | os.PathLike | bytes | Image.Image
+
+_BYTES = (bytes, bytearray, memoryview)
+
+# How each value of the EXIF tag Orientation is turned upright.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def open_image(source: ImageSource) -> Image.Image:
+    """Open an image and return it upright, as RGB with 8 bits a channel.
+
+    `source` is a path, the bytes of a file, or a PIL image. EXIF rotation is applied, transparency
+    is laid over white, 16-bit and floating-point grey are scaled to 8 bits, CMYK and palettes are
+    converted, and of an animation the first frame is taken.
+
+    Raises ImageError with the reason when the source is not a readable image.
+
+    >>> open_image(Image.new("LA", (2, 1), (0, 0))).getpixel((0, 0))
+    (255, 255, 255)
+    """
+    name = _name(source)
+    try:
+        return _read(source)
+    except ImageError:
+        raise
+    except FileNotFoundError:
+        raise ImageError(f"no such image file: {str(source)!r}; name one that exists") from None
+    except Image.DecompressionBombError:
+        limit = 2 * Image.MAX_IMAGE_PIXELS // 1_000_000
+        raise ImageError(f"{name} has more than {limit} million pixels; make it smaller") from None
+    # Pillow's decoders raise whatever the broken bytes lead them to (OSError, SyntaxError,
+    # struct.error, ValueError, …), and all of it means the same here.
+    except Exception as error:
+        raise ImageError(f"cannot read {name} as an image: {_reason(error)}") from None
+
+
+def thumbnail(source: ImageSource, side: int = 240) -> Image.Image:
+    """Return the image in its own proportions, its longer side at most `side` pixels."""
+    image = open_image(source)
+    image.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    return image
+
+
+def to_jpeg(image: Image.Image, quality: int = 80) -> bytes:
+    """Encode an RGB image as the bytes of a JPEG file."""
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=quality, optimize=True)
+    return out.getvalue()
+
+
+def _read(source: ImageSource) -> Image.Image:
+    if isinstance(source, Image.Image):
+        return _to_rgb(source)
+    if isinstance(source, _BYTES):
+        file = io.BytesIO(source)
+    else:
+        file = source
+        _refuse_special(Path(file))
+    with Image.open(file, formats=FORMATS) as image:
+        return _to_rgb(image)
+
+
+def _refuse_special(path: Path) -> None:
+    mode = path.stat().st_mode
+    if stat.S_ISDIR(mode):
+        raise ImageError(f"{path.name!r} is a folder; name an image file in it")
+    if not stat.S_ISREG(mode):
+        # Opening a pipe would wait for ever for somebody to write into it.
+        raise ImageError(f"{path.name!r} is a pipe or a device; name an image file")
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    image.load()
+    if 0 in image.size:
+        raise ImageError(f"the image has no pixels: it is {image.width} × {image.height}")
+    image = _turn_upright(image)
+    if image.mode.startswith("I") or image.mode == "F":
+        return _from_deep_grey(image)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image).convert("RGB")
+    return image.convert("RGB")
+
+
+def _turn_upright(image: Image.Image) -> Image.Image:
+    # Pillow's exif_transpose also writes the EXIF block anew, and fails where any part of it is
+    # broken, although the pixels are sound.
+    try:
+        turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
+    except Exception:
+        turn = None
+    return image if turn is None else image.transpose(turn)
+
+
+def _from_deep_grey(image: Image.Image) -> Image.Image:
+    """Return grey of 16 or 32 bits, or of floating point, as RGB."""
+    values = np.asarray(image)
+    white = 65535 if image.mode.startswith("I;16") else _find_white(values)
+    pixels = _to_8_bits(values, white)
+    if isinstance(image.info.get("transparency"), int):
+        pixels[values == image.info["transparency"]] = 255
+    return Image.fromarray(pixels).convert("RGB")
+
+
+def _find_white(values: np.ndarray) -> float:
+    """Return the value that stands for white: 1 (floating point), 255, 65535, or the maximum."""
+    brightest = float(values.max(initial=0, where=np.isfinite(values)))
+    scales = (1, 255, 65535) if values.dtype.kind == "f" else (255, 65535)
+    return next((white for white in scales if brightest <= white), brightest)
+
+
+def _to_8_bits(values: np.ndarray, white: float) -> np.ndarray:
+    # In single precision: a scan of 100 million pixels then takes 400 MB here and not 800.
+    scaled = values.astype(np.float32) * np.float32(255 / white)
+    scaled = np.nan_to_num(scaled, copy=False, nan=0, posinf=255, neginf=0)
+    return np.clip(np.rint(scaled, out=scaled), 0, 255).astype(np.uint8)
+
+
+def _name(source: ImageSource) -> str:
+    if isinstance(source, _BYTES):
+        return f"the {len(source):,} bytes given"
+    if isinstance(source, Image.Image):
+        return "the image given"
+    if isinstance(source, str | os.PathLike):
+        return repr(Path(source).name)
+    raise ImageError(
+        f"cannot open a {type(source).__name__} as an image; "
+        "give a path, the bytes of a file, or a PIL image"
+    )
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, Image.UnidentifiedImageError):
+        return "not a JPEG, PNG, WebP, TIFF, BMP or GIF file"
+    text = " ".join(str(getattr(error, "strerror", None) or error).split())
+    return text[:200] or type(error).__name__

@@ -1,0 +1,102 @@
+"""What a notebook needs before its story begins: checked parameters, and paths that hold."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+from artsearch.errors import ArtsearchError, unknown
+from artsearch.index import METRICS
+from artsearch.transforms import CROPS
+
+#: The parameters of every notebook, and the type of each.
+PARAMETERS = {
+    "COLLECTION": str,
+    "NETWORKS": (str, list),
+    "CROP": str,
+    "METRIC": str,
+    "NUM_TREES": int,
+    "K": int,
+    "SEED": int,
+    "OUT": str,
+}
+
+
+def check_parameters(names: Mapping[str, object]) -> None:
+    """Check a notebook's parameters, given its `globals()`; one sentence where one is wrong.
+
+    papermill only prints a line when a parameter has a name that the notebook does not know, and
+    then runs with the default: here it ends. Raises ArtsearchError.
+    """
+    for name, value in names.items():
+        if name not in PARAMETERS and _looks_like_one(name, value):
+            raise unknown("parameter", name, PARAMETERS)
+    for name, kind in PARAMETERS.items():
+        if name in names and (not isinstance(names[name], kind) or names[name] is True):
+            wanted = "a number" if kind is int else "a text" if kind is str else "a text or a list"
+            raise ArtsearchError(f"{name} is {names[name]!r}; give it {wanted}")
+    if "CROP" in names and names["CROP"] not in CROPS:
+        raise unknown("crop", names["CROP"], CROPS)
+    if "METRIC" in names and names["METRIC"] not in METRICS:
+        raise unknown("metric", names["METRIC"], METRICS)
+    for name in ("NUM_TREES", "K"):
+        if name in names and names[name] < 1:
+            raise ArtsearchError(f"{name} is {names[name]}; take 1 or more")
+
+
+def project_path(path: str | Path) -> Path:
+    """Return a path as it is meant, wherever the notebook was started.
+
+    Inside the project a relative path is taken from the project's folder, or from the current one
+    when only that has it; elsewhere it is taken from the current folder.
+    """
+    here = Path.cwd()
+    path = Path(path).expanduser()
+    for folder in (here, *here.parents):
+        if (folder / "pyproject.toml").exists() and (folder / "notebooks").is_dir():
+            from_project = folder / path
+            return path if path.exists() and not from_project.exists() else from_project
+    return path
+
+
+def begin(names: Mapping[str, object]) -> tuple[Path, Path]:
+    """Check the parameters of a notebook and set up its pictures; return COLLECTION and OUT.
+
+    The shipped collection is completed first: its repainted works are made when they are missing,
+    which takes one or two minutes, once.
+    """
+    check_parameters(names)
+    _use_small_pictures()
+    # fastai's import asks torch for something that torch is giving up; no reader can mend that.
+    warnings.filterwarnings("ignore", message=".*torch.jit.script", category=FutureWarning)
+    collection = complete(project_path(str(names["COLLECTION"])))
+    return collection, project_path(str(names["OUT"]))
+
+
+def complete(collection: Path) -> Path:
+    """Make the repainted works of the shipped collection where they are missing; return it.
+
+    Any other folder is left as it is.
+    """
+    project = collection.resolve().parent
+    if collection.resolve() == project / "data" and (project / "artsearch/repaint.py").is_file():
+        from artsearch.repaint import repaint
+
+        repaint(collection / "paintings", collection / "repainted")
+    return collection
+
+
+def _looks_like_one(name: str, value: object) -> bool:
+    """Tell whether a global is a parameter with a wrong name, not a variable of the notebook."""
+    plain = isinstance(value, str | int | float) or value is None
+    plain = plain or (isinstance(value, list) and all(isinstance(one, str) for one in value))
+    shouted = name.isupper() and len(name) > 1 and value not in CROPS
+    return plain and name[0] != "_" and (shouted or name.upper() in PARAMETERS)
+
+
+def _use_small_pictures() -> None:
+    """Let figures be stored as JPEG: paintings as PNG would make a notebook of several MB."""
+    from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+    set_matplotlib_formats("jpeg", pil_kwargs={"quality": 80})

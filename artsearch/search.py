@@ -1,0 +1,177 @@
+"""Asking: by a work, by a vector, by any image; the answer is works with distances."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from artsearch.collection import Collection
+from artsearch.errors import MismatchError
+from artsearch.features import FeatureExtractor
+from artsearch.images import ImageSource
+from artsearch.index import METRICS, Index, construct_ann_index
+from artsearch.networks import Network, choose_networks
+from artsearch.store import stored_features
+from artsearch.transforms import CROPS
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """One work of an answer; `distance` is in the metric's own terms, smaller is nearer."""
+
+    id: str
+    distance: float
+    caption: str
+
+
+@dataclass(frozen=True)
+class Results:
+    """The nearest works to a query, nearest first, and what found them.
+
+    `query` is the id of the work asked for, or None for a vector or an image.
+    """
+
+    query: str | None
+    neighbours: tuple[Neighbour, ...]
+    metric: str
+    made_by: dict
+
+    def __len__(self) -> int:
+        return len(self.neighbours)
+
+    def __iter__(self) -> Iterator[Neighbour]:
+        return iter(self.neighbours)
+
+    def __getitem__(self, place: int) -> Neighbour:
+        return self.neighbours[place]
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids, nearest first."""
+        return [neighbour.id for neighbour in self]
+
+    @property
+    def distances(self) -> list[float]:
+        """The distances, smallest first."""
+        return [neighbour.distance for neighbour in self]
+
+    @property
+    def unit(self) -> str:
+        """What a distance means."""
+        return f"{self.metric}: {METRICS[self.metric]}"
+
+    def table(self) -> pd.DataFrame:
+        """Return the answer as a table: id, distance, caption."""
+        rows = [(work.id, work.distance, work.caption) for work in self]
+        return pd.DataFrame(rows, columns=["id", "distance", "caption"])
+
+
+class Search:
+    """A collection and an index over it, ready to be asked.
+
+    Raises MismatchError when the index holds works that the collection does not.
+    """
+
+    def __init__(self, collection: Collection, index: Index):
+        gone = [id for id in index.ids if id not in collection]
+        if gone:
+            raise MismatchError(
+                f"the index holds {len(gone)} works that {collection.name} does not, the "
+                f"first is {gone[0]!r}; compute features and index again for this folder"
+            )
+        self.collection = collection
+        self.index = index
+        self._extractor: FeatureExtractor | None = None
+
+    def by_work(self, id: str, k: int = 10) -> Results:
+        """Return the k nearest works to a work of the collection, itself left out."""
+        return self._results(id, *self.index.search(id, k))
+
+    def by_vector(self, vector: np.ndarray, k: int = 10) -> Results:
+        """Return the k nearest works to a row of numbers by the index's own network and layer."""
+        return self._results(None, *self.index.search(np.asarray(vector), k))
+
+    def by_image(self, image: ImageSource, k: int = 10) -> Results:
+        """Return the k nearest works to any image: a path, the bytes of a file, a PIL image.
+
+        Raises ImageError when it cannot be read.
+        """
+        return self.by_vector(self.extractor(image), k)
+
+    @property
+    def extractor(self) -> FeatureExtractor:
+        """The network that made the index, loaded when it is first needed."""
+        if self._extractor is None:
+            made_by = self.index.made_by
+            if "network" not in made_by:
+                raise MismatchError(
+                    "the index does not say which network made it, so an image cannot be "
+                    "compared; build it from the Features that compute_features returns"
+                )
+            extractor = FeatureExtractor(
+                made_by["network"], made_by["crop"], made_by["layer"], made_by["pool"]
+            )
+            now = extractor.made_by(made_by["layer"])
+            if now["weights"] != made_by["weights"]:
+                raise MismatchError(
+                    f"the index was made with weights {made_by['weights'][:8]} of "
+                    f"{made_by['network']}, here are {now['weights'][:8]}; compute again"
+                )
+            self._extractor = extractor
+        return self._extractor
+
+    def _results(self, query: str | None, ids: list[str], distances: np.ndarray) -> Results:
+        captions = (self.collection.caption(id) for id in ids)
+        found = zip(ids, distances.tolist(), captions, strict=True)
+        neighbours = tuple(Neighbour(*one) for one in found)
+        return Results(query, neighbours, self.index.metric, self.index.made_by)
+
+
+class Searches(Mapping):
+    """A Search for each network and crop: `searches["vgg16", "no_crop"]`.
+
+    `names` are networks as choose_networks takes them; `sentence` says which ones were taken and
+    why. Features are computed when a search is first asked for, and kept below `out` for the next
+    time; `num_trees` and `seed` are Annoy's.
+    """
+
+    def __init__(
+        self,
+        collection: Collection,
+        names: str | Sequence[str] = "auto",
+        crops: Sequence[str] = CROPS,
+        out: str | os.PathLike = "build",
+        metric: str = "angular",
+        num_trees: int = 25,
+        seed: int = 0,
+        progress: bool = True,
+    ):
+        self.collection = collection
+        self.networks: list[Network]
+        self.networks, self.sentence = choose_networks(names)
+        self.crops = list(crops)
+        self._make = {"metric": metric, "num_trees": num_trees, "seed": seed}
+        self._out, self._progress = out, progress
+        self._made: dict[tuple[str, str], Search] = {}
+
+    def __getitem__(self, key: tuple[str, str]) -> Search:
+        if key not in list(self):
+            raise KeyError(key)
+        if key not in self._made:
+            index = construct_ann_index(features=self.features(*key), **self._make)
+            self._made[key] = Search(self.collection, index)
+        return self._made[key]
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return ((network.name, crop) for crop in self.crops for network in self.networks)
+
+    def __len__(self) -> int:
+        return len(self.networks) * len(self.crops)
+
+    def features(self, network: str, crop: str):
+        """Return the features behind one of the searches."""
+        return stored_features(self.collection, network, crop, self._out, progress=self._progress)

@@ -1,0 +1,386 @@
+// The view of the gallery, the same in the notebook's widget and on the static page.
+//
+// createGallery(root, act) fills `root` and returns {update(view)}. A view is plain data (see
+// artsearch/gallery_state.py, which makes it); what the visitor does goes to `act` as one of
+//
+//   {do: "select", id}   {do: "network", name}   {do: "crop", name}   {do: "k", k}
+//   {do: "compare", on}  {do: "refresh"}         {do: "search", text} {do: "page", page}
+//   {do: "back"}  {do: "forward"}  {do: "go", place}  {do: "upload", file}
+//   {do: "export"}  {do: "picture"}
+//
+// and the answer is another update. A classic script without import or export, so that it also
+// works from file://. Whatever comes out of data is set as text or as an attribute, never as markup.
+
+/* exported createGallery */
+function createGallery(root, act, show = (img, address) => { img.src = address; }) {
+  let view = null;
+  const parts = build();
+  root.replaceChildren(parts.gallery);
+  listen();
+  return { update };
+
+  // ---- what is there once ---------------------------------------------------------------------
+
+  function build() {
+    const parts = {};
+    const part = (name, tag, attributes, ...children) =>
+      (parts[name] = make(tag, { "data-part": name, ...attributes }, ...children));
+    const words = (name, tag, css) => (parts[name] = make(tag, { class: css, dir: "auto" }));
+
+    parts.k_number = make("output", {});
+    parts.k_slider = make("input", { type: "range", min: 1, step: 1 });
+    parts.file = make("input", { type: "file", accept: "image/*", hidden: "" });
+    parts.image = make("img", {});
+    parts.past = make("ol", { class: "as-strip" });
+    parts.choices = make("ol", { class: "as-works as-choices" });
+    parts.matches = make("span", { class: "as-quiet" });
+    parts.searchbox = make("input", {
+      type: "search", placeholder: "Artist, title, year, style", "aria-label": "Search the drawer",
+    });
+
+    part("networks", "div", { role: "group", "aria-label": "Network", class: "as-switch" });
+    part("crops", "div", { role: "group", "aria-label": "Crop", class: "as-switch" });
+    part("compare", "button", { type: "button", class: "as-button" }, "Side by side");
+    part("k", "label", { class: "as-k" }, "Neighbours", parts.k_slider, parts.k_number);
+    part("upload", "div", { class: "as-tool" },
+      (parts.upload_button = button("Your own image…")), parts.file);
+    part("export", "button", { type: "button", class: "as-button" }, "Save table");
+    part("picture", "button", { type: "button", class: "as-button" }, "Save picture");
+    part("refresh", "button", { type: "button", class: "as-button" }, "Refresh choices");
+    part("error", "p", { class: "as-error", role: "alert" });
+    part("status", "p", { class: "as-status", role: "status" });
+    part("caption", "div", { class: "as-caption", role: "tooltip" },
+      words("caption_title", "strong"), words("caption_more", "span"),
+      words("caption_rights", "small"));
+    part("query", "section", { class: "as-query", "aria-label": "Selected work" },
+      make("figure", {},
+        (parts.mat = make("div", { class: "as-mat" }, parts.image)),
+        make("figcaption", {},
+          words("title", "h2"), words("artist", "p", "as-artist"), words("style", "p"),
+          words("rights", "p", "as-quiet"), (parts.source = make("p", { class: "as-quiet" })))));
+    part("neighbours", "section", { class: "as-neighbours", "aria-label": "Similar works" },
+      part("overlap", "p", { class: "as-overlap" }),
+      (parts.rows = make("div", { class: "as-rows" })),
+      (parts.unit = make("p", { class: "as-quiet" })));
+    part("trail", "nav", { class: "as-trail", "aria-label": "Trail of selected works" },
+      (parts.back = button("←", { "aria-label": "Back" })),
+      (parts.forward = button("→", { "aria-label": "Forward" })), parts.past);
+    part("drawer", "section", { class: "as-drawer", "aria-label": "Drawer of works" },
+      make("div", { class: "as-bar" },
+        parts.searchbox, parts.refresh, make("span", { class: "as-space" }),
+        (parts.earlier = button("‹", { "aria-label": "Earlier works" })), parts.matches,
+        (parts.later = button("›", { "aria-label": "Later works" }))),
+      parts.choices);
+
+    part("gallery", "div", { class: "artsearch" },
+      words("sentence", "p", "as-quiet as-sentence"),
+      make("div", { class: "as-bar" },
+        parts.networks, parts.compare, parts.crops, parts.k, make("span", { class: "as-space" }),
+        parts.upload, parts.export, parts.picture),
+      parts.error, make("div", { class: "as-main" }, parts.query, parts.neighbours),
+      parts.trail, parts.drawer, parts.status, parts.caption);
+    return parts;
+  }
+
+  // ---- what changes with every view -----------------------------------------------------------
+
+  function update(next) {
+    const focus = placeOfFocus();
+    view = next;
+    parts.sentence.textContent = view.sentence;
+    tell(parts.error, view.error);
+    tell(parts.status, view.busy || summary());
+    parts.gallery.classList.remove("as-waiting");
+    parts.gallery.classList.toggle("as-busy", Boolean(view.busy));
+    fillSwitch(parts.networks, view.networks, view.compare);
+    fillSwitch(parts.crops, view.crops);
+    parts.compare.hidden = !view.compare_available;
+    parts.compare.setAttribute("aria-pressed", view.compare);
+    parts.k_slider.max = view.k_max;
+    parts.k_slider.value = view.k;
+    parts.k_number.textContent = view.k;
+    parts.upload.hidden = !view.can_upload;
+    parts.picture.hidden = !view.can_upload;
+    fillQuery(view.query);
+    fillRows();
+    fillTrail(view.trail);
+    fillDrawer(view.drawer);
+    restoreFocus(focus);
+  }
+
+  function fillSwitch(group, choices, none = false) {
+    if (group.childElementCount !== choices.length) {
+      group.replaceChildren(...choices.map(() => button("")));
+    }
+    choices.forEach((choice, i) => {
+      const one = group.children[i];
+      one.textContent = choice.title;
+      one.dataset.name = choice.name;
+      one.setAttribute("aria-pressed", choice.selected && !none);
+    });
+  }
+
+  function fillQuery(work) {
+    parts.query.classList.toggle("as-empty", !work);
+    if (!work) return;
+    parts.query.dataset.id = work.id;
+    parts.mat.style.setProperty("--ratio", ratio(work));
+    if (parts.image.dataset.of !== work.image) {
+      parts.image.removeAttribute("src");
+      parts.image.dataset.of = work.image;
+    }
+    parts.image.alt = work.alt;
+    show(parts.image, work.image);
+    parts.title.textContent = work.title;
+    parts.artist.textContent = [work.artist, work.year].filter(Boolean).join(", ");
+    parts.style.textContent = work.style;
+    parts.rights.textContent = work.licence ? `Licence: ${work.licence}` : "";
+    parts.source.replaceChildren(...(work.source ? ["Source: ", sourceOf(work.source)] : []));
+  }
+
+  function fillRows() {
+    const { rows, overlap } = view;
+    parts.neighbours.classList.toggle("as-compared", view.compare);
+    parts.neighbours.classList.toggle("as-many", rows.some((row) => row.works.length > 12));
+    parts.overlap.hidden = !overlap;
+    if (overlap) {
+      const number = make("strong", {}, `${Math.round(100 * overlap.value)} %`);
+      parts.overlap.replaceChildren(number, ` ${overlap.text}`);
+    }
+    parts.unit.textContent = view.unit ? `Small numbers are distances (${view.unit}).` : "";
+    while (parts.rows.childElementCount > rows.length) parts.rows.lastElementChild.remove();
+    rows.forEach((row, i) => {
+      const block = parts.rows.children[i] || parts.rows.appendChild(
+        make("div", {}, make("h3", { dir: "auto" }), make("ol", { class: "as-works" })));
+      block.dataset.network = row.network;
+      block.firstElementChild.textContent = row.title;
+      fillWorks(block.lastElementChild, row.works);
+    });
+  }
+
+  function fillTrail(trail) {
+    parts.back.disabled = !trail.back;
+    parts.forward.disabled = !trail.forward;
+    fillWorks(parts.past, trail.works);
+    [...parts.past.children].forEach((item, i) => {
+      item.firstElementChild.toggleAttribute("aria-current", i === trail.place);
+    });
+  }
+
+  function fillDrawer(drawer) {
+    if (document.activeElement !== parts.searchbox) parts.searchbox.value = drawer.search;
+    const works = `${drawer.matches.toLocaleString("en")} work${drawer.matches === 1 ? "" : "s"}`;
+    parts.matches.textContent =
+      drawer.pages > 1 ? `${drawer.page + 1} of ${drawer.pages} · ${works}` : works;
+    parts.earlier.disabled = drawer.page <= 0;
+    parts.later.disabled = drawer.page >= drawer.pages - 1;
+    parts.refresh.disabled = Boolean(drawer.search);
+    fillWorks(parts.choices, drawer.works);
+  }
+
+  /** Put works into a list; those that stay in their place keep their buttons, and the focus. */
+  function fillWorks(list, works) {
+    const old = [...list.children];
+    works.forEach((work, i) => {
+      const same = old[i] && old[i].firstElementChild.dataset.id === work.id;
+      const item = same ? old[i] : workItem(work.id);
+      dress(item, work);
+      if (!old[i]) list.append(item);
+      else if (!same) old[i].replaceWith(item);
+    });
+    old.slice(works.length).forEach((item) => item.remove());
+  }
+
+  function workItem(id) {
+    const tags = [make("span", { class: "as-distance" }), make("span", { class: "as-only" })];
+    const image = make("img", { loading: "lazy", draggable: "false" });
+    const one = make("button", { type: "button", "data-part": "work", "data-id": id }, image);
+    return make("li", {}, one, make("p", {}, ...tags));
+  }
+
+  function dress(item, work) {
+    const [one, words] = item.children;
+    one.work = work;
+    one.toggleAttribute("data-selected", work.id === view.query?.id);
+    item.classList.toggle("as-alone", Boolean(work.only));
+    item.style.setProperty("--ratio", ratio(work));
+    one.firstElementChild.alt = work.alt;
+    show(one.firstElementChild, work.thumb);
+    words.hidden = !work.distance_text;
+    words.children[0].textContent = work.distance_text || "";
+    words.children[1].textContent = work.only ? "only here" : "";
+  }
+
+  function summary() {
+    if (!view.query) return "";
+    const by = view.compare ? `${view.rows.length} networks` : view.rows[0]?.title;
+    return `Selected: ${view.query.caption}. ${view.k} similar works by ${by}.`;
+  }
+
+  // ---- what the visitor does ------------------------------------------------------------------
+
+  function listen() {
+    const { gallery } = parts;
+    const click = (node, what) => node.addEventListener("click", () => go(what()));
+    click(parts.compare, () => ({ do: "compare", on: !view.compare }));
+    click(parts.refresh, () => ({ do: "refresh" }));
+    click(parts.back, () => ({ do: "back" }));
+    click(parts.forward, () => ({ do: "forward" }));
+    click(parts.export, () => ({ do: "export" }));
+    click(parts.picture, () => ({ do: "picture" }));
+    click(parts.earlier, () => ({ do: "page", page: view.drawer.page - 1 }));
+    click(parts.later, () => ({ do: "page", page: view.drawer.page + 1 }));
+    gallery.addEventListener("click", chooseClicked);
+    gallery.addEventListener("keydown", onKey);
+    gallery.addEventListener("mouseover", (event) => caption(event.target));
+    gallery.addEventListener("mouseleave", () => caption(null));
+    gallery.addEventListener("focusin", (event) => caption(event.target));
+    gallery.addEventListener("focusout", () => caption(null));
+    parts.k_slider.addEventListener("input", () => {
+      parts.k_number.textContent = parts.k_slider.value;
+    });
+    parts.k_slider.addEventListener("change", () => go({ do: "k", k: Number(parts.k_slider.value) }));
+    let pause;
+    parts.searchbox.addEventListener("input", () => {
+      clearTimeout(pause);
+      pause = setTimeout(() => go({ do: "search", text: parts.searchbox.value }), 250);
+    });
+    parts.upload_button.addEventListener("click", () => parts.file.click());
+    parts.file.addEventListener("change", () => {
+      upload(parts.file.files);
+      parts.file.value = "";
+    });
+    gallery.addEventListener("dragover", onDrag);
+    gallery.addEventListener("dragleave", () => gallery.classList.remove("as-dropping"));
+    gallery.addEventListener("drop", onDrop);
+  }
+
+  function go(what) {
+    parts.gallery.classList.add("as-waiting");
+    act(what);
+  }
+
+  function chooseClicked(event) {
+    const one = event.target.closest("button");
+    if (!one) return;
+    const place = parts.past.contains(one) ? itemsOf(parts.past).indexOf(one) : -1;
+    if (place >= 0) go({ do: "go", place });
+    else if (one.dataset.part === "work") go({ do: "select", id: one.dataset.id });
+    else if (parts.networks.contains(one)) go({ do: "network", name: one.dataset.name });
+    else if (parts.crops.contains(one)) go({ do: "crop", name: one.dataset.name });
+  }
+
+  /** Arrows, Home and End walk within a list of works; Escape puts the caption away. */
+  function onKey(event) {
+    if (event.key === "Escape") caption(null);
+    const one = event.target.closest("[data-part=work]");
+    if (!one) return;
+    const all = itemsOf(one.closest("ol"));
+    const to = {
+      ArrowLeft: all.indexOf(one) - 1, ArrowRight: all.indexOf(one) + 1,
+      Home: 0, End: all.length - 1,
+    }[event.key];
+    if (all[to]) {
+      event.preventDefault();
+      event.stopPropagation();
+      all[to].focus();
+    }
+  }
+
+  function upload(files) {
+    if (view?.can_upload && files.length) go({ do: "upload", file: files[0] });
+  }
+
+  function onDrag(event) {
+    if (!view?.can_upload || !event.dataTransfer.types.includes("Files")) return;
+    event.preventDefault();
+    parts.gallery.classList.add("as-dropping");
+  }
+
+  function onDrop(event) {
+    if (!view?.can_upload || !event.dataTransfer.files.length) return;
+    event.preventDefault();
+    event.stopPropagation();
+    parts.gallery.classList.remove("as-dropping");
+    upload(event.dataTransfer.files);
+  }
+
+  // ---- captions -------------------------------------------------------------------------------
+
+  /** Show the caption beside a work, and mark the same work in the other rows. */
+  function caption(target) {
+    const one = target?.closest("[data-part=work]");
+    const card = parts.caption;
+    card.classList.toggle("as-shown", Boolean(one));
+    for (const other of parts.rows.querySelectorAll("[data-part=work]")) {
+      other.classList.toggle("as-same", one && other !== one && other.dataset.id === one.dataset.id);
+    }
+    if (!one) return;
+    const { work } = one;
+    parts.caption_title.textContent = work.title;
+    parts.caption_more.textContent = [work.artist, work.year, work.style].filter(Boolean).join(", ");
+    parts.caption_rights.textContent = work.licence || "";
+    const frame = parts.gallery.getBoundingClientRect();
+    const box = one.getBoundingClientRect();
+    const left = box.left - frame.left + box.width / 2 - card.offsetWidth / 2;
+    const most = frame.width - card.offsetWidth - 4;
+    card.style.left = `${Math.max(4, Math.min(left, most))}px`;
+    // Above the work where there is room in the window, so that the distance stays readable.
+    const above = box.top - card.offsetHeight - 8;
+    card.style.top = `${(above > 0 ? above : box.bottom + 8) - frame.top}px`;
+  }
+
+  // ---- focus ----------------------------------------------------------------------------------
+
+  /** Remember the focus by its place in a list: Enter, Enter, Enter goes down the rabbit hole. */
+  function placeOfFocus() {
+    const one = document.activeElement?.closest?.("[data-part=work]");
+    if (!one || !parts.gallery.contains(one)) return null;
+    const list = one.closest("ol");
+    const row = [...parts.rows.children].findIndex((block) => block.contains(list));
+    return { list, row, i: itemsOf(list).indexOf(one), one };
+  }
+
+  function restoreFocus(focus) {
+    caption(null);
+    if (!focus) return;
+    if (!focus.one.isConnected) {
+      const list = focus.list.isConnected ? focus.list : parts.rows.querySelector("ol");
+      const all = list ? itemsOf(list) : [];
+      (all[focus.i] || all.at(-1))?.focus({ preventScroll: true });
+    }
+    if (document.activeElement?.matches?.(":focus-visible")) caption(document.activeElement);
+  }
+
+  // ---- small things ---------------------------------------------------------------------------
+
+  function make(tag, attributes, ...children) {
+    const node = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes || {})) node.setAttribute(name, value ?? "");
+    node.append(...children);
+    return node;
+  }
+
+  function button(text, attributes) {
+    return make("button", { type: "button", class: "as-button", ...attributes }, text);
+  }
+
+  function itemsOf(list) {
+    return [...list.querySelectorAll("[data-part=work]")];
+  }
+
+  function tell(node, text) {
+    if (node.textContent !== text) node.textContent = text;
+    node.hidden = !text;
+  }
+
+  /** A scroll or a frieze is held in a box of at most these proportions, whole, at a readable size. */
+  function ratio(work) {
+    return Math.max(0.5, Math.min(2.6, (work.width || 1) / (work.height || 1)));
+  }
+
+  function sourceOf(text) {
+    if (!/^https?:\/\/\S+$/.test(text)) return text;
+    return make("a", { href: text, target: "_blank", rel: "noopener noreferrer" }, text);
+  }
+}

@@ -1,0 +1,87 @@
+"""What several tests start from: the shipped paintings, tiny pictures, a network at work."""
+
+import os
+import shutil
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+FEW = (
+    "giuseppe-arcimboldo_spring.jpg",
+    "katsushika-hokusai_poppies.jpg",
+    "katsushika-hokusai_the-great-wave-off-kanagawa.jpg",
+    "leonardo-da-vinci_mona-lisa.jpg",
+    "wassily-kandinsky_composition-viii.jpg",
+)
+
+
+@pytest.fixture(scope="session")
+def paintings() -> Path:
+    """The folder of the 21 shipped paintings."""
+    return ROOT / "data" / "paintings"
+
+
+@pytest.fixture(scope="session")
+def few(paintings, tmp_path_factory) -> Path:
+    """A folder of five of the paintings, with the whole table's rows for them."""
+    folder = tmp_path_factory.mktemp("few")
+    for name in FEW:
+        shutil.copy(paintings / name, folder)
+    lines = (paintings / "works.csv").read_text("utf-8").splitlines(keepends=True)
+    rows = [line for line in lines if line.startswith(("file,", *FEW))]
+    (folder / "works.csv").write_text("".join(rows), "utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def few_features(few):
+    """The features of the five paintings by the packaged EfficientNet-Lite0."""
+    from artsearch import Collection, compute_features
+
+    return compute_features(Collection(few), "efficientnet_lite0", progress=False)
+
+
+@pytest.fixture
+def paint(tmp_path):
+    """Paint a tiny picture below tmp_path and return its path; parents are made."""
+
+    def paint(name: str, size=(8, 6), color="red", mode="RGB", **options) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new(mode, size, color).save(path, **options)
+        return path
+
+    return paint
+
+
+@pytest.fixture
+def noise():
+    """Make an RGB picture of seeded noise, in which no pixel is like its neighbour."""
+
+    def noise(width: int, height: int, seed: int = 0) -> Image.Image:
+        values = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+        return Image.fromarray(values)
+
+    return noise
+
+
+@pytest.fixture
+def as_nobody():
+    """A context in which permissions count, even where the tests run as root."""
+
+    @contextmanager
+    def as_nobody():
+        is_root = os.geteuid() == 0
+        if is_root:
+            os.seteuid(65534)
+        try:
+            yield
+        finally:
+            if is_root:
+                os.seteuid(0)
+
+    return as_nobody

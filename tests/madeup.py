@@ -1,0 +1,120 @@
+"""Made-up collections and searches for tests: quick, with no network and no weights."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from artsearch.collection import Collection
+from artsearch.features import Features
+from artsearch.images import thumbnail
+from artsearch.index import construct_exact_index
+from artsearch.networks import NETWORKS, PACKAGED
+from artsearch.search import Search
+from artsearch.transforms import CROPS
+
+#: Titles that would do harm if anything took them for more than text.
+HOSTILE = (
+    "<img src=x onerror=\"document.title='broken in'\">",
+    "</script><script>document.title='broken in'</script>",
+    "\"><svg/onload=document.title='broken in'> 'quoted' & &amp; ${title} $title",
+    "line\u2028and\u2029paragraph",
+    "امرأة تقرأ \u202edesrever",
+    "🎨🖼️ 星月夜",
+    "=HYPERLINK(0)",
+)
+
+
+class MadeUpSearches(Mapping):
+    """What Searches gives, from random projections of tiny thumbnails or of random numbers."""
+
+    sentence = "Networks: three that tests <made up> & nobody trained."
+
+    def __init__(self, collection: Collection, vectors: np.ndarray, networks=PACKAGED, crops=CROPS):
+        self.collection = collection
+        self.networks = [NETWORKS[name] for name in networks]
+        self.crops = list(crops)
+        self._vectors = vectors
+        self._made = {}
+
+    def __getitem__(self, key):
+        if key not in self._made:
+            seed = list(self).index(key)
+            random = np.random.default_rng(seed).normal(size=(self._vectors.shape[1], 24))
+            features = Features((self._vectors @ random) ** 2, tuple(self.collection.ids))
+            self._made[key] = Search(self.collection, construct_exact_index("angular", features))
+        return self._made[key]
+
+    def __iter__(self):
+        return ((network.name, crop) for crop in self.crops for network in self.networks)
+
+    def __len__(self):
+        return len(self.networks) * len(self.crops)
+
+
+def searches_by_colour(collection: Collection) -> MadeUpSearches:
+    """Compare the works of a small collection by their colours."""
+    tiny = [np.asarray(thumbnail(collection.path(id), 64).resize((6, 6))) for id in collection]
+    return MadeUpSearches(collection, np.stack(tiny).reshape(len(tiny), -1) / 255.0)
+
+
+def make_folder(folder: Path, titles: Sequence[str], side: int = 48) -> Path:
+    """Fill a folder with one small picture a title, and its works.csv."""
+    folder.mkdir(parents=True)
+    pictures = [_picture(number, side) for number in range(min(len(titles), 50))]
+    with open(folder / "works.csv", "w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(["file", "artist", "title", "year", "style", "licence", "source"])
+        for number, title in enumerate(titles):
+            name = f"work {number:05}.png"
+            # The end of a PNG says where it ends: a number behind it makes the files differ.
+            (folder / name).write_bytes(pictures[number % 50] + str(number).encode())
+            artist, year = f"Artist {number // 10}", 1500 + number % 400
+            source = "https://example.org/works" if number % 2 else "an attic"
+            table.writerow([name, artist, title, year, "Style", "public domain", source])
+    return folder
+
+
+def _picture(number: int, side: int) -> bytes:
+    colours = np.random.default_rng(number).integers(0, 256, (3, 3, 3), dtype=np.uint8)
+    out = io.BytesIO()
+    Image.fromarray(colours).resize((side, side + 8 * (number % 5))).save(out, "PNG")
+    return out.getvalue()
+
+
+class RandomIndex:
+    """Answers drawn at random: for data the worst case, since nothing about them is regular."""
+
+    metric = "angular"
+
+    def __init__(self, ids: list[str], k: int, seed: int):
+        random = np.random.default_rng(seed)
+        self.ids = ids
+        self._row = {id: row for row, id in enumerate(ids)}
+        self._rows = random.integers(0, len(ids), (len(ids), k))
+        # Like the angular distances of real networks: the nearest at 0.5 or so, the 20th at 0.7.
+        self._distances = np.sort(random.gamma(20, 0.03, (len(ids), k)) + 0.1, axis=1)
+
+    def __len__(self):
+        return len(self.ids)
+
+    def search(self, id, k):
+        row = self._row[id]
+        return [self.ids[other] for other in self._rows[row][:k]], self._distances[row][:k]
+
+
+class RandomSearches(MadeUpSearches):
+    """Made-up searches over many works, in no time."""
+
+    def __init__(self, collection: Collection, k: int = 20):
+        super().__init__(collection, np.zeros((1, 1)))
+        self._k = k
+
+    def __getitem__(self, key):
+        if key not in self._made:
+            index = RandomIndex(self.collection.ids, self._k, list(self).index(key))
+            self._made[key] = Search(self.collection, index)
+        return self._made[key]
