@@ -157,7 +157,7 @@ def _reason(address: str, error: Exception, timeout: float) -> str:
     if isinstance(cause, TimeoutError):
         return _no_answer(address, timeout)
     if isinstance(error, urllib.error.URLError):
-        return f"{host(address)} cannot be reached ({cause})"
+        return f"{host(address)} cannot be reached ({getattr(cause, 'strerror', None) or cause})"
     return f"the download failed ({error})"
 
 
