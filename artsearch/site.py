@@ -1,4 +1,4 @@
-"""Pages that open by double click: the static demo, and one plain page of queries."""
+"""The static demo: a folder of files that opens by double click, or from any web host."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from html import escape
 from pathlib import Path
@@ -21,17 +21,21 @@ from tqdm import tqdm
 import artsearch
 from artsearch.collection import Collection
 from artsearch.errors import ArtsearchError, MismatchError
+from artsearch.gallery_state import words
 from artsearch.images import thumbnail, to_jpeg
 from artsearch.index import METRICS, Index
 from artsearch.networks import Network
+from artsearch.page import default_crop, write_page
 from artsearch.search import Search
 from artsearch.store import write_folder
-from artsearch.transforms import NO_CROP
+
+__all__ = ["pack_answers", "write_page", "write_site"]
 
 WEB = Path(__file__).parent / "web"
 #: Files of the site that are the same for every collection.
 ASSETS = ("gallery.css", "gallery.js", "site.css", "site.js")
-#: What the page says of a work, and its drawer searches.
+OWN = {"index.html", "data", "images", "thumbs", *ASSETS}
+#: What the page says of a work.
 COLUMNS = ("id", "title", "artist", "year", "style", "licence", "source")
 
 
@@ -62,7 +66,8 @@ def write_site(
     k = min(k, len(ids) - 1)
 
     def write(new: Path) -> None:
-        pictures = _write_pictures(collection, ids, new, out, (thumb_side, image_side), progress)
+        sides = {"thumbs": thumb_side, "images": image_side}
+        pictures = _write_pictures(collection, ids, new, out, sides, progress)
         (new / "data").mkdir()
         answers = {}
         for key in tqdm(list(searches), "Answers", disable=not progress, leave=False):
@@ -71,10 +76,9 @@ def write_site(
             _write_data(new, answers[key], answer)
         works = _describe_works(collection, ids, pictures)
         head = {
-            "sentence": searches.sentence,
             "networks": [{"name": one.name, "title": one.title} for one in searches.networks],
-            "crops": [{"name": crop, "title": _words(crop)} for crop in searches.crops],
-            "crop": _default_crop(searches.crops),
+            "crops": [{"name": crop, "title": words(crop)} for crop in searches.crops],
+            "crop": default_crop(searches.crops),
             "answers": [[*key, file] for key, file in answers.items()],
             "k": k,
             "images": image_side > 0,
@@ -86,118 +90,38 @@ def write_site(
         html = _site_html(title, searches, len(ids), k)
         (new / "index.html").write_text(html, encoding="utf-8", newline="\n")
 
-    return write_folder(out, write) / "index.html"
-
-
-def write_page(
-    collection: Collection,
-    searches: Mapping[tuple[str, str], Search],
-    path: str | os.PathLike,
-    queries: int = 12,
-    k: int = 8,
-    seed: int = 0,
-) -> Path:
-    """Write one HTML file of queries and their neighbours, a row a network, and return its path.
-
-    `searches` is a Searches: besides the searches by (network, crop) it has `networks`, `crops`
-    and `sentence`. Pictures lie in the file itself, so it can be sent as it is.
-    """
-    path = Path(path)
-    crop = _default_crop(searches.crops)
-    used = {network.name: searches[network.name, crop] for network in searches.networks}
-    known = next(iter(used.values())).index
-    works = [id for id in collection.sample(len(collection), seed) if id in set(known.ids)]
-    pictures = _Pictures(collection)
-    sections = [
-        _query_section(id, used, searches.networks, min(k, len(known) - 1), pictures)
-        for id in works[:queries]
-    ]
-    style = (WEB / "page.css").read_text(encoding="utf-8")
-    page = Template((WEB / "page.html").read_text(encoding="utf-8")).substitute(
-        style=style,
-        style_hash="sha256-" + _base64(hashlib.sha256(style.encode()).digest()),
-        sentence=escape(searches.sentence),
-        introduction=_introduction(len(sections), len(known), path),
-        queries="\n".join(sections),
-        footer=_footer(known.metric, crop),
-    )
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page, encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise ArtsearchError(
-            f"cannot write {str(path)!r} ({error.strerror}); name another file"
-        ) from None
-    return path
-
-
-class _Pictures:
-    """The pictures of a page as data: URLs, each made once."""
-
-    def __init__(self, collection: Collection, side: int = 112):
-        self.collection, self.side = collection, side
-        self._made: dict[str, str] = {}
-
-    def show(self, id: str, note: str = "", kind: str = "") -> str:
-        """Return a work as a list item: its picture and caption, with a note before it."""
-        if id not in self._made:
-            data = to_jpeg(thumbnail(self.collection.path(id), self.side), quality=60)
-            self._made[id] = f"data:image/jpeg;base64,{_base64(data)}"
-        caption = escape(self.collection.caption(id))
-        # <bdi>: a title that runs from right to left must not turn what stands beside it.
-        return (
-            f'<li class="{kind}" data-id="{escape(id)}">'
-            f'<img src="{self._made[id]}" alt="{caption}" loading="lazy">'
-            f"<b>{note}</b> <bdi>{caption}</bdi></li>"
-        )
-
-
-def _query_section(
-    id: str,
-    searches: Mapping[str, Search],
-    networks: Sequence[Network],
-    k: int,
-    pictures: _Pictures,
-) -> str:
-    """Return a query and its neighbours, a row a network; works in one row only are marked."""
-    answers = {name: search.by_work(id, k) if k else () for name, search in searches.items()}
-    rows = []
-    for network in networks:
-        others = [answers[name] for name in answers if name != network.name]
-        shared = {work.id for answer in others for work in answer}
-        items = [
-            pictures.show(
-                work.id,
-                f"{work.distance:.3g}",
-                "only" if others and work.id not in shared else "",
-            )
-            for work in answers[network.name]
-        ]
-        rows.append(f"<h3>{escape(network.title)}</h3>\n<ol>{''.join(items)}</ol>")
-    query = f'<ol class="query">{pictures.show(id)}</ol>'
-    return f"<section>\n{query}\n{''.join(rows)}\n</section>"
+    return write_folder(out, write, OWN) / "index.html"
 
 
 def pack_answers(rows: np.ndarray, distances: np.ndarray) -> dict:
     """Pack row numbers and ascending distances (both works × k) into a small plain dict.
 
-    Distances are rounded to `digits` after the point, which leaves 200 to 2,000 steps up to the
-    largest one (3 for angular), and stored as gaps to the one before. Low and high bytes lie
-    apart and neighbours of one rank together, so that deflate finds what they have in common: 2.3
-    bytes a neighbour at 10,000 works. `site.js` unpacks them.
+    Distances are rounded to `digits` after the point, those that are shown (3 for angular), and
+    stored as gaps to the one before. Low and high bytes lie apart and neighbours of one rank
+    together, so that deflate finds what they have in common. `site.js` unpacks them.
 
     >>> answers = pack_answers(np.array([[1], [0]]), np.array([[0.5], [0.5004]]))
     >>> answers["digits"], answers["low"]
     (3, 500)
     """
-    most = np.abs(distances).max(initial=0)
-    digits = int(3 - np.ceil(np.log10(most / 2))) if most > 0 else 3
+    digits = _digits(distances)
     units = np.rint(distances * 10.0**digits).astype(np.int64)
     low = int(units.min(initial=2**53)) if units.size else 0
     gaps = np.diff(units, axis=1, prepend=low)
     planes = [rows, rows >> 8, rows >> 16, gaps, gaps >> 8]
     packed = b"".join((plane.T & 255).astype(np.uint8).tobytes() for plane in planes)
     return {"k": rows.shape[1], "digits": digits, "low": low, "packed": _pack(packed)}
+
+
+def _digits(distances: np.ndarray) -> int:
+    """Return how many digits after the point to keep: as shown, but gaps must fit two bytes."""
+    if not distances.size:
+        return 0
+    if (distances == np.rint(distances)).all():
+        wanted = 0
+    else:
+        wanted = 3 if np.abs(distances).max() < 10 else 1
+    return min(wanted, int(np.floor(np.log10(65_000 / max(np.ptp(distances), 1)))))
 
 
 def _all_answers(index: Index, ids: list[str], k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -241,42 +165,51 @@ def _write_pictures(
     ids: list[str],
     new: Path,
     old: Path,
-    sides: tuple[int, int],
+    sides: dict[str, int],
     progress: bool,
 ) -> list[tuple[str, int, int]]:
-    """Write all works' pictures; return of each its name and the size of its thumbnail."""
+    """Write all works' pictures; return of each its name and the size of its thumbnail.
 
-    def write(id: str) -> tuple[str, int, int]:
-        data = collection.path(id).read_bytes()
+    `sides` gives the longest side of the pictures in each folder, 0 for none.
+    """
+
+    def name(id: str) -> str:
         # Named by what is in it, never by the work: safe on any disk and in any address, and the
         # same name the next time means the same picture.
-        name = hashlib.sha256(repr(sides).encode() + data).hexdigest()[:12]
-        for folder, side in zip(("images", "thumbs"), reversed(sides), strict=True):
-            file = Path(folder, name[:2], f"{name}.jpg")
-            if side and not _take_over(old / file, new / file):
-                (new / file).parent.mkdir(parents=True, exist_ok=True)
-                (new / file).write_bytes(to_jpeg(thumbnail(data, side)))
+        with open(collection.path(id), "rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.sha256(f"{content} {sides}".encode()).hexdigest()[:12]
+
+    def make(name: str) -> tuple[int, int]:
+        files = {Path(folder, name[:2], f"{name}.jpg"): side for folder, side in sides.items()}
+        missing = {file: side for file, side in files.items() if not _take_over(old, new, file)}
+        if missing:
+            picture = thumbnail(collection.path(first[name]), max(sides.values()))
+        for file, side in missing.items():
+            (new / file).parent.mkdir(parents=True, exist_ok=True)
+            (new / file).write_bytes(to_jpeg(thumbnail(picture, side)))
         with Image.open(new / "thumbs" / name[:2] / f"{name}.jpg") as image:
-            return name, *image.size
+            return image.size
 
+    sides = {folder: side for folder, side in sides.items() if side}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        made = tqdm(pool.map(write, ids), "Pictures", len(ids), leave=False, disable=not progress)
-        return list(made)
+        names = list(pool.map(name, ids))
+        first = dict(zip(reversed(names), reversed(ids), strict=True))
+        made = pool.map(make, first)
+        shown = tqdm(made, "Pictures", len(first), leave=False, disable=not progress)
+        sizes = dict(zip(first, shown, strict=True))
+    return [(name, *sizes[name]) for name in names]
 
 
-def _take_over(old: Path, new: Path) -> bool:
+def _take_over(old: Path, new: Path, file: Path) -> bool:
     """Link or copy a file of the last time if it is there; tell whether it was."""
-    if new.exists():
-        return True
-    if not old.is_file():
+    if not (old / file).is_file():
         return False
-    new.parent.mkdir(parents=True, exist_ok=True)
+    (new / file).parent.mkdir(parents=True, exist_ok=True)
     try:
-        os.link(old, new)
-    except FileExistsError:
-        pass
-    except OSError:
-        shutil.copyfile(old, new)
+        os.link(old / file, new / file)
+    except OSError:  # a disk without links
+        shutil.copyfile(old / file, new / file)
     return True
 
 
@@ -310,7 +243,9 @@ def _to_script(data: object) -> str:
 
 
 def _pack(data: bytes) -> str:
-    return _base64(zlib.compress(data, 9))
+    """Deflate bytes and write them in base 85, without the digits that mean something in HTML."""
+    text = base64.b85encode(zlib.compress(data, 9)).decode("ascii")
+    return text.translate(str.maketrans("<>&", ",.:"))
 
 
 def _site_html(title: str, searches: Mapping, works: int, k: int) -> str:
@@ -339,35 +274,5 @@ def _unit(searches: Mapping[tuple[str, str], Search]) -> str:
     return f"{metric}: {METRICS[metric]}"
 
 
-def _default_crop(crops: Sequence[str]) -> str:
-    return NO_CROP if NO_CROP in crops else crops[0]
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")
-
-
 def _file_name(name: str) -> str:
     return "".join(c if c.isascii() and (c.isalnum() or c in "-_.") else "-" for c in name)
-
-
-def _introduction(queries: int, works: int, path: Path) -> str:
-    text = (
-        f"{queries} of {works:,} works, drawn at random, each with the works that are nearest to "
-        "it for each network. The number is the distance; framed are works that no other network "
-        "has in its row."
-    )
-    if (path.parent / "site" / "index.html").exists():
-        text += ' <a href="site/index.html">The whole collection, to explore</a>.'
-    return text
-
-
-def _footer(metric: str, crop: str) -> str:
-    return escape(
-        f"Made by artsearch {artsearch.__version__}. Crop: {_words(crop)}. "
-        f"Distances are {metric}: {METRICS[metric]}."
-    )
-
-
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii")

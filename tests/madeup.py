@@ -61,8 +61,11 @@ def searches_by_colour(collection: Collection) -> MadeUpSearches:
     return MadeUpSearches(collection, np.stack(tiny).reshape(len(tiny), -1) / 255.0)
 
 
-def make_folder(folder: Path, titles: Sequence[str], side: int = 48) -> Path:
-    """Fill a folder with one small picture a title, and its works.csv."""
+def make_folder(folder: Path, titles: Sequence[str], side: int = 48, alike: bool = False) -> Path:
+    """Fill a folder with one small picture a title, and its works.csv.
+
+    With `alike` there are only 50 different files, which makes a site of many works quickly.
+    """
     folder.mkdir(parents=True)
     pictures = [_picture(number, side) for number in range(min(len(titles), 50))]
     with open(folder / "works.csv", "w", newline="", encoding="utf-8") as file:
@@ -70,8 +73,9 @@ def make_folder(folder: Path, titles: Sequence[str], side: int = 48) -> Path:
         table.writerow(["file", "artist", "title", "year", "style", "licence", "source"])
         for number, title in enumerate(titles):
             name = f"work {number:05}.png"
-            # The end of a PNG says where it ends: a number behind it makes the files differ.
-            (folder / name).write_bytes(pictures[number % 50] + str(number).encode())
+            # A PNG says itself where it ends: a number behind that makes the files differ.
+            tail = b"" if alike else str(number).encode()
+            (folder / name).write_bytes(pictures[number % 50] + tail)
             artist, year = f"Artist {number // 10}", 1500 + number % 400
             source = "https://example.org/works" if number % 2 else "an attic"
             table.writerow([name, artist, title, year, "Style", "public domain", source])
@@ -95,8 +99,9 @@ class RandomIndex:
         self.ids = ids
         self._row = {id: row for row, id in enumerate(ids)}
         self._rows = random.integers(0, len(ids), (len(ids), k))
-        # Like the angular distances of real networks: the nearest at 0.5 or so, the 20th at 0.7.
-        self._distances = np.sort(random.gamma(20, 0.03, (len(ids), k)) + 0.1, axis=1)
+        # As far apart as those of 895 WikiArt paintings: the 20th is 0.14 behind the nearest.
+        gaps = random.exponential(0.04 / np.maximum(1, np.arange(k)), (len(ids), k))
+        self._distances = random.normal(0.6, 0.08, (len(ids), 1)) + gaps.cumsum(axis=1)
 
     def __len__(self):
         return len(self.ids)

@@ -2,6 +2,7 @@
 
 import base64
 import doctest
+import hashlib
 import json
 import re
 import zlib
@@ -57,7 +58,7 @@ def read_data(file):
 
 
 def unpack(text):
-    return zlib.decompress(base64.b64decode(text))
+    return zlib.decompress(base64.b85decode(text.translate(str.maketrans(",.:", "<>&"))))
 
 
 def unpack_answers(data):
@@ -81,9 +82,8 @@ def test_page_shows_each_networks_answer(collection, searches, tmp_path):
         expected = [searches[name, "no_crop"].by_work(query, 3).ids for name in networks(searches)]
         assert answers == sum(expected, [])
     assert searches.sentence in page.text
-    assert f"{searches['efficientnet_lite0', 'no_crop'].by_work(shown[0], 3)[0].distance:.3g}" in (
-        page.text
-    )
+    nearest = searches["efficientnet_lite0", "no_crop"].by_work(shown[0], 1)[0]
+    assert f"{nearest.distance:.3f}" in page.text
 
 
 def networks(searches):
@@ -94,7 +94,7 @@ def test_page_shows_titles_as_text(collection, searches, tmp_path):
     path = write_page(collection, searches, tmp_path / "gallery.html", queries=28)
     page = Page(path.read_text(encoding="utf-8"))
     for title in HOSTILE:
-        assert title in page.text
+        assert " ".join(title.split()) in page.text
     assert not {tag for tag, _ in page.elements} & {"script", "svg"}
     assert not [name for _, attributes in page.elements for name in attributes if name[:2] == "on"]
     pictures = [attributes["src"] for tag, attributes in page.elements if tag == "img"]
@@ -160,7 +160,6 @@ def test_hostile_titles_stay_data(built):
         name, data = read_data(file)
         assert not set("<>&\u2028\u2029") & set(file.read_text(encoding="utf-8"))
     page = Page(built.read_text(encoding="utf-8"))
-    assert "made <made-up>".partition(" ")[0] in page.text
     assert "<made up> & nobody" in page.text
     names = {path.name for path in built.parent.rglob("*") if path.is_file()}
     assert all(re.fullmatch(r"[a-z0-9_.-]+", name) for name in names)
@@ -230,8 +229,11 @@ def test_searches_over_different_works_are_refused(collection, searches, tmp_pat
 
 
 @given(
-    arrays(np.float64, st.tuples(st.integers(1, 5), st.integers(1, 4)),
-           elements=st.floats(-30_000, 30_000)),
+    arrays(
+        np.float64,
+        st.tuples(st.integers(1, 5), st.integers(1, 4)),
+        elements=st.floats(-30_000, 30_000),
+    ),
 )
 def test_packing_keeps_order_and_distances(distances):
     distances = np.sort(distances, axis=1)
@@ -240,21 +242,29 @@ def test_packing_keeps_order_and_distances(distances):
     found, far = unpack_answers(data)
     assert (found == rows).all()
     assert np.abs(far - distances).max() <= 0.501 * 10.0 ** -data["digits"]
-    assert 10.0 ** -data["digits"] <= max(0.001, np.abs(distances).max() / 199)
 
 
-def test_data_of_10_000_works_stay_under_4_MB(tmp_path):
-    words = "red river portrait woman landscape church harbour night still life madonna rain".split()
+@pytest.mark.parametrize(
+    ("distances", "digits"),
+    [([0.25, 1.5], 3), ([3.0, 412.0], 0), ([8.2, 52.345], 1), ([-900.5, 80_000.25], -1)],
+)
+def test_packing_keeps_the_digits_that_are_shown(distances, digits):
+    assert pack_answers(np.zeros((1, 2), int), np.array([distances]))["digits"] == digits
+
+
+def test_data_of_10_000_works_stay_under_4_MB(tmp_path, monkeypatch):
+    words = "red river portrait woman landscape church harbour night madonna rain".split()
     draw = np.random.default_rng(0).choice
     titles = [" ".join(draw(words, 4)).capitalize() for _ in range(10_000)]
-    collection = Collection(make_folder(tmp_path / "works", titles, side=16))
-    write_site(collection, RandomSearches(collection), tmp_path / "site", image_side=0,
-               progress=False)
+    collection = Collection(make_folder(tmp_path / "works", titles, side=16, alike=True))
+    # Pictures take the most time and none of the size; their names, which do, differ.
+    names = [hashlib.sha256(id.encode()).hexdigest()[:12] for id in collection]
+    monkeypatch.setattr(site, "_write_pictures", lambda *_: [(name, 240, 180) for name in names])
+    write_site(collection, RandomSearches(collection), tmp_path / "site", progress=False)
     sizes = {file.name: file.stat().st_size for file in (tmp_path / "site/data").iterdir()}
-    crops = {crop: sum(sizes[name] for name in sizes if crop in name)
-             for crop in ("no_crop", "center_crop")}
-    print(f"works.js {sizes['works.js']:,}; 3 networks × 20 neighbours: {crops}")
-    assert sizes["works.js"] + crops["no_crop"] < 4_000_000
+    one_crop = sum(size for name, size in sizes.items() if "center_crop" not in name)
+    print(f"10,000 works × 3 networks × 20: one crop {one_crop:,}, both {sum(sizes.values()):,} B")
+    assert one_crop < 2_200_000
     assert sum(sizes.values()) < 4_000_000
 
 

@@ -3,10 +3,15 @@
 // Three parts: data, which comes as <script> elements since a page from file:// can load nothing
 // else; the state, changed by pure functions; and the address, in which the state is written.
 
+const SAID = ["artist", "title", "year", "style"]; // what a caption says, and the drawer searches
+const WORDS = [...SAID, "licence", "source"];
 const PAGE = 24; // works on a page of the drawer
 const TRAIL = 50; // works that the trail remembers, so that links stay short enough to send
 
 // ---- data -------------------------------------------------------------------------------------
+
+// The digits of Python's base64.b85encode, with `,.:` for `<>&`: text that means nothing in HTML.
+const DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%:()*+-;,=.?@^_`{|}~";
 
 const arrivals = new Map(); // name of a data file → what to do when it calls receive
 
@@ -29,53 +34,71 @@ function load(name) {
   });
 }
 
-/** Return the bytes of a text made by _pack in site.py: base64 of deflated bytes. */
+/** Return the bytes of a text made by _pack in site.py: deflated, then in base 85. */
 async function unpack(text) {
-  const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
+  const stream = new Blob([fromBase85(text)]).stream();
+  const inflated = stream.pipeThrough(new DecompressionStream("deflate"));
+  return new Uint8Array(await new Response(inflated).arrayBuffer());
 }
 
-/** Make what the state needs of data/works.js: the works as objects, their rows by id. */
+/** Turn five digits into four bytes; base 64, which atob reads, would take 7 % more room. */
+function fromBase85(text) {
+  const values = new Uint8Array(128);
+  [...DIGITS].forEach((digit, value) => { values[digit.charCodeAt(0)] = value; });
+  const missing = (5 - (text.length % 5)) % 5;
+  const digits = text + DIGITS.at(-1).repeat(missing);
+  const words = new DataView(new ArrayBuffer((digits.length / 5) * 4));
+  for (let i = 0; i < digits.length; i += 5) {
+    let word = 0;
+    for (let j = i; j < i + 5; j++) word = 85 * word + values[digits.charCodeAt(j)];
+    words.setUint32((i / 5) * 4, word);
+  }
+  return new Uint8Array(words.buffer, 0, words.byteLength - missing);
+}
+
+/** Make of data/works.js what the state needs: the works as objects, and their rows by id. */
 async function readWorks(data) {
   const columns = JSON.parse(new TextDecoder().decode(await unpack(data.works)));
   const works = columns.id.map((id, row) => {
-    const say = (column) => columns[column][row] || "";
-    const name = columns.picture.slice(12 * row, 12 * row + 12);
-    const thumb = `thumbs/${name.slice(0, 2)}/${name}.jpg`;
-    const caption = ["artist", "title", "year", "style"].map(say).filter(Boolean).join(", ");
-    return {
-      id, caption, thumb, alt: caption,
-      title: say("title"), artist: say("artist"), year: say("year"), style: say("style"),
-      licence: say("licence"), source: say("source"),
-      image: data.images ? thumb.replace("thumbs", "images") : thumb,
-      width: columns.width[row], height: columns.height[row],
-    };
+    const work = { id, width: columns.width[row], height: columns.height[row] };
+    for (const name of WORDS) work[name] = columns[name][row] || "";
+    work.caption = SAID.map((name) => oneLine(work[name])).filter(Boolean).join(", ");
+    const picture = columns.picture.slice(12 * row, 12 * row + 12);
+    const file = `${picture.slice(0, 2)}/${picture}.jpg`;
+    const [thumb, image] = [`thumbs/${file}`, `${data.images ? "images" : "thumbs"}/${file}`];
+    return { ...work, alt: work.caption, thumb, image };
   });
-  const rows = new Map(works.map((work, row) => [work.id, row]));
   return {
-    ...data, works, rows, words: works.map((work) => fold(work.caption)), order: {},
-    loaded: new Map(),
+    ...data, works, rows: new Map(works.map((work, row) => [work.id, row])),
+    folded: works.map((work) => fold(SAID.map((name) => work[name]).join(" "))),
+    order: {}, loaded: new Map(),
   };
 }
 
-/** Make a function from a row to its neighbours, nearest first, of what pack_answers packed. */
+/** Make of what pack_answers packed a function from a row to its neighbours, nearest first. */
 async function readAnswers({ k, digits, low, packed }) {
   const bytes = await unpack(packed);
   const plane = bytes.length / 5;
-  const count = k ? plane / k : 0;
+  const count = plane / k;
   return (row) => {
     let units = low;
     return Array.from({ length: k }, (_, rank) => {
       const at = rank * count + row;
       units += bytes[at + 3 * plane] + 256 * bytes[at + 4 * plane];
+      const distance = units / 10 ** digits;
       return {
         row: bytes[at] + 256 * bytes[at + plane] + 65536 * bytes[at + 2 * plane],
-        distance: units / 10 ** digits,
-        distance_text: (units / 10 ** digits).toFixed(Math.max(0, digits)),
+        distance, distance_text: distanceText(distance, digits),
       };
     });
   };
+}
+
+/** Write a distance as distance_text in gallery_state.py does, with the digits that are kept. */
+function distanceText(distance, digits) {
+  const shown = Math.max(0, digits);
+  const exactly = { minimumFractionDigits: shown, maximumFractionDigits: shown };
+  return distance.toLocaleString("en-US", exactly);
 }
 
 // ---- state ------------------------------------------------------------------------------------
@@ -83,7 +106,7 @@ async function readAnswers({ k, digits, low, packed }) {
 /** The state of a page that is opened without a link. */
 function firstState(site) {
   const state = {
-    network: site.networks[0].name, crop: site.crop, k: Math.min(12, site.k), compare: false,
+    network: site.networks[0].name, crop: site.crop, k: Math.min(10, site.k), compare: false,
     trail: [], place: 0, search: "", page: 0, seed: 0, error: "",
   };
   return { ...state, trail: [site.works[order(state.seed, site)[0]].id] };
@@ -101,7 +124,7 @@ function reduce(state, what, site) {
     case "network": return { ...next, network: what.name, compare: false };
     case "crop": return { ...next, crop: what.name };
     case "k": return { ...next, k: Math.max(1, Math.min(site.k, what.k)) };
-    case "compare": return { ...next, compare: what.on };
+    case "compare": return { ...next, compare: what.on && site.networks.length > 1 };
     case "refresh": return { ...next, seed: state.seed + 1, search: "", page: 0 };
     case "search": return { ...next, search: what.text, page: 0 };
     case "page": return { ...next, page: Math.max(0, Math.min(pages(state, site) - 1, what.page)) };
@@ -118,36 +141,60 @@ function walk({ trail, place }, id) {
 
 /** What the gallery shows; `answers` maps the networks shown to functions of readAnswers. */
 function viewOf(state, site, answers) {
-  const query = site.rows.get(state.trail[state.place]);
-  const shown = state.compare ? site.networks : site.networks.filter(isNamed(state.network));
-  const rows = query === undefined ? [] : shown.map(({ name, title }) => {
-    const works = (answers.get(name)?.(query) || []).slice(0, state.k);
-    return { network: name, title, works: works.map((one) => ({ ...site.works[one.row], ...one })) };
-  });
-  if (state.compare) markAlone(rows);
-  const choose = (list, name) => list.map((one) => ({ ...one, selected: one.name === name }));
+  const choices = (list, name) => list.map((one) => ({ ...one, selected: one.name === name }));
+  const rows = rowsOf(state, site, answers);
   return {
-    sentence: "", count: site.works.length, error: state.error, busy: "", unit: site.unit,
-    networks: choose(site.networks, state.network), crops: choose(site.crops, state.crop),
+    sentence: "", // stands in the page itself
+    count: site.works.length, error: state.error, busy: "", unit: site.unit,
+    networks: choices(site.networks, state.network), crops: choices(site.crops, state.crop),
     k: state.k, k_max: site.k, compare: state.compare,
     compare_available: site.networks.length > 1, can_upload: false,
-    query: query === undefined ? null : site.works[query], rows,
-    overlap: state.compare ? overlapOf(rows) : null,
+    query: workOf(state.trail[state.place], site) || null, rows,
+    overlap: state.compare && rows.length ? overlapOf(rows, state.k) : null,
     drawer: drawerOf(state, site),
     trail: {
-      back: state.place, forward: Math.max(0, state.trail.length - 1 - state.place),
-      works: state.trail.map((id) => site.works[site.rows.get(id)]), place: state.place,
+      works: state.trail.map((id) => workOf(id, site)), place: state.place, back: state.place,
+      forward: Math.max(0, state.trail.length - 1 - state.place),
     },
   };
 }
 
-/** Mark the works that only one of several rows has. */
-function markAlone(rows) {
+function workOf(id, site) {
+  return site.works[site.rows.get(id)];
+}
+
+function rowsOf({ trail, place, network, compare, k }, site, answers) {
+  const query = site.rows.get(trail[place]);
+  if (query === undefined || !site.k) return [];
+  const rows = site.networks.filter(({ name }) => compare || name === network).map((one) => {
+    const found = answers.get(one.name)?.(query).slice(0, k) || [];
+    const works = found.map(({ row, ...far }) => ({ ...site.works[row], ...far }));
+    return { network: one.name, title: one.title, works };
+  });
+  const times = timesIn(rows);
+  for (const row of rows) {
+    for (const work of row.works) work.only = compare && times.get(work.id) === 1;
+  }
+  return rows;
+}
+
+/** In how many of the rows each work is. */
+function timesIn(rows) {
   const times = new Map();
   for (const { works } of rows) {
     for (const { id } of works) times.set(id, (times.get(id) || 0) + 1);
   }
-  for (const { works } of rows) works.forEach((work) => { work.only = times.get(work.id) === 1; });
+  return times;
+}
+
+/** What share of the works all networks find, and a sentence about it. */
+function overlapOf(rows, k) {
+  const times = [...timesIn(rows).values()];
+  const common = times.filter((n) => n === rows.length).length;
+  const alone = times.filter((n) => n === 1).length;
+  const text = `in common: ${common} of ${k} works are in all ${rows.length} rows, ` +
+    `${alone} ${alone === 1 ? "is" : "are"} in one row only.`;
+  return { value: common / Math.max(k, 1), text };
 }
 
 function drawerOf(state, site) {
@@ -165,16 +212,16 @@ function pages(state, site) {
 
 /** The rows of the drawer: all in random order, or those whose caption has every word searched. */
 function matches({ search, seed }, site) {
-  const words = fold(search).split(/\s+/).filter(Boolean);
+  const words = oneLine(fold(search)).split(" ").filter(Boolean);
   if (!words.length) return order(seed, site);
-  const has = (caption) => words.every((word) => caption.includes(word));
-  return site.works.map((_, row) => row).filter((row) => has(site.words[row]));
+  const has = (row) => words.every((word) => site.folded[row].includes(word));
+  return [...site.works.keys()].filter(has);
 }
 
 /** All rows in an order drawn at random, the same one for the same seed. */
 function order(seed, site) {
   if (!site.order[seed]) {
-    const rows = site.works.map((_, row) => row);
+    const rows = [...site.works.keys()];
     const random = randomNumbers(seed);
     for (let i = rows.length - 1; i > 0; i--) {
       const j = Math.floor(random() * (i + 1));
@@ -198,6 +245,10 @@ function randomNumbers(seed) {
 /** Letters without case and accents: "durer" finds Dürer. */
 function fold(text) {
   return text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
+}
+
+function oneLine(text) {
+  return text.replace(/\s+/g, " ").trim();
 }
 
 function isNamed(name) {
@@ -285,7 +336,7 @@ async function start() {
   await draw();
 
   function act(what) {
-    if (what.do === "export") return saveTable(state, site);
+    if (what.do === "export") return saveTable(state, site).then(draw, draw);
     state = reduce(state, what, site);
     // A new address is a new entry in the browser's history; its back and forward come to follow.
     if (location.hash !== toAddress(state)) location.hash = toAddress(state);
@@ -327,24 +378,28 @@ function show(image, address) {
   if (image.getAttribute("src") !== address) image.src = address;
 }
 
-/** Save what is shown as a CSV file. */
+/** Save what is shown as a CSV file, with the columns of GalleryState.to_csv. */
 async function saveTable(state, site) {
   const { query, rows } = viewOf(state, site, await answersFor(state, site));
   if (!query) return;
-  const columns = ["id", "artist", "title", "year", "style", "licence", "source"];
-  const lines = [["query", "network", "crop", "rank", "distance", ...columns]];
-  for (const { network, works } of rows) {
-    works.forEach((work, i) => lines.push([
-      query.id, network, state.crop, i + 1, work.distance_text, ...columns.map((name) => work[name]),
-    ]));
-  }
-  const text = lines.map((line) => line.map(cell).join(",")).join("\r\n");
+  const columns = ["id", "caption", ...WORDS];
+  const lines = rows.flatMap(({ network, works }) => works.map((work, i) => [
+    ...[query.id, network, state.crop].map(disarm), i + 1, work.distance,
+    ...columns.map((name) => disarm(work[name])),
+  ]));
+  lines.unshift(["query", "network", "crop", "rank", "distance", ...columns]);
+  const text = lines.map((line) => `${line.map(cell).join(",")}\n`).join("");
   const link = document.createElement("a");
   // The byte order mark tells Excel that the file is UTF-8.
-  link.href = URL.createObjectURL(new Blob(["\ufeff", text, "\r\n"], { type: "text/csv" }));
+  link.href = URL.createObjectURL(new Blob(["\ufeff", text], { type: "text/csv" }));
   link.download = "similar-works.csv";
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
+/** A text that a spreadsheet does not take for a formula. */
+function disarm(text) {
+  return /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
 }
 
 function cell(value) {

@@ -1,0 +1,141 @@
+"""One plain page: queries and their neighbours, in a file that can be sent."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from html import escape
+from itertools import islice
+from pathlib import Path
+from string import Template
+
+import artsearch
+from artsearch.collection import Collection
+from artsearch.errors import ArtsearchError
+from artsearch.gallery_state import distance_text, words
+from artsearch.images import thumbnail, to_jpeg
+from artsearch.index import METRICS
+from artsearch.networks import Network
+from artsearch.search import Search
+from artsearch.transforms import NO_CROP
+
+WEB = Path(__file__).parent / "web"
+
+
+def write_page(
+    collection: Collection,
+    searches: Mapping[tuple[str, str], Search],
+    path: str | os.PathLike,
+    queries: int = 12,
+    k: int = 8,
+    seed: int = 0,
+) -> Path:
+    """Write one HTML file of queries and their neighbours, a row a network, and return its path.
+
+    `searches` is a Searches: besides the searches by (network, crop) it has `networks`, `crops`
+    and `sentence`. Pictures lie in the file itself, so it can be sent as it is.
+    """
+    path = Path(path)
+    crop = default_crop(searches.crops)
+    used = {network.name: searches[network.name, crop] for network in searches.networks}
+    known = next(iter(used.values())).index
+    readable = set(known.ids)
+    drawn = (id for id in collection.sample(len(collection), seed) if id in readable)
+    pictures = _Pictures(collection)
+    sections = [
+        _query_section(id, used, searches.networks, min(k, len(known) - 1), pictures)
+        for id in islice(drawn, queries)
+    ]
+    style = (WEB / "page.css").read_text(encoding="utf-8")
+    page = Template((WEB / "page.html").read_text(encoding="utf-8")).substitute(
+        style=style,
+        style_hash="sha256-" + _base64(hashlib.sha256(style.encode()).digest()),
+        sentence=escape(searches.sentence),
+        introduction=_introduction(len(sections), len(known), path),
+        queries="\n".join(sections),
+        footer=_footer(known.metric, crop),
+    )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(page, encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise ArtsearchError(
+            f"cannot write {str(path)!r} ({error.strerror}); name another file"
+        ) from None
+    return path
+
+
+class _Pictures:
+    """The pictures of a page as data: URLs, each made once."""
+
+    def __init__(self, collection: Collection, side: int = 112):
+        self.collection, self.side = collection, side
+        self._made: dict[str, str] = {}
+
+    def show(self, id: str, note: str = "", kind: str = "") -> str:
+        """Return a work as a list item: its picture and caption, with a note before it."""
+        if id not in self._made:
+            data = to_jpeg(thumbnail(self.collection.path(id), self.side), quality=60)
+            self._made[id] = f"data:image/jpeg;base64,{_base64(data)}"
+        caption = escape(self.collection.caption(id))
+        # <bdi>: a title that runs from right to left must not turn what stands beside it.
+        return (
+            f'<li class="{kind}" data-id="{escape(id)}">'
+            f'<img src="{self._made[id]}" alt="{caption}" loading="lazy">'
+            f"<b>{note}</b> <bdi>{caption}</bdi></li>"
+        )
+
+
+def _query_section(
+    id: str,
+    searches: Mapping[str, Search],
+    networks: Sequence[Network],
+    k: int,
+    pictures: _Pictures,
+) -> str:
+    """Return a query and its neighbours, a row a network; works in one row only are marked."""
+    answers = {name: search.by_work(id, k) if k else () for name, search in searches.items()}
+    rows = []
+    for network in networks:
+        others = [answers[name] for name in answers if name != network.name]
+        shared = {work.id for answer in others for work in answer}
+        items = [
+            pictures.show(
+                work.id,
+                distance_text(work.distance),
+                "only" if others and work.id not in shared else "",
+            )
+            for work in answers[network.name]
+        ]
+        rows.append(f"<h3>{escape(network.title)}</h3>\n<ol>{''.join(items)}</ol>")
+    query = f'<ol class="query">{pictures.show(id)}</ol>'
+    return f"<section>\n{query}\n{''.join(rows)}\n</section>"
+
+
+def _introduction(queries: int, works: int, path: Path) -> str:
+    text = (
+        f"{queries} of {works:,} works, drawn at random, each with the works that are nearest to "
+        "it for each network. The number is the distance; framed are works that no other network "
+        "has in its row."
+    )
+    if (path.parent / "site" / "index.html").exists():
+        text += ' <a href="site/index.html">The whole collection, to explore</a>.'
+    return text
+
+
+def _footer(metric: str, crop: str) -> str:
+    return escape(
+        f"Made by artsearch {artsearch.__version__}. Crop: {words(crop)}. "
+        f"Distances are {metric}: {METRICS[metric]}."
+    )
+
+
+def default_crop(crops: Sequence[str]) -> str:
+    """Return the crop that a page begins with: the whole work, where that was computed."""
+    return NO_CROP if NO_CROP in crops else crops[0]
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")

@@ -1,0 +1,54 @@
+"""Debian's Chromium for the tests, and a page in it that may ask no other host."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+CHROMIUM = "/usr/bin/chromium"
+ARGUMENTS = [
+    "--no-sandbox",  # which root may not have
+    "--disable-dev-shm-usage",  # small in containers
+    "--disable-background-networking",
+]
+
+
+@contextmanager
+def chromium() -> Iterator:
+    """Start Chromium; skip the test where there is none, but never in CI."""
+    if not Path(CHROMIUM).exists():
+        said = f"no {CHROMIUM}; `apt-get install chromium` for the tests in a browser"
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(said)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def visit(browser, hosts: tuple[str, ...] = (), **options) -> Iterator:
+    """Open an empty page; fail if it asks a host not in `hosts`, or if a script in it fails."""
+    context = browser.new_context(**options)
+    page = context.new_page()
+    wrong = []
+    local = ("file:", "data:", "blob:", *(f"http://{host}" for host in hosts))
+
+    def check(request):
+        if not request.url.startswith(local):
+            wrong.append(f"asked {request.url}")
+
+    def heed(message):
+        if message.type == "error":
+            wrong.append(message.text)
+
+    page.on("request", check)
+    page.on("pageerror", lambda error: wrong.append(f"failed: {error}"))
+    page.on("console", heed)
+    page.wrong = wrong
+    yield page
+    context.close()
+    assert not wrong
