@@ -73,11 +73,13 @@ $(INSTALLED): pyproject.toml constraints.txt
 		echo 'artsearch wants a C++ compiler and the headers and venv of $(PYTHON).'; \
 		echo 'On Debian and Ubuntu, as root: apt-get install $(DEBIAN)'; \
 		exit 1; }
-	@echo 'Setting up .venv with the packages of constraints.txt: about 3 minutes and 6 GB, once'
 	@if [ -e $(VENV)/.installing ]; then rm -rf $(VENV); fi
+	@if [ -x $(PY) ]; then echo 'Bringing .venv up to date with pyproject.toml and constraints.txt'; \
+		else echo 'Setting up .venv with all packages: about 3 minutes and 7 GB, once'; fi
 	@mkdir -p $(VENV) build && touch $(VENV)/.installing
 	@[ -x $(PY) ] || $(PYTHON) -m venv $(VENV)
 	@{ $(PIP) pip && $(PIP) --build-constraint constraints.txt --editable '.[app,test]'; } \
-		>build/install.log 2>&1 || { tail -n 40 build/install.log; \
+		>build/install.log 2>&1 || { [ ! -e $@ ] || rm $(VENV)/.installing; \
+		tail -n 40 build/install.log; \
 		echo 'The installation failed; all that pip said is in build/install.log'; exit 1; }
 	@mv $(VENV)/.installing $@ && touch $@

@@ -11,7 +11,6 @@ import click
 
 from artsearch.errors import ArtsearchError
 
-
 #: What the notebooks show of each answer at most.
 NEIGHBOURS = 8
 
@@ -57,8 +56,8 @@ def demo(collection: str, networks: str, out: str) -> None:
         raise ArtsearchError(
             f"only {fewest} work of {collection} can be read; a search wants two or more"
         )
-    page = write_page(works, searches, out_folder / "gallery.html")
     site = write_site(works, searches, out_folder / "site")
+    page = write_page(works, searches, out_folder / "gallery.html")
     parameters = {
         "COLLECTION": str(works.folder.resolve()),
         "NETWORKS": networks,
@@ -68,8 +67,28 @@ def demo(collection: str, networks: str, out: str) -> None:
         parameters["K"] = fewest - 1
     executed = [_execute(path, out_folder, parameters) for path in _notebooks()]
     click.echo(f"Done in {time.monotonic() - started:.0f} s. Look at:")
-    for path in (site / "index.html", page, *executed):
+    for path in (site, page, *executed):
         click.echo(f"  {path}")
+
+
+@main.command()
+@click.argument("folder")
+@click.option("--collection", default="data", help="Folder of images, with or without works.csv.")
+@click.option("--networks", default="auto", help="auto, or names with commas between.")
+@click.option("--k", default=20, help="Neighbours of each work.")
+@click.option("--image-side", default=800, help="Longer side of the large pictures; 0 for none.")
+@click.option("--out", default="build", help="Folder where features are kept.")
+def site(folder: str, collection: str, networks: str, k: int, image_side: int, out: str) -> None:
+    """Write the static demo to FOLDER: a page that opens by double click, or on any web host."""
+    from artsearch.collection import Collection
+    from artsearch.notebook import complete
+    from artsearch.search import Searches
+    from artsearch.site import write_site
+
+    works = Collection(complete(Path(collection)))
+    searches = Searches(works, networks, out=out)
+    click.echo(searches.sentence)
+    click.echo(write_site(works, searches, folder, k=k, image_side=image_side))
 
 
 @main.command()

@@ -7,12 +7,13 @@ import os
 import unicodedata
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from artsearch.errors import ArtsearchError, CollectionError, unknown
+from artsearch.errors import ArtsearchError, CollectionError, ImageError, unknown
 from artsearch.images import SUFFIXES, open_image
 
 TABLE = "works.csv"
@@ -74,6 +75,13 @@ class Collection:
     def open(self, id: str):
         """Open a work as an RGB image; raises ImageError when it cannot be read."""
         return open_image(self.path(id))
+
+    def readable(self) -> Iterator[str]:
+        """Yield the ids of the works that can be opened, opening one after the other."""
+        for id in self.ids:
+            with suppress(ImageError):
+                self.open(id)
+                yield id
 
     def work(self, id: str) -> dict[str, str]:
         """Return all that is known of a work, by column."""

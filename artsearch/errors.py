@@ -37,7 +37,7 @@ def unknown(kind: str, value: object, choices: Iterable[str], hint: str = "") ->
     unknown metric 'angula'; did you mean 'angular'? known: angular, dot
     """
     choices = list(choices)
-    close = difflib.get_close_matches(str(value), choices, n=1)
+    close = difflib.get_close_matches(str(value), choices, n=1) or _containing(value, choices)
     guess = f"; did you mean {close[0]!r}?" if close else ";"
     ends = accumulate(len(choice) for choice in choices)
     shown = [choice for choice, end in zip(choices, ends, strict=True) if end < 500]
@@ -45,6 +45,11 @@ def unknown(kind: str, value: object, choices: Iterable[str], hint: str = "") ->
     known = " ".join(", ".join(shown).split())
     more = f", … ({len(choices)} in all)" if len(shown) < len(choices) else ""
     return ArtsearchError(f"unknown {kind} {value!r}{guess} known: {known}{more}{hint}")
+
+
+def _containing(value: object, choices: list[str]) -> list[str]:
+    part = str(value).lower()
+    return [choice for choice in choices if len(part) > 2 and part in choice.lower()]
 
 
 def check_whole(name: str, value: object, least: int = 1) -> None:

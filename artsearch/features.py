@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 # Compared by identity: `==` between arrays has no single answer.
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Features:
     """One row of numbers a work, with the ids beside them and a note of what made them.
 
@@ -37,6 +37,7 @@ class Features:
     skipped: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self):
+        object.__setattr__(self, "ids", tuple(self.ids))
         vectors = np.asarray(self.vectors, dtype=np.float32)
         if vectors.ndim != 2 or len(vectors) != len(self.ids):
             raise ArtsearchError(
@@ -48,10 +49,12 @@ class Features:
         vectors = vectors.view()
         vectors.flags.writeable = False
         object.__setattr__(self, "vectors", vectors)
-        object.__setattr__(self, "ids", tuple(self.ids))
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def __repr__(self) -> str:
+        return f"<Features: {self.report()}>"
 
     @property
     def dims(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from abc import ABC, abstractmethod
@@ -90,7 +91,8 @@ class Index(ABC):
             self._write(new / self.file)
             if self._medians is not None:
                 np.save(new / MEDIANS, self._medians, allow_pickle=False)
-            note = self._note() | {"sha256": file_sha256(new / self.file)}
+            note = self._note()
+            note["sha256"] = _hash(new, note)
             (new / NOTE).write_text(json.dumps(note), encoding="utf-8")
 
         return write_folder(folder, write, OWN)
@@ -284,6 +286,9 @@ class ExactIndex(Index):
         np.save(path, self._vectors, allow_pickle=False)
 
 
+_KINDS: dict[str, type[Index]] = {cls.kind: cls for cls in (AnnoyIndex, ExactIndex)}
+
+
 def construct_ann_index(
     metric: str = "angular",
     num_trees: int = 25,
@@ -340,21 +345,24 @@ def load_index(
 
 
 def _read_note(folder: Path) -> tuple[dict, type[Index], np.ndarray | None]:
-    """Read what an index says of itself, and hold its file against it."""
+    """Read what an index says of itself, and see that all of it is as it was written."""
     note = json.loads((folder / NOTE).read_text(encoding="utf-8"))
     if note["format"] != FORMAT:
         raise MismatchError(f"its format is {note['format']!r}, this version has {FORMAT}")
-    kind = {cls.kind: cls for cls in (AnnoyIndex, ExactIndex)}[note["kind"]]
-    # The whole hash: Annoy maps any file of a fitting size, and follows what it finds in it.
-    found = file_sha256(folder / kind.file)
-    if found != note["sha256"]:
-        raise MismatchError(
-            f"the SHA-256 of {kind.file} begins with {found[:8]}, not {note['sha256'][:8]}"
-        )
+    # Without this Annoy would map any file of a fitting size, and follow what it finds in it.
+    stated = note.pop("sha256")
+    if _hash(folder, note) != stated:
+        raise MismatchError("its files are not as they were written")
     medians = None
     if note["metric"] == "hamming":
         medians = np.load(folder / MEDIANS, allow_pickle=False)
-    return note, kind, medians
+    return note, _KINDS[note["kind"]], medians
+
+
+def _hash(folder: Path, note: dict) -> str:
+    names = [_KINDS[note["kind"]].file] + [MEDIANS] * (note["metric"] == "hamming")
+    hashes = [file_sha256(folder / name) for name in names]
+    return hashlib.sha256(json.dumps([note, hashes], sort_keys=True).encode()).hexdigest()
 
 
 def _compare_notes(note: dict, features: Features) -> None:

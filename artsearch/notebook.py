@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -68,8 +67,6 @@ def begin(names: Mapping[str, object]) -> tuple[Path, Path]:
     """
     check_parameters(names)
     _use_small_pictures()
-    # fastai's import asks torch for something that torch is giving up; no reader can mend that.
-    warnings.filterwarnings("ignore", message=".*torch.jit.script", category=FutureWarning)
     collection = complete(project_path(str(names["COLLECTION"])))
     return collection, project_path(str(names["OUT"]))
 
@@ -99,4 +96,4 @@ def _use_small_pictures() -> None:
     """Let figures be stored as JPEG: paintings as PNG would make a notebook of several MB."""
     from matplotlib_inline.backend_inline import set_matplotlib_formats
 
-    set_matplotlib_formats("jpeg", pil_kwargs={"quality": 80})
+    set_matplotlib_formats("jpeg", pil_kwargs={"quality": 72})

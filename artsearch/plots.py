@@ -63,7 +63,7 @@ def show_results(collection: Collection, answers: Mapping[str, Results]) -> Figu
     that only one of the rows has are framed.
     """
     longest = max(len(results) for results in answers.values())
-    figure, axes = _grid(len(answers), longest + 1, side=1.4)
+    figure, axes = _grid(len(answers), longest + 1, side=1.3)
     for row, (name, results) in enumerate(answers.items()):
         title = collection.work(results.query)["title"] if results.query else "your image"
         if results.query:

@@ -1,4 +1,4 @@
-"""Notebooks run as a program would: with parameters that are checked before anything is computed."""
+"""Notebooks run as a program would, with parameters that are checked beforehand."""
 
 from __future__ import annotations
 
@@ -36,6 +36,8 @@ def run_notebook(
             dict(parameters),
             cwd=str(notebook.parent),
             progress_bar=False,
+            # The kernel's own warnings (of a connection on this machine) are not for a terminal.
+            extra_arguments=["--IPKernelApp.log_level=ERROR"],
         )
     except PapermillExecutionError as error:
         where = f"{notebook.name}, cell {error.exec_count}"

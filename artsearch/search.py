@@ -107,7 +107,7 @@ class Search:
         """The network that made the index, loaded when it is first needed."""
         if self._extractor is None:
             made_by = self.index.made_by
-            if "network" not in made_by:
+            if not {"network", "weights", "layer", "pool", "crop"} <= made_by.keys():
                 raise MismatchError(
                     "the index does not say which network made it, so an image cannot be "
                     "compared; build it from the Features that compute_features returns"

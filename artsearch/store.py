@@ -150,7 +150,9 @@ def write_folder(
 
 
 def _refuse_others(folder: Path, own: Iterable[str]) -> None:
-    if folder.is_dir():
+    if folder.exists():
+        if not folder.is_dir():
+            raise _cannot_write(folder, FileExistsError())
         others = {path.name for path in folder.iterdir()} - set(own)
         if others:
             raise ArtsearchError(
@@ -186,7 +188,8 @@ def _swap(new: Path, folder: Path) -> None:
 
 
 def _cannot_write(folder: Path, error: OSError) -> ArtsearchError:
-    reason = error.strerror or error
+    in_the_way = isinstance(error, FileExistsError | NotADirectoryError)
+    reason = "a file is in the way" if in_the_way else error.strerror or error
     return ArtsearchError(f"cannot write {str(folder)!r} ({reason}); name another folder")
 
 

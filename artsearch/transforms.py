@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 CENTER_CROP = "center_crop"
 #: Squeeze the whole work into a square, and lose its proportions.
 NO_CROP = "no_crop"
-CROPS = (CENTER_CROP, NO_CROP)
+CROPS = (NO_CROP, CENTER_CROP)
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,8 @@ class Transform:
     def normalise(self, square: Image.Image) -> torch.Tensor:
         """Return a square image as a float32 tensor, 3 × size × size, normalised."""
         import torch
-        from fastai.torch_core import TensorImage
 
+        TensorImage = _fastai("torch_core").TensorImage
         pixels = torch.from_numpy(np.array(square)).permute(2, 0, 1).float().div_(255)
         return self._normalise(TensorImage(pixels)).as_subclass(torch.Tensor).contiguous()
 
@@ -73,8 +75,7 @@ class Transform:
 
     @cached_property
     def _normalise(self):
-        from fastai.data.transforms import Normalize
-
+        Normalize = _fastai("data.transforms").Normalize
         return Normalize.from_stats(self.mean, self.std, dim=0, ndim=3, cuda=False)
 
 
@@ -90,3 +91,11 @@ def transform_for(network: Network | str, crop: str = NO_CROP) -> Transform:
 
     network = as_network(network)
     return Transform(crop, network.size, network.mean, network.std, network.interpolation)
+
+
+def _fastai(module: str):
+    """Import a module of fastai without the warning that its first import brings."""
+    with warnings.catch_warnings():
+        # fastai asks torch for something that torch is giving up; no user can mend that.
+        warnings.simplefilter("ignore", FutureWarning)
+        return importlib.import_module(f"fastai.{module}")

@@ -38,7 +38,15 @@ def few(paintings, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def few_features(few):
+def one_thread():
+    """Keep torch to one thread: a busy machine loses four fifths of its speed to waiting."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def few_features(few, one_thread):
     """The features of the five paintings by the packaged EfficientNet-Lite0."""
     from artsearch import Collection, compute_features
 

@@ -128,7 +128,9 @@ def test_orientation_counts_even_if_the_rest_of_the_exif_is_broken():
 # Depths and modes
 
 
-@pytest.mark.parametrize("value, expected", [(0, 0), (257, 1), (32768, 128), (65535, 255)])
+@pytest.mark.parametrize(
+    "value, expected", [(0, 0), (200, 1), (257, 1), (32768, 128), (65535, 255)]
+)
 def test_grey_of_16_bits_is_scaled(value, expected):
     grey = np.full((2, 3), value, np.uint16)
     for format in ("PNG", "TIFF"):
@@ -213,7 +215,7 @@ def test_cmyk():
 
 
 def test_adobes_ycck():
-    """Photoshop's CMYK JPEGs: luma and chroma of the inverted inks, told by one byte (transform)."""
+    """Photoshop's CMYK JPEGs: luma and chroma of the inverted inks, told by one byte."""
     red, green, blue = 200, 90, 30
     inverted = Image.new("RGB", (16, 16), (255 - red, 255 - green, 255 - blue)).convert("YCbCr")
     stored = [255 - value for value in inverted.getpixel((0, 0))] + [0]

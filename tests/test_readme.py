@@ -12,7 +12,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 def test_the_code_prints_what_the_readme_says(monkeypatch):
     monkeypatch.chdir(ROOT)
-    code, printed = re.search(r"```python\n(.*?)```\n\n((?: {4}.*\n)+)", README, re.S).groups()
+    code, printed = re.search(r"```python\n(.*?)```\n\n((?: {4}[^\n]*\n)+)", README, re.S).groups()
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
         exec(code, {})

@@ -72,12 +72,14 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
         (parts.later = button("›", { "aria-label": "Later works" }))),
       parts.choices);
 
-    part("gallery", "div", { class: "artsearch" },
+    // JupyterLab would take Enter and the arrows for its own.
+    part("gallery", "div", { class: "artsearch", "data-lm-suppress-shortcuts": "true" },
       words("sentence", "p", "as-quiet as-sentence"),
       make("div", { class: "as-bar" },
         parts.networks, parts.compare, parts.crops, parts.k, make("span", { class: "as-space" }),
         parts.upload, parts.export, parts.picture),
-      parts.error, make("div", { class: "as-main" }, parts.query, parts.neighbours),
+      parts.error, (parts.wait = make("p", { class: "as-wait as-quiet", hidden: "" })),
+      make("div", { class: "as-main" }, parts.query, parts.neighbours),
       parts.trail, parts.drawer, parts.status, parts.caption);
     return parts;
   }
@@ -89,13 +91,14 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     view = next;
     parts.sentence.textContent = view.sentence;
     tell(parts.error, view.error);
-    tell(parts.status, view.busy || summary());
-    parts.gallery.classList.remove("as-waiting");
-    parts.gallery.classList.toggle("as-busy", Boolean(view.busy));
+    tell(parts.status, summary());
+    parts.gallery.classList.toggle("as-waiting", Boolean(view.busy));
+    tell(parts.wait, view.busy);
     fillSwitch(parts.networks, view.networks, view.compare);
     fillSwitch(parts.crops, view.crops);
     parts.compare.hidden = !view.compare_available;
-    parts.compare.setAttribute("aria-pressed", view.compare);
+    parts.compare.setAttribute("aria-pressed", Boolean(view.compare));
+    parts.k.hidden = view.k_max < 2;
     parts.k_slider.max = view.k_max;
     parts.k_slider.value = view.k;
     parts.k_number.textContent = view.k;
@@ -105,6 +108,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     fillRows();
     fillTrail(view.trail);
     fillDrawer(view.drawer);
+    layOut();
     restoreFocus(focus);
   }
 
@@ -116,7 +120,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
       const one = group.children[i];
       one.textContent = choice.title;
       one.dataset.name = choice.name;
-      one.setAttribute("aria-pressed", choice.selected && !none);
+      one.setAttribute("aria-pressed", Boolean(choice.selected && !none));
     });
   }
 
@@ -147,13 +151,15 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
       const number = make("strong", {}, `${Math.round(100 * overlap.value)} %`);
       parts.overlap.replaceChildren(number, ` ${overlap.text}`);
     }
-    parts.unit.textContent = view.unit ? `Small numbers are distances (${view.unit}).` : "";
+    const unit = view.unit ? `Small numbers are distances (${view.unit}). ` : "";
+    parts.unit.textContent = unit + (view.compare ? "◆ found by this network only." : "");
     while (parts.rows.childElementCount > rows.length) parts.rows.lastElementChild.remove();
     rows.forEach((row, i) => {
       const block = parts.rows.children[i] || parts.rows.appendChild(
         make("div", {}, make("h3", { dir: "auto" }), make("ol", { class: "as-works" })));
       block.dataset.network = row.network;
-      block.firstElementChild.textContent = row.title;
+      block.firstElementChild.textContent =
+        view.compare ? row.title : `Nearest as ${row.title} sees it`;
       fillWorks(block.lastElementChild, row.works);
     });
   }
@@ -163,7 +169,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     parts.forward.disabled = !trail.forward;
     fillWorks(parts.past, trail.works);
     [...parts.past.children].forEach((item, i) => {
-      item.firstElementChild.toggleAttribute("aria-current", i === trail.place);
+      markCurrent(item.firstElementChild, i === trail.place);
     });
   }
 
@@ -174,7 +180,6 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
       drawer.pages > 1 ? `${drawer.page + 1} of ${drawer.pages} · ${works}` : works;
     parts.earlier.disabled = drawer.page <= 0;
     parts.later.disabled = drawer.page >= drawer.pages - 1;
-    parts.refresh.disabled = Boolean(drawer.search);
     fillWorks(parts.choices, drawer.works);
   }
 
@@ -201,14 +206,66 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
   function dress(item, work) {
     const [one, words] = item.children;
     one.work = work;
-    one.toggleAttribute("data-selected", work.id === view.query?.id);
+    markCurrent(one, work.id === view.query?.id);
     item.classList.toggle("as-alone", Boolean(work.only));
     item.style.setProperty("--ratio", ratio(work));
-    one.firstElementChild.alt = work.alt;
+    one.firstElementChild.alt = work.only ? `${work.alt}. In this row only` : work.alt;
     show(one.firstElementChild, work.thumb);
     words.hidden = !work.distance_text;
     words.children[0].textContent = work.distance_text || "";
-    words.children[1].textContent = work.only ? "only here" : "";
+    words.children[1].textContent = work.only ? "◆" : "";
+  }
+
+  function markCurrent(one, is) {
+    if (is) one.setAttribute("aria-current", "true");
+    else one.removeAttribute("aria-current");
+  }
+
+  /** Give the works of a list widths with which they fill whole lines, in their own proportions. */
+  function justify(list) {
+    const style = getComputedStyle(list);
+    const gap = parseFloat(style.columnGap);
+    const items = [...list.children];
+    const ratios = items.map((item) => ratio(item.firstElementChild.work));
+    const total = ratios.reduce((a, b) => a + b, 0);
+    const natural = (total * parseFloat(style.getPropertyValue("--row"))) / list.clientWidth;
+    const lines = parseFloat(style.getPropertyValue("--lines")) || Math.max(1, Math.round(natural));
+    const gaps = (count) => gap * (count - 1) + 0.5; // half a pixel for what browsers round
+    let first = 0;
+    for (const end of breakLines(ratios, Math.min(lines, items.length))) {
+      const sum = ratios.slice(first, end).reduce((a, b) => a + b, 0);
+      for (let i = first; i < end; i++) {
+        const share = ratios[i] / sum;
+        items[i].style.width = `calc((100% - ${gaps(end - first)}px) * ${share})`;
+      }
+      first = end;
+    }
+  }
+
+  /** Where to end each line so that they are as equally long as can be (Knuth and Plass, in small). */
+  function breakLines(lengths, lines) {
+    const upTo = [0];
+    for (const length of lengths) upTo.push(upTo.at(-1) + length);
+    const ideal = upTo.at(-1) / lines;
+    // best[end]: the cost of the lines so far when they hold the first `end` works, and their ends
+    let best = [{ cost: 0, ends: [] }];
+    for (let line = 0; line < lines; line++) {
+      const next = [];
+      best.forEach(({ cost, ends }, start) => {
+        for (let end = start + 1; end <= lengths.length; end++) {
+          const total = cost + (upTo[end] - upTo[start] - ideal) ** 2;
+          if (!next[end] || total < next[end].cost) next[end] = { cost: total, ends: [...ends, end] };
+        }
+      });
+      best = next;
+    }
+    return best[lengths.length]?.ends || [];
+  }
+
+  function layOut() {
+    for (const list of parts.gallery.querySelectorAll(".as-works")) {
+      if (list.clientWidth) justify(list);
+    }
   }
 
   function summary() {
@@ -221,6 +278,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
 
   function listen() {
     const { gallery } = parts;
+    new ResizeObserver(layOut).observe(gallery);
     const click = (node, what) => node.addEventListener("click", () => go(what()));
     click(parts.compare, () => ({ do: "compare", on: !view.compare }));
     click(parts.refresh, () => ({ do: "refresh" }));
@@ -257,7 +315,15 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
 
   function go(what) {
     parts.gallery.classList.add("as-waiting");
+    tell(parts.wait, waitingFor(what));
     act(what);
+  }
+
+  /** What is said when the answer takes more than a second. */
+  function waitingFor(what) {
+    if (what.do === "upload") return `Looking at ${what.file.name} …`;
+    const asks = ["network", "crop", "compare"].includes(what.do) && view.can_upload;
+    return asks ? "One moment: a network that is asked for the first time looks at every work." : "…";
   }
 
   function chooseClicked(event) {
@@ -313,7 +379,8 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     const card = parts.caption;
     card.classList.toggle("as-shown", Boolean(one));
     for (const other of parts.rows.querySelectorAll("[data-part=work]")) {
-      other.classList.toggle("as-same", one && other !== one && other.dataset.id === one.dataset.id);
+      const same = other !== one && other.dataset.id === one?.dataset.id;
+      other.classList.toggle("as-same", same);
     }
     if (!one) return;
     const { work } = one;

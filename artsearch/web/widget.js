@@ -6,7 +6,7 @@
 const SIDE = 1024; // longest side, in pixels, of an image on its way to the kernel
 const RAW = 8 * 1024 * 1024; // bytes of a file that only the kernel may be able to open
 
-/** The pictures of one model: addresses by name, asked for when an image is about to be seen. */
+/** Pictures by name, asked for when an image is about to be seen. */
 function createPictures(model) {
   const addresses = new Map();
   const waiting = new Map(); // name → images that want it
@@ -26,7 +26,11 @@ function createPictures(model) {
     inSight.unobserve(img);
     if (addresses.has(name)) img.src = addresses.get(name);
     else {
-      img.removeAttribute("src");
+      // Until a large picture is here, the thumbnail that was clicked stands in for it.
+      const id = name.slice(name.indexOf("/"));
+      const rough = addresses.get(`thumb${id}`) || addresses.get(`small${id}`);
+      if (rough) img.src = rough;
+      else img.removeAttribute("src");
       inSight.observe(img);
     }
   }
@@ -58,7 +62,12 @@ function createPictures(model) {
     });
   }
 
-  return { show, take };
+  function forget() {
+    inSight.disconnect();
+    addresses.forEach((address) => URL.revokeObjectURL(address));
+  }
+
+  return { show, take, forget };
 }
 
 /** Shrink an image file to what a network can use; null when this browser cannot read it. */
@@ -87,37 +96,35 @@ function save(name, type, buffer) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
 
-const PICTURES = new WeakMap(); // one store a model, however many times it is displayed
-
-function initialize({ model }) {
-  const pictures = createPictures(model);
-  PICTURES.set(model, pictures);
-  model.on("msg:custom", (message, buffers) => {
-    const bytes = (buffers || []).map((buffer) => buffer.buffer ?? buffer);
-    if (message.pictures) pictures.take(message.pictures, buffers);
-    if (message.save) save(message.save, message.type, bytes[0]);
-  });
-  pictures.take(Object.keys(model.get("pictures")), Object.values(model.get("pictures")));
-}
-
 function render({ model, el }) {
-  const gallery = createGallery(el, act, PICTURES.get(model).show);
+  const pictures = createPictures(model);
+  const gallery = createGallery(el, act, pictures.show);
   const update = () => gallery.update(model.get("view"));
   model.on("change:view", update);
+  model.on("msg:custom", heed);
   update();
-  return () => model.off("change:view", update);
+  return () => {
+    model.off("change:view", update);
+    model.off("msg:custom", heed);
+    pictures.forget();
+  };
 
   async function act(what) {
     if (what.do !== "upload") return model.send(what);
     const { file } = what;
     const small = await shrink(file);
-    if (!small && file.size > RAW) return fail(`${file.name} is not an image this browser can read`);
+    if (!small && file.size > RAW) return fail(`${file.name} is not an image this browser can read.`);
     model.send({ do: "upload", name: file.name }, undefined, [small || (await file.arrayBuffer())]);
   }
 
   function fail(error) {
     gallery.update({ ...model.get("view"), error });
   }
+
+  function heed(message, buffers) {
+    if (message.pictures) pictures.take(message.pictures, buffers);
+    if (message.save) save(message.save, message.type, buffers[0]);
+  }
 }
 
-export default { initialize, render };
+export default { render };

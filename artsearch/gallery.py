@@ -1,0 +1,124 @@
+"""The gallery as a widget: for notebooks, and by way of Voilà as an app."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anywidget
+import traitlets
+
+from artsearch.collection import Collection
+from artsearch.gallery_state import GalleryState
+from artsearch.search import Search
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+WEB = Path(__file__).parent / "web"
+
+
+class Gallery(anywidget.AnyWidget):
+    """A drawer of works, the selected one and its neighbours, as several networks see them.
+
+    Takes what GalleryState takes; `state` is one, and calling its methods moves the gallery too.
+    Only the pictures in sight travel to the browser, each once.
+
+        Gallery(collection, Searches(collection))
+    """
+
+    _esm = "\n".join((WEB / name).read_text("utf-8") for name in ("gallery.js", "widget.js"))
+    _css = (WEB / "gallery.css").read_text("utf-8")
+    view = traitlets.Dict().tag(sync=True)
+
+    def __init__(
+        self,
+        collection: Collection,
+        searches: Mapping[tuple[str, str], Search],
+        k: int = 10,
+        *,
+        query: str | None = None,
+        network: str | None = None,
+        crop: str | None = None,
+        drawer: int = 24,
+        seed: int = 0,
+        out: str | os.PathLike = "build",
+    ):
+        options = {"query": query, "network": network, "crop": crop, "drawer": drawer}
+        self.state = GalleryState(collection, searches, k, seed=seed, out=out, **options)
+        self._turn = 0
+        super().__init__(view=self._next_view())
+        self.state.listeners.append(self._show)
+        self.on_msg(self._heed)
+
+    def __repr__(self) -> str:
+        # Stands in the notebook's file for readers without a kernel.
+        return f"<Gallery of {self.view['count']:,} works; it needs a running notebook>"
+
+    def picture(self) -> Figure:
+        """Draw what the gallery shows, for a reader without a kernel and for saving."""
+        return self.state.picture()
+
+    def _show(self) -> None:
+        self.view = self._next_view()
+
+    def _next_view(self) -> dict:
+        # The number makes every view a new one: the browser waits for an answer to each click.
+        self._turn += 1
+        return self.state.view() | {"turn": self._turn}
+
+    def _heed(self, _, message: dict, buffers: list) -> None:
+        """Do what the browser asks for (see gallery.js); what goes wrong is said in the gallery."""
+        try:
+            self._do(message, buffers)
+        # Wherever an exception of a callback goes, no visitor looks there.
+        except Exception as error:
+            self.state.fail(f"This did not work: {type(error).__name__}: {error}")
+
+    def _do(self, message: dict, buffers: list) -> None:
+        state = self.state
+        match message:
+            case {"do": "pictures", "names": names}:
+                files = [state.picture_file(name) for name in names]
+                self.send({"pictures": names}, files)
+            case {"do": "select", "id": id}:
+                state.select(id)
+            case {"do": "network", "name": name}:
+                state.use_network(name)
+            case {"do": "crop", "name": name}:
+                state.use_crop(name)
+            case {"do": "k", "k": k}:
+                state.set_k(int(k))
+            case {"do": "compare", "on": on}:
+                state.compare(on)
+            case {"do": "search", "text": text}:
+                state.search_drawer(text)
+            case {"do": "page", "page": page}:
+                state.turn_page(int(page))
+            case {"do": "go", "place": place}:
+                state.go_to(int(place))
+            case {"do": "upload"}:
+                state.upload(bytes(buffers[0]), str(message.get("name", "")))
+            case {"do": "refresh" | "back" | "forward" as verb}:
+                getattr(state, verb)()
+            case {"do": "export"}:
+                self._save("similar-works.csv", "text/csv", state.to_csv().encode("utf-8-sig"))
+            case {"do": "picture"}:
+                self._save("similar-works.png", "image/png", _to_png(state.picture()))
+
+    def _save(self, name: str, kind: str, data: bytes) -> None:
+        self.send({"save": name, "type": kind}, [data])
+        self._show()
+
+
+def _to_png(figure: Figure) -> bytes:
+    import matplotlib.pyplot as plt
+
+    out = io.BytesIO()
+    figure.savefig(out, format="png", dpi=150)
+    # An open figure would be shown below the next cell that runs.
+    plt.close(figure)
+    return out.getvalue()
