@@ -11,7 +11,7 @@ REPAINTED := data/repainted/works.csv
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lab clean
+.PHONY: help demo test lab app browser clean
 .NOTPARALLEL:
 
 help:   ## list these commands
@@ -26,6 +26,10 @@ demo: $(INSTALLED)   ## collection, features, index, executed notebooks and a pa
 lab: $(INSTALLED) $(REPAINTED)   ## open JupyterLab on the notebooks
 	@$(PY) -m jupyterlab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks
 
+app: $(INSTALLED) $(REPAINTED)   ## open the gallery alone, as an app in the browser
+	@$(PY) -m artsearch.app notebooks/04_compare_networks.ipynb \
+		-p COLLECTION "$(COLLECTION)" -p NETWORKS "$(NETWORKS)"
+
 # What comes out must not depend on what the user has downloaded before, or on the internet.
 TEST := env -u ARTSEARCH_WEIGHTS ARTSEARCH_OFFLINE=1 \
 	TORCH_HOME="$(CURDIR)/build/no-caches/torch" \
@@ -33,13 +37,21 @@ TEST := env -u ARTSEARCH_WEIGHTS ARTSEARCH_OFFLINE=1 \
 	IPYTHONDIR="$(CURDIR)/build/no-caches/ipython" \
 	$(PY) -m pytest
 
-test: $(INSTALLED) $(REPAINTED)   ## all that CI runs: style, unit tests, the notebooks as committed
+test: $(INSTALLED) $(REPAINTED) browser   ## all that CI runs: style, unit tests, the notebooks as committed
 	@rm -rf build/no-caches && mkdir -p build/no-caches/torch build/no-caches/huggingface
 	$(PY) -m ruff check artsearch tests notebooks
 	$(PY) -m ruff format --check artsearch tests notebooks
 	$(PY) -m nbstripout --verify --keep-output --keep-count --keep-id $(NOTEBOOKS) </dev/null
 	$(TEST)
 	$(TEST) --nbval-lax --nbval-current-env --nbval-sanitize-with tests/nbval_sanitize.cfg notebooks
+
+# The gallery is tested in a real browser: Debian's, since playwright's own is a separate download.
+# Without one those tests say so and are skipped; where CI is set they fail.
+browser:
+	@[ -x /usr/bin/chromium ] || ! command -v apt-get >/dev/null || [ "$$(id -u)" != 0 ] || { \
+		echo 'Installing from Debian: chromium, for the tests of the gallery'; \
+		apt-get -qq update && DEBIAN_FRONTEND=noninteractive \
+			apt-get -qq install -y --no-install-recommends chromium fonts-dejavu-core >/dev/null; }
 
 clean:   ## remove what was made: build, data/repainted and caches (not .venv)
 	rm -rf build data/repainted .pytest_cache .ruff_cache .hypothesis *.egg-info

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 #: Columns of an exported table.
 EXPORTED = ("caption", "artist", "title", "year", "style", "licence", "source")
-MOST = 30  # neighbours that can be asked for, where the collection has as many
+MOST = 20  # neighbours that can be asked for, where the collection has as many
 FEW = 12  # works at once up to which their larger thumbnails are shown
 TRAIL = 50  # queries that the trail remembers
 UPLOADED = "your image: "  # how the id of a visitor's own image begins

@@ -91,7 +91,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     view = next;
     parts.sentence.textContent = view.sentence;
     tell(parts.error, view.error);
-    tell(parts.status, summary());
+    if (parts.status.textContent !== summary()) parts.status.textContent = summary();
     parts.gallery.classList.toggle("as-waiting", Boolean(view.busy));
     tell(parts.wait, view.busy);
     fillSwitch(parts.networks, view.networks, view.compare);
