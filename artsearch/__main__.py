@@ -56,7 +56,7 @@ def demo(collection: str, networks: str, out: str) -> None:
         raise ArtsearchError(
             f"only {fewest} work of {collection} can be read; a search wants two or more"
         )
-    site = write_site(works, searches, out_folder / "site")
+    write_site(works, searches, out_folder / "site")
     page = write_page(works, searches, out_folder / "gallery.html")
     parameters = {
         "COLLECTION": str(works.folder.resolve()),
@@ -67,7 +67,7 @@ def demo(collection: str, networks: str, out: str) -> None:
         parameters["K"] = fewest - 1
     executed = [_execute(path, out_folder, parameters) for path in _notebooks()]
     click.echo(f"Done in {time.monotonic() - started:.0f} s. Look at:")
-    for path in (site, page, *executed):
+    for path in (out_folder / "site/index.html", page, *executed):
         click.echo(f"  {path}")
 
 

@@ -87,7 +87,7 @@ def complete(collection: Path) -> Path:
 def _looks_like_one(name: str, value: object) -> bool:
     """Tell whether a global is a parameter with a wrong name, not a variable of the notebook."""
     plain = isinstance(value, str | int | float) or value is None
-    plain = plain or (isinstance(value, list) and all(isinstance(one, str) for one in value))
+    plain = plain or (isinstance(value, list) and {type(one) for one in value} == {str})
     shouted = name.isupper() and len(name) > 1 and value not in CROPS
     return plain and name[0] != "_" and (shouted or name.upper() in PARAMETERS)
 

@@ -16,7 +16,7 @@ def artsearch(*words: str) -> subprocess.CompletedProcess:
 
 @pytest.fixture
 def folder(tmp_path):
-    """A user's folder: six paintings, a picture that is none, one that is cut off, no table."""
+    """A user's folder: nine paintings, a picture that is none, one that is cut off, no table."""
     folder = tmp_path / "my pictures"
     folder.mkdir()
     paintings = sorted((ROOT / "data/paintings").glob("*.jpg"))[:9]
@@ -32,7 +32,9 @@ def test_demo_on_a_folder_of_the_users(folder, tmp_path):
     done = artsearch("demo", "--collection", str(folder), "--out", str(out))
     assert done.returncode == 0, done.stderr
     for name in ("01_transforms", "02_features", "03_index", "04_compare_networks"):
-        assert (out / "notebooks" / f"{name}.ipynb").exists()
+        notebook = (out / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8")
+        assert "2 skipped: cut off.jpg" in notebook
+        assert '"output_type": "error"' not in notebook
     page = (out / "gallery.html").read_text(encoding="utf-8")
     assert "stand in for the article" in page
     assert (out / "site/index.html").exists()

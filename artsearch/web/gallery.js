@@ -76,8 +76,8 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     part("gallery", "div", { class: "artsearch", "data-lm-suppress-shortcuts": "true" },
       words("sentence", "p", "as-quiet as-sentence"),
       make("div", { class: "as-bar" },
-        parts.networks, parts.compare, parts.crops, parts.k, make("span", { class: "as-space" }),
-        parts.upload, parts.export, parts.picture),
+        parts.networks, parts.compare, parts.crops, parts.k,
+        make("div", { class: "as-bar as-tools" }, parts.upload, parts.export, parts.picture)),
       parts.error, (parts.wait = make("p", { class: "as-wait as-quiet", hidden: "" })),
       make("div", { class: "as-main" }, parts.query, parts.neighbours),
       parts.trail, parts.drawer, parts.status, parts.caption);
@@ -278,7 +278,11 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
 
   function listen() {
     const { gallery } = parts;
-    new ResizeObserver(layOut).observe(gallery);
+    let width = 0;
+    new ResizeObserver(() => {
+      if (width !== gallery.clientWidth) layOut();
+      width = gallery.clientWidth;
+    }).observe(gallery);
     const click = (node, what) => node.addEventListener("click", () => go(what()));
     click(parts.compare, () => ({ do: "compare", on: !view.compare }));
     click(parts.refresh, () => ({ do: "refresh" }));
