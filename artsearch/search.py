@@ -151,9 +151,13 @@ class Searches(Mapping):
         progress: bool = True,
     ):
         self.collection = collection
+        self.crops = [crops] if isinstance(crops, str) else list(crops)
+        # Now, and not after minutes of computing.
+        for kind, value, known in [("metric", metric, METRICS), *(("crop", c, CROPS) for c in self.crops)]:
+            if value not in known:
+                raise unknown(kind, value, known)
         self.networks: list[Network]
         self.networks, self.sentence = choose_networks(names)
-        self.crops = list(crops)
         self._make = {"metric": metric, "num_trees": num_trees, "seed": seed}
         self._out, self._progress = out, progress
         self._made: dict[tuple[str, str], Search] = {}

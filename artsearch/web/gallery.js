@@ -1,7 +1,7 @@
 // The view of the gallery, the same in the notebook's widget and on the static page.
 //
 // createGallery(root, act) fills `root` and returns {update(view)}. A view is plain data (see
-// artsearch/gallery_state.py, which makes it); what the visitor does goes to `act` as one of
+// artsearch/gallery_view.py, which makes it); what the visitor does goes to `act` as one of
 //
 //   {do: "select", id}   {do: "network", name}   {do: "crop", name}   {do: "k", k}
 //   {do: "compare", on}  {do: "refresh"}         {do: "search", text} {do: "page", page}
@@ -61,7 +61,8 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     part("neighbours", "section", { class: "as-neighbours", "aria-label": "Similar works" },
       part("overlap", "p", { class: "as-overlap" }),
       (parts.rows = make("div", { class: "as-rows" })),
-      (parts.unit = make("p", { class: "as-quiet" })));
+      make("div", { class: "as-bar as-foot" },
+        (parts.unit = make("p", { class: "as-quiet" })), parts.export, parts.picture));
     part("trail", "nav", { class: "as-trail", "aria-label": "Trail of selected works" },
       (parts.back = button("←", { "aria-label": "Back" })),
       (parts.forward = button("→", { "aria-label": "Forward" })), parts.past);
@@ -77,7 +78,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
       words("sentence", "p", "as-quiet as-sentence"),
       make("div", { class: "as-bar" },
         parts.networks, parts.compare, parts.crops, parts.k,
-        make("div", { class: "as-bar as-tools" }, parts.upload, parts.export, parts.picture)),
+        make("span", { class: "as-space" }), parts.upload),
       parts.error, (parts.wait = make("p", { class: "as-wait as-quiet", hidden: "" })),
       make("div", { class: "as-main" }, parts.query, parts.neighbours),
       parts.trail, parts.drawer, parts.status, parts.caption);

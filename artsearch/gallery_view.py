@@ -1,0 +1,168 @@
+"""What a visitor of the gallery sees, as plain data, and what can be taken away."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from itertools import chain
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from artsearch.collection import COLUMNS
+from artsearch.images import thumbnail
+from artsearch.thumbnails import SIDES
+
+if TYPE_CHECKING:
+    from artsearch.gallery_state import GalleryState
+
+FEW = 12  # works at once up to which their larger thumbnails are shown
+#: Columns of an exported table.
+EXPORTED = ("caption", "artist", "title", "year", "style", "licence", "source")
+
+
+def view(state: GalleryState) -> dict:
+    """Return what gallery.js shows: plain data, in which pictures are names."""
+    now, answers = state.now, state.answers
+    page, pages, matches = state.drawer()
+    shown = chain(now.trail, page, *(answer.ids for answer in answers.values()))
+    state.thumbnails.prepare(id for id in shown if id in state.collection)
+    return {
+        "sentence": state.searches.sentence,
+        "count": len(state),
+        "networks": _choices(state.titles, now.network),
+        "crops": _choices({crop: words(crop) for crop in state.searches.crops}, now.crop),
+        "k": now.k,
+        "k_max": state.k_max,
+        "compare": now.compare,
+        "compare_available": len(state.titles) > 1,
+        "can_upload": True,
+        "query": _work(state, now.query, "image"),
+        "rows": _rows(state),
+        "unit": next((answer.unit for answer in answers.values()), ""),
+        "overlap": _overlap(state) if now.compare else None,
+        "drawer": {
+            "works": [_work(state, id, "small") for id in page],
+            "search": now.search,
+            "page": now.page,
+            "pages": pages,
+            "matches": matches,
+        },
+        "trail": {
+            "works": [_work(state, id, "small") for id in now.trail],
+            "place": now.place,
+            "back": now.place,
+            "forward": len(now.trail) - 1 - now.place,
+        },
+        "error": state.error,
+        "busy": "",
+    }
+
+
+def results(state: GalleryState) -> pd.DataFrame:
+    """Return the current results as a table, a row a neighbour."""
+    rows = []
+    for network, answer in state.answers.items():
+        asked = {"query": state.query, "network": network, "crop": state.now.crop}
+        for rank, one in enumerate(answer, 1):
+            work = state.collection.work(one.id) | {"caption": one.caption}
+            known = {column: work.get(column, "") for column in EXPORTED}
+            rows.append({**asked, "rank": rank, "distance": one.distance, "id": one.id, **known})
+    columns = ["query", "network", "crop", "rank", "distance", "id", *EXPORTED]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def to_csv(table: pd.DataFrame) -> str:
+    """Return a table of results as CSV, its texts safe for a spreadsheet."""
+    texts = table.columns.difference(["rank", "distance"])
+    return table.assign(**{column: table[column].map(disarm) for column in texts}).to_csv(
+        index=False
+    )
+
+
+def words(name: str) -> str:
+    """Return a name as words.
+
+    >>> words("no_crop")
+    'no crop'
+    """
+    return name.replace("_", " ")
+
+
+def distance_text(distance: float) -> str:
+    """Return a distance with the digits that tell neighbours apart.
+
+    >>> distance_text(0.61234), distance_text(1203.0), distance_text(52.345)
+    ('0.612', '1,203', '52.3')
+    """
+    whole = float(distance).is_integer()
+    digits = 3 if abs(distance) < 10 else 0 if whole else 1
+    return f"{distance:,.{digits}f}"
+
+
+def disarm(text: str) -> str:
+    """Return a text that a spreadsheet does not take for a formula.
+
+    >>> disarm("=1+1"), disarm("Lion")
+    ("'=1+1", 'Lion')
+    """
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
+def _choices(titles: Mapping[str, str], selected: str) -> list[dict]:
+    return [
+        {"name": name, "title": title, "selected": name == selected}
+        for name, title in titles.items()
+    ]
+
+
+def _rows(state: GalleryState) -> list[dict]:
+    times = Counter(id for answer in state.answers.values() for id in answer.ids)
+    shown = sum(len(answer) for answer in state.answers.values())
+    kind = "thumb" if shown <= FEW else "small"
+
+    def neighbour(one) -> dict:
+        only = state.now.compare and times[one.id] == 1
+        said = {"distance": one.distance, "distance_text": distance_text(one.distance)}
+        return _work(state, one.id, kind) | said | {"only": only}
+
+    return [
+        {"network": network, "title": state.titles[network], "works": list(map(neighbour, answer))}
+        for network, answer in state.answers.items()
+    ]
+
+
+def _overlap(state: GalleryState) -> dict:
+    """Return what share of the works all networks find, and a sentence about it."""
+    lists = [set(answer.ids) for answer in state.answers.values()]
+    common = len(set.intersection(*lists)) if lists else 0
+    alone = sum(times == 1 for times in Counter(chain(*lists)).values())
+    k = state.now.k
+    text = (
+        f"in common: {common} of {k} works are in all {len(lists)} rows, "
+        f"{alone} {'is' if alone == 1 else 'are'} in one row only."
+    )
+    return {"value": common / max(k, 1), "text": text}
+
+
+def _work(state: GalleryState, id: str, kind: str) -> dict:
+    """Return what is said of a work; `kind` is the kind of its picture."""
+    if id in state.uploads:
+        name, data = state.uploads[id]
+        caption = f"Your image {name}".strip()
+        work = {"title": name or "Your image"}
+        width, height = thumbnail(data, SIDES["thumb"]).size
+    else:
+        caption, work = state.collection.caption(id), state.collection.work(id)
+        width, height = state.thumbnails.size(id)
+    # Only the selected work has a large picture.
+    large = {"thumb": f"thumb/{id}", "image": f"image/{id}"}
+    return {
+        "id": id,
+        **{column: work.get(column, "") for column in (*COLUMNS, "licence", "source")},
+        "caption": caption,
+        "alt": caption,
+        **(large if kind == "image" else {"thumb": f"{kind}/{id}"}),
+        "width": width,
+        "height": height,
+    }
