@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from artsearch.collection import Collection
-from artsearch.errors import MismatchError
+from artsearch.errors import MismatchError, unknown
 from artsearch.features import FeatureExtractor
 from artsearch.images import ImageSource
 from artsearch.index import METRICS, Index, construct_ann_index
@@ -136,7 +136,8 @@ class Searches(Mapping):
 
     `names` are networks as choose_networks takes them; `sentence` says which ones were taken and
     why. Features are computed when a search is first asked for, and kept below `out` for the next
-    time; `num_trees` and `seed` are Annoy's.
+    time; `num_trees` and `seed` are Annoy's. Raises ArtsearchError for an unknown network, crop or
+    metric.
     """
 
     def __init__(
@@ -152,10 +153,7 @@ class Searches(Mapping):
     ):
         self.collection = collection
         self.crops = [crops] if isinstance(crops, str) else list(crops)
-        # Now, and not after minutes of computing.
-        for kind, value, known in [("metric", metric, METRICS), *(("crop", c, CROPS) for c in self.crops)]:
-            if value not in known:
-                raise unknown(kind, value, known)
+        _check_names(self.crops, metric)  # now, and not after minutes of computing
         self.networks: list[Network]
         self.networks, self.sentence = choose_networks(names)
         self._make = {"metric": metric, "num_trees": num_trees, "seed": seed}
@@ -179,3 +177,11 @@ class Searches(Mapping):
     def features(self, network: str, crop: str):
         """Return the features behind one of the searches."""
         return stored_features(self.collection, network, crop, self._out, progress=self._progress)
+
+
+def _check_names(crops: Sequence[str], metric: str) -> None:
+    for crop in crops:
+        if crop not in CROPS:
+            raise unknown("crop", crop, CROPS)
+    if metric not in METRICS:
+        raise unknown("metric", metric, METRICS)

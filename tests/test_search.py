@@ -11,7 +11,7 @@ from artsearch.collection import Collection
 from artsearch.errors import ArtsearchError, ImageError, MismatchError, WeightsError
 from artsearch.features import Features, compute_features
 from artsearch.index import METRICS, construct_ann_index, construct_exact_index, load_index
-from artsearch.search import Search
+from artsearch.search import Search, Searches
 
 LITE = "efficientnet_lite0"
 MONA_LISA = "leonardo-da-vinci_mona-lisa.jpg"
@@ -143,6 +143,35 @@ def test_a_collection_may_hold_more_than_its_index(collection, few_features):
     assert set(search.by_vector(few_features.vectors[4], k=3).ids) == set(part.ids)
     with pytest.raises(ArtsearchError, match="unknown work 'wassily-kandinsky"):
         search.by_work(few_features.ids[4], k=1)
+
+
+# A search for each network and crop
+
+
+def test_searches_are_made_when_asked_for_and_kept(collection, tmp_path, one_thread):
+    searches = Searches(collection, LITE, out=tmp_path, metric="euclidean", progress=False)
+    assert list(searches) == [(LITE, "no_crop"), (LITE, "center_crop")] and len(searches) == 2
+    assert searches.sentence == "Networks: EfficientNet-Lite0, as asked for."
+    assert not (tmp_path / "stores").exists()
+    search = searches[LITE, "center_crop"]
+    assert search is searches[LITE, "center_crop"]
+    assert (search.index.metric, search.index.num_trees) == ("euclidean", 25)
+    assert search.index.made_by["crop"] == "center_crop"
+    assert len(list((tmp_path / "stores").iterdir())) == 1
+    with pytest.raises(KeyError):
+        searches["vgg16", "no_crop"]
+
+
+def test_searches_with_wrong_names_fail_before_any_computing(collection, tmp_path):
+    for options, says in [
+        ({"names": "vg16"}, "unknown network 'vg16'; did you mean 'vgg16'"),
+        ({"crops": "centre_crop"}, "unknown crop 'centre_crop'; did you mean 'center_crop'"),
+        ({"metric": "cosine"}, "unknown metric 'cosine'; known: angular"),
+    ]:
+        with pytest.raises(ArtsearchError, match=says):
+            Searches(collection, **({"names": LITE, "out": tmp_path} | options))
+    assert Searches(collection, LITE, crops="no_crop").crops == ["no_crop"]
+    assert list(tmp_path.iterdir()) == []
 
 
 # Refusals
