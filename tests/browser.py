@@ -51,4 +51,4 @@ def visit(browser, hosts: tuple[str, ...] = (), **options) -> Iterator:
     page.wrong = wrong
     yield page
     context.close()
-    assert not wrong
+    assert not wrong, wrong
