@@ -35,6 +35,7 @@ def test_demo_on_a_folder_of_the_users(folder, tmp_path):
         notebook = (out / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8")
         assert "2 skipped: cut off.jpg" in notebook
         assert '"output_type": "error"' not in notebook
+        assert '"name": "stderr"' not in notebook
     page = (out / "gallery.html").read_text(encoding="utf-8")
     assert "stand in for the article" in page
     assert (out / "site/index.html").exists()
