@@ -37,16 +37,10 @@ def main() -> None:
 @click.option("--out", default="build", help="Folder for all that is made.")
 def demo(collection: str, networks: str, out: str) -> None:
     """Collection, features, index, executed notebooks, and a page to open."""
-    from artsearch.collection import Collection
-    from artsearch.notebook import complete
-    from artsearch.search import Searches
     from artsearch.site import write_page, write_site
 
     started, out_folder = time.monotonic(), Path(out)
-    works = Collection(complete(Path(collection)))
-    click.echo(f"{len(works):,} works in {collection}.")
-    searches = Searches(works, networks, out=out_folder)
-    click.echo(searches.sentence)
+    works, searches = _open(collection, networks, out)
     fewest = len(works)
     for network, crop in searches:
         features = searches.features(network, crop)
@@ -80,14 +74,9 @@ def demo(collection: str, networks: str, out: str) -> None:
 @click.option("--out", default="build", help="Folder where features are kept.")
 def site(folder: str, collection: str, networks: str, k: int, image_side: int, out: str) -> None:
     """Write the static demo to FOLDER: a page that opens by double click, or on any web host."""
-    from artsearch.collection import Collection
-    from artsearch.notebook import complete
-    from artsearch.search import Searches
     from artsearch.site import write_site
 
-    works = Collection(complete(Path(collection)))
-    searches = Searches(works, networks, out=out)
-    click.echo(searches.sentence)
+    works, searches = _open(collection, networks, out)
     click.echo(write_site(works, searches, folder, k=k, image_side=image_side))
 
 
@@ -104,6 +93,19 @@ def run(notebook: str, output: str, parameters: tuple[tuple[str, str], ...]) -> 
 
     values = {name: int(text) if text.isdecimal() else text for name, text in parameters}
     click.echo(run_notebook(notebook, output, values))
+
+
+def _open(folder: str, networks: str, out: str):
+    """Return a collection and its searches, and say what they are."""
+    from artsearch.collection import Collection
+    from artsearch.notebook import complete
+    from artsearch.search import Searches
+
+    works = Collection(complete(Path(folder)))
+    click.echo(f"{len(works):,} works in {folder}.")
+    searches = Searches(works, networks, out=out)
+    click.echo(searches.sentence)
+    return works, searches
 
 
 def _notebooks() -> list[Path]:

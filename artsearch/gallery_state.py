@@ -19,7 +19,7 @@ from artsearch.gallery_view import distance_text, words
 from artsearch.images import thumbnail, to_jpeg
 from artsearch.search import Results, Search
 from artsearch.thumbnails import SIDES, Thumbnails, small_picture
-from artsearch.transforms import NO_CROP
+from artsearch.transforms import default_crop
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -91,8 +91,8 @@ class GalleryState:
         self._drawer = drawer
         self._captions: list[str] = []
         self._vectors: dict[tuple[str, str, str], np.ndarray] = {}
-        crop = crop or (NO_CROP if NO_CROP in searches.crops else searches.crops[0])
-        now = Moment(network or next(iter(self.titles)), crop, k, seed=seed)
+        network = network or next(iter(self.titles))
+        now = Moment(network, crop or default_crop(searches.crops), k, seed=seed)
         self._check(now)
         self._ids = list(searches[now.network, now.crop].index.ids)
         self.k_max = min(max(MOST, k), len(self._ids) - 1)

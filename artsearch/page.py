@@ -19,7 +19,7 @@ from artsearch.images import thumbnail, to_jpeg
 from artsearch.index import METRICS
 from artsearch.networks import Network
 from artsearch.search import Search
-from artsearch.transforms import NO_CROP
+from artsearch.transforms import default_crop
 
 WEB = Path(__file__).parent / "web"
 
@@ -130,11 +130,6 @@ def _footer(metric: str, crop: str) -> str:
         f"Made by artsearch {artsearch.__version__}. Crop: {words(crop)}. "
         f"Distances are {metric}: {METRICS[metric]}."
     )
-
-
-def default_crop(crops: Sequence[str]) -> str:
-    """Return the crop that a page begins with: the whole work, where that was computed."""
-    return NO_CROP if NO_CROP in crops else crops[0]
 
 
 def _base64(data: bytes) -> str:

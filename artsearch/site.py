@@ -25,9 +25,10 @@ from artsearch.gallery_state import words
 from artsearch.images import thumbnail, to_jpeg
 from artsearch.index import METRICS, Index
 from artsearch.networks import Network
-from artsearch.page import default_crop, write_page
+from artsearch.page import write_page
 from artsearch.search import Search
 from artsearch.store import write_folder
+from artsearch.transforms import default_crop
 
 __all__ = ["pack_answers", "write_page", "write_site"]
 

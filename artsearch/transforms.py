@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -91,6 +92,11 @@ def transform_for(network: Network | str, crop: str = NO_CROP) -> Transform:
 
     network = as_network(network)
     return Transform(crop, network.size, network.mean, network.std, network.interpolation)
+
+
+def default_crop(crops: Sequence[str]) -> str:
+    """Return the crop that a gallery begins with: the whole work, where that was computed."""
+    return NO_CROP if NO_CROP in crops else crops[0]
 
 
 def _fastai(module: str):

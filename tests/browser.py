@@ -52,3 +52,18 @@ def visit(browser, hosts: tuple[str, ...] = (), **options) -> Iterator:
     yield page
     context.close()
     assert not wrong, wrong
+
+
+def works(page, part):
+    """Find the works in one part of the gallery."""
+    return page.locator(f"[data-part={part}] [data-part=work]")
+
+
+def ids(page, part):
+    """Return the ids of the works in one part of the gallery."""
+    return works(page, part).evaluate_all("all => all.map((one) => one.dataset.id)")
+
+
+def query(page):
+    """Return the id of the selected work."""
+    return page.locator("[data-part=query]").get_attribute("data-id")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from browser import chromium, visit
+from browser import chromium, ids, query, visit, works
 from madeup import HOSTILE, make_folder
 
 from artsearch.collection import Collection
@@ -188,18 +188,6 @@ def settled(page):
           .every((img) => img.complete && img.naturalWidth)""",
         timeout=60_000,
     )
-
-
-def works(page, part):
-    return page.locator(f"[data-part={part}] [data-part=work]")
-
-
-def ids(page, part):
-    return works(page, part).evaluate_all("all => all.map((one) => one.dataset.id)")
-
-
-def query(page):
-    return page.locator("[data-part=query]").get_attribute("data-id")
 
 
 def wait_for_query(page, id):

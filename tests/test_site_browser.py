@@ -8,7 +8,7 @@ import statistics
 from pathlib import Path
 
 import pytest
-from browser import chromium, visit
+from browser import chromium, ids, query, visit, works
 from madeup import HOSTILE, RandomSearches, make_folder, searches_by_colour
 
 from artsearch.collection import Collection
@@ -51,18 +51,6 @@ def page(browser, address):
 def ready(page):
     """Wait until the gallery shows an answer."""
     page.wait_for_selector("[data-part=neighbours] [data-part=work]")
-
-
-def works(page, part):
-    return page.locator(f"[data-part={part}] [data-part=work]")
-
-
-def ids(page, part):
-    return works(page, part).evaluate_all("all => all.map((one) => one.dataset.id)")
-
-
-def query(page):
-    return page.locator("[data-part=query]").get_attribute("data-id")
 
 
 def select(page, part, place):
