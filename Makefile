@@ -11,11 +11,11 @@ REPAINTED := data/repainted/works.csv
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lab app browser clean
+.PHONY: help demo test lab app bench-extract browser clean
 .NOTPARALLEL:
 
 help:   ## list these commands
-	@sed -n 's/^\([a-z]*\): [^#]*## /  make \1\t/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z-]*\): [^#]*## /  make \1\t/p' Makefile | expand -t 14
 	@echo
 	@echo '  make demo COLLECTION=/a/folder/of/images      your own works, with or without a works.csv'
 	@echo '  make demo NETWORKS=resnet50,vgg16             other networks'
@@ -44,6 +44,9 @@ test: $(INSTALLED) $(REPAINTED) browser   ## all that CI runs: style, unit tests
 	$(PY) -m nbstripout --verify --keep-output --keep-count --keep-id $(NOTEBOOKS) </dev/null
 	$(TEST)
 	$(TEST) --nbval-lax --nbval-current-env --nbval-sanitize-with tests/nbval_sanitize.cfg notebooks
+
+bench-extract: $(INSTALLED) $(REPAINTED)   ## measure extraction beside the article's loop and other projects
+	@$(PY) tests/bench/extract.py --collection "$(COLLECTION)" --networks "$(NETWORKS)" $(BENCH)
 
 # The gallery is tested in a real browser: Debian's, since playwright's own is a separate download.
 # Without one those tests say so and are skipped; where CI is set they fail.

@@ -25,7 +25,7 @@ _WHERE = {
     "open_image": "images",
     "recall_at_k": "evaluate",
     "save_features": "store",
-    "stored_features": "store",
+    "stored_features": "extract",
     "transform_for": "transforms",
     "visualise_transforms": "plots",
 }

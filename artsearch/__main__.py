@@ -1,4 +1,4 @@
-"""The few commands: `python -m artsearch demo`, `python -m artsearch run`."""
+"""The few commands: `python -m artsearch demo`, `extract`, `site` and `run`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from artsearch.errors import ArtsearchError
+from artsearch.transforms import CROPS
 
 #: What the notebooks show of each answer at most.
 NEIGHBOURS = 8
@@ -41,6 +42,7 @@ def demo(collection: str, networks: str, out: str) -> None:
 
     started, out_folder = time.monotonic(), Path(out)
     works, searches = _open(collection, networks, out)
+    searches.extract()
     fewest = len(works)
     for network, crop in searches:
         features = searches.features(network, crop)
@@ -63,6 +65,48 @@ def demo(collection: str, networks: str, out: str) -> None:
     click.echo(f"Done in {time.monotonic() - started:.0f} s. Look at:")
     for path in (out_folder / "site/index.html", page, *executed):
         click.echo(f"  {path}")
+
+
+@main.command()
+@click.argument("folder")
+@click.option("--networks", default="auto", help="auto, or names with commas between.")
+@click.option("--crops", default=",".join(CROPS), help="Crops, with commas between.")
+@click.option("--layers", default=None, help="Layers, with commas between; else the network's own.")
+@click.option("--precision", default="auto", help="auto, fast or exact.")
+@click.option("--batch-size", default=None, type=int, help="Images a forward pass.")
+@click.option("--workers", default=None, type=int, help="Threads that decode ahead.")
+@click.option("--out", default="build", help="Folder where features are kept.")
+def extract(
+    folder: str,
+    networks: str,
+    crops: str,
+    layers: str | None,
+    precision: str,
+    batch_size: int | None,
+    workers: int | None,
+    out: str,
+) -> None:
+    """Compute the features of the images in FOLDER, in one pass over the files.
+
+    Stopped or killed, it goes on where it was when started again. In a folder that was computed
+    before only works that are new or changed are computed.
+    """
+    from artsearch.collection import Collection
+    from artsearch.extract import extract as run_extract
+    from artsearch.extract import extractors_for, store_folder
+    from artsearch.networks import choose_networks
+    from artsearch.notebook import complete
+
+    works = Collection(complete(Path(folder)))
+    chosen, sentence = choose_networks(networks)
+    click.echo(f"{len(works):,} works in {folder}. {sentence}")
+    names = layers.split(",") if layers else None
+    extractors = extractors_for(chosen, crops.split(","), names, precision)
+    found = run_extract(works, extractors, out, batch_size, workers)
+    for extractor in extractors:
+        for layer in extractor.layers:
+            features = found[extractor.network.name, extractor.transform.crop, layer]
+            click.echo(f"{store_folder(out, works, extractor, layer)}: {features.report()}")
 
 
 @main.command()

@@ -1,7 +1,6 @@
 """A collection: a folder of images and what is known of each work."""
 
 import csv
-import hashlib
 import io
 import os
 import unicodedata
@@ -14,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from artsearch.errors import ArtsearchError, CollectionError, ImageError, unknown
+from artsearch.files import fingerprint, hash_file
 from artsearch.images import SUFFIXES, open_image
 
 TABLE = "works.csv"
@@ -107,10 +107,7 @@ class Collection:
 
         Captions do not count: a corrected title leaves every feature as it is.
         """
-        digest = hashlib.sha256()
-        for id in self.ids:
-            digest.update(f"{id}\0{_hash_file(self._paths[id])}\n".encode())
-        return digest.hexdigest()[:16]
+        return fingerprint((id, _content(self._paths[id])) for id in self.ids)
 
     def _read_tables(self, tables: list[Path]) -> dict[str, dict[str, str]]:
         """Read every works.csv below the folder; the ones higher up come last and win."""
@@ -257,7 +254,11 @@ def _walk(folder: Path) -> tuple[dict[str, Path], list[Path], list[tuple[str, st
         elif path.name == TABLE:
             tables.append(path)
         else:
-            images[_id(path, folder)] = path
+            id = _id(path, folder)
+            if id in images:  # a name of bytes, and one that spells the same bytes out
+                skipped.append((path.name, f"a second file that is written {id!r}; rename it"))
+            else:
+                images[id] = path
     if not images:
         reasons = "".join(f"; {name!r}: {reason}" for name, reason in skipped[:3])
         raise CollectionError(
@@ -298,9 +299,8 @@ def _describe(paths: dict[str, Path], rows: dict[str, dict[str, str]]) -> pd.Dat
     return works[first + [column for column in works if column not in first]]
 
 
-def _hash_file(path: Path) -> str:
+def _content(path: Path) -> str:
     try:
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        return f"unreadable: {error.strerror}"
+        return hash_file(path)
+    except ImageError:
+        return ""

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from artsearch.collection import Collection, ImageDataset
-from artsearch.errors import ArtsearchError, CollectionError, ImageError, check_whole, unknown
+from artsearch.collection import Collection
+from artsearch.errors import ArtsearchError, CollectionError, check_whole, unknown
+from artsearch.files import fingerprint
 from artsearch.images import ImageSource, open_image
 from artsearch.networks import Network, as_network, load_model
+from artsearch.shards import ShardedRows
 from artsearch.transforms import NO_CROP, transform_for
-from artsearch.weights import file_sha256, find_weights
+from artsearch.weights import fetch_weights, file_sha256, find_weights
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
+
+    from artsearch.forward import Forward, Runner
+
+#: "fast" computes in bfloat16, "exact" in float32; "auto" is fast where the machine has it.
+PRECISIONS = ("auto", "fast", "exact")
+#: A forward pass is compiled when it would otherwise go on for as many seconds as this: compiling
+#: takes 10 to 60 seconds, and what follows then takes about two thirds of the time.
+REPAYS_FROM = 240
 
 
 # Compared by identity: `==` between arrays has no single answer.
@@ -38,7 +49,10 @@ class Features:
 
     def __post_init__(self):
         object.__setattr__(self, "ids", tuple(self.ids))
-        vectors = np.asarray(self.vectors, dtype=np.float32)
+        vectors = self.vectors
+        if not isinstance(vectors, ShardedRows):  # which are on disk, and stay there
+            vectors = np.asarray(vectors, dtype=np.float32).view()
+            vectors.flags.writeable = False
         if vectors.ndim != 2 or len(vectors) != len(self.ids):
             raise ArtsearchError(
                 f"features need one row an id; got an array of shape {vectors.shape} "
@@ -46,8 +60,6 @@ class Features:
             )
         if len(set(self.ids)) != len(self.ids):
             raise ArtsearchError("features need ids that differ; some are there twice")
-        vectors = vectors.view()
-        vectors.flags.writeable = False
         object.__setattr__(self, "vectors", vectors)
 
     def __len__(self) -> int:
@@ -63,18 +75,27 @@ class Features:
 
     def vector(self, id: str) -> np.ndarray:
         """Return the row of a work; raises ArtsearchError if it has none."""
-        if id not in self.ids:
+        if id not in self._row:
             raise unknown("work", id, self.ids)
-        return self.vectors[self.ids.index(id)]
+        return self.vectors[self._row[id]]
 
-    def report(self) -> str:
-        """Say in a sentence how many works are there, and which were skipped and why."""
+    @cached_property
+    def _row(self) -> dict[str, int]:
+        return {id: row for row, id in enumerate(self.ids)}
+
+    def report(self, shown: int = 5) -> str:
+        """Say in a sentence how many works are there, and which were skipped and why.
+
+        `shown` is how many of the skipped ones are named; `skipped` has them all.
+        """
         text = f"{len(self):,} works, {self.dims:,} numbers each"
         if not self.skipped:
             return f"{text}."
-        shown = "; ".join(f"{id} ({reason})" for id, reason in self.skipped[:5])
-        more = f"; and {len(self.skipped) - 5} more" if len(self.skipped) > 5 else ""
-        return f"{text}; {len(self.skipped)} skipped: {shown}{more}."
+        named = "; ".join(f"{id} ({reason})" for id, reason in self.skipped[:shown])
+        left = len(self.skipped) - shown
+        more = f"; and {left} more" if left > 0 else ""
+        # An id may be any file name, with line ends in it; a report is one line.
+        return f"{text}; {len(self.skipped)} skipped: {' '.join(named.split())}{more}."
 
 
 class FeatureExtractor:
@@ -83,8 +104,14 @@ class FeatureExtractor:
     `layers` are dotted module names, the registered layer if none is given. A feature map is
     average-pooled to `pool` × `pool` (the entry's own for its registered layer, 1 for others) and
     flattened; a sequence of tokens is averaged. Runs on a GPU where there is one. A `model` given
-    takes the place of the registered weights; it is put into eval mode, and its own hash goes into
-    the note.
+    takes the place of the registered weights, and its own hash goes into the note; it is left as it
+    is. The network is loaded when it is first needed.
+
+    `precision` is one of PRECISIONS. `compile` is True (with the first images), False (never), or
+    None: when a pass over a collection is long enough to repay it.
+
+    Raises ArtsearchError for an unknown network, crop or precision, and for "fast" where the
+    machine cannot compute in bfloat16.
     """
 
     def __init__(
@@ -94,49 +121,128 @@ class FeatureExtractor:
         layers: Sequence[str] | str | None = None,
         pool: int | None = None,
         model: nn.Module | None = None,
+        precision: str = "auto",
+        compile: bool | None = None,
     ):
-        import torch
-
         self.network = as_network(network)
         self.transform = transform_for(self.network, crop)
         names = [self.network.layer] if layers is None else layers
-        self.layers = [names] if isinstance(names, str) else list(names)
+        self.layers = [names] if isinstance(names, str) else list(dict.fromkeys(names))
+        if not self.layers:
+            raise ArtsearchError("no layer named; name one or more, see layers(network)")
         if pool is not None:
             check_whole("pool", pool)
         self._pool = pool
-        # With its own hash, a model of the user's is never taken for the registered one.
-        self._weights = {} if model is None else {"weights": _hash_model(model)}
-        self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        model = load_model(self.network) if model is None else model
-        self.model = model.eval().to(self.device, memory_format=torch.channels_last)
+        self.precision = choose_precision(precision)
+        self.compile = compile
+        self._given = model
+        self._shared: FeatureExtractor | None = None
+
+    @property
+    def fast(self) -> bool:
+        """Whether it computes in bfloat16, and resizes and decodes the faster way."""
+        return self.precision == "fast"
+
+    @property
+    def side(self) -> int | None:
+        """The side of a picture that is enough to decode, in pixels; None for all of it."""
+        # The same for all the usual networks, so that one decoded picture serves them all, and
+        # their rows do not depend on which of them are computed together.
+        return max(640, 2 * self.network.size) if self.fast else None
+
+    def with_crop(self, crop: str) -> FeatureExtractor:
+        """Return an extractor for another crop that shares this one's network."""
+        other = copy.copy(self)
+        other.transform = transform_for(self.network, crop)
+        other._shared = self
+        return other
 
     def made_by(self, layer: str) -> dict:
         """Return the note that goes with the rows of a layer."""
-        note = made_by(self.network, self.transform.crop, layer, self.pool(layer))
-        return note | self._weights
+        return {
+            "network": self.network.name,
+            "weights": self._weights,
+            "layer": layer,
+            "pool": self.pool(layer),
+            "crop": self.transform.crop,
+            "size": self.network.size,
+            "precision": self.precision,
+        }
 
     def pool(self, layer: str) -> int:
         """Return the side of the grid to which a layer's feature maps are pooled."""
         return self._pool or (self.network.pool if layer == self.network.layer else 1)
 
-    def rows(self, pixels: torch.Tensor) -> dict[str, np.ndarray]:
-        """Return a float32 array of images × dims for each layer, from normalised pixels."""
+    def square(self, image) -> np.ndarray:
+        """Return an RGB image as the bytes that go in: size × size × 3."""
+        return self.transform.square(image, self.fast)
+
+    def rows(self, squares: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        """Return a float32 array of images × dims for each layer, from squares of pixels."""
         import torch
 
-        from artsearch.hooks import LayerHook
+        if self.compile and not self.runner.compiled:
+            self.compile_now(len(squares))
+        outputs = self.runner(torch.from_numpy(np.stack(squares)))
+        return {layer: rows.numpy() for layer, rows in zip(self.layers, outputs, strict=True)}
 
-        pixels = pixels.to(self.device, memory_format=torch.channels_last)
-        with LayerHook(self.model, *self.layers) as hook, torch.inference_mode():
-            self.model(pixels)
-        return {
-            layer: flatten(hook[layer], self.pool(layer)).float().cpu().numpy()
-            for layer in self.layers
-        }
+    def compile_now(self, batch_size: int) -> None:
+        """Compile the network for batches of this size; if that fails, it is not tried again."""
+        self.runner.compile(batch_size)
+        self.compile = self.runner.compiled
+
+    def repays(self, works: int, seconds_each: float) -> bool:
+        """Tell whether so many works would take long enough to compile for them."""
+        undecided = self.compile is None and not self.runner.compiled
+        return undecided and works * seconds_each > REPAYS_FROM
 
     def __call__(self, image: ImageSource) -> np.ndarray:
         """Return the row of one image for the first layer; raises ImageError if unreadable."""
-        pixels = self.transform(open_image(image))
-        return self.rows(pixels[None])[self.layers[0]][0]
+        return self.rows([self.square(open_image(image, self.side))])[self.layers[0]][0]
+
+    @cached_property
+    def runner(self) -> Runner:
+        """The network with its hooks, loaded; raises ArtsearchError for an unknown layer."""
+        from artsearch.forward import Forward, Runner
+
+        if self._shared is not None:
+            return self._shared.runner
+        model = load_model(self.network) if self._given is None else self._given
+        pools = {layer: self.pool(layer) for layer in self.layers}
+        network = self.network
+        forward: Forward = Forward(model, pools, network.size, network.mean, network.std)
+        forward.check()
+        return Runner(forward, self.precision)
+
+    @cached_property
+    def _weights(self) -> str:
+        if self._given is not None:
+            # With its own hash, a model of the user's is never taken for the registered one.
+            return _hash_model(self._given)
+        weights = self.network.weights
+        return file_sha256(find_weights(weights) or fetch_weights(weights, self.network.name))
+
+
+def fast_is_possible() -> bool:
+    """Tell whether the GPU, or else the processor, computes in bfloat16 by itself."""
+    from artsearch.forward import has_bf16
+
+    return has_bf16()
+
+
+def choose_precision(precision: str = "auto") -> str:
+    """Return "fast" or "exact"; raises ArtsearchError where "fast" is asked for and cannot be."""
+    if precision not in PRECISIONS:
+        raise unknown("precision", precision, PRECISIONS)
+    if precision == "exact":
+        return "exact"
+    possible = fast_is_possible()
+    if precision == "fast" and not possible:
+        raise ArtsearchError(
+            "precision is 'fast', but this machine does not compute in bfloat16 by itself (it "
+            "wants AVX512-BF16, AMX, or a GPU of 2020 or newer); take 'exact' or 'auto'"
+        )
+    return "fast" if possible else "exact"
 
 
 def compute_features(
@@ -144,55 +250,47 @@ def compute_features(
     network: Network | str,
     crop: str = NO_CROP,
     layers: Sequence[str] | str | None = None,
-    batch_size: int = 16,
+    batch_size: int | None = None,
     pool: int | None = None,
     model: nn.Module | None = None,
     progress: bool = True,
+    precision: str = "auto",
+    workers: int | None = None,
 ) -> Features | dict[str, Features]:
     """Run every work of a collection through a network and catch what a layer gives.
 
-    Returns Features with one row a work; for a list of `layers` a dict of them by layer, from one
-    pass. An unreadable work is skipped and named in `Features.skipped`. `model` takes the place of
-    the registered weights (such as a network you trained yourself).
+    Returns Features with one row a work, in memory; for a list of `layers` a dict of them by layer,
+    from one pass. An unreadable work is skipped and named in `Features.skipped`. `model` takes the
+    place of the registered weights (such as a network you trained yourself). `batch_size` is 16 on
+    a processor, and as many as fit on a GPU; `workers` threads decode ahead. What is large, or what
+    is wanted again, goes to disk with `extract`, and can be stopped at any time.
 
-    Raises ArtsearchError for an unknown network, crop or layer, WeightsError where the weights
-    cannot be had, CollectionError when no work can be read.
+    Raises ArtsearchError for an unknown network, crop, layer or precision, WeightsError where the
+    weights cannot be had, CollectionError when no work can be read.
     """
-    from tqdm.auto import tqdm
+    from artsearch.pipeline import Rows, run
 
-    check_whole("batch_size", batch_size)
-    extractor = FeatureExtractor(network, crop, layers, pool, model)
-    # Before the files are read: one that changes meanwhile then gives another fingerprint next
-    # time, and is not taken for the one that was seen.
-    fingerprint = collection.fingerprint()
-    dataset = ImageDataset(collection, extractor.transform)
+    extractor = FeatureExtractor(network, crop, layers, pool, model, precision)
+    paths = {id: collection.path(id) for id in collection.ids}
+    contents, skipped, ids = {}, [], []
     rows: dict[str, list[np.ndarray]] = {layer: [] for layer in extractor.layers}
-    ids: list[str] = []
-    skipped: list[tuple[str, str]] = []
-    bar = tqdm(
-        total=len(dataset),
-        desc=extractor.network.title,
-        unit="work",
-        disable=not progress,
-        leave=False,
-    )
-    with bar:
-        for batch in _batches(dataset, batch_size, skipped, bar.update):
-            # Stacked and never squeezed: a batch of one image keeps its first dimension.
-            pixels, names = _stack(batch)
-            for layer, values in extractor.rows(pixels).items():
+    for done in run(paths, [extractor], batch_size=batch_size, workers=workers, progress=progress):
+        if isinstance(done, Rows):
+            ids += [work.id for work in done.works]
+            for layer, values in done.by_layer.items():
                 rows[layer].append(values)
-            ids += names
+            continue
+        contents[done.id] = done.state.sha256
+        if done.reason:
+            skipped.append((done.id, done.reason))
     if not ids:
-        raise CollectionError(
-            f"none of the {len(collection)} works of {collection.name} can be read as an "
-            f"image, the first one because: {skipped[0][1]}"
-        )
+        raise none_readable(collection, skipped)
+    note = {"collection": fingerprint(contents.items())}
     found = {
         layer: Features(
             np.concatenate(rows[layer]),
             tuple(ids),
-            {**extractor.made_by(layer), "collection": fingerprint},
+            extractor.made_by(layer) | note,
             tuple(skipped),
         )
         for layer in extractor.layers
@@ -200,29 +298,12 @@ def compute_features(
     return found[extractor.layers[0]] if layers is None or isinstance(layers, str) else found
 
 
-def made_by(network: Network | str, crop: str, layer: str, pool: int) -> dict:
-    """Return the note of what makes features: it tells one kind of row from another."""
-    network = as_network(network)
-    path = find_weights(network.weights)
-    return {
-        "network": network.name,
-        "weights": file_sha256(path) if path else "",
-        "layer": layer,
-        "pool": pool,
-        "crop": crop,
-        "size": network.size,
-    }
-
-
-def flatten(output: torch.Tensor, pool: int = 1) -> torch.Tensor:
-    """Return a layer's output as one row an image: maps pooled to a grid, tokens averaged."""
-    if output.ndim == 4:
-        from torch.nn.functional import adaptive_avg_pool2d
-
-        output = adaptive_avg_pool2d(output, pool)
-    elif output.ndim == 3:
-        output = output.mean(dim=1)
-    return output.flatten(1)
+def none_readable(collection: Collection, skipped: Sequence[tuple[str, str]]) -> CollectionError:
+    """Make the error for a collection in which no work can be read."""
+    return CollectionError(
+        f"none of the {len(collection)} works of {collection.name} can be read as an image, the "
+        f"first one because: {skipped[0][1]}"
+    )
 
 
 def _hash_model(model: nn.Module) -> str:
@@ -234,25 +315,3 @@ def _hash_model(model: nn.Module) -> str:
         digest.update(f"{name} {tuple(value.shape)} {value.dtype}\n".encode())
         digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
     return digest.hexdigest()
-
-
-def _batches(dataset: ImageDataset, size: int, skipped: list, step):
-    """Yield lists of (pixels, id); note the works that cannot be read, and go on."""
-    batch = []
-    for row, id in enumerate(dataset.ids):
-        try:
-            batch.append(dataset[row])
-        except ImageError as error:
-            skipped.append((id, str(error)))
-        step(1)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-def _stack(batch: list) -> tuple[torch.Tensor, list[str]]:
-    import torch
-
-    return torch.stack([pixels for pixels, _ in batch]), [id for _, id in batch]

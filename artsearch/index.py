@@ -42,6 +42,8 @@ class Index(ABC):
 
     kind: str
     file: str
+    #: Whether works can be added, changed and taken out without building it again.
+    can_follow = False
 
     def __init__(
         self,
@@ -83,6 +85,18 @@ class Index(ABC):
         rows, distances = self._nearest(query, row, k + (row is not None), search_k)
         keep = np.flatnonzero(rows != row)[:k] if row is not None else slice(k)
         return [self.ids[row] for row in rows[keep]], distances[keep]
+
+    def follow(self, features: Features, same: np.ndarray) -> Index:
+        """Return an index over features as they are now.
+
+        `same` tells for each row of the features whether this index has it unchanged. An index that
+        cannot be changed is built again from the features, with the same settings.
+        """
+        return self.rebuild(features)
+
+    @abstractmethod
+    def rebuild(self, features: Features) -> Index:
+        """Return an index of the same kind and settings over other features."""
 
     def save(self, folder: str | os.PathLike) -> Path:
         """Write the index as a folder, whole or not at all; other things are not replaced."""
@@ -191,6 +205,10 @@ class AnnoyIndex(Index):
             seed=seed,
         )
 
+    def rebuild(self, features: Features) -> AnnoyIndex:
+        """Plant as many trees over other features: Annoy takes no works in later."""
+        return self.build(self.metric, self.num_trees, _check(self.metric, features), self.seed)
+
     @classmethod
     def read(cls, folder: Path, note: dict, medians: np.ndarray | None) -> AnnoyIndex:
         """Map a saved forest into memory."""
@@ -241,6 +259,7 @@ class ExactIndex(Index):
 
     kind = "exact"
     file = "vectors.npy"
+    can_follow = True
 
     def __init__(self, *args, vectors: np.ndarray, **kwargs):
         super().__init__(*args, **kwargs)
@@ -252,9 +271,29 @@ class ExactIndex(Index):
     def build(cls, metric: str, features: Features) -> ExactIndex:
         """Keep the vectors in the form that the metric compares."""
         medians = _medians(metric, features)
-        vectors = np.ascontiguousarray(_prepare(features.vectors, metric, medians))
+        rows = np.asarray(features.vectors)
+        vectors = np.ascontiguousarray(_prepare(rows, metric, medians))
         made_by, ids, dims = features.made_by, features.ids, features.dims
         return cls(metric, ids, dims, made_by, medians, vectors=vectors)
+
+    def follow(self, features: Features, same: np.ndarray) -> ExactIndex:
+        """Take over the rows that are the same, and prepare only the others."""
+        # The medians of Hamming are those of all works, and so are its bits.
+        if self.metric == "hamming" or not len(features):
+            return self.rebuild(features)
+        fresh = np.flatnonzero(~same)
+        new = Features(features.vectors[fresh], [features.ids[row] for row in fresh])
+        vectors = np.empty((len(features), self.dims), self._vectors.dtype)
+        vectors[same] = self._vectors[[self._row[features.ids[row]] for row in same.nonzero()[0]]]
+        if len(fresh):
+            vectors[fresh] = _prepare(_check(self.metric, new).vectors, self.metric, None)
+        return ExactIndex(
+            self.metric, features.ids, self.dims, features.made_by, None, vectors=vectors
+        )
+
+    def rebuild(self, features: Features) -> ExactIndex:
+        """Prepare all rows of other features."""
+        return self.build(self.metric, _check(self.metric, features))
 
     @classmethod
     def read(cls, folder: Path, note: dict, medians: np.ndarray | None) -> ExactIndex:
@@ -392,8 +431,10 @@ def _check(metric: str, features: Features | np.ndarray | None) -> Features:
         features = _from_array(features)
     if not len(features) or not features.dims:
         raise ArtsearchError("the features hold no work; compute them for at least one")
-    if not np.isfinite(features.vectors).all():
-        bad = ~np.isfinite(features.vectors).all(axis=1)
+    # Chunk by chunk: a large collection's rows stay on disk.
+    chunks = (features.vectors[row : row + 4096] for row in range(0, len(features), 4096))
+    bad = ~np.concatenate([np.isfinite(chunk).all(axis=1) for chunk in chunks])
+    if bad.any():
         raise ArtsearchError(
             f"the features of {bad.sum()} works hold numbers that are not finite, the first is "
             f"{features.ids[int(bad.argmax())]!r}; compute them again"
@@ -413,7 +454,7 @@ def _from_array(rows: np.ndarray) -> Features:
 
 
 def _medians(metric: str, features: Features) -> np.ndarray | None:
-    return np.median(features.vectors, axis=0) if metric == "hamming" else None
+    return np.median(np.asarray(features.vectors), axis=0) if metric == "hamming" else None
 
 
 def _prepare(vectors: np.ndarray, metric: str, medians: np.ndarray | None) -> np.ndarray:

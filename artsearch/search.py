@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from artsearch.collection import Collection
 from artsearch.errors import MismatchError, unknown
-from artsearch.features import FeatureExtractor
+from artsearch.extract import extract, extractors_for, store_folder
+from artsearch.features import FeatureExtractor, Features, fast_is_possible
 from artsearch.images import ImageSource
-from artsearch.index import METRICS, Index, construct_ann_index
+from artsearch.index import METRICS, Index
 from artsearch.networks import Network, choose_networks
-from artsearch.store import stored_features
+from artsearch.stored_index import stored_index
 from artsearch.transforms import CROPS
 
 
@@ -113,7 +116,11 @@ class Search:
                     "compared; build it from the Features that compute_features returns"
                 )
             extractor = FeatureExtractor(
-                made_by["network"], made_by["crop"], made_by["layer"], made_by["pool"]
+                made_by["network"],
+                made_by["crop"],
+                made_by["layer"],
+                made_by["pool"],
+                precision=_possible_precision(made_by.get("precision", "exact")),
             )
             now = extractor.made_by(made_by["layer"])
             if now["weights"] != made_by["weights"]:
@@ -150,6 +157,7 @@ class Searches(Mapping):
         num_trees: int = 25,
         seed: int = 0,
         progress: bool = True,
+        precision: str = "auto",
     ):
         self.collection = collection
         self.crops = [crops] if isinstance(crops, str) else list(crops)
@@ -157,15 +165,14 @@ class Searches(Mapping):
         self.networks: list[Network]
         self.networks, self.sentence = choose_networks(names)
         self._make = {"metric": metric, "num_trees": num_trees, "seed": seed}
-        self._out, self._progress = out, progress
+        self._out, self._progress, self._precision = out, progress, precision
         self._made: dict[tuple[str, str], Search] = {}
 
     def __getitem__(self, key: tuple[str, str]) -> Search:
         if key not in list(self):
             raise KeyError(key)
         if key not in self._made:
-            index = construct_ann_index(features=self.features(*key), **self._make)
-            self._made[key] = Search(self.collection, index)
+            self._made[key] = Search(self.collection, self._index(*key))
         return self._made[key]
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
@@ -174,9 +181,27 @@ class Searches(Mapping):
     def __len__(self) -> int:
         return len(self.networks) * len(self.crops)
 
-    def features(self, network: str, crop: str):
+    def extract(self) -> None:
+        """Bring the features of all searches up to date, in one pass over the files."""
+        extractors = extractors_for(self.networks, self.crops, precision=self._precision)
+        extract(self.collection, extractors, self._out, progress=self._progress)
+
+    def features(self, network: str, crop: str) -> Features:
         """Return the features behind one of the searches."""
-        return stored_features(self.collection, network, crop, self._out, progress=self._progress)
+        extractor = self._extractor(network, crop)
+        (features,) = extract(
+            self.collection, [extractor], self._out, progress=self._progress
+        ).values()
+        return features
+
+    def _extractor(self, network: Network | str, crop: str) -> FeatureExtractor:
+        return FeatureExtractor(network, crop, precision=self._precision)
+
+    def _index(self, network: str, crop: str) -> Index:
+        extractor = self._extractor(network, crop)
+        store = store_folder(self._out, self.collection, extractor, extractor.layers[0])
+        folder = Path(self._out, "indexes", f"{store.name}-annoy-{self._make['metric']}")
+        return stored_index(self.features(network, crop), folder, **self._make)
 
 
 def _check_names(crops: Sequence[str], metric: str) -> None:
@@ -185,3 +210,14 @@ def _check_names(crops: Sequence[str], metric: str) -> None:
             raise unknown("crop", crop, CROPS)
     if metric not in METRICS:
         raise unknown("metric", metric, METRICS)
+
+
+def _possible_precision(precision: str) -> str:
+    if precision == "fast" and not fast_is_possible():
+        warnings.warn(
+            "the index was made with precision 'fast', which this machine has not; images asked "
+            "for are computed with 'exact' (a cosine of 0.999 to the other on average)",
+            stacklevel=3,
+        )
+        return "exact"
+    return precision

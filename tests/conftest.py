@@ -50,7 +50,8 @@ def few_features(few, one_thread):
     """The features of the five paintings by the packaged EfficientNet-Lite0."""
     from artsearch import Collection, compute_features
 
-    return compute_features(Collection(few), "efficientnet_lite0", progress=False)
+    collection = Collection(few)
+    return compute_features(collection, "efficientnet_lite0", progress=False, precision="exact")
 
 
 @pytest.fixture

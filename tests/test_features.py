@@ -33,7 +33,8 @@ def tiny():
 
 
 def run(folder, network=LITE, **options):
-    return compute_features(Collection(folder), network, progress=False, **options)
+    options = {"progress": False, "precision": "exact"} | options
+    return compute_features(Collection(folder), network, **options)
 
 
 def count_hooks(model: nn.Module) -> int:
@@ -63,6 +64,7 @@ def test_shape_ids_and_note(few, few_features):
         "pool": 1,
         "crop": NO_CROP,
         "size": 224,
+        "precision": "exact",
         "collection": Collection(few).fingerprint(),
     }
     assert few_features.made_by["weights"].startswith("57934424")
@@ -83,7 +85,7 @@ def test_one_image_alone(few, few_features, tmp_path):
     alone = run(tmp_path)
     assert alone.vectors.shape == (1, 1280)
     assert np.abs(alone.vectors[0] - few_features.vector(id)).max() <= 1e-5
-    extractor = FeatureExtractor(LITE)
+    extractor = FeatureExtractor(LITE, precision="exact")
     for source in (few / id, (few / id).read_bytes(), Image.open(few / id)):
         assert np.abs(extractor(source) - few_features.vector(id)).max() <= 1e-5
 
@@ -141,7 +143,7 @@ def test_pool_makes_the_articles_vgg_from_its_layer():
 
 
 def test_tokens_are_averaged_and_plain_rows_kept():
-    from artsearch.features import flatten
+    from artsearch.forward import flatten
 
     tokens = torch.arange(12.0).reshape(1, 3, 4)
     assert flatten(tokens).tolist() == [[4, 5, 6, 7]]

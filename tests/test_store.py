@@ -14,13 +14,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from artsearch import store
+from artsearch import shards, store
 from artsearch.collection import Collection
 from artsearch.errors import ArtsearchError, MismatchError
 from artsearch.features import Features
-from artsearch.store import load_features, save_features, stored_features, write_folder
+from artsearch.store import load_features, save_features, write_folder
 
-LITE = "efficientnet_lite0"
+VECTORS, METADATA = shards.names(0, of=1)
 
 
 def make(rows: int = 4, dims: int = 3, seed: int = 0) -> Features:
@@ -37,20 +37,6 @@ def two(tmp_path) -> Path:
     for name, colour in (("a.png", "red"), ("b.png", "blue")):
         Image.new("RGB", (20, 30), colour).save(folder / name)
     return folder
-
-
-@pytest.fixture
-def compute(monkeypatch, one_thread):
-    """Count the calls of compute_features, and let the real one run."""
-    calls = []
-    real = store.compute_features
-
-    def counting(*args, **options):
-        calls.append(args[1:])
-        return real(*args, **options)
-
-    monkeypatch.setattr(store, "compute_features", counting)
-    return calls
 
 
 # Save and load
@@ -84,7 +70,7 @@ def test_numpy_and_pandas_alone_can_read_it(few, few_features, tmp_path):
     assert "Leonardo da Vinci" in works["artist"].tolist() and "licence" in works.columns
     manifest = json.loads((folder / "manifest.json").read_text())
     assert (manifest["rows"], manifest["dims"]) == (5, 1280)
-    assert manifest["versions"].keys() == {"torch", "timm"}
+    assert manifest["versions"].keys() == {"artsearch", "torch", "torchvision", "timm", "pillow"}
 
 
 def test_nothing_is_pickled(tmp_path):
@@ -103,8 +89,102 @@ def test_odd_ids_and_columns_survive(tmp_path, paint):
     features = Features(np.eye(3), tuple(collection.ids))
     folder = save_features(features, tmp_path / "store", collection)
     assert load_features(folder).ids == features.ids
-    works = pd.read_parquet(folder / store.METADATA).set_index("id")
+    works = pd.read_parquet(folder / METADATA).set_index("id")
     assert works.loc["emoji 🎨.png", "title"] == 'a "b" ☃'
+
+
+# Several shards
+
+
+def write_in_shards(folder: Path, features: Features, shard_rows: int) -> Path:
+    works = pd.DataFrame({"id": list(features.ids)}).assign(**dict.fromkeys(store.STATE, 0))
+
+    def take(start, stop):
+        return features.vectors[start:stop]
+
+    contents = store.Contents(works, features.dims, take, features.made_by, shard_rows=shard_rows)
+    return store.write_store(folder, contents)
+
+
+@pytest.mark.parametrize("shard_rows", [1, 2, 3, 5, 7])
+def test_shards_are_used_as_one_array(tmp_path, shard_rows):
+    features = make(5)
+    again = load_features(write_in_shards(tmp_path / "store", features, shard_rows))
+    assert again.ids == features.ids
+    assert np.array_equal(np.asarray(again.vectors), features.vectors)
+    assert np.array_equal(again.vector("work 3.jpg"), features.vectors[3])
+
+
+def test_pandas_and_numpy_alone_can_read_many_shards(tmp_path):
+    folder = write_in_shards(tmp_path / "store", make(23), 2)
+    vectors = [np.load(path) for path in sorted((folder / "img_emb").glob("*.npy"))]
+    works = [pd.read_parquet(path) for path in sorted((folder / "metadata").iterdir())]
+    assert np.array_equal(np.concatenate(vectors), make(23).vectors)
+    assert pd.concat(works)["id"].tolist() == list(make(23).ids)
+
+
+READ_WITH_AUTOFAISS = """
+import json, sys
+from autofaiss import build_index
+from embedding_reader import EmbeddingReader
+
+folder = sys.argv[1]
+vectors, works = folder + "/img_emb", folder + "/metadata"
+index, _ = build_index(vectors, save_on_disk=False, metric_type="l2")
+reader = EmbeddingReader(
+    vectors, metadata_folder=works, file_format="parquet_npy", meta_columns=["id"]
+)
+ids = [id for _, rows in reader(batch_size=100, show_progress=False) for id in rows["id"]]
+print(json.dumps([index.ntotal, index.d, ids]))
+"""
+
+
+@pytest.fixture(scope="session")
+def autofaiss_python() -> Path:
+    """The Python of an environment that has autofaiss, made below build when it is missing."""
+    folder = Path(__file__).parents[1] / "build" / "environments" / "autofaiss"
+    python, ready = folder / "bin" / "python", folder / "ready"
+    if not ready.exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
+        pip = [python, "-m", "pip", "install", "--quiet", "--no-deps", "--requirement"]
+        wanted = Path(__file__).with_name("autofaiss.txt")
+        done = subprocess.run([*pip, wanted], capture_output=True, text=True)
+        if done.returncode:
+            pytest.skip(f"autofaiss does not install here: {done.stderr.splitlines()[-1]}")
+        ready.touch()
+    return python
+
+
+def test_autofaiss_reads_it(tmp_path, autofaiss_python):
+    """With 12 shards, whose order must not change: the reader sorts them by name."""
+    features = make(300, 8)
+    folder = write_in_shards(tmp_path / "store", features, 25)
+    command = [autofaiss_python, "-c", READ_WITH_AUTOFAISS, str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == [300, 8, list(features.ids)]
+
+
+def test_one_shard_without_its_works_is_a_damaged_store(tmp_path):
+    folder = write_in_shards(tmp_path / "store", make(5), 2)
+    (folder / shards.names(1, of=3)[1]).unlink()
+    with pytest.raises(ArtsearchError, match="holds no features"):
+        load_features(folder)
+
+
+# What is not wanted
+
+
+@pytest.mark.parametrize(
+    "wanted", [{"network": "vgg16"}, {"crop": "no_crop"}, {"weights": "12"}, {"pool": 2}]
+)
+def test_a_store_of_something_else_is_refused_with_both_values(tmp_path, wanted):
+    folder = save_features(make(), tmp_path / "store")
+    ((key, value),) = wanted.items()
+    theirs = make().made_by.get(key)
+    with pytest.raises(MismatchError, match=f"by {key} {theirs!r}, asked for is {value!r}"):
+        load_features(folder, **wanted)
+    assert len(load_features(folder, network="made up", pool=1)) == 4
 
 
 # Folders that are damaged
@@ -119,7 +199,7 @@ def damage(folder: Path, name: str, content: bytes | None) -> None:
 
 
 def manifest(**changes) -> bytes:
-    whole = {"format": 1, "made_by": {}, "rows": 4, "dims": 3, "skipped": []}
+    whole = {"format": 2, "made_by": {}, "rows": 4, "dims": 3, "shards": [4], "skipped": []}
     return json.dumps(whole | changes).encode()
 
 
@@ -138,22 +218,25 @@ def npy(array) -> bytes:
         (store.MANIFEST, b"{"),
         (store.MANIFEST, b"[]"),
         (store.MANIFEST, b"\xff\xfe"),
-        (store.MANIFEST, b'{"format": 1}'),
+        (store.MANIFEST, b'{"format": 2}'),
         (store.MANIFEST, manifest(skipped=3)),
-        (store.MANIFEST, manifest(format=2)),
+        (store.MANIFEST, manifest(format=1)),
         (store.MANIFEST, manifest(rows=5)),
         (store.MANIFEST, manifest(dims=4)),
-        (store.VECTORS, None),
-        (store.VECTORS, b""),
-        (store.VECTORS, b"rubbish"),
-        (store.VECTORS, npy(np.ones((4, 3), np.float32))[:-8]),
-        (store.VECTORS, npy(np.ones((5, 3), np.float32))),
-        (store.VECTORS, npy(np.ones(12, np.float32))),
-        (store.VECTORS, npy(np.array([["a"] * 3] * 4))),
-        (store.VECTORS, npy(np.array([[None] * 3] * 4, dtype=object))),
-        (store.METADATA, None),
-        (store.METADATA, b""),
-        (store.METADATA, b"PAR1 rubbish PAR1"),
+        (store.MANIFEST, manifest(shards=[2, 2])),
+        (store.MANIFEST, manifest(shards=[])),
+        (store.MANIFEST, manifest(shards=["../4"])),
+        (VECTORS, None),
+        (VECTORS, b""),
+        (VECTORS, b"rubbish"),
+        (VECTORS, npy(np.ones((4, 3), np.float32))[:-8]),
+        (VECTORS, npy(np.ones((5, 3), np.float32))),
+        (VECTORS, npy(np.ones(12, np.float32))),
+        (VECTORS, npy(np.array([["a"] * 3] * 4))),
+        (VECTORS, npy(np.array([[None] * 3] * 4, dtype=object))),
+        (METADATA, None),
+        (METADATA, b""),
+        (METADATA, b"PAR1 rubbish PAR1"),
     ],
 )
 def test_a_damaged_store_is_refused_with_the_next_step(tmp_path, name, content):
@@ -169,8 +252,8 @@ def test_a_damaged_store_is_refused_with_the_next_step(tmp_path, name, content):
 def test_parts_of_two_stores_do_not_belong_together(tmp_path):
     folder = save_features(make(4), tmp_path / "four")
     other = save_features(make(5), tmp_path / "five")
-    shutil.copy(other / store.METADATA, folder / store.METADATA)
-    with pytest.raises(MismatchError, match=r"\(4, 3\) numbers and 5 ids"):
+    shutil.copy(other / METADATA, folder / METADATA)
+    with pytest.raises(MismatchError, match="not as many works as its manifest says"):
         load_features(folder)
 
 
@@ -291,88 +374,3 @@ def test_places_that_cannot_be_written(tmp_path, as_nobody):
         with as_nobody(), pytest.raises(ArtsearchError, match="Permission denied"):
             save_features(make(), Path(name, "store"))
         Path(name).chmod(0o755)
-
-
-# Computed once
-
-
-def test_features_are_computed_once(two, tmp_path, compute):
-    first = stored_features(Collection(two), LITE, out=tmp_path, progress=False)
-    second = stored_features(Collection(two), LITE, out=tmp_path, progress=False)
-    assert len(compute) == 1
-    assert np.array_equal(first.vectors, second.vectors) and second.made_by == first.made_by
-    assert second.ids == ("a.png", "b.png") and second.dims == 1280
-
-
-def test_what_is_stored_needs_no_network(two, tmp_path, compute, monkeypatch):
-    stored_features(Collection(two), LITE, out=tmp_path, progress=False)
-
-    def explode(*args, **options):
-        raise AssertionError("computed again")
-
-    monkeypatch.setattr(store, "compute_features", explode)
-    assert len(stored_features(Collection(two), LITE, out=tmp_path)) == 2
-
-
-def test_a_corrected_caption_computes_nothing(two, tmp_path, compute):
-    stored_features(Collection(two), LITE, out=tmp_path, progress=False)
-    (two / "works.csv").write_text("file,title\na.png,Corrected\n")
-    stored_features(Collection(two), LITE, out=tmp_path, progress=False)
-    assert len(compute) == 1
-
-
-def test_another_file_crop_layer_or_network_is_computed(two, tmp_path, compute):
-    def ask(network=LITE, **options) -> Features:
-        return stored_features(Collection(two), network, out=tmp_path, progress=False, **options)
-
-    ask()
-    ask(crop="center_crop")
-    ask(layer="blocks.2")
-    ask("efficientnet_lite1")
-    assert len(compute) == 4
-    before = ask(crop="center_crop")
-    Image.new("RGB", (20, 30), "green").save(two / "a.png")
-    changed = ask(crop="center_crop")
-    assert len(compute) == 5
-    assert not np.array_equal(before.vectors[0], changed.vectors[0])
-    assert np.abs(before.vectors[1] - changed.vectors[1]).max() <= 1e-5
-
-
-def test_a_store_by_other_weights_or_damaged_is_computed_again(two, tmp_path, compute):
-    good = stored_features(Collection(two), LITE, out=tmp_path, progress=False)
-    (folder,) = (tmp_path / "stores").iterdir()
-    note = json.loads((folder / "manifest.json").read_text())
-    note["made_by"]["weights"] = "0" * 64
-    for name, content in {
-        "manifest.json": json.dumps(note).encode(),
-        store.VECTORS: b"cut",
-        store.METADATA: None,
-    }.items():
-        damage(folder, name, content)
-        again = stored_features(Collection(two), LITE, out=tmp_path, progress=False)
-        assert np.array_equal(again.vectors, good.vectors) and again.made_by == good.made_by
-    assert len(compute) == 4
-
-
-def test_names_of_folders_fit_any_disk(tmp_path, compute):
-    deep = tmp_path / ("画" * 80) / "timm:x"
-    deep.mkdir(parents=True)
-    Image.new("RGB", (9, 9)).save(deep / "a.png")
-    for folder in (deep, deep.parent):
-        stored_features(Collection(folder), LITE, out=tmp_path / "out", progress=False)
-    names = os.listdir(tmp_path / "out" / "stores")
-    assert len(names) == 2 and all(len(name.encode()) < 255 and ":" not in name for name in names)
-
-
-def test_an_output_that_cannot_be_written_fails_before_the_computing(two, tmp_path, compute):
-    (tmp_path / "file").write_text("x")
-    with pytest.raises(ArtsearchError, match="cannot write"):
-        stored_features(Collection(two), LITE, out=tmp_path / "file")
-    assert compute == []
-
-
-def test_unknown_names_before_anything_else(two, tmp_path):
-    for options in ({"crop": "squash"}, {"network": "vg16"}, {"layer": "blocks.99"}):
-        arguments = {"network": LITE, "out": tmp_path, "progress": False} | options
-        with pytest.raises(ArtsearchError, match="unknown"):
-            stored_features(Collection(two), **arguments)

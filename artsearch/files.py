@@ -1,0 +1,114 @@
+"""What tells one state of a file from another: its content, not its date alone."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from artsearch.errors import ImageError
+from artsearch.images import refuse_unread
+
+#: A file written this short a time before it was read may change again within the same tick of the
+#: disk's clock, and keep its dates: such a one is read again next time.
+UNSETTLED_NS = 2_000_000_000
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class FileState:
+    """A file's size in bytes, its two dates in nanoseconds, and the SHA-256 of its content.
+
+    `changed` (ctime) moves with every change of the content, also where a copy or an archive set
+    `modified` back. Both are 0 where they are no proof. `sha256` is "" for a file not read.
+    """
+
+    size: int
+    modified: int
+    changed: int
+    sha256: str = ""
+
+    @property
+    def stamp(self) -> tuple[int, int, int]:
+        """What can be asked of a file without reading it."""
+        return self.size, self.modified, self.changed
+
+
+def stamp(path: str | os.PathLike) -> tuple[int, int, int] | None:
+    """Return size and dates of a file, without reading it; None where there is none."""
+    try:
+        return _stamp(os.stat(path))
+    except OSError:
+        return None
+
+
+def is_proof(found: tuple[int, int, int] | None) -> bool:
+    """Tell whether a stamp that comes again proves that the content is the same."""
+    return found is not None and 0 not in found[1:]
+
+
+def read_steadily(path: Path, read: Callable[[str], T]) -> tuple[FileState, T | None, str]:
+    """Return a file's state, and what `read` makes of it (given its SHA-256) or why it cannot.
+
+    The state is that of the very bytes that were read: when the file changes meanwhile, it is read
+    again, and given up on after three times. An ImageError becomes the reason.
+    """
+    for _ in range(3):
+        before = stamp(path)
+        sha256, value, reason = _read(path, read)
+        if before == stamp(path):
+            return FileState(*_settled(before), sha256), value, reason
+    reason = f"{path.name!r} changes while it is read; run again when it is complete"
+    return FileState(0, 0, 0), None, reason
+
+
+def hash_file(path: Path) -> str:
+    """Return the SHA-256 of a file's content; raises ImageError where it cannot be read."""
+    try:
+        refuse_unread(path)
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        raise ImageError(f"no such image file: {path.name!r}; it was there before") from None
+    except OSError as error:
+        raise ImageError(f"cannot read {path.name!r}: {error.strerror or error}") from None
+
+
+def fingerprint(contents: Iterable[tuple[str, str]]) -> str:
+    """Return a hash of ids and contents, in pairs: it tells one state of a collection from another.
+
+    >>> fingerprint([("a.jpg", "12"), ("b.jpg", "34")])
+    'c251adb875908710'
+    """
+    digest = hashlib.sha256()
+    for id, content in contents:
+        digest.update(f"{id}\0{content}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def _read(path: Path, read: Callable[[str], T]) -> tuple[str, T | None, str]:
+    sha256 = ""
+    try:
+        sha256 = hash_file(path)
+        return sha256, read(sha256), ""
+    except ImageError as error:
+        return sha256, None, str(error)
+
+
+def _settled(found: tuple[int, int, int] | None) -> tuple[int, int, int]:
+    """Return a stamp without its dates where they prove nothing."""
+    if found is None:
+        return 0, 0, 0
+    size, modified, changed = found
+    young = time.time_ns() - max(modified, changed) < UNSETTLED_NS
+    # On Windows the third date is that of the file's making, and a copy can set both others back.
+    return (size, 0, 0) if young or os.name == "nt" else found
+
+
+def _stamp(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns

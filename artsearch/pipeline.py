@@ -1,0 +1,180 @@
+"""From files to rows: threads read, decode and resize ahead of the network, which never waits."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from artsearch.errors import check_whole
+from artsearch.features import FeatureExtractor
+from artsearch.files import FileState, read_steadily
+from artsearch.images import open_image
+from artsearch.progress import Progress
+
+#: More threads than this gained nothing where it was measured.
+MOST_WORKERS = 16
+#: Full batches after which the time of one is known well enough to decide about compiling.
+TIMED_BATCHES = 3
+
+Item = TypeVar("Item")
+Value = TypeVar("Value")
+#: Given the SHA-256 of a file, the extractors whose rows of it are still missing.
+Wanted = Callable[[str], Collection[FeatureExtractor]]
+
+
+@dataclass(frozen=True)
+class Work:
+    """A file that was read: its state, and a square for each extractor or the reason for none."""
+
+    id: str
+    state: FileState
+    squares: dict[FeatureExtractor, np.ndarray]
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a batch of works by one extractor: a float32 array, works × dims, by layer."""
+
+    extractor: FeatureExtractor
+    works: Sequence[Work]
+    by_layer: dict[str, np.ndarray]
+
+
+def run(
+    paths: dict[str, Path],
+    extractors: Sequence[FeatureExtractor],
+    wanted: Wanted | None = None,
+    batch_size: int | None = None,
+    workers: int | None = None,
+    progress: bool = True,
+) -> Iterator[Work | Rows]:
+    """Read each file once; yield every Work in order, and Rows as soon as a batch is full.
+
+    `paths` are files by id. `wanted` says by a file's content who wants it (all, if not given).
+    Within an extractor, rows come in the order of the works. Raises what the networks raise; a file
+    that cannot be read is a Work with a reason.
+    """
+    wanted = wanted or (lambda sha256: extractors)
+    batches = [_Batch(extractor, batch_size, len(paths)) for extractor in extractors]
+    title = ", ".join(dict.fromkeys(extractor.network.title for extractor in extractors))
+
+    def read(item: tuple[str, Path]) -> Work:
+        return _read(*item, wanted)
+
+    with Progress(len(paths), title, show=progress) as bar:
+        for work in look_ahead(read, paths.items(), _number_of(workers)):
+            yield work
+            for batch in batches:
+                yield from batch.add(work, bar)
+            bar.update(1)
+        for batch in batches:
+            yield from batch.close()
+
+
+def look_ahead(
+    function: Callable[[Item], Value], items: Iterable[Item], workers: int
+) -> Iterator[Value]:
+    """Yield function(item) for each item in order, worked out by threads a little ahead.
+
+    >>> list(look_ahead(str.upper, "abc", workers=2))
+    ['A', 'B', 'C']
+    """
+    # Threads, since Pillow and torch free Python's lock while they work, and pixels need not be
+    # copied from process to process. Few ahead, so that memory does not grow.
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="artsearch-read")
+    pending: deque = deque()
+    try:
+        for item in items:
+            pending.append(pool.submit(function, item))
+            if len(pending) > 8 * workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+class _Batch:
+    """What waits for one extractor until there is enough for a forward pass."""
+
+    def __init__(self, extractor: FeatureExtractor, size: int | None, left: int):
+        if size is not None:
+            check_whole("batch_size", size)
+        self.extractor = extractor
+        self._size = size
+        self._left = left
+        self._works: list[Work] = []
+        self._seconds: list[float] = []
+
+    @property
+    def size(self) -> int:
+        return self._size or self.extractor.runner.batch_size
+
+    def add(self, work: Work, bar: Progress) -> Iterator[Rows]:
+        """Take a work; yield the rows of a batch when that makes it full."""
+        self._left -= 1
+        if self.extractor in work.squares:
+            self._works.append(work)
+        if len(self._works) >= self.size:  # which shrinks where a GPU's memory is too small
+            self._compile_if_it_repays(bar)
+            yield self._forward()
+
+    def close(self) -> Iterator[Rows]:
+        """Yield the rows of the last works, fewer than a batch."""
+        if self._works:
+            yield self._forward()
+
+    def _forward(self) -> Rows:
+        started = time.perf_counter()
+        rows = self.extractor.rows([work.squares.pop(self.extractor) for work in self._works])
+        self._seconds.append((time.perf_counter() - started) / len(self._works))
+        works, self._works = self._works, []
+        return Rows(self.extractor, works, rows)
+
+    def _compile_if_it_repays(self, bar: Progress) -> None:
+        # The first passes are slower than those to come, so the quickest counts.
+        if len(self._seconds) < TIMED_BATCHES:
+            return
+        if self.extractor.repays(self._left, min(self._seconds)):
+            bar.set_postfix_str("compiling")
+            self.extractor.compile_now(self.size)
+            bar.set_postfix_str("")
+
+
+def _read(id: str, path: Path, wanted: Wanted) -> Work:
+    def squares(sha256: str) -> dict[FeatureExtractor, np.ndarray]:
+        return _squares(path, wanted(sha256))
+
+    state, found, reason = read_steadily(path, squares)
+    return Work(id, state, found or {}, reason)
+
+
+def _squares(path: Path, extractors: Iterable[FeatureExtractor]) -> dict:
+    """Decode a file once for all extractors that can use the same picture."""
+    images, squares, found = {}, {}, {}
+    for extractor in extractors:
+        side = extractor.side
+        if side not in images:
+            images[side] = open_image(path, side)
+        key = extractor.transform, extractor.fast
+        if key not in squares:
+            squares[key] = extractor.square(images[side])
+        found[extractor] = squares[key]
+    return found
+
+
+def _number_of(workers: int | None) -> int:
+    if workers is not None:
+        check_whole("workers", workers)
+        return workers
+    allowed = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))(0)
+    return min(len(allowed), MOST_WORKERS)
