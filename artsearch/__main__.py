@@ -106,7 +106,10 @@ def extract(
     for extractor in extractors:
         for layer in extractor.layers:
             features = found[extractor.network.name, extractor.transform.crop, layer]
-            click.echo(f"{store_folder(out, works, extractor, layer)}: {features.report()}")
+            click.echo(f"{len(features):,} works, {features.dims:,} numbers each, in:")
+            click.echo(f"  {store_folder(out, works, extractor, layer)}")
+    for id, reason in dict(pair for one in found.values() for pair in one.skipped).items():
+        click.echo(f"skipped: {id!r}: {reason}")
 
 
 @main.command()

@@ -107,8 +107,9 @@ class FeatureExtractor:
     takes the place of the registered weights, and its own hash goes into the note; it is left as it
     is. The network is loaded when it is first needed.
 
-    `precision` is one of PRECISIONS. `compile` is True (with the first images), False (never), or
-    None: when a pass over a collection is long enough to repay it.
+    `precision` is one of PRECISIONS. `compile` says whether a pass over a collection compiles the
+    network: True (at its first full batch), False (never), or None: when it is long enough to repay
+    it.
 
     Raises ArtsearchError for an unknown network, crop or precision, and for "fast" where the
     machine cannot compute in bfloat16.
@@ -181,20 +182,17 @@ class FeatureExtractor:
         """Return a float32 array of images × dims for each layer, from squares of pixels."""
         import torch
 
-        if self.compile and not self.runner.compiled:
-            self.compile_now(len(squares))
         outputs = self.runner(torch.from_numpy(np.stack(squares)))
         return {layer: rows.numpy() for layer, rows in zip(self.layers, outputs, strict=True)}
 
-    def compile_now(self, batch_size: int) -> None:
-        """Compile the network for batches of this size; if that fails, it is not tried again."""
-        self.runner.compile(batch_size)
-        self.compile = self.runner.compiled
+    def wants_compiling(self, works: int, seconds_each: float | None) -> bool:
+        """Tell whether to compile now: it is asked for, or so many works take long enough.
 
-    def repays(self, works: int, seconds_each: float) -> bool:
-        """Tell whether so many works would take long enough to compile for them."""
-        undecided = self.compile is None and not self.runner.compiled
-        return undecided and works * seconds_each > REPAYS_FROM
+        `seconds_each` is None as long as it is not known. What was tried is not tried again.
+        """
+        if self.compile is False or self.runner.tried:
+            return False
+        return bool(self.compile) or (seconds_each or 0) * works > REPAYS_FROM
 
     def __call__(self, image: ImageSource) -> np.ndarray:
         """Return the row of one image for the first layer; raises ImageError if unreadable."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import copy
 import logging
+import threading
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import nn
@@ -18,6 +19,8 @@ from artsearch.hooks import LayerHook
 CPU_BATCH = 16
 #: Where a GPU begins; halved until it fits.
 GPU_BATCH = 512
+#: Passes side by side at most: each holds the maps of a batch (0.5 GB for VGG-16).
+MOST_LANES = 8
 
 
 def device() -> str:
@@ -52,12 +55,15 @@ class Forward(nn.Module):
         std: Sequence[float],
     ):
         super().__init__()
-        # What still has to move is copied: moved in place, it would take the model's half with it.
-        everything = [*model.parameters(), *model.buffers()]
-        shared = [tensor for tensor in everything if tensor.device.type == device()]
+        if any(tensor.device.type != device() for tensor in _tensors(model)):
+            # Moved while it is shared, it would take one half of the model handed in with it.
+            model = copy.deepcopy(model).to(device())
+        shared = _tensors(model)
         self.model = copy.deepcopy(model, {id(tensor): tensor for tensor in shared})
         self.layers = dict(layers)
         self.size = size
+        # Another one over the same parameters, for another thread: hooks hold one batch at a time.
+        self.twin = lambda: Forward(model, layers, size, mean, std)
         # Entered and never left: the twin lives and dies with its hooks.
         self.hook = LayerHook(self.model, *layers).__enter__()
         self.register_buffer("mean", torch.tensor(mean)[:, None, None])
@@ -84,13 +90,16 @@ class Runner:
     """Forward passes in one precision, compiled or not, that survive a GPU that is too small.
 
     `precision` is "exact" (float32) or "fast" (bfloat16 where that does no harm, by autocast).
+    Several threads may call it at once.
     """
 
     def __init__(self, forward: Forward, precision: str):
         self.precision = precision
         self.batch_size = GPU_BATCH if device() == "cuda" else CPU_BATCH
-        self.compiled = False
-        self._plain = self._forward = forward
+        self.compiled = self.tried = False
+        self.most: int | None = None  # images that fit, once it is known that more do not
+        self._plain, self._compiled = forward, None
+        self._own = threading.local()
 
     def compile(self, batch_size: int) -> None:
         """Let torch make its own program of the network, for batches of this size alone.
@@ -99,13 +108,14 @@ class Runner:
         and things go on as they were.
         """
         logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
-        self.batch_size, self.compiled = batch_size, True
+        self.batch_size, self.compiled, self.tried = batch_size, True, True
         size = self._plain.size
         try:
-            self._forward = torch.compile(self._plain, dynamic=False)
-            self(torch.zeros(batch_size, size, size, 3, dtype=torch.uint8))
+            self._compiled = torch.compile(self._plain, dynamic=False)
+            with frozen():
+                self(torch.zeros(batch_size, size, size, 3, dtype=torch.uint8))
         except Exception as error:  # the compiler of the machine, or of torch, each in its own way
-            self._forward, self.compiled = self._plain, False
+            self.compiled = False
             reason = " ".join(str(error).split())[:200]
             warnings.warn(f"torch.compile is not possible here ({reason}); slower", stacklevel=2)
 
@@ -119,8 +129,10 @@ class Runner:
                     "the GPU's memory does not hold one image's way through the network; free some "
                     "of it, or set CUDA_VISIBLE_DEVICES='' to run on the processor"
                 ) from None
-        # Outside of the except block: what the failed pass held is freed only then.
-        half = len(squares) // 2
+        # Outside of the except block: what the failed pass held is freed only then. What was
+        # compiled is for batches that do not fit.
+        half, self.compiled = len(squares) // 2, False
+        self.most = min(self.most or half, half)
         self.batch_size = min(self.batch_size, half)
         torch.cuda.empty_cache()
         halves = [self(squares[:half]), self(squares[half:])]
@@ -136,14 +148,42 @@ class Runner:
         if kind == "cuda":
             squares = squares.pin_memory().to(kind, non_blocking=True)
         fast = self.precision == "fast"
-        frozen = _frozen() if self.compiled else nullcontext()
-        with torch.no_grad(), torch.autocast(kind, torch.bfloat16, enabled=fast), frozen:
+        with torch.no_grad(), torch.autocast(kind, torch.bfloat16, enabled=fast):
             outputs = self._forward(squares)
         return [output[:number].cpu() for output in outputs]
 
+    @property
+    def _forward(self) -> Callable[[torch.Tensor], list[torch.Tensor]]:
+        if self.compiled:
+            return self._compiled
+        if not hasattr(self._own, "forward"):
+            main = threading.current_thread() is threading.main_thread()
+            self._own.forward = self._plain if main else self._plain.twin()
+        return self._own.forward
+
+
+def lanes() -> int:
+    """Return how many forward passes may best run side by side: one on a GPU.
+
+    On a processor each one has a core to itself. Threads that share a pass wait for the slowest of
+    them at each layer, and on a busy machine a pass on two cores took four times as long.
+    """
+    return 1 if device() == "cuda" else min(torch.get_num_threads(), MOST_LANES)
+
 
 @contextmanager
-def _frozen() -> Iterator[None]:
+def sharing(lanes: int) -> Iterator[None]:
+    """Let torch use as many threads a pass as there are cores for each lane."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(1, before // lanes))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def frozen() -> Iterator[None]:
     """Let the compiler take the weights as constants, laid out as the processor likes them."""
     from torch._inductor import config
     from torch._inductor.fx_passes import binary_folding
@@ -158,6 +198,10 @@ def _frozen() -> Iterator[None]:
             yield
     finally:
         binary_folding.mark_mixed_dtype_allowed_computation_ops = mark
+
+
+def _tensors(model: nn.Module) -> list[torch.Tensor]:
+    return [*model.parameters(), *model.buffers()]
 
 
 def flatten(output: torch.Tensor, pool: int = 1) -> torch.Tensor:

@@ -6,7 +6,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -63,6 +63,7 @@ def run(
     Within an extractor, rows come in the order of the works. Raises what the networks raise; a file
     that cannot be read is a Work with a reason.
     """
+    extractors = list(dict.fromkeys(extractors))
     wanted = wanted or (lambda sha256: extractors)
     batches = [_Batch(extractor, batch_size, len(paths)) for extractor in extractors]
     title = ", ".join(dict.fromkeys(extractor.network.title for extractor in extractors))
@@ -70,14 +71,17 @@ def run(
     def read(item: tuple[str, Path]) -> Work:
         return _read(*item, wanted)
 
-    with Progress(len(paths), title, show=progress) as bar:
+    with Progress(len(paths), title, show=progress) as bar, _Lanes() as lanes:
         for work in look_ahead(read, paths.items(), _number_of(workers)):
             yield work
             for batch in batches:
-                yield from batch.add(work, bar)
+                if batch.add(work):
+                    batch.compile_if_it_repays(bar, lanes)
+                    yield from lanes.submit(batch.take())
             bar.update(1)
         for batch in batches:
-            yield from batch.close()
+            yield from lanes.submit(batch.take())
+        yield from lanes.finish()
 
 
 def look_ahead(
@@ -113,41 +117,86 @@ class _Batch:
         self._size = size
         self._left = left
         self._works: list[Work] = []
-        self._seconds: list[float] = []
 
     @property
     def size(self) -> int:
-        return self._size or self.extractor.runner.batch_size
+        runner = self.extractor.runner
+        size = self._size or runner.batch_size
+        return min(size, runner.most or size)
 
-    def add(self, work: Work, bar: Progress) -> Iterator[Rows]:
-        """Take a work; yield the rows of a batch when that makes it full."""
+    def add(self, work: Work) -> bool:
+        """Take a work, and tell whether that makes the batch full."""
         self._left -= 1
         if self.extractor in work.squares:
             self._works.append(work)
-        if len(self._works) >= self.size:  # which shrinks where a GPU's memory is too small
-            self._compile_if_it_repays(bar)
-            yield self._forward()
+        # Asked only then: a network that nobody wants is not loaded. And here, in the thread of the
+        # pass over the files: loading it in several lanes at once would take it several times.
+        return self.extractor in work.squares and len(self._works) >= self.size
 
-    def close(self) -> Iterator[Rows]:
-        """Yield the rows of the last works, fewer than a batch."""
+    def take(self) -> tuple[FeatureExtractor, list[Work]]:
+        """Return the works that wait, and begin anew."""
         if self._works:
-            yield self._forward()
-
-    def _forward(self) -> Rows:
-        started = time.perf_counter()
-        rows = self.extractor.rows([work.squares.pop(self.extractor) for work in self._works])
-        self._seconds.append((time.perf_counter() - started) / len(self._works))
+            self.extractor.runner  # noqa: B018  loaded here: see `add`
         works, self._works = self._works, []
-        return Rows(self.extractor, works, rows)
+        return self.extractor, works
 
-    def _compile_if_it_repays(self, bar: Progress) -> None:
-        # The first passes are slower than those to come, so the quickest counts.
-        if len(self._seconds) < TIMED_BATCHES:
-            return
-        if self.extractor.repays(self._left, min(self._seconds)):
+    def compile_if_it_repays(self, bar: Progress, lanes: _Lanes) -> None:
+        """Compile the network when it is asked for, or when what is left takes long enough."""
+        extractor = self.extractor
+        if extractor.wants_compiling(self._left, lanes.seconds_each(extractor)):
+            lanes.wait()
             bar.set_postfix_str("compiling")
-            self.extractor.compile_now(self.size)
+            extractor.runner.compile(self.size)
             bar.set_postfix_str("")
+
+
+class _Lanes:
+    """Forward passes side by side; their rows come out in the order in which they went in."""
+
+    def __init__(self):
+        from artsearch.forward import lanes, sharing
+
+        self._number = lanes()
+        self._sharing = sharing(self._number)
+        self._pending: deque = deque()
+        self._seconds: dict[FeatureExtractor, list[float]] = {}
+
+    def __enter__(self) -> _Lanes:
+        self._sharing.__enter__()
+        self._pool = ThreadPoolExecutor(self._number, thread_name_prefix="artsearch-forward")
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+        self._sharing.__exit__(*error)
+
+    def submit(self, batch: tuple[FeatureExtractor, list[Work]]) -> Iterator[Rows]:
+        """Begin a pass; yield the rows of the oldest ones when there are as many as lanes."""
+        if batch[1]:
+            self._pending.append(self._pool.submit(self._forward, *batch))
+        while len(self._pending) > self._number:
+            yield self._pending.popleft().result()
+
+    def wait(self) -> None:
+        """Wait until no pass runs."""
+        wait(self._pending)
+
+    def finish(self) -> Iterator[Rows]:
+        """Yield the rows of all passes that are still going on."""
+        while self._pending:
+            yield self._pending.popleft().result()
+
+    def seconds_each(self, extractor: FeatureExtractor) -> float | None:
+        """Return the seconds a work, once it is well known; the quickest pass counts."""
+        seconds = self._seconds.get(extractor, [])
+        return min(seconds) if len(seconds) >= TIMED_BATCHES else None
+
+    def _forward(self, extractor: FeatureExtractor, works: list[Work]) -> Rows:
+        started = time.perf_counter()
+        rows = extractor.rows([work.squares.pop(extractor) for work in works])
+        seconds = (time.perf_counter() - started) / len(works) / self._number
+        self._seconds.setdefault(extractor, []).append(seconds)
+        return Rows(extractor, works, rows)
 
 
 def _read(id: str, path: Path, wanted: Wanted) -> Work:

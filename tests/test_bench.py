@@ -42,20 +42,24 @@ def test_speed_prints_what_it_writes(few, tmp_path, module):
     options = ["--networks", LITE, "--methods", ",".join(methods), "--rounds", "1", "--no-peers"]
     options += ["--only", "speed", "--no-compile", "--out", str(tmp_path)]
     text = " ".join(bench("--collection", str(few), *options).split())
-    found, show = json.loads((tmp_path / "extract.json").read_text("utf-8")), module("report").show
-    assert [row["method"] for row in found["rows"]] == methods and found["left_out"] == []
-    for row in found["rows"]:
+    rows, notes = (
+        json.loads((tmp_path / name).read_text("utf-8"))
+        for name in ("extract.json", "extract_notes.json")
+    )
+    show = module("report").show
+    assert [row["method"] for row in rows] == methods and notes["left_out"] == []
+    for row in rows:
         assert row["network"] == LITE and row["works"] == 5 and row["rounds"] == 1
         assert row["lowest"] == row["works_per_second"] == row["highest"] > 0
         assert row["peak_mb"] > 100 and row["compiled"] is False
         cells = [LITE, row["method"], *[show(row["works_per_second"])] * 3, show(row["peak_mb"])]
         assert " ".join(cells) in text
-    pairs = [(row["method"], row["than"]) for row in found["goals"]]
+    pairs = [(row["method"], row["than"]) for row in notes["goals"]]
     assert pairs == [("exact", "article"), ("exact", "forward_exact")]
     assert all(
-        f"{row['method']} {row['than']} {show(row['ratio'])}" in text for row in found["goals"]
+        f"{row['method']} {row['than']} {show(row['ratio'])}" in text for row in notes["goals"]
     )
-    assert found["machine"]["torch"] and found["collection"] == few.name
+    assert notes["machine"]["torch"] and notes["collection"] == few.name
 
 
 def test_the_other_parts_print_what_they_write(few, tmp_path, module):

@@ -16,6 +16,7 @@ from extracting import LITE, Slow, run, tiny_extractor, tiny_model
 from PIL import Image
 
 import artsearch.features
+import artsearch.forward
 import artsearch.pipeline
 from artsearch.collection import Collection
 from artsearch.errors import ArtsearchError, CollectionError, MismatchError
@@ -497,7 +498,8 @@ def test_a_network_that_fails_in_mid_run_keeps_what_was_computed(many, tmp_path,
     with pytest.raises(RuntimeError, match="cosmic"):
         run(many, tmp_path / "out")
     run(many, tmp_path / "out")
-    assert sum(calls) == 30 + 4  # the batch that failed is the only one computed twice
+    lanes = artsearch.forward.lanes()  # what the others were at is lost with the one that failed
+    assert 34 <= sum(calls) <= 30 + 4 * lanes
 
 
 def test_nothing_but_unreadable_works_is_one_error(tmp_path):

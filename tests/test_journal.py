@@ -128,10 +128,10 @@ def test_odd_names_and_reasons_come_back(tmp_path):
 def test_of_the_same_content_the_first_row_counts(tmp_path):
     same = [entry(0), Entry("copy.jpg", entry(0).state), entry(1)]
     rows = np.array([[1], [2], [3]], np.float32)
-    write(tmp_path, [(same, rows)])
+    write(tmp_path, [(same, rows), ([entry(2)], rows[1:2])])
     entries, found = reopened(tmp_path)
-    assert entries == same
-    assert found == {entry(0).state.sha256: [1], entry(1).state.sha256: [3]}
+    assert entries == [*same, entry(2)]
+    assert found == {entry(number).state.sha256: [row] for number, row in enumerate([1, 3, 2])}
 
 
 def test_rows_are_taken_in_any_order_and_again_and_again(tmp_path):

@@ -1,8 +1,8 @@
 """Files are read ahead, once, and in order, and rows come as soon as a batch is full."""
 
 import contextlib
-import itertools
 import random
+import re
 import threading
 import time
 
@@ -116,15 +116,16 @@ def test_the_order_stays_however_long_each_takes(workers):
 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_it_runs_ahead_but_not_far(workers):
-    drawn = itertools.count()
-    counter = iter(lambda: next(drawn), 500)
-    for number, _ in enumerate(look_ahead(str, counter, workers)):
-        ahead = next(drawn) - number
-        drawn = itertools.count(number + ahead)
-        assert ahead <= 8 * workers + 2
-        if number == 100:
-            break
-    assert ahead > workers
+    drawn = []
+
+    def items():
+        for number in range(200):
+            drawn.append(number)
+            yield number
+
+    for number, _ in enumerate(look_ahead(str, items(), workers)):
+        assert len(drawn) - number <= 8 * workers + 2
+        assert len(drawn) == 200 or len(drawn) - number > workers
 
 
 def test_several_work_at_the_same_time():
@@ -199,11 +200,11 @@ def test_works_and_rows_come_in_order_with_what_is_left_at_the_end(pictures):
     assert {work.reason for work in works} == {""}
 
 
-def test_rows_come_as_soon_as_a_batch_is_full(pictures):
+def test_a_batch_is_computed_while_the_next_is_gathered(pictures):
     order = "".join(
         type(done).__name__[0] for done in run(pictures(7), [make()], None, 3, 1, False)
     )
-    assert order == "WWWRWWWRWR"
+    assert order == "WWWWWWRWRR"
 
 
 def test_a_square_is_let_go_of_when_its_row_is_there(pictures):
@@ -282,7 +283,8 @@ def test_what_cannot_be_read_has_a_reason_and_no_row(pictures):
 
 
 def test_nothing_to_do_is_no_trouble():
-    assert go({}, [make()]) == ([], {}) or not any(go({}, [make()])[0])
+    extractor = make()
+    assert go({}, [extractor]) == ([], {extractor: []})
 
 
 def test_all_is_the_same_with_any_number_of_threads(pictures):
@@ -326,7 +328,7 @@ def test_a_run_can_be_left_at_any_time(pictures, capfd):
             if isinstance(done, Rows):
                 break
     assert reading_threads() == []
-    assert "Lite0: 1 works in" in capfd.readouterr().err
+    assert re.search(r"Lite0: \d works in", capfd.readouterr().err)
 
 
 def test_progress_counts_every_work(pictures, capfd):
@@ -340,12 +342,14 @@ def test_progress_counts_every_work(pictures, capfd):
 
 
 def test_later_batches_are_as_small_as_the_memory_wants(pictures):
-    paths = pictures(21)
+    paths = pictures(45)
     extractor, roomy = make(most=3), make()
     _, batches = go(paths, [extractor])
-    assert sizes(batches[extractor]) == [16, 2, 2, 1]
+    assert ids(batches[extractor]) == list(paths)
+    assert sizes(batches[extractor])[0] == 16
+    assert max(sizes(batches[extractor])[2:]) <= 3  # the second was on its way before
     _, expected = go(paths, [roomy])
-    assert sizes(expected[roomy]) == [16, 5]
+    assert sizes(expected[roomy]) == [16, 16, 13]
     rows, others = (
         np.concatenate([batch.by_layer["conv"] for batch in found])
         for found in (batches[extractor], expected[roomy])
@@ -353,30 +357,19 @@ def test_later_batches_are_as_small_as_the_memory_wants(pictures):
     assert np.abs(rows - others).max() <= 1e-5
 
 
-def test_batches_that_are_already_larger_are_sent_on_too(pictures):
-    """Of two crops of a network the first finds out, when the second has as many at hand."""
-    paths = pictures(24)
-    first = make(most=4)
-    second = first.with_crop(CENTER_CROP)
-    _, batches = go(paths, [first, second])
-    assert sizes(batches[first]) == [16, 4, 4]
-    assert sizes(batches[second]) == [16, 4, 4]
-    assert ids(batches[first]) == ids(batches[second]) == list(paths)
-
-
-def test_an_extractor_that_wants_less_is_not_forgotten(pictures):
-    """The batch shrinks below what has been gathered for the other crop."""
-    paths = pictures(30)
+def test_a_batch_that_is_already_larger_is_sent_on_too(pictures):
+    """When it shrinks for one crop, more may have been gathered for the other one."""
+    paths = pictures(60)
     number = {hash_file(path): at for at, path in enumerate(paths.values())}
     first = make(most=4)
     second = first.with_crop(CENTER_CROP)
 
     def wanted(sha256):
-        return [first, second] if number[sha256] % 2 or number[sha256] > 20 else [first]
+        return [first] if number[sha256] % 3 else [first, second]
 
     _, batches = go(paths, [first, second], wanted)
-    assert max(sizes(batches[second])) <= 8 and sum(sizes(batches[second])) == 19
-    assert ids(batches[first]) == list(paths)
+    assert ids(batches[first]) == list(paths) and ids(batches[second]) == list(paths)[::3]
+    assert 4 < sizes(batches[second])[0] <= 16 and max(sizes(batches[second])[1:]) <= 4
 
 
 # Compiling when it repays
@@ -389,14 +382,15 @@ def compiled(monkeypatch):
 
     def compile(self, batch_size):
         calls.append(batch_size)
-        self.batch_size, self.compiled = batch_size, True
+        self.tried, self.compiled, self._compiled = True, True, self._plain
+        self.batch_size = batch_size
 
     monkeypatch.setattr(Runner, "compile", compile)
     return calls
 
 
 def count_until_compiled(paths, extractors, compiled, **options) -> list[int]:
-    """Return how many batches came before each time something was compiled."""
+    """Return how many batches came out before each time something was compiled."""
     batches, when = 0, []
     for done in run(paths, extractors, progress=False, workers=1, **options):
         when += [batches] * (len(compiled) - len(when))
@@ -406,7 +400,8 @@ def count_until_compiled(paths, extractors, compiled, **options) -> list[int]:
 
 def test_a_long_run_is_compiled_once_after_three_batches(pictures, compiled, monkeypatch):
     monkeypatch.setattr(features_module, "REPAYS_FROM", 0)
-    assert count_until_compiled(pictures(16), [make()], compiled, batch_size=2) == [3]
+    (when,) = count_until_compiled(pictures(16), [make()], compiled, batch_size=2)
+    assert when in (2, 3)  # three are done then, and the last one may still be on its way out
     assert compiled == [2]
 
 

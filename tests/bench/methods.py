@@ -20,6 +20,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 from worker import serve
 
+from artsearch import forward
 from artsearch.collection import Collection
 from artsearch.extract import extract
 from artsearch.features import FeatureExtractor, choose_precision
@@ -67,7 +68,7 @@ def ours(precision: str, compile: bool, job: dict) -> tuple[Round, dict]:
     return run, warm_up(run, compile)
 
 
-def forward(precision: str, job: dict) -> tuple[Round, dict]:
+def bare(precision: str, job: dict) -> tuple[Round, dict]:
     """The limit: the network alone, as far as the layer, on normalised pixels in memory."""
     choose_precision(precision)  # says so where the machine has no bfloat16
     network, kind = NETWORKS[job["network"]], device()
@@ -90,6 +91,8 @@ def loader(processes: int, job: dict) -> tuple[Round, dict]:
     """A plain DataLoader with worker processes in place of our threads; rows in memory."""
     extractor = make_extractor(job, "fast", job["compile"])
     works = Opened(job, extractor.square, extractor.side)
+    if job["compile"]:
+        extractor.runner.compile(BATCH)
 
     def run() -> int:
         batches = DataLoader(works, batch_size=BATCH, num_workers=processes)
@@ -168,9 +171,7 @@ def frozen(job: dict) -> contextlib.AbstractContextManager:
     """Let the compiler take the weights as constants, as ours does."""
     if not job["compile"]:
         return contextlib.nullcontext()
-    import torch._inductor.config
-
-    return torch._inductor.config.patch(freezing=True)
+    return forward.frozen()
 
 
 METHODS: dict[str, Callable[[dict], tuple[Round, dict]]] = {
@@ -179,8 +180,8 @@ METHODS: dict[str, Callable[[dict], tuple[Round, dict]]] = {
     "fast": partial(ours, "fast", True),
     "exact_eager": partial(ours, "exact", False),
     "fast_eager": partial(ours, "fast", False),
-    "forward_exact": partial(forward, "exact"),
-    "forward_fast": partial(forward, "fast"),
+    "forward_exact": partial(bare, "exact"),
+    "forward_fast": partial(bare, "fast"),
     "threads": partial(ours, "fast", True),
     "processes": lambda job: loader(job["workers"], job),
 }

@@ -110,6 +110,12 @@ def show(value: object) -> str:
     return "" if value is None else str(value)
 
 
+def write_rows(path: Path, rows: Sequence[Mapping]) -> None:
+    """Write rows as a JSON list, which any program can read as a table."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"{json.dumps(rows, indent=1, ensure_ascii=False)}\n", encoding="utf-8")
+
+
 def write(path: Path, **parts: object) -> None:
     """Write the parts of a result as JSON, and on what machine it was."""
     path.parent.mkdir(parents=True, exist_ok=True)

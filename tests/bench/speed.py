@@ -70,9 +70,9 @@ def measure(settings: Settings) -> None:
 
 def write(settings: Settings, rows: list[dict], left_out: list[dict]) -> None:
     """Write what is known so far, so that a run that is stopped has not been for nothing."""
+    report.write_rows(settings.out / "extract.json", rows)
     report.write(
-        settings.out / "extract.json",
-        rows=rows,
+        settings.out / "extract_notes.json",
         goals=report.compare(rows, GOALS),
         left_out=left_out,
         collection=settings.collection.resolve().name,
