@@ -498,8 +498,9 @@ def test_a_network_that_fails_in_mid_run_keeps_what_was_computed(many, tmp_path,
     with pytest.raises(RuntimeError, match="cosmic"):
         run(many, tmp_path / "out")
     run(many, tmp_path / "out")
-    lanes = artsearch.forward.lanes()  # what the others were at is lost with the one that failed
-    assert 34 <= sum(calls) <= 30 + 4 * lanes
+    # Lost with the one that failed is what was on its way: a batch a lane, and one that waits.
+    most = 1 + artsearch.forward.lanes()
+    assert 34 <= sum(calls) <= 30 + 4 * most
 
 
 def test_nothing_but_unreadable_works_is_one_error(tmp_path):
