@@ -15,7 +15,7 @@ import filelock
 import numpy as np
 
 from artsearch.collection import Collection
-from artsearch.errors import ArtsearchError
+from artsearch.errors import ArtsearchError, MismatchError
 from artsearch.features import FeatureExtractor, Features, none_readable
 from artsearch.files import fingerprint, is_proof, stamp
 from artsearch.journal import Entry, Journal
@@ -31,6 +31,7 @@ from artsearch.store import (
     load_features,
     read_entries,
     read_manifest,
+    read_sound_shards,
     read_stamps,
     recover_folder,
     refuse_others,
@@ -137,8 +138,7 @@ class _Target:
     def __init__(self, folder: Path, note: dict, shard_rows: int):
         self.folder, self.note = folder, note
         self._shard_rows = shard_rows
-        self.old = _open_old(folder, note)
-        entries = read_entries(folder) if self.old else []
+        self.old, entries = _open_old(folder, note)
         rows = len(self.old) if self.old else 0
         self._old_contents = [one.state.sha256 for one in entries[:rows]]
         self._old_rows = {sha256: row for row, sha256 in enumerate(self._old_contents)}
@@ -170,13 +170,15 @@ class _Target:
         if not kept:
             raise none_readable(collection, [(one.id, one.reason) for one in skipped])
         contents = self._contents(collection, kept, skipped)
-        if self._has_the_rows_of(kept):
+        if self._has_the_rows_of(kept, contents):
             write_words(self.folder, contents)
         else:
             write_store(self.folder, contents)
         self.journal.remove()
 
-    def _contents(self, collection: Collection, kept: list[Entry], skipped: list[Entry]):
+    def _contents(
+        self, collection: Collection, kept: list[Entry], skipped: list[Entry]
+    ) -> Contents:
         ids = [entry.id for entry in kept]
         works = collection.works.set_index("id", drop=False).loc[ids]
         states = zip(*((*one.state.stamp, one.state.sha256) for one in kept), strict=True)
@@ -193,8 +195,10 @@ class _Target:
             self._shard_rows,
         )
 
-    def _has_the_rows_of(self, kept: list[Entry]) -> bool:
+    def _has_the_rows_of(self, kept: list[Entry], contents: Contents) -> bool:
         if self.old is None or self.old.ids != tuple(one.id for one in kept):
+            return False
+        if read_manifest(self.folder)["shards"] != contents.shards:
             return False
         same = (self._old_contents[row] == one.state.sha256 for row, one in enumerate(kept))
         return all(same)
@@ -219,10 +223,6 @@ class _Target:
 
 def _keys(extractors: Iterable[FeatureExtractor]) -> list[tuple[FeatureExtractor, str]]:
     return [(extractor, layer) for extractor in extractors for layer in extractor.layers]
-
-
-def _note(extractor: FeatureExtractor, layer: str) -> dict:
-    return extractor.made_by(layer)
 
 
 def _compute(
@@ -283,17 +283,17 @@ def _keep_rows(done: Rows, targets: dict[tuple[FeatureExtractor, str], _Target])
 def _stale(folders: dict, collection: Collection) -> dict:
     """Return the stores that do not hold just what the collection's files are now."""
     return {
-        key: folder
-        for key, folder in folders.items()
-        if not _is_current(folder, _note(*key), collection)
+        (extractor, layer): folder
+        for (extractor, layer), folder in folders.items()
+        if not _is_current(folder, extractor.made_by(layer), collection)
     }
 
 
 def _is_current(folder: Path, note: dict, collection: Collection) -> bool:
     """Tell whether a store holds just what the collection's files are, without reading them."""
     try:
-        manifest = read_manifest(folder)
-        stamps = read_stamps(folder)
+        manifest, stamps = read_manifest(folder), read_stamps(folder)
+        load_features(folder)  # that its rows are there as well
     except ArtsearchError:
         return False
     refuse_others(folder, manifest["made_by"], note)
@@ -322,17 +322,30 @@ def _lock_of(folder: Path) -> filelock.FileLock:
     return filelock.FileLock(folder.with_name(f".{folder.name}.lock"))
 
 
-def _open_old(folder: Path, note: dict) -> Features | None:
-    """Open what a store had before; None where there is none, or it is damaged."""
+def _open_old(folder: Path, note: dict) -> tuple[Features | None, list[Entry]]:
+    """Open what a store had before and its works; of a damaged one what is still whole."""
     if not folder.exists():
-        return None
+        return None, []
     try:
-        features = load_features(folder)
+        refuse_others(folder, read_manifest(folder)["made_by"], note)
+        return load_features(folder), read_entries(folder)
+    except MismatchError:
+        raise
     except ArtsearchError as error:
-        warnings.warn(f"{error}; it is computed anew", stacklevel=2)
-        return None
-    refuse_others(folder, features.made_by, note)
-    return features
+        found, entries = _open_damaged(folder)
+        sound = 0 if found is None else len(found)
+        reason = str(error).partition("; ")[0]
+        warnings.warn(
+            f"{reason}: {sound:,} works are kept, the rest is computed anew", stacklevel=2
+        )
+        return found, entries
+
+
+def _open_damaged(folder: Path) -> tuple[Features | None, list[Entry]]:
+    try:
+        return read_sound_shards(folder)
+    except ArtsearchError:
+        return None, []
 
 
 @contextmanager
@@ -341,7 +354,8 @@ def _targets(folders: dict, shard_rows: int) -> Iterator[dict]:
     targets: dict = {}
     try:
         for key, folder in folders.items():
-            targets[key] = _Target(folder, _note(*key), shard_rows)
+            extractor, layer = key
+            targets[key] = _Target(folder, extractor.made_by(layer), shard_rows)
         yield targets
     finally:
         for target in targets.values():

@@ -259,7 +259,7 @@ def compute_features(
 
     Returns Features with one row a work, in memory; for a list of `layers` a dict of them by layer,
     from one pass. An unreadable work is skipped and named in `Features.skipped`. `model` takes the
-    place of the registered weights (such as a network you trained yourself). `batch_size` is 16 on
+    place of the registered weights (such as a network you trained yourself). `batch_size` is 8 on
     a processor, and as many as fit on a GPU; `workers` threads decode ahead. What is large, or what
     is wanted again, goes to disk with `extract`, and can be stopped at any time.
 

@@ -15,8 +15,9 @@ from torch import nn
 from artsearch.errors import ArtsearchError
 from artsearch.hooks import LayerHook
 
-#: Images a forward pass: more gain nothing on a processor.
-CPU_BATCH = 16
+#: Images a forward pass on a processor: with more, what lies between the layers leaves its cache
+#: (two lanes of EfficientNet-Lite0, compiled: 113 images a second with 16, 145 with 8).
+CPU_BATCH = 8
 #: Where a GPU begins; halved until it fits.
 GPU_BATCH = 512
 #: Passes side by side at most: each holds the maps of a batch (0.5 GB for VGG-16).

@@ -58,6 +58,11 @@ class Contents:
         starts = range(0, max(1, len(self.works)), self.shard_rows)
         return [(start, min(start + self.shard_rows, len(self.works))) for start in starts]
 
+    @property
+    def shards(self) -> list[int]:
+        """The number of rows of each shard."""
+        return [stop - start for start, stop in self.parts]
+
 
 def save_features(
     features: Features, folder: str | os.PathLike, collection: Collection | None = None
@@ -139,6 +144,27 @@ def read_entries(folder: Path) -> list[Entry]:
     return _reading(folder, _read_entries)
 
 
+def read_sound_shards(folder: Path) -> tuple[Features | None, list[Entry]]:
+    """Return what can still be read of a damaged store: the works of the shards that are whole.
+
+    Raises ArtsearchError where not even its manifest can be read.
+    """
+    manifest = read_manifest(folder)
+    vectors, entries = [], []
+    for number, size in enumerate(manifest["shards"]):
+        # Whatever a library says of a broken file: that shard is not among the whole ones.
+        with suppress(Exception):
+            paths = [folder / name for name in shards.names(number, len(manifest["shards"]))]
+            rows, works = shards.read_rows(paths[:1]), _read_table(paths[1])
+            if rows.shape == (size, manifest["dims"]) and len(works) == size:
+                vectors.append(rows)
+                entries += works
+    if not vectors:
+        return None, []
+    ids = [entry.id for entry in entries]
+    return Features(shards.ShardedRows(vectors), ids, manifest["made_by"]), entries
+
+
 def read_stamps(folder: Path) -> dict[str, tuple[int, int, int]]:
     """Return size and dates of a store's works by id, as they were when they were read."""
     return _reading(folder, _read_stamps)
@@ -200,14 +226,18 @@ def _read_features(folder: Path) -> Features:
 
 def _read_entries(folder: Path) -> list[Entry]:
     manifest = _read_manifest(folder)
-    table = _read_works(folder, manifest, ["id", *STATE])
-    columns = (table[name].tolist() for name in table)
-    entries = [Entry(id, FileState(*state)) for id, *state in zip(*columns, strict=True)]
+    entries = [entry for path in _files(folder, manifest, 1) for entry in _read_table(path)]
     skipped = manifest["skipped"]
     return entries + [
         Entry(work["id"], FileState(*(work[key] for key in STATE)), work["reason"])
         for work in skipped
     ]
+
+
+def _read_table(path: Path) -> list[Entry]:
+    table = pd.read_parquet(path, columns=["id", *STATE])
+    columns = (table[name].tolist() for name in table)
+    return [Entry(id, FileState(*state)) for id, *state in zip(*columns, strict=True)]
 
 
 def _read_stamps(folder: Path) -> dict[str, tuple[int, int, int]]:
@@ -251,7 +281,7 @@ def _manifest(contents: Contents) -> dict:
         "made_by": contents.made_by,
         "rows": len(contents.works),
         "dims": contents.dims,
-        "shards": [stop - start for start, stop in contents.parts],
+        "shards": contents.shards,
         "skipped": [_describe_skipped(entry) for entry in contents.skipped],
         "captions": contents.captions,
         "versions": {

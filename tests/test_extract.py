@@ -215,6 +215,14 @@ def test_a_corrected_caption_computes_nothing_and_is_stored(many, tmp_path, comp
     assert works["title"][0] == "Corrected"
 
 
+def test_shards_of_another_size_are_written_anew(many, tmp_path, computed):
+    run(many, tmp_path / "out", shard_rows=10)
+    computed.clear()
+    (many / "works.csv").write_text("file,title\nroom 0/work 00.png,Corrected\n")
+    features = run(many, tmp_path / "out", shard_rows=25)
+    assert computed == [] and as_built_from_nothing(features, many, tmp_path)
+
+
 # A collection that changes
 
 
@@ -530,14 +538,24 @@ def test_a_store_of_something_else_is_refused_and_left_alone(many, tmp_path, key
     assert json.loads(manifest.read_text()) == note
 
 
-@pytest.mark.parametrize("damaged", ["img_emb/img_emb_1.npy", "metadata/metadata_0.parquet"])
-def test_a_damaged_store_is_computed_anew_with_a_note(many, tmp_path, damaged):
-    good = run(many, tmp_path / "out")
+@pytest.mark.parametrize(
+    "damaged, left",
+    [("img_emb/img_emb_1.npy", 20), ("metadata/metadata_0.parquet", 20), ("manifest.json", 0)],
+)
+def test_of_a_damaged_store_only_what_is_lost_is_computed_anew(
+    many, tmp_path, computed, damaged, left
+):
+    settle(many)
+    run(many, tmp_path / "out")
     path = store_of(tmp_path / "out") / damaged
     path.write_bytes(path.read_bytes()[:40])
-    with pytest.warns(UserWarning, match="computed anew"):
+    computed.clear()
+    with pytest.warns(
+        UserWarning, match=f"holds no features.*: {left} works are kept, the rest is"
+    ):
         again = run(many, tmp_path / "out")
-    assert same(again, run(many, tmp_path / "undisturbed")) and good.ids == again.ids
+    assert sum(computed) == 30 - left
+    assert same(again, run(many, tmp_path / "undisturbed"))
 
 
 def test_nothing_that_is_loaded_can_run_code(many, tmp_path):
@@ -550,7 +568,7 @@ def test_nothing_that_is_loaded_can_run_code(many, tmp_path):
             return (trap.touch, ())
 
     np.save(store_of(tmp_path / "out") / "img_emb/img_emb_0.npy", np.array([Trap()], dtype=object))
-    with pytest.warns(UserWarning, match="computed anew"):
+    with pytest.warns(UserWarning, match="the rest is computed anew"):
         run(many, tmp_path / "out")
     assert not trap.exists()
 

@@ -16,7 +16,7 @@ from artsearch import pipeline
 from artsearch.errors import ArtsearchError
 from artsearch.features import FeatureExtractor
 from artsearch.files import hash_file
-from artsearch.forward import Runner
+from artsearch.forward import CPU_BATCH, Runner
 from artsearch.images import open_image
 from artsearch.pipeline import MOST_WORKERS, Rows, Work, look_ahead, run
 from artsearch.transforms import CENTER_CROP
@@ -346,7 +346,7 @@ def test_later_batches_are_as_small_as_the_memory_wants(pictures):
     extractor, roomy = make(most=3), make()
     _, batches = go(paths, [extractor])
     assert ids(batches[extractor]) == list(paths)
-    assert sizes(batches[extractor])[0] == 16
+    assert sizes(batches[extractor])[0] == CPU_BATCH
     assert max(sizes(batches[extractor])[2:]) <= 3  # the second was on its way before
     _, expected = go(paths, [roomy])
     assert sizes(expected[roomy]) == [16, 16, 13]

@@ -24,12 +24,12 @@ from artsearch import forward
 from artsearch.collection import Collection
 from artsearch.extract import extract
 from artsearch.features import FeatureExtractor, choose_precision
-from artsearch.forward import CPU_BATCH, GPU_BATCH, device, flatten
+from artsearch.forward import GPU_BATCH, device, flatten
 from artsearch.images import open_image
 from artsearch.networks import NETWORKS, Network, build_model
 from artsearch.transforms import transform_for
 
-#: The article's batch; ours has the same on a processor.
+#: The article's batch, and that of the bare forward pass.
 BATCH = 16
 
 #: One round, which returns how many works it did.
@@ -77,7 +77,7 @@ def bare(precision: str, job: dict) -> tuple[Round, dict]:
         model.compile(dynamic=False)
     pixels = torch.stack(list(Opened(job, transform_for(network)))).to(kind)
     pixels = pixels.contiguous(memory_format=torch.channels_last)
-    batches = pixels.split(CPU_BATCH if kind == "cpu" else GPU_BATCH)
+    batches = pixels.split(BATCH if kind == "cpu" else GPU_BATCH)
     fast = precision == "fast"
 
     def run() -> int:
