@@ -349,7 +349,7 @@ def test_later_batches_are_as_small_as_the_memory_wants(pictures):
     assert sizes(batches[extractor])[0] == CPU_BATCH
     assert max(sizes(batches[extractor])[2:]) <= 3  # the second was on its way before
     _, expected = go(paths, [roomy])
-    assert sizes(expected[roomy]) == [16, 16, 13]
+    assert sizes(expected[roomy]) == [CPU_BATCH] * 5 + [45 - 5 * CPU_BATCH]
     rows, others = (
         np.concatenate([batch.by_layer["conv"] for batch in found])
         for found in (batches[extractor], expected[roomy])
