@@ -1,13 +1,29 @@
-"""How good an answer is."""
+"""How good an answer is: by what is known of the works, and by what another network answers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
+import pandas as pd
 
-from artsearch.errors import ArtsearchError
+from artsearch.errors import ArtsearchError, MismatchError, check_whole, unknown
+from artsearch.features import Features
 from artsearch.index import Index
+from artsearch.rankings import extrapolate, nearest, rank_biased_overlap, ranked
+
+#: Draws for an interval; its ends then move by a few per cent of its width from seed to seed.
+RESAMPLES = 5_000
+#: Numbers that are drawn for it at a time, 8 bytes each.
+BATCH = 2_000_000
+#: Groups that an interval wants at least: with two there are four samples to draw.
+FEWEST_GROUPS = 3
+
+
+class NotMeasurable(ArtsearchError):
+    """Something that the works at hand cannot tell: the message says why, and what would help."""
 
 
 def recall_at_k(
@@ -57,3 +73,456 @@ def _mean(shares: list[float]) -> float:
     if not shares:
         raise ArtsearchError("there is nothing to count: no query, or none with a label")
     return float(np.mean(shares))
+
+
+# Compared by identity: `==` between arrays has no single answer.
+@dataclass(frozen=True, eq=False, repr=False)
+class Score:
+    """The mean of a metric over queries, with its 95 % interval and what chance would give.
+
+    `values` has one number a query, `ids` names the queries, and `groups` what each is resampled
+    with: queries by one artist are not independent of each other. `k` is None for a metric of whole
+    rankings. `low` and `high` are nan for fewer than three groups. `chance` is the exact mean over
+    all orders of the works.
+    """
+
+    metric: str
+    k: int | None
+    value: float
+    low: float
+    high: float
+    chance: float
+    values: np.ndarray
+    ids: tuple[str, ...]
+    groups: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return (
+            f"<Score: {_name(self)} {self.value:.3f} ({_span(self)}), chance {self.chance:.3f}, "
+            f"{len(self.ids):,} queries in {len(set(self.groups)):,} groups>"
+        )
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Difference:
+    """The mean difference of two scores on the same queries, with its 95 % interval.
+
+    `values` has one difference a query, `ids` names the queries.
+    """
+
+    metric: str
+    k: int | None
+    value: float
+    low: float
+    high: float
+    values: np.ndarray
+    ids: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        name, queries = _name(self), f"{len(self.ids):,} queries"
+        return f"<Difference: {name} {self.value:+.3f} ({_span(self)}), {queries}>"
+
+    @property
+    def clear(self) -> bool:
+        """Whether the interval excludes 0; without an interval nothing is clear."""
+        return self.low > 0 or self.high < 0
+
+
+class Scores(dict[str, Score]):
+    """Scores by metric, and in `notes` what was left out of them and why, a sentence each.
+
+    Asking for a metric that could not be measured raises NotMeasurable with the notes.
+    """
+
+    def __init__(self, scores: Mapping[str, Score], notes: Sequence[str] = ()):
+        super().__init__(scores)
+        self.notes = tuple(notes)
+
+    def __missing__(self, metric: str) -> Score:
+        notes = "".join(f"; {note}" for note in self.notes)
+        raise NotMeasurable(f"{unknown('score', metric, self)}{notes}")
+
+
+def score_labels(
+    features: Features,
+    works: pd.DataFrame,
+    label: str,
+    k: int = 10,
+    same_artist: bool = True,
+    correction: str | None = None,
+    queries: int = 2000,
+    seed: int = 0,
+    groups: str | None = None,
+) -> Scores:
+    """Score how well works of the same label find each other: "precision", "recall", "map".
+
+    `works` is a table such as `Collection.works`, `label` one of its columns. Each labelled work is
+    a query to which all other labelled works are ranked, by the cosine or by what `correction`
+    makes of it. Precision and recall are those of the first k, "map" is the average precision of
+    the whole ranking; each is from 0 to 1, averaged over the queries. Works without the label are
+    left out altogether (condensed lists: Sakai 2007, SIGIR). A work whose label no other one has
+    cannot find anything: it is no query, though others are asked to tell it apart. Of more than
+    `queries` queries that many are drawn at random.
+
+    With `same_artist=False` works by the query's own artist are left out of its ranking (a style is
+    not a signature), and a query that loses all works of its label is none. Works whose artist is
+    not known lose nothing.
+
+    Intervals resample groups of queries: by artist, or by the column `groups`; a work without a
+    value there is a group of its own. Precision and recall are measured on the queries with k works
+    or more to rank, and are not among the scores where there is none; `notes` tells.
+
+    Raises NotMeasurable where there is no such column, no label, or nothing to find or to miss;
+    MismatchError for features of works that the table has not; ArtsearchError without torchmetrics.
+    """
+    check_whole("k", k)
+    check_whole("queries", queries)
+    metrics = _load_metrics(int(k))
+    task, notes = _prepare(features, works, label, same_artist, groups)
+    rows = np.flatnonzero(task.relevant)
+    if len(rows) > queries:
+        notes.append(f"{queries:,} of {len(rows):,} queries were drawn")
+        rows = np.sort(np.random.default_rng(seed).choice(rows, queries, replace=False))
+    enough = task.candidates[rows] >= k
+    notes += _note_few(k, enough) + _note_units(task.units[rows], groups)
+    values = _measure(metrics, task, rows, correction)
+    chances = _chances(task.relevant[rows], task.candidates[rows], k)
+    scores = {}
+    for metric in metrics:
+        at_k = None if metric == "map" else k
+        use = np.flatnonzero(enough | (at_k is None))
+        if len(use):
+            ids, units = task.ids[rows[use]], task.units[rows[use]]
+            chance = chances[metric][use].mean()
+            scores[metric] = _score(metric, at_k, values[metric][use], chance, ids, units, seed)
+    return Scores(scores, notes)
+
+
+def difference(first: Score, second: Score, seed: int = 0) -> Difference:
+    """Return how much higher the first score is, on the queries that both have.
+
+    Each query is compared with itself, which tells more than two intervals side by side. Raises
+    MismatchError for scores of different metrics, k or groups, and where no query is in both.
+    """
+    if _name(first) != _name(second):
+        raise MismatchError(
+            f"{_name(first)} and {_name(second)} cannot be compared; take scores of the same metric"
+        )
+    theirs = {id: row for row, id in enumerate(second.ids)}
+    mine = [row for row, id in enumerate(first.ids) if id in theirs]
+    others = [theirs[first.ids[row]] for row in mine]
+    if not mine:
+        raise MismatchError("the scores have no query in common; score the same works with both")
+    groups = [first.groups[row] for row in mine]
+    if groups != [second.groups[row] for row in others]:
+        raise MismatchError("the scores resample different groups; take the same column for both")
+    values = first.values[mine] - second.values[others]
+    low, high = bootstrap_interval(values, groups, seed)
+    ids = tuple(first.ids[row] for row in mine)
+    return Difference(first.metric, first.k, float(values.mean()), low, high, values, ids)
+
+
+def overlap_at_k(
+    first: Features,
+    second: Features,
+    k: int = 10,
+    correction: str | None = None,
+    works: pd.DataFrame | None = None,
+    groups: str | None = None,
+    seed: int = 0,
+) -> Score:
+    """Score how many of the k nearest works two networks have in common, from 0 to 1.
+
+    Works that only one of the two has are left out. The interval resamples works, or with a table
+    of `works` their artists, or the values of its column `groups`. Raises MismatchError where no
+    work is in both, ArtsearchError for a k beyond the number of other works.
+    """
+    first, second = _common(first, second)
+    pairs = zip(nearest(first, k, correction), nearest(second, k, correction), strict=True)
+    shares = [overlap(one.tolist(), other.tolist()) for one, other in pairs]
+    units = _units(first, works, groups)
+    return _score("overlap", k, shares, k / (len(first) - 1), first.ids, units, seed)
+
+
+def mean_rank_biased_overlap(
+    first: Features,
+    second: Features,
+    depth: int = 50,
+    p: float = 0.9,
+    correction: str | None = None,
+    works: pd.DataFrame | None = None,
+    groups: str | None = None,
+    seed: int = 0,
+) -> Score:
+    """Score how alike two networks rank the works nearest to each, the first ones counting most.
+
+    The mean of `rank_biased_overlap` over works, each with its `depth` nearest, or all others where
+    there are fewer; the score's k is the depth. All else is as in `overlap_at_k`.
+    """
+    check_whole("depth", depth)
+    first, second = _common(first, second)
+    depth = min(depth, len(first) - 1)
+    pairs = zip(nearest(first, depth, correction), nearest(second, depth, correction), strict=True)
+    values = [rank_biased_overlap(one.tolist(), other.tolist(), p) for one, other in pairs]
+    # By chance d of n works share d/n of their own with d others, and RBO is linear in the shares.
+    chance = extrapolate(np.arange(1, depth + 1) / (len(first) - 1), p)
+    units = _units(first, works, groups)
+    return _score("rank-biased overlap", depth, values, chance, first.ids, units, seed)
+
+
+def bootstrap_interval(
+    values: Sequence[float], groups: Sequence[str], seed: int = 0
+) -> tuple[float, float]:
+    """Return the 95 % interval of a mean when whole groups of values are drawn again.
+
+    The percentile bootstrap of a ratio, sums over counts of the groups drawn, so that a large group
+    weighs as much as its values do (Davison and Hinkley 1997, Bootstrap Methods, section 3.8). For
+    fewer than three groups it is (nan, nan).
+    """
+    # Imported here, because it takes longer than all the rest of this module.
+    from scipy.stats import bootstrap
+
+    codes, _ = pd.factorize(np.array(list(groups), object))
+    sums, counts = np.bincount(codes, values), np.bincount(codes)
+    if len(counts) < FEWEST_GROUPS:
+        return np.nan, np.nan
+    drawn = bootstrap(
+        (sums, counts),
+        lambda sums, counts, axis: sums.sum(axis) / counts.sum(axis),
+        n_resamples=RESAMPLES,
+        batch=max(1, BATCH // len(counts)),
+        vectorized=True,
+        paired=True,
+        method="percentile",
+        rng=seed,
+    )
+    low, high = drawn.confidence_interval
+    return float(low), float(high)
+
+
+def _load_metrics(k: int) -> dict[str, Callable]:
+    """Return torchmetrics' functions of (scores, relevance), by the name of the score."""
+    try:
+        from torchmetrics.functional import retrieval
+    except ImportError:
+        raise ArtsearchError(
+            "scores are computed by torchmetrics, which is not installed; "
+            "run `pip install artsearch[evaluate]`"
+        ) from None
+    return {
+        "precision": partial(retrieval.retrieval_precision, top_k=k),
+        "recall": partial(retrieval.retrieval_recall, top_k=k),
+        "map": retrieval.retrieval_average_precision,
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """The labelled works, one entry each, and what each of them is to find."""
+
+    features: Features
+    ids: np.ndarray
+    labels: np.ndarray
+    kin: np.ndarray  # works of the same kin are left out of each other's rankings
+    units: np.ndarray  # what is resampled
+    relevant: np.ndarray  # how many works there are to find,
+    candidates: np.ndarray  # and among how many
+
+
+def _prepare(
+    features: Features, works: pd.DataFrame, label: str, same_artist: bool, groups: str | None
+) -> tuple[_Task, list[str]]:
+    """Put together what is to be ranked, with notes of what is left out."""
+    table = _match(features, works)
+    known, notes = _find_labelled(table, label)
+    table = table.iloc[known]
+    ids, labels = table.index.to_numpy(object), _column(table, label)
+    kin = ids if same_artist else _groups(table, None)
+    relevant, candidates = _count_others(labels, kin)
+    if not same_artist:
+        notes += _note_lost(label, labels, relevant, int((kin == ids).sum()))
+    condensed = Features(features.vectors[known], ids)
+    units = _groups(table, groups)
+    return _Task(condensed, ids, labels, kin, units, relevant, candidates), notes
+
+
+def _measure(
+    metrics: dict[str, Callable], task: _Task, rows: np.ndarray, correction: str | None
+) -> dict[str, np.ndarray]:
+    """Return the values of all metrics, one a query; `rows` are the queries."""
+    import torch
+
+    # Numbers are compared many times faster than texts.
+    labels, kin = pd.factorize(task.labels)[0], pd.factorize(task.kin)[0]
+    values = {metric: [] for metric in metrics}
+    for row, order in ranked(task.features, rows, correction):
+        order = order[kin[order] != kin[row]]
+        relevant = torch.from_numpy(labels[order] == labels[row])
+        # torchmetrics sorts by score and takes nothing at or below 0 for found, as a cosine may be.
+        # The places, counted from the end, have neither ties nor signs.
+        scores = torch.arange(len(order), 0, -1, dtype=torch.float32)
+        for metric, measure in metrics.items():
+            values[metric].append(measure(scores, relevant).item())
+    return {metric: np.array(numbers) for metric, numbers in values.items()}
+
+
+def _chances(relevant: np.ndarray, candidates: np.ndarray, k: int) -> dict[str, np.ndarray]:
+    """Return the mean of each metric over all orders of the candidates, one a query."""
+    from scipy.special import digamma
+
+    # A relevant work at place i finds on average (R − 1)/(N − 1) of the i − 1 before it relevant,
+    # so AP = 1/N · Σ [1/i + (R − 1)/(N − 1) · (i − 1)/i]; and Σ 1/i is a digamma but for Euler's γ.
+    harmonic = digamma(candidates + 1) + np.euler_gamma
+    others = (relevant - 1) / np.maximum(candidates - 1, 1)
+    return {
+        "precision": relevant / candidates,
+        "recall": k / candidates,
+        "map": (harmonic + others * (candidates - harmonic)) / candidates,
+    }
+
+
+def _count_others(labels: np.ndarray, kin: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return how many works of its label each work can find, and among how many."""
+    table = pd.DataFrame({"label": labels, "kin": kin})
+    sizes = [table.groupby(by).transform("size") for by in ("label", ["label", "kin"], "kin")]
+    same, both, own = (size.to_numpy() for size in sizes)
+    return same - both, len(table) - own
+
+
+def _match(features: Features, works: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the table that the features have, in their order, by id."""
+    if "id" not in works or works["id"].duplicated().any():
+        raise MismatchError("the table has no ids, or one twice; take the works of a collection")
+    table = works.set_index("id")
+    missing = [id for id in features.ids if id not in table.index]
+    if missing:
+        raise MismatchError(
+            f"{len(missing):,} of {len(features):,} works of the features are not in the table, "
+            f"the first is {missing[0]!r}; take the table of the collection they were computed from"
+        )
+    return table.loc[list(features.ids)]
+
+
+def _column(table: pd.DataFrame, name: str) -> np.ndarray:
+    """Return a column as texts, "" where it has nothing."""
+    if name not in table:
+        raise NotMeasurable(f"{unknown('column', name, table)}; or add it to works.csv")
+    column = table[name].astype(object)
+    return column.where(column.notna(), "").astype(str).str.strip().to_numpy(object)
+
+
+def _groups(table: pd.DataFrame, name: str | None) -> np.ndarray:
+    """Return the group of each work: its artist, or its value in a column, or else itself."""
+    ids = table.index.to_numpy(object)
+    if name is None and "artist" not in table:
+        return ids
+    values = _column(table, name or "artist")
+    return np.where(values != "", values, ids)
+
+
+def _units(features: Features, works: pd.DataFrame | None, groups: str | None) -> Sequence[str]:
+    return features.ids if works is None else _groups(_match(features, works), groups)
+
+
+def _find_labelled(table: pd.DataFrame, label: str) -> tuple[np.ndarray, list[str]]:
+    """Return the row numbers of labelled works and notes; raise where they tell nothing."""
+    labels = _column(table, label)
+    known = np.flatnonzero(labels != "")
+    sizes = pd.Series(labels[known]).value_counts()
+    cannot = f"how works of the same {label} find each other cannot be measured"
+    if not len(known):
+        raise NotMeasurable(f"{cannot}: no work has a {label}; fill in that column of works.csv")
+    if len(sizes) == 1:
+        raise NotMeasurable(
+            f"{cannot}: all works that have a {label} have the same, {sizes.index[0]!r}, so no "
+            f"answer is wrong; add works of another {label}"
+        )
+    if sizes.max() == 1:
+        raise NotMeasurable(
+            f"{cannot}: no two works have the same {label}, so no answer is right; "
+            "add works, or take another column"
+        )
+    notes, without, single = [], len(labels) - len(known), int((sizes == 1).sum())
+    if without:
+        notes.append(f"{without:,} of {len(labels):,} works have no {label}: they are left out")
+    if single:
+        kinds = f"{single:,} of {len(sizes):,} {_plural(label)}"
+        notes.append(f"{kinds} have one work only; those works are no queries")
+    return known, notes
+
+
+def _note_lost(label: str, labels: np.ndarray, relevant: np.ndarray, nameless: int) -> list[str]:
+    """Note which queries are lost with the works of their artists; raise if all are."""
+    if not relevant.any():
+        raise NotMeasurable(
+            f"how works of the same {label} by other artists are found cannot be measured: those "
+            f"of each {label} are all by one artist; take same_artist=True, or add works"
+        )
+    notes = []
+    lost = int(((relevant == 0) & pd.Series(labels).duplicated(keep=False)).sum())
+    if lost:
+        notes.append(f"{lost:,} works have a {label} of one artist only: they are no queries")
+    if nameless:
+        notes.append(
+            f"{nameless:,} of {len(labels):,} works have no artist: nothing is left out for them"
+        )
+    return notes
+
+
+def _note_few(k: int, enough: np.ndarray) -> list[str]:
+    few = int((~enough).sum())
+    if few == len(enough):
+        return [f"no query has {k} works to rank: precision and recall want a smaller k"]
+    count = f"{few:,} of {len(enough):,} queries have fewer than {k} works to rank"
+    return [f"{count}: they do not count in precision and recall"] if few else []
+
+
+def _note_units(units: np.ndarray, groups: str | None) -> list[str]:
+    number = len(set(units))
+    if number >= FEWEST_GROUPS:
+        return []
+    return [f"the queries have {number} {_plural(groups or 'artist')}: too few for an interval"]
+
+
+def _score(
+    metric: str,
+    k: int | None,
+    values: Sequence[float],
+    chance: float,
+    ids: Sequence[str],
+    groups: Sequence[str],
+    seed: int,
+) -> Score:
+    values = np.array(values, np.float64)
+    values.flags.writeable = False
+    low, high = bootstrap_interval(values, groups, seed)
+    mean = float(values.mean())
+    return Score(metric, k, mean, low, high, float(chance), values, tuple(ids), tuple(groups))
+
+
+def _common(first: Features, second: Features) -> tuple[Features, Features]:
+    """Return the rows of the works that both have, in the same order."""
+    if first.ids == second.ids:
+        return first, second
+    others = set(second.ids)
+    ids = [id for id in first.ids if id in others]
+    if not ids:
+        raise MismatchError("the features have no work in common; compute them for the same works")
+    return _take(first, ids), _take(second, ids)
+
+
+def _take(features: Features, ids: Sequence[str]) -> Features:
+    row = {id: number for number, id in enumerate(features.ids)}
+    return Features(features.vectors[[row[id] for id in ids]], ids)
+
+
+def _name(score: Score | Difference) -> str:
+    return score.metric if score.k is None else f"{score.metric} at {score.k}"
+
+
+def _span(score: Score | Difference) -> str:
+    return "no interval" if np.isnan(score.low) else f"{score.low:.3f} to {score.high:.3f}"
+
+
+def _plural(word: str) -> str:
+    return f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"

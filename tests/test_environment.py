@@ -59,7 +59,7 @@ def read_conda() -> tuple[dict[str, str], dict[str, str]]:
 
 
 def find_closure() -> dict[str, Distribution]:
-    """Return all that `artsearch[app,test]` wants, directly or not, as it is installed here."""
+    """Return all that the package and its extras want, directly or not, as installed here."""
     found: dict[str, Distribution] = {}
     todo = [(requirement, "") for requirement in read_direct().values()]
     seen = set()
@@ -120,7 +120,10 @@ def find_imports(folder: Path) -> set[str]:
     return names - set(sys.stdlib_module_names) - ours
 
 
-@pytest.mark.parametrize(("folder", "extras"), [("artsearch", ["app"]), ("tests", ["app", "test"])])
+@pytest.mark.parametrize(
+    ("folder", "extras"),
+    [("artsearch", ["app", "evaluate"]), ("tests", ["app", "evaluate", "test"])],
+)
 def test_what_is_imported_is_a_direct_dependency(folder, extras):
     project = read_project()
     texts = project["dependencies"] + sum(map(project["optional-dependencies"].get, extras), [])
