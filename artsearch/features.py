@@ -14,6 +14,7 @@ import numpy as np
 from artsearch.collection import Collection
 from artsearch.errors import ArtsearchError, CollectionError, check_whole, unknown
 from artsearch.files import fingerprint
+from artsearch.hooks import describe_pooling, split_layer
 from artsearch.images import ImageSource, open_image
 from artsearch.networks import Network, as_network, load_model
 from artsearch.shards import ShardedRows
@@ -103,9 +104,10 @@ class FeatureExtractor:
 
     `layers` are dotted module names, the registered layer if none is given. A feature map is
     average-pooled to `pool` × `pool` (the entry's own for its registered layer, 1 for others) and
-    flattened; a sequence of tokens is averaged. Runs on a GPU where there is one. A `model` given
-    takes the place of the registered weights, and its own hash goes into the note; it is left as it
-    is. The network is loaded when it is first needed.
+    flattened; a sequence of tokens is averaged. Another pooling stands behind the name, as in
+    "layer3:gram" (see `artsearch.pooling.POOLINGS`). Runs on a GPU where there is one. A `model`
+    given takes the place of the registered weights, and its own hash goes into the note; it is left
+    as it is. The network is loaded when it is first needed.
 
     `precision` is one of PRECISIONS. `compile` says whether a pass over a collection compiles the
     network: True (at its first full batch), False (never), or None: when it is long enough to repay
@@ -164,7 +166,7 @@ class FeatureExtractor:
             "network": self.network.name,
             "weights": self._weights,
             "layer": layer,
-            "pool": self.pool(layer),
+            "pool": self._note_pooling(layer),
             "crop": self.transform.crop,
             "size": self.network.size,
             "precision": self.precision,
@@ -173,6 +175,10 @@ class FeatureExtractor:
     def pool(self, layer: str) -> int:
         """Return the side of the grid to which a layer's feature maps are pooled."""
         return self._pool or (self.network.pool if layer == self.network.layer else 1)
+
+    def _note_pooling(self, layer: str) -> int | str:
+        pooling = split_layer(layer)[1]
+        return describe_pooling(pooling) if pooling else self.pool(layer)
 
     def square(self, image) -> np.ndarray:
         """Return an RGB image as the bytes that go in: size × size × 3."""

@@ -13,7 +13,8 @@ import torch
 from torch import nn
 
 from artsearch.errors import ArtsearchError
-from artsearch.hooks import LayerHook
+from artsearch.hooks import LayerHook, split_layer
+from artsearch.pooling import pool_output
 
 #: Images a forward pass on a processor: with more, what lies between the layers leaves its cache
 #: (two lanes of EfficientNet-Lite0, compiled: 113 images a second with 16, 145 with 8).
@@ -43,8 +44,9 @@ def has_bf16() -> bool:
 class Forward(nn.Module):
     """A network with its hooks: squares in (bytes, images × size × size × 3), rows out.
 
-    `layers` gives the grid to which each layer's maps are pooled. It works on a twin of the model
-    that shares its parameters, so that the hooks are never on the one that was handed in.
+    `layers` gives the grid to which each layer's maps are pooled, where its name asks for no other
+    pooling. It works on a twin of the model that shares its parameters, so that the hooks are never
+    on the one that was handed in.
     """
 
     def __init__(
@@ -66,7 +68,8 @@ class Forward(nn.Module):
         # Another one over the same parameters, for another thread: hooks hold one batch at a time.
         self.twin = lambda: Forward(model, layers, size, mean, std)
         # Entered and never left: the twin lives and dies with its hooks.
-        self.hook = LayerHook(self.model, *layers).__enter__()
+        modules = dict.fromkeys(split_layer(layer)[0] for layer in layers)
+        self.hook = LayerHook(self.model, *modules).__enter__()
         self.register_buffer("mean", torch.tensor(mean)[:, None, None])
         self.register_buffer("std", torch.tensor(std)[:, None, None])
         self.eval().to(device(), memory_format=torch.channels_last)
@@ -76,15 +79,19 @@ class Forward(nn.Module):
         # Bytes of RGB, RGB, …: seen as channels × height × width they are channels_last already.
         pixels = (squares.permute(0, 3, 1, 2).float() / 255 - self.mean) / self.std
         self.model(pixels)
-        outputs = self.hook.outputs
-        return [flatten(outputs[layer], pool).float() for layer, pool in self.layers.items()]
+        return [self._pool(layer, grid) for layer, grid in self.layers.items()]
 
     def check(self) -> None:
         """Send one black image through; raise ArtsearchError for a layer that gives no tensor."""
         with torch.no_grad():
             self.model(torch.zeros(1, 3, self.size, self.size, device=self.mean.device))
-        for layer in self.layers:
-            self.hook[layer]
+        for layer, grid in self.layers.items():
+            self.hook[split_layer(layer)[0]]  # says so where it gives no tensor
+            self._pool(layer, grid)
+
+    def _pool(self, layer: str, grid: int) -> torch.Tensor:
+        module, pooling = split_layer(layer)
+        return pool_output(self.hook.outputs[module], pooling, grid)
 
 
 class Runner:
@@ -203,12 +210,3 @@ def frozen() -> Iterator[None]:
 
 def _tensors(model: nn.Module) -> list[torch.Tensor]:
     return [*model.parameters(), *model.buffers()]
-
-
-def flatten(output: torch.Tensor, pool: int = 1) -> torch.Tensor:
-    """Return a layer's output as one row an image: maps pooled to a grid, tokens averaged."""
-    if output.ndim == 4:
-        output = nn.functional.adaptive_avg_pool2d(output, pool)
-    elif output.ndim == 3:
-        output = output.mean(dim=1)
-    return output.flatten(1)

@@ -19,13 +19,35 @@ IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 HALF = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
 
 
+#: Layers with their weights, as ("blocks.4:gram", 1.0); the poolings are those of artsearch.hooks.
+Layers = tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
+class BlendLayers:
+    """The layers that a network's blend is made of: at the dial's ends, and half way.
+
+    A layer counts by its weight; each is brought to the same spread beforehand.
+    """
+
+    content: Layers
+    middle: Layers
+    style: Layers
+
+    @property
+    def names(self) -> list[str]:
+        """All layers, each once."""
+        return list(dict.fromkeys(name for name, _ in (*self.content, *self.middle, *self.style)))
+
+
 @dataclass(frozen=True)
 class Network:
     """One network: where its weights come from, what goes in, and which layer is taken.
 
     `layer` is a dotted module name (`""` is the network's own output). A feature map of that layer
     is average-pooled to `pool` × `pool` and flattened, which gives `dims` numbers a work. `size` is
-    the side of the square input in pixels; `mean` and `std` are of RGB values from 0 to 1.
+    the side of the square input in pixels; `mean` and `std` are of RGB values from 0 to 1. `blend`
+    names the layers for content and for style.
     """
 
     name: str
@@ -42,6 +64,7 @@ class Network:
     licence: str
     paper: str
     pool: int = 1
+    blend: BlendLayers | None = None
 
 
 class Registry(dict):
@@ -51,6 +74,24 @@ class Registry(dict):
         if str(name).startswith("timm:"):
             return _timm_network(str(name).removeprefix("timm:"))
         raise unknown("network", name, self, ", and any network of timm as 'timm:NAME'")
+
+
+def blend_of(early: str, middle: tuple[str, str, str], final: str) -> BlendLayers:
+    """Return the layers of a blend: one early layer, three of growing depth, and the final one.
+
+    Which poolings go where was found with EfficientNet-Lite0 and 2 on the repainted works, and the
+    middle checked on labelled ones (05_content_and_style has the figures): the moments and the Gram
+    matrix of the first stage see the manner alone; the covariance of a deep stage sees the content
+    better than the final layer does; all depths together have the best neighbours.
+    """
+    shallow, deeper, deep = middle
+    covariance = f"{deep}:covariance"
+    grams = tuple((f"{layer}:gram", 1.0) for layer in (shallow, deeper, deep))
+    return BlendLayers(
+        content=((final, 1.0), (covariance, 2.0)),
+        middle=((final, 1.0), *grams, (covariance, 1.0)),
+        style=((f"{early}:moments", 1.0), (f"{early}:gram", 1.0)),
+    )
 
 
 def _lite(number: int, size: int, file: str) -> Network:
@@ -72,6 +113,8 @@ def _lite(number: int, size: int, file: str) -> Network:
         ),
         licence="Apache-2.0",
         paper="Tan and Le 2019, EfficientNet, arXiv:1905.11946",
+        # The stages that end at a half, an eighth and (two of them) a sixteenth of the input.
+        blend=blend_of("blocks.0", ("blocks.2", "blocks.3", "blocks.4"), "global_pool"),
     )
 
 
@@ -97,6 +140,10 @@ _VGG16 = Network(
     ),
     licence="BSD-3-Clause",
     paper="Simonyan and Zisserman 2014, arXiv:1409.1556",
+    # For the article's three networks, whose weights could not be had to measure it, the layers are
+    # those of the same depth as EfficientNet-Lite's; `make evaluate` tells how good a choice it is.
+    # Here relu1_2, relu3_3, relu4_3 and relu5_3.
+    blend=blend_of("features.3", ("features.15", "features.22", "features.29"), "features.30"),
 )
 
 #: All networks by name; `NETWORKS["timm:NAME"]` gives any network of timm.
@@ -115,6 +162,7 @@ NETWORKS = Registry(
         weights=Weights(file="inception_v4.tf_in1k.safetensors", hub="timm/inception_v4.tf_in1k"),
         licence="Apache-2.0",
         paper="Szegedy et al. 2016, arXiv:1602.07261",
+        blend=blend_of("features.0", ("features.9", "features.13", "features.17"), "global_pool"),
     ),
     resnet50=Network(
         name="resnet50",
@@ -134,11 +182,18 @@ NETWORKS = Registry(
         ),
         licence="BSD-3-Clause",
         paper="He et al. 2015, arXiv:1512.03385",
+        blend=blend_of("relu", ("layer2", "layer3.2", "layer3"), "avgpool"),
     ),
     vgg16=_VGG16,
     # fc7 after its ReLU, as the literature on VGG features takes it.
     vgg16_fc7=replace(
-        _VGG16, name="vgg16_fc7", title="VGG-16, fc7", layer="classifier.4", pool=1, dims=4096
+        _VGG16,
+        name="vgg16_fc7",
+        title="VGG-16, fc7",
+        layer="classifier.4",
+        pool=1,
+        dims=4096,
+        blend=blend_of("features.3", ("features.15", "features.22", "features.29"), "classifier.4"),
     ),
     efficientnet_lite0=_lite(0, 224, "efficientnet-lite0-57934424.pth"),
     efficientnet_lite1=_lite(1, 240, "efficientnet-lite1-77cc7160.pth"),
@@ -323,7 +378,20 @@ def _timm_network(name: str) -> Network:
         licence=config.license or "not stated",
         paper=papers if isinstance(papers, str) else ", ".join(papers),
     )
-    return replace(network, dims=_output_dims(network))
+    return replace(network, dims=_output_dims(network), blend=_timm_blend(network))
+
+
+def _timm_blend(network: Network) -> BlendLayers | None:
+    """Return layers of a timm network by their reduction, where timm says what that is."""
+    import torch
+
+    with torch.device("meta"):
+        stages = getattr(build_model(network), "feature_info", None) or []
+    by_reduction = {stage["reduction"]: stage["module"] for stage in stages}
+    if not {2, 4, 8, 16} <= by_reduction.keys():
+        return None
+    early, *middle = (by_reduction[reduction] for reduction in (2, 4, 8, 16))
+    return blend_of(early, tuple(middle), network.layer)
 
 
 def _output_dims(network: Network) -> int:

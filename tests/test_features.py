@@ -143,7 +143,7 @@ def test_pool_makes_the_articles_vgg_from_its_layer():
 
 
 def test_tokens_are_averaged_and_plain_rows_kept():
-    from artsearch.forward import flatten
+    from artsearch.pooling import flatten
 
     tokens = torch.arange(12.0).reshape(1, 3, 4)
     assert flatten(tokens).tolist() == [[4, 5, 6, 7]]

@@ -12,9 +12,10 @@ from torch import nn
 from artsearch import forward as forward_module
 from artsearch.collection import Collection
 from artsearch.errors import ArtsearchError
-from artsearch.forward import CPU_BATCH, Forward, Runner, flatten, has_bf16
+from artsearch.forward import CPU_BATCH, Forward, Runner, has_bf16
 from artsearch.images import open_image
 from artsearch.networks import NETWORKS, load_model
+from artsearch.pooling import flatten
 from artsearch.transforms import transform_for
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -18,8 +18,8 @@ from artsearch.collection import Collection
 from artsearch.errors import ArtsearchError
 from artsearch.extract import extract
 from artsearch.features import FeatureExtractor
-from artsearch.forward import flatten
 from artsearch.networks import NETWORKS, load_model
+from artsearch.pooling import flatten
 from artsearch.transforms import transform_for
 
 NETWORK = "efficientnet_lite0"  # its trained weights come as a package

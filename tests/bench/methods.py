@@ -24,9 +24,10 @@ from artsearch import forward
 from artsearch.collection import Collection
 from artsearch.extract import extract
 from artsearch.features import FeatureExtractor, choose_precision
-from artsearch.forward import GPU_BATCH, device, flatten
+from artsearch.forward import GPU_BATCH, device
 from artsearch.images import open_image
 from artsearch.networks import NETWORKS, Network, build_model
+from artsearch.pooling import flatten
 from artsearch.transforms import transform_for
 
 #: The article's batch, and that of the bare forward pass.
