@@ -4,6 +4,7 @@ import importlib
 
 _WHERE = {
     "ArtsearchError": "errors",
+    "Blend": "descriptors",
     "CENTER_CROP": "transforms",
     "Collection": "collection",
     "FeatureExtractor": "features",
@@ -15,6 +16,7 @@ _WHERE = {
     "NO_CROP": "transforms",
     "Results": "search",
     "Search": "search",
+    "Searches": "search",
     "choose_networks": "networks",
     "compute_features": "features",
     "construct_ann_index": "index",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,14 +13,18 @@ import numpy as np
 import pandas as pd
 
 from artsearch.collection import Collection
+from artsearch.descriptors import AtPlace, Blend, OneLayer, blend_layers, stored_blend
 from artsearch.errors import MismatchError, unknown
-from artsearch.extract import extract, extractors_for, store_folder
+from artsearch.extract import extract, store_folder
 from artsearch.features import FeatureExtractor, Features, fast_is_possible
-from artsearch.images import ImageSource
+from artsearch.images import ImageSource, open_image
 from artsearch.index import METRICS, Index
-from artsearch.networks import Network, choose_networks
+from artsearch.networks import Network, as_network, choose_networks
 from artsearch.stored_index import stored_index
 from artsearch.transforms import CROPS
+
+#: The places of the dial that have a name; the article's recipe is "final".
+PLACES = {"content": 0.0, "blend": 0.5, "style": 1.0}
 
 
 @dataclass(frozen=True)
@@ -103,7 +108,11 @@ class Search:
 
         Raises ImageError when it cannot be read.
         """
-        return self.by_vector(self.extractor(image), k)
+        return self.by_vector(self.describe(image), k)
+
+    def describe(self, image: ImageSource) -> np.ndarray:
+        """Return the row of any image, as `by_vector` takes it; raises ImageError."""
+        return self.extractor(image)
 
     @property
     def extractor(self) -> FeatureExtractor:
@@ -119,7 +128,7 @@ class Search:
                 made_by["network"],
                 made_by["crop"],
                 made_by["layer"],
-                made_by["pool"],
+                made_by["pool"] if isinstance(made_by["pool"], int) else None,
                 precision=_possible_precision(made_by.get("precision", "exact")),
             )
             now = extractor.made_by(made_by["layer"])
@@ -138,13 +147,36 @@ class Search:
         return Results(query, neighbours, self.index.metric, self.index.made_by)
 
 
+class BlendSearch(Search):
+    """A collection and its blend at one place of the dial; `turn` gives another, at once."""
+
+    def __init__(
+        self, collection: Collection, blend: Blend, extractor: FeatureExtractor, place: float = 0.5
+    ):
+        super().__init__(collection, blend.index(place))
+        self.blend = blend
+        self._extractor = extractor
+
+    def turn(self, place: float) -> BlendSearch:
+        """Return the search at another place, from 0 (content) to 1 (style)."""
+        other = copy.copy(self)
+        other.index = self.blend.index(place)
+        return other
+
+    def describe(self, image: ImageSource) -> np.ndarray:
+        """Return the row of any image, the same for all places of the dial; raises ImageError."""
+        square = self.extractor.square(open_image(image, self.extractor.side))
+        return self.blend.rows(self.extractor.rows([square]))[0]
+
+
 class Searches(Mapping):
     """A Search for each network and crop: `searches["vgg16", "no_crop"]`.
 
     `names` are networks as choose_networks takes them; `sentence` says which ones were taken and
-    why. Features are computed when a search is first asked for, and kept below `out` for the next
-    time; `num_trees` and `seed` are Annoy's. Raises ArtsearchError for an unknown network, crop or
-    metric.
+    why. `searches.dial("vgg16", "no_crop", 0.5)` is a search in the network's blend, at a place
+    from 0 (content) to 1 (style). Features are computed when a search is first asked for, and kept
+    below `out` for the next time; `extract` computes all of them in one pass. `num_trees` and
+    `seed` are Annoy's. Raises ArtsearchError for an unknown network, crop or metric.
     """
 
     def __init__(
@@ -167,6 +199,7 @@ class Searches(Mapping):
         self._make = {"metric": metric, "num_trees": num_trees, "seed": seed}
         self._out, self._progress, self._precision = out, progress, precision
         self._made: dict[tuple[str, str], Search] = {}
+        self._dials: dict[tuple[str, str], BlendSearch] = {}
 
     def __getitem__(self, key: tuple[str, str]) -> Search:
         if key not in list(self):
@@ -181,24 +214,70 @@ class Searches(Mapping):
     def __len__(self) -> int:
         return len(self.networks) * len(self.crops)
 
+    @property
+    def has_dial(self) -> bool:
+        """Whether every network states its layers for content and style."""
+        return all(network.blend for network in self.networks)
+
     def extract(self) -> None:
-        """Bring the features of all searches up to date, in one pass over the files."""
-        extractors = extractors_for(self.networks, self.crops, precision=self._precision)
+        """Bring the features of all searches and blends up to date, in one pass over the files."""
+        extractors = []
+        for network in self.networks:
+            first = self.extractor(network, self.crops[0], blend=network.blend is not None)
+            extractors += [first, *(first.with_crop(crop) for crop in self.crops[1:])]
         extract(self.collection, extractors, self._out, progress=self._progress)
 
     def features(self, network: str, crop: str) -> Features:
         """Return the features behind one of the searches."""
-        extractor = self._extractor(network, crop)
+        extractor = self.extractor(network, crop)
         (features,) = extract(
             self.collection, [extractor], self._out, progress=self._progress
         ).values()
         return features
 
-    def _extractor(self, network: Network | str, crop: str) -> FeatureExtractor:
-        return FeatureExtractor(network, crop, precision=self._precision)
+    def dial(self, network: str, crop: str, place: float = 0.5) -> BlendSearch:
+        """Return a search in a network's blend, at a place from 0 (content) to 1 (style).
+
+        Raises ArtsearchError for a network that states no layers for it.
+        """
+        return self._blend_search(network, crop).turn(place)
+
+    def descriptors(self, network: str, crop: str) -> dict[str, OneLayer | AtPlace]:
+        """Return what of a network can be compared: "final", and places of the dial by name."""
+        network = self._network(network)
+        final = {"final": OneLayer(network.layer, self.features(network.name, crop))}
+        if network.blend is None:
+            return final
+        blend = self._blend_search(network.name, crop).blend
+        return final | {name: AtPlace(blend, place) for name, place in PLACES.items()}
+
+    def extractor(self, network: Network | str, crop: str, blend: bool = False) -> FeatureExtractor:
+        """Return what makes the rows of one of the searches, or with `blend` those of its dial."""
+        network = self._network(network)
+        layers = blend_layers(network).names if blend else None
+        return FeatureExtractor(network, crop, layers, precision=self._precision)
+
+    def _network(self, network: Network | str) -> Network:
+        known = {one.name: one for one in self.networks}
+        name = network if isinstance(network, str) else network.name
+        return known[name] if name in known else as_network(network)
+
+    def _blend_search(self, network: str, crop: str) -> BlendSearch:
+        key = network, crop
+        if key not in list(self):
+            raise KeyError(key)
+        if key not in self._dials:
+            extractor = self.extractor(network, crop, blend=True)
+            found = extract(self.collection, [extractor], self._out, progress=self._progress)
+            features = {layer: one for (_, _, layer), one in found.items()}
+            store = store_folder(self._out, self.collection, extractor, extractor.layers[0])
+            folder = Path(self._out, "descriptors", f"{store.name}-blend")
+            blend = stored_blend(features, extractor.network, folder)
+            self._dials[key] = BlendSearch(self.collection, blend, extractor)
+        return self._dials[key]
 
     def _index(self, network: str, crop: str) -> Index:
-        extractor = self._extractor(network, crop)
+        extractor = self.extractor(network, crop)
         store = store_folder(self._out, self.collection, extractor, extractor.layers[0])
         folder = Path(self._out, "indexes", f"{store.name}-annoy-{self._make['metric']}")
         return stored_index(self.features(network, crop), folder, **self._make)

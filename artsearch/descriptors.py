@@ -1,0 +1,408 @@
+"""What is compared: the final layer as it is, or a blend with a dial from content to style."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from artsearch.errors import ArtsearchError, MismatchError
+from artsearch.features import Features
+from artsearch.index import ExactIndex
+from artsearch.networks import BlendLayers, Layers, Network, as_network
+from artsearch.store import write_folder
+
+#: Numbers a work, shared out to the three parts; never more than the final layer has.
+DIMS = 512
+#: What each part takes of them, in sixteenths. The middle one is used most.
+SHARES = {"content": 5, "middle": 6, "style": 5}
+#: The variance of a direction is raised to 1 - 2 × this: 0 is plain PCA, 0.5 whitening in full.
+#: In full it makes noise of a small collection as loud as what matters (05_content_and_style).
+WHITENING = 0.1
+#: A work's row is averaged with those of its nearest works, one less than this, weighted by the
+#: cosine to the third power; fewer in a small collection, where the nearest are not near.
+NEIGHBOURS, WORKS_A_NEIGHBOUR, POWER = 5, 50, 3
+#: Above this it is left out: every work is compared with every other.
+MOST_AVERAGED = 100_000
+#: Works from which means and directions are learnt at most, drawn by chance.
+SAMPLE = 10_000
+#: Rows that are worked on at a time.
+CHUNK = 1024
+FORMAT = 1
+NOTE, FIT, VECTORS, PLAIN = "blend.json", "fit.npz", "vectors.npy", "plain.npy"
+OWN = (NOTE, FIT, VECTORS, PLAIN)
+
+
+def dial_weights(place: float) -> dict[str, float]:
+    """Return how much each part counts at a place of the dial, from 0 (content) to 1 (style).
+
+    The squared cosines' weights, which add up to 1: from content by way of the middle to style.
+
+    >>> dial_weights(0.25)
+    {'content': 0.5, 'middle': 0.5, 'style': 0.0}
+    """
+    if isinstance(place, bool) or not isinstance(place, int | float) or not 0 <= place <= 1:
+        raise ArtsearchError(
+            f"the dial is at {place!r}; take a number from 0 (content) to 1 (style)"
+        )
+    content, style = max(0.0, 1 - 2 * place), max(0.0, 2 * place - 1)
+    return {"content": content, "middle": 1 - content - style, "style": style}
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Some layers as one row of unit length: centred, of equal spread, turned and softly whitened.
+
+    `means` and `spreads` are by layer; `basis` is the layers' dims × the part's dims.
+    """
+
+    layers: Layers
+    means: dict[str, np.ndarray]
+    spreads: dict[str, float]
+    basis: np.ndarray
+
+    @classmethod
+    def fit(cls, layers: Layers, features: Mapping[str, Features], dims: int) -> Part:
+        """Learn a part from a collection's features, without any label."""
+        from sklearn.decomposition import PCA
+
+        sample = _sample(len(features[layers[0][0]]))
+        units = {name: _unit(features[name].vectors[sample]) for name, _ in layers}
+        means = {name: rows.mean(axis=0) for name, rows in units.items()}
+        spreads = {
+            name: float(np.sqrt(np.square(rows - means[name]).sum(axis=1).mean())) or 1.0
+            for name, rows in units.items()
+        }
+        joined = _join(layers, units, means, spreads)
+        dims = max(1, min(dims, len(joined) - 1, joined.shape[1]))
+        pca = PCA(dims, random_state=0).fit(joined)
+        # A direction without any variance would be divided by zero; it holds nothing.
+        spread = np.maximum(pca.explained_variance_, 1e-12)
+        basis = pca.components_.T * spread**-WHITENING
+        return cls(layers, means, spreads, basis.astype(np.float32))
+
+    def rows(self, by_layer: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return rows of unit length, works × dims, from what the layers give."""
+        units = {name: _unit(by_layer[name]) for name, _ in self.layers}
+        return _unit(_join(self.layers, units, self.means, self.spreads) @ self.basis)
+
+
+class Blend:
+    """A collection's works between content and style, by one network and crop.
+
+    `vectors` is float32, works × dims: three parts of unit length side by side, each averaged with
+    the nearest works' own (database augmentation: Turcot and Lowe 2009; Arandjelović and Zisserman
+    2012, CVPR, section 4; weights as Radenović et al. 2018, arXiv:1711.02512, section 3.4). `plain`
+    is the same before averaging, `note` says what all was made of.
+    """
+
+    def __init__(self, parts: dict[str, Part], vectors, plain, ids: tuple[str, ...], note: dict):
+        self.parts, self.vectors, self.plain = parts, vectors, plain
+        self.ids, self.note = tuple(ids), note
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def dims(self) -> int:
+        """The number of dimensions of a row."""
+        return self.vectors.shape[1]
+
+    @classmethod
+    def fit(cls, features: Mapping[str, Features], layers: BlendLayers, most_dims: int) -> Blend:
+        """Make the blend of a collection from the features of its layers.
+
+        Raises ArtsearchError for fewer than two works.
+        """
+        first = features[layers.names[0]]
+        if len(first) < 2:
+            raise ArtsearchError("a blend is learnt from a collection: it wants two or more works")
+        _check_same(features, layers)
+        dims = min(DIMS, most_dims)
+        parts = {
+            name: Part.fit(getattr(layers, name), features, dims * share // 16)
+            for name, share in SHARES.items()
+        }
+        chunks = range(0, len(first), CHUNK)
+        plain = np.concatenate([_plain(parts, _slice(features, at)) for at in chunks])
+        note = describe(features, layers, most_dims)
+        blend = cls(parts, plain, plain, first.ids, note)
+        if note["neighbours"]:
+            averaged = [blend._average(plain[at : at + CHUNK]) for at in chunks]
+            blend.vectors = np.concatenate(averaged)
+        return blend
+
+    def rows(self, by_layer: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return rows of any images, pictures × dims, from what the network's layers give."""
+        return self._average(_plain(self.parts, by_layer))
+
+    def at(self, place: float) -> Features:
+        """Return the rows at a place of the dial; the angle between two is their distance."""
+        weights = np.sqrt(self.column_weights(place))
+        return Features(self.vectors * weights, self.ids, self.note | {"dial": float(place)})
+
+    def index(self, place: float) -> BlendIndex:
+        """Return an index at a place of the dial."""
+        return self._index.turn(place)
+
+    def column_weights(self, place: float) -> np.ndarray:
+        """Return how much each column counts in a squared distance at a place of the dial."""
+        weights = dial_weights(place)
+        widths = [part.basis.shape[1] for part in self.parts.values()]
+        return np.repeat(np.array([weights[name] for name in self.parts], np.float32), widths)
+
+    @cached_property
+    def _index(self) -> BlendIndex:
+        return BlendIndex(self)
+
+    def _average(self, plain: np.ndarray) -> np.ndarray:
+        """Average rows with those of the nearest works, part by part; the works themselves count 1.
+
+        A work that is the same, such as the query itself, is passed over, so that a picture of the
+        collection has the same row as the work.
+        """
+        others = self.note["neighbours"]
+        if not others:
+            return plain
+        rows, start = [], 0
+        for part in self.parts.values():
+            columns = slice(start, start + part.basis.shape[1])
+            rows.append(_average(plain[:, columns], self.plain[:, columns], others))
+            start = columns.stop
+        return np.concatenate(rows, axis=1)
+
+    def save(self, folder: str | os.PathLike) -> Path:
+        """Write the blend as a folder of .npy files and a note, whole or not at all."""
+
+        def write(new: Path) -> None:
+            np.save(new / VECTORS, self.vectors, allow_pickle=False)
+            np.save(new / PLAIN, self.plain, allow_pickle=False)
+            np.savez(new / FIT, **_flatten_parts(self.parts))
+            note = self.note | {"ids": list(self.ids)}
+            (new / NOTE).write_text(json.dumps(note), encoding="utf-8")
+
+        return write_folder(folder, write, OWN)
+
+
+@dataclass(frozen=True, eq=False)
+class AtPlace:
+    """A blend at one place of its dial, as the evaluation takes descriptors."""
+
+    blend: Blend
+    place: float
+
+    @cached_property
+    def features(self) -> Features:
+        """The rows of the collection."""
+        return self.blend.at(self.place)
+
+    def rows(self, by_layer: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return rows of any images."""
+        return self.blend.rows(by_layer) * np.sqrt(self.blend.column_weights(self.place))
+
+
+@dataclass(frozen=True, eq=False)
+class OneLayer:
+    """A layer as it is, as the article compares: a descriptor without anything learnt."""
+
+    layer: str
+    features: Features
+
+    def rows(self, by_layer: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return rows of any images."""
+        return by_layer[self.layer]
+
+
+class BlendIndex(ExactIndex):
+    """Exact search in a blend; the dial turns without anything being built again."""
+
+    kind = "blend"
+
+    def __init__(self, blend: Blend):
+        super().__init__("angular", blend.ids, blend.dims, blend.note, vectors=blend.vectors)
+        self._blend = blend
+        self._weights = blend.column_weights(0.5)
+
+    def turn(self, place: float) -> BlendIndex:
+        """Return the index at another place of the dial; it shares the rows."""
+        other = copy.copy(self)
+        other._weights = self._blend.column_weights(place)
+        other.made_by = self._blend.note | {"dial": float(place)}
+        return other
+
+    def save(self, folder: str | os.PathLike) -> Path:
+        """Refuse: a blend is kept as a whole, with all places of its dial (see Blend.save)."""
+        raise ArtsearchError("a place of the dial is not saved by itself; save the Blend")
+
+    def rebuild(self, features: Features) -> ExactIndex:
+        """Refuse: what a blend is made of is not in its own rows."""
+        raise ArtsearchError("a blend is made again from the features of its layers: Blend.fit")
+
+    def _nearest(self, vector, row, k, search_k):
+        vector = self._vectors[row] if row is not None else np.asarray(vector, np.float32)
+        scale = np.sqrt(self._weights)
+        rough = -(self._vectors @ (vector * self._weights))
+        most = min(k + 16, len(self))
+        rows = np.sort(np.argpartition(rough, most - 1)[:most])
+        near, query = (self._vectors[rows] * scale).astype(float), (vector * scale).astype(float)
+        lengths = np.linalg.norm(near, axis=1) * np.linalg.norm(query)
+        cosine = near @ query / np.where(lengths > 0, lengths, 1)
+        distances = np.sqrt(np.maximum(0, 2 - 2 * cosine))
+        order = np.argsort(distances, kind="stable")[:k]
+        return rows[order], distances[order]
+
+
+def stored_blend(
+    features: Mapping[str, Features], network: Network | str, folder: str | os.PathLike
+) -> Blend:
+    """Return the blend of a collection, kept in a folder for the next time.
+
+    `features` are those of the network's blend layers by name, as `extract` brings them; when they
+    have changed since, or the folder is damaged, it is learnt again, without any pass over files.
+    Raises ArtsearchError for a network that states no layers, and where it cannot write.
+    """
+    network, folder = as_network(network), Path(folder)
+    layers = blend_layers(network)
+    note = describe(features, layers, network.dims)
+    with suppress(Exception):  # NumPy raises whatever a broken file leads it to
+        return load_blend(folder, note, features[layers.names[0]].ids)
+    blend = Blend.fit(features, layers, network.dims)
+    blend.save(folder)
+    return blend
+
+
+def load_blend(
+    folder: str | os.PathLike, note: dict | None = None, ids: tuple[str, ...] | None = None
+) -> Blend:
+    """Open a saved blend; its rows stay on disk until they are used.
+
+    Raises MismatchError when it was not made from what the `note` says, over these `ids`.
+    """
+    folder = Path(folder)
+    stored = json.loads((folder / NOTE).read_text(encoding="utf-8"))
+    known = tuple(stored.pop("ids"))
+    if (note is not None and stored != note) or (ids is not None and known != ids):
+        raise MismatchError(f"{str(folder)!r} holds a blend of other features; make it again")
+    vectors, plain = (np.load(folder / name, mmap_mode="r") for name in (VECTORS, PLAIN))
+    with np.load(folder / FIT, allow_pickle=False) as arrays:
+        parts = _read_parts(stored, arrays)
+    dims = sum(part.basis.shape[1] for part in parts.values())
+    if not vectors.shape == plain.shape == (len(known), dims):
+        raise MismatchError(f"{str(folder)!r} holds a blend whose parts do not fit; make it again")
+    return Blend(parts, vectors, plain, known, stored)
+
+
+def blend_layers(network: Network | str) -> BlendLayers:
+    """Return the layers of a network's blend; raises ArtsearchError where none are stated."""
+    network = as_network(network)
+    if network.blend is None:
+        raise ArtsearchError(
+            f"{network.name} states no layers for content and style; name them with "
+            "dataclasses.replace(network, blend=blend_of(…)), see artsearch.networks"
+        )
+    return network.blend
+
+
+def describe(features: Mapping[str, Features], layers: BlendLayers, most_dims: int) -> dict:
+    """Return the note of a blend: the layers, what made their features, and all settings."""
+    first = features[layers.names[0]]
+    made_by = {key: value for key, value in first.made_by.items() if key not in ("layer", "pool")}
+    return made_by | {
+        "format": FORMAT,
+        "descriptor": "blend",
+        "parts": {
+            name: dict(getattr(layers, name)) for name in SHARES
+        },
+        "poolings": {name: features[name].made_by.get("pool") for name in layers.names},
+        "dims": min(DIMS, most_dims),
+        "whitening": WHITENING,
+        "sample": SAMPLE,
+        "neighbours": _number_of_neighbours(len(first)),
+    }
+
+
+def _number_of_neighbours(works: int) -> int:
+    if works > MOST_AVERAGED:
+        return 0
+    return max(0, min(NEIGHBOURS, works // WORKS_A_NEIGHBOUR) - 1)
+
+
+def _check_same(features: Mapping[str, Features], layers: BlendLayers) -> None:
+    missing = [name for name in layers.names if name not in features]
+    if missing:
+        raise ArtsearchError(
+            f"a blend wants the features of layer {missing[0]!r} too; extract "
+            f"{', '.join(layers.names)} together"
+        )
+    first = features[layers.names[0]]
+    for name in layers.names[1:]:
+        if features[name].ids != first.ids:
+            raise MismatchError(
+                f"the features of {layers.names[0]!r} and {name!r} are not of the same works; "
+                "extract them together"
+            )
+
+
+def _sample(works: int) -> np.ndarray:
+    if works <= SAMPLE:
+        return np.arange(works)
+    return np.sort(np.random.default_rng(0).choice(works, SAMPLE, replace=False))
+
+
+def _slice(features: Mapping[str, Features], start: int) -> dict[str, np.ndarray]:
+    return {name: one.vectors[start : start + CHUNK] for name, one in features.items()}
+
+
+def _plain(parts: Mapping[str, Part], by_layer: Mapping[str, np.ndarray]) -> np.ndarray:
+    return np.concatenate([part.rows(by_layer) for part in parts.values()], axis=1)
+
+
+def _join(layers: Layers, units: Mapping, means: Mapping, spreads: Mapping) -> np.ndarray:
+    """Put layers side by side, each centred, of the same spread, and as heavy as it is stated."""
+    columns = [
+        (units[name] - means[name]) * np.float32(np.sqrt(weight) / spreads[name])
+        for name, weight in layers
+    ]
+    return np.concatenate(columns, axis=1)
+
+
+def _unit(rows: np.ndarray) -> np.ndarray:
+    rows = np.asarray(rows, dtype=np.float32)
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows / np.where(lengths > 0, lengths, 1)
+
+
+def _average(rows: np.ndarray, works: np.ndarray, others: int) -> np.ndarray:
+    """Add to each row the nearest works, by the cosine to some power; return unit rows."""
+    cosines = rows @ works.T
+    cosines[cosines > 1 - 1e-5] = -1  # the same picture
+    others = min(others, works.shape[0] - 1)
+    near = np.argpartition(-cosines, others - 1, axis=1)[:, :others]
+    weights = np.maximum(np.take_along_axis(cosines, near, axis=1), 0) ** POWER
+    return _unit(rows + np.einsum("ij,ijd->id", weights, works[near]))
+
+
+def _flatten_parts(parts: Mapping[str, Part]) -> dict[str, np.ndarray]:
+    arrays = {}
+    for name, part in parts.items():
+        arrays[f"{name}/basis"] = part.basis
+        for layer, mean in part.means.items():
+            arrays[f"{name}/mean/{layer}"] = mean
+            arrays[f"{name}/spread/{layer}"] = np.array(part.spreads[layer])
+    return arrays
+
+
+def _read_parts(note: dict, arrays: Mapping[str, np.ndarray]) -> dict[str, Part]:
+    parts = {}
+    for name, weights in note["parts"].items():
+        means = {layer: arrays[f"{name}/mean/{layer}"] for layer in weights}
+        spreads = {layer: float(arrays[f"{name}/spread/{layer}"]) for layer in weights}
+        parts[name] = Part(tuple(weights.items()), means, spreads, arrays[f"{name}/basis"])
+    return parts
