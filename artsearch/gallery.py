@@ -43,12 +43,14 @@ class Gallery(anywidget.AnyWidget):
         query: str | None = None,
         network: str | None = None,
         crop: str | None = None,
+        dial: float | None = None,
         drawer: int = 24,
         seed: int = 0,
         out: str | os.PathLike = "build",
     ):
-        options = {"query": query, "network": network, "crop": crop, "drawer": drawer}
-        self.state = GalleryState(collection, searches, k, seed=seed, out=out, **options)
+        options = {"query": query, "network": network, "crop": crop, "dial": dial}
+        more = {"drawer": drawer, "seed": seed, "out": out}
+        self.state = GalleryState(collection, searches, k, **options, **more)
         self._turn = 0
         super().__init__(view=self._next_view())
         self.state.listeners.append(self._show)
@@ -92,6 +94,8 @@ class Gallery(anywidget.AnyWidget):
                 state.use_crop(name)
             case {"do": "k", "k": k}:
                 state.set_k(int(k))
+            case {"do": "dial", "place": place}:
+                state.turn_dial(place)
             case {"do": "compare", "on": on}:
                 state.compare(on)
             case {"do": "search", "text": text}:

@@ -6,6 +6,7 @@ import os
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ import pandas as pd
 from artsearch import gallery_view
 from artsearch.collection import COLUMNS, Collection
 from artsearch.errors import ArtsearchError, ImageError, unknown
-from artsearch.gallery_view import distance_text, words
+from artsearch.gallery_view import distance_text, has_dial, words
 from artsearch.images import thumbnail, to_jpeg
 from artsearch.search import Results, Search
 from artsearch.thumbnails import SIDES, Thumbnails, small_picture
@@ -38,6 +39,7 @@ class Moment:
     network: str
     crop: str
     k: int
+    dial: float | None = None
     compare: bool = False
     trail: tuple[str, ...] = ()
     place: int = 0
@@ -53,7 +55,7 @@ class Moment:
     @property
     def question(self) -> tuple:
         """All of it that the answers depend on."""
-        return self.query, self.network, self.crop, self.k, self.compare
+        return self.query, self.network, self.crop, self.k, self.dial, self.compare
 
 
 class GalleryState:
@@ -61,7 +63,9 @@ class GalleryState:
 
     `searches` is a Searches, or any mapping from (network, crop) to Search that has its `networks`,
     `crops` and `sentence`. `drawer` is the number of works on a page of the drawer; `query` the
-    first work selected, the drawer's first if none is given. Thumbnails are kept below `out`.
+    first work selected, the drawer's first if none is given. `dial` is a place from 0 (content) to
+    1 (style), for searches that have a dial; None is the article's recipe, the network's final
+    layer. Thumbnails are kept below `out`.
 
     Its verbs are what a visitor can do. What goes wrong then is a sentence in `view()["error"]`,
     and everything stays as it was. `now` is the present Moment, `answers` maps each network shown
@@ -77,6 +81,7 @@ class GalleryState:
         query: str | None = None,
         network: str | None = None,
         crop: str | None = None,
+        dial: float | None = None,
         drawer: int = 24,
         seed: int = 0,
         out: str | os.PathLike = "build",
@@ -90,10 +95,9 @@ class GalleryState:
         self.listeners: list[Callable[[], None]] = []
         self._drawer = drawer
         self._captions: list[str] = []
-        self._vectors: dict[tuple[str, str, str], np.ndarray] = {}
+        self._vectors: dict[tuple[str, str, str, bool], np.ndarray] = {}
         network = network or next(iter(self.titles))
-        now = Moment(network, crop or default_crop(searches.crops), k, seed=seed)
-        self._check(now)
+        now = self._check(Moment(network, crop or default_crop(searches.crops), k, dial, seed=seed))
         self._ids = list(searches[now.network, now.crop].index.ids)
         self.k_max = min(max(MOST, k), len(self._ids) - 1)
         self._order = self._shuffle(seed)
@@ -146,6 +150,10 @@ class GalleryState:
     def set_k(self, k: int) -> None:
         """Show k neighbours."""
         self._go(k=k)
+
+    def turn_dial(self, place: float | None) -> None:
+        """Weigh content (0) against style (1); None goes back to the network's final layer."""
+        self._go(dial=place)
 
     def compare(self, on: bool = True) -> None:
         """Show the networks side by side, or one alone."""
@@ -224,8 +232,7 @@ class GalleryState:
         """Move to a new moment if it can be had; else stay, and say why not."""
         self.error = ""
         try:
-            later = replace(self.now, **changes)
-            self._check(later)
+            later = self._check(replace(self.now, **changes))
             if later.question != self.now.question:
                 self.answers = self._ask(later)
             self.now = later
@@ -237,11 +244,20 @@ class GalleryState:
         for listener in self.listeners:
             listener()
 
-    def _check(self, now: Moment) -> None:
+    def _check(self, now: Moment) -> Moment:
+        """Return a moment that can be had, its place of the dial rounded; raise otherwise."""
         if now.network not in self.titles:
             raise unknown("network", now.network, self.titles)
         if now.crop not in self.searches.crops:
             raise unknown("crop", now.crop, self.searches.crops)
+        if now.dial is None:
+            return now
+        if not has_dial(self.searches):
+            raise ArtsearchError(
+                f"the dial is {now.dial!r}, but these searches have none; take None, the "
+                "network's final layer"
+            )
+        return replace(now, dial=dial_place(now.dial))
 
     def _ask(self, now: Moment) -> dict[str, Results]:
         """Ask the network chosen, or all of them, for the neighbours of the query."""
@@ -255,12 +271,17 @@ class GalleryState:
         return {name: self._ask_one(name, now) for name in names}
 
     def _ask_one(self, network: str, now: Moment) -> Results:
-        search = self.searches[network, now.crop]
+        search = (
+            self.searches[network, now.crop]
+            if now.dial is None
+            else self.searches.dial(network, now.crop, now.dial)
+        )
         if now.query not in self.uploads:
             return search.by_work(now.query, now.k)
-        key = (now.query, network, now.crop)
+        # One row for all places of the dial: turning it must not ask the network again.
+        key = (now.query, network, now.crop, now.dial is None)
         if key not in self._vectors:
-            self._vectors[key] = search.extractor(self.uploads[now.query][1])
+            self._vectors[key] = search.describe(self.uploads[now.query][1])
         return search.by_vector(self._vectors[key], now.k)
 
     def _further(self, id: str) -> dict:
@@ -281,6 +302,18 @@ class GalleryState:
 
     def _shuffle(self, seed: int) -> list[str]:
         return np.random.default_rng(seed).permutation(np.array(self._ids, object)).tolist()
+
+
+def dial_place(place: float) -> float:
+    """Return a place of the dial, rounded; raise ArtsearchError if it is none.
+
+    >>> dial_place(0.3333)
+    0.33
+    """
+    # A truth value is a number to Python, and NaN is not within any bounds.
+    if not isinstance(place, Real) or isinstance(place, bool) or not 0 <= place <= 1:
+        raise ArtsearchError(f"the dial is {place!r}; take a number from 0 (content) to 1 (style)")
+    return round(float(place), 2)
 
 
 def fold(text: str) -> str:

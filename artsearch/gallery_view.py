@@ -34,6 +34,11 @@ def view(state: GalleryState) -> dict:
         "crops": _choices({crop: words(crop) for crop in state.searches.crops}, now.crop),
         "k": now.k,
         "k_max": state.k_max,
+        "dial": {
+            "available": has_dial(state.searches),
+            "place": now.dial,
+            "text": dial_text(now.dial),
+        },
         "compare": now.compare,
         "compare_available": len(state.titles) > 1,
         "can_upload": True,
@@ -60,21 +65,24 @@ def view(state: GalleryState) -> dict:
 
 
 def results(state: GalleryState) -> pd.DataFrame:
-    """Return the current results as a table, a row a neighbour."""
-    rows = []
+    """Return the current results as a table, a row a neighbour.
+
+    The column `dial` is its place, and empty (NaN) for the network's final layer.
+    """
+    now, rows = state.now, []
     for network, answer in state.answers.items():
-        asked = {"query": state.query, "network": network, "crop": state.now.crop}
+        asked = {"query": now.query, "network": network, "crop": now.crop, "dial": now.dial}
         for rank, one in enumerate(answer, 1):
             work = state.collection.work(one.id) | {"caption": one.caption}
             known = {column: work.get(column, "") for column in EXPORTED}
             rows.append({**asked, "rank": rank, "distance": one.distance, "id": one.id, **known})
-    columns = ["query", "network", "crop", "rank", "distance", "id", *EXPORTED]
-    return pd.DataFrame(rows, columns=columns)
+    columns = ["query", "network", "crop", "dial", "rank", "distance", "id", *EXPORTED]
+    return pd.DataFrame(rows, columns=columns).astype({"dial": float})
 
 
 def to_csv(table: pd.DataFrame) -> str:
     """Return a table of results as CSV, its texts safe for a spreadsheet."""
-    texts = table.columns.difference(["rank", "distance"])
+    texts = table.columns.difference(["dial", "rank", "distance"])
     return table.assign(**{column: table[column].map(disarm) for column in texts}).to_csv(
         index=False
     )
@@ -87,6 +95,24 @@ def words(name: str) -> str:
     'no crop'
     """
     return name.replace("_", " ")
+
+
+def has_dial(searches: Mapping) -> bool:
+    """Whether searches can be turned between content and style, for all their networks."""
+    return hasattr(searches, "dial") and getattr(searches, "has_dial", True)
+
+
+def dial_text(place: float | None) -> str:
+    """Return a place of the dial in words, as dialText in gallery.js does.
+
+    >>> dial_text(0.5), dial_text(0.25)
+    ('half way: content and style alike', 'more content than style (0.25)')
+    """
+    if place is None:
+        return "the network's final layer"
+    plain = {0: "content alone", 0.5: "half way: content and style alike", 1: "style alone"}
+    more = "more content than style" if place < 0.5 else "more style than content"
+    return plain.get(place, f"{more} ({place:.2f})")
 
 
 def distance_text(distance: float) -> str:

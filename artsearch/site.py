@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from html import escape
 from pathlib import Path
@@ -21,7 +21,8 @@ from tqdm import tqdm
 import artsearch
 from artsearch.collection import Collection
 from artsearch.errors import ArtsearchError, MismatchError
-from artsearch.gallery_state import words
+from artsearch.gallery_state import dial_place, words
+from artsearch.gallery_view import has_dial
 from artsearch.images import thumbnail, to_jpeg
 from artsearch.index import METRICS, Index
 from artsearch.networks import Network
@@ -49,6 +50,7 @@ def write_site(
     image_side: int = 800,
     title: str = "Visually similar artworks",
     progress: bool = True,
+    dial: Sequence[float] = (0, 0.25, 0.5, 0.75, 1),
 ) -> Path:
     """Write the static demo into the folder `out` and return its `index.html`.
 
@@ -57,30 +59,34 @@ def write_site(
     `sentence`). A work's picture is at most `image_side` pixels long, and with 0 there is only its
     thumbnail: at 800 pixels the pictures of 10,000 works take about 1 GB, their thumbnails 0.1 GB.
 
+    Where `searches` have a dial between content (0) and style (1), the answers at its places `dial`
+    are computed too; with an empty `dial` the page has none.
+
     The folder is swapped as a whole, and pictures of unchanged files are taken over from the last
     time. Raises ArtsearchError when `out` holds anything else than an older site, and
     MismatchError when the searches are not over the same works.
     """
     out = Path(out)
     _refuse_other_folder(out)
-    ids = _common_ids(collection, searches)
+    stops = _dial_stops(searches, dial)
+    ids = _common_ids(collection, searches, stops)
     k = min(k, len(ids) - 1)
 
     def write(new: Path) -> None:
         sides = {"thumbs": thumb_side, "images": image_side}
         pictures = _write_pictures(collection, ids, new, out, sides, progress)
         (new / "data").mkdir()
-        answers = {}
-        for key in tqdm(list(searches), "Answers", disable=not progress, leave=False):
-            answers[key] = "--".join(_file_name(part) for part in key)
-            answer = pack_answers(*_all_answers(searches[key].index, ids, k))
-            _write_data(new, answers[key], answer)
+        files = _answer_files(searches, stops)
+        for file, asked in tqdm(files.items(), "Answers", disable=not progress, leave=False):
+            answer = pack_answers(*_all_answers(_search(searches, *asked).index, ids, k))
+            _write_data(new, file, answer)
         works = _describe_works(collection, ids, pictures)
         head = {
             "networks": [{"name": one.name, "title": one.title} for one in searches.networks],
             "crops": [{"name": crop, "title": words(crop)} for crop in searches.crops],
             "crop": default_crop(searches.crops),
-            "answers": [[*key, file] for key, file in answers.items()],
+            "answers": [[*key, file] for file, (*key, place) in files.items() if place is None],
+            "dial": _describe_dial(searches, stops, files),
             "k": k,
             "images": image_side > 0,
             "unit": _unit(searches),
@@ -136,15 +142,60 @@ def _all_answers(index: Index, ids: list[str], k: int) -> tuple[np.ndarray, np.n
     return rows, distances
 
 
-def _common_ids(collection: Collection, searches: Mapping[tuple[str, str], Search]) -> list[str]:
+def _dial_stops(searches: Mapping[tuple[str, str], Search], dial: Sequence[float]) -> list[float]:
+    """Return the places of the dial to compute, in order; none where there is no dial."""
+    return sorted({dial_place(place) for place in dial}) if has_dial(searches) else []
+
+
+def _answer_files(
+    searches: Mapping[tuple[str, str], Search], stops: Sequence[float]
+) -> dict[str, tuple[str, str, float | None]]:
+    """Return what is asked for each data file: network, crop, and the dial's place or None."""
+    files: dict[str, tuple[str, str, float | None]] = {}
+    for key in searches:
+        name = "--".join(map(_file_name, key))
+        files[name] = (*key, None)
+        files |= {f"{name}--dial-{100 * place:.0f}": (*key, place) for place in stops}
+    return files
+
+
+def _search(
+    searches: Mapping[tuple[str, str], Search], network: str, crop: str, place: float | None
+) -> Search:
+    if place is None:
+        return searches[network, crop]
+    return searches.dial(network, crop, place)
+
+
+def _describe_dial(
+    searches: Mapping[tuple[str, str], Search],
+    stops: list[float],
+    files: dict[str, tuple[str, str, float | None]],
+) -> dict | None:
+    """Return what the page needs to know of the dial, None if there is none."""
+    if not stops:
+        return None
+    metric = searches.dial(*next(iter(searches)), stops[0]).index.metric
+    return {
+        "stops": stops,
+        "answers": [[*asked, file] for file, asked in files.items() if asked[2] is not None],
+        "unit": f"{metric}: {METRICS[metric]}",
+    }
+
+
+def _common_ids(
+    collection: Collection, searches: Mapping[tuple[str, str], Search], stops: Sequence[float]
+) -> list[str]:
     """Return the ids that the indexes hold, in the collection's order."""
-    sets = {key: set(searches[key].index.ids) for key in searches}
+    asked = {" and ".join(key): (*key, None) for key in searches}
+    asked |= {f"the dial of {name}": (*key, stops[0]) for name, (*key, _) in asked.items() if stops}
+    sets = {name: set(_search(searches, *one).index.ids) for name, one in asked.items()}
     first, *others = sets
     for other in others:
         differ = sorted(sets[first] ^ sets[other])
         if differ:
             raise MismatchError(
-                f"the searches of {' and '.join(first)} and of {' and '.join(other)} are not over "
+                f"the searches of {first} and of {other} are not over "
                 f"the same works: {len(differ)} are in one only, the first is {differ[0]!r}; "
                 "compute features and index again"
             )

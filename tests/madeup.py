@@ -33,20 +33,42 @@ class MadeUpSearches(Mapping):
 
     sentence = "Networks: three that tests <made up> & nobody trained."
 
-    def __init__(self, collection: Collection, vectors: np.ndarray, networks=PACKAGED, crops=CROPS):
+    def __init__(
+        self,
+        collection: Collection,
+        vectors: np.ndarray,
+        networks=PACKAGED,
+        crops=CROPS,
+        dial: bool = False,
+    ):
         self.collection = collection
         self.networks = [NETWORKS[name] for name in networks]
         self.crops = list(crops)
         self._vectors = vectors
         self._made = {}
+        self._rows = {}
+        if dial:  # without it there is no such method, as with searches that have no dial
+            self.dial = self._dial
 
     def __getitem__(self, key):
         if key not in self._made:
-            seed = list(self).index(key)
-            random = np.random.default_rng(seed).normal(size=(self._vectors.shape[1], 24))
-            features = Features((self._vectors @ random) ** 2, tuple(self.collection.ids))
+            features = Features(self._project(*key), tuple(self.collection.ids))
             self._made[key] = Search(self.collection, construct_exact_index("angular", features))
         return self._made[key]
+
+    def _dial(self, network, crop, place):
+        if (network, crop) not in self._rows:
+            halves = [self._project(network, crop, half) for half in ("content", "style")]
+            lengths = [np.linalg.norm(half, axis=1, keepdims=True) for half in halves]
+            self._rows[network, crop] = np.hstack(
+                [half / length for half, length in zip(halves, lengths, strict=True)]
+            )
+        return MadeUpDial(self.collection, self._rows[network, crop], place)
+
+    def _project(self, network, crop, half=""):
+        seed = [list(self).index((network, crop)), *half.encode()]
+        random = np.random.default_rng(seed).normal(size=(self._vectors.shape[1], 24))
+        return (self._vectors @ random) ** 2
 
     def __iter__(self):
         return ((network.name, crop) for crop in self.crops for network in self.networks)
@@ -55,10 +77,29 @@ class MadeUpSearches(Mapping):
         return len(self.networks) * len(self.crops)
 
 
-def searches_by_colour(collection: Collection) -> MadeUpSearches:
+class MadeUpDial(Search):
+    """A search that weighs the two halves of its rows; it takes any image for the first work."""
+
+    described = 0  # images, by all places of all dials
+
+    def __init__(self, collection: Collection, rows: np.ndarray, place: float):
+        self._first = rows[0]
+        self._weights = np.repeat(np.sqrt([1 - place, place]), rows.shape[1] // 2)
+        features = Features(rows * self._weights, tuple(collection.ids))
+        super().__init__(collection, construct_exact_index("angular", features))
+
+    def describe(self, image):
+        MadeUpDial.described += 1
+        return self._first
+
+    def by_vector(self, vector, k=10):
+        return super().by_vector(vector * self._weights, k)
+
+
+def searches_by_colour(collection: Collection, dial: bool = False) -> MadeUpSearches:
     """Compare the works of a small collection by their colours."""
     tiny = [np.asarray(thumbnail(collection.path(id), 64).resize((6, 6))) for id in collection]
-    return MadeUpSearches(collection, np.stack(tiny).reshape(len(tiny), -1) / 255.0)
+    return MadeUpSearches(collection, np.stack(tiny).reshape(len(tiny), -1) / 255.0, dial=dial)
 
 
 def make_folder(folder: Path, titles: Sequence[str], side: int = 48, alike: bool = False) -> Path:

@@ -44,7 +44,7 @@ def searches(collection):
     for key in searches:
         # What a network would make of an image; here always the same row as the Mona Lisa's.
         index = searches[key].index
-        searches[key]._extractor = lambda image, index=index: index._vectors[index._row[MONA_LISA]]
+        searches[key].describe = lambda image, index=index: index._vectors[index._row[MONA_LISA]]
     return searches
 
 
@@ -290,7 +290,9 @@ def test_results_and_csv(state, collection, tmp_path):
     row = table.iloc[0]
     assert row["caption"] == collection.caption(row["id"]) and row["licence"] == "public domain"
     text = state.to_csv(tmp_path / "results.csv")
-    assert (tmp_path / "results.csv").read_bytes().startswith(b"\xef\xbb\xbfquery,network,crop")
+    assert (
+        (tmp_path / "results.csv").read_bytes().startswith(b"\xef\xbb\xbfquery,network,crop,dial")
+    )
     back = pd.read_csv(io.StringIO(text), keep_default_na=False)
     assert back["id"].tolist() == table["id"].tolist()
     assert np.allclose(back["distance"], table["distance"])

@@ -4,6 +4,7 @@
 // artsearch/gallery_view.py, which makes it); what the visitor does goes to `act` as one of
 //
 //   {do: "select", id}   {do: "network", name}   {do: "crop", name}   {do: "k", k}
+//   {do: "dial", place}  (from 0 to 1, or null for the network's final layer)
 //   {do: "compare", on}  {do: "refresh"}         {do: "search", text} {do: "page", page}
 //   {do: "back"}  {do: "forward"}  {do: "go", place}  {do: "upload", file}
 //   {do: "export"}  {do: "picture"}
@@ -14,6 +15,8 @@
 /* exported createGallery */
 function createGallery(root, act, show = (img, address) => { img.src = address; }) {
   let view = null;
+  let turning = false; // whether an answer to the dial is on its way
+  let turnNext; // and the place to ask for after it
   const parts = build();
   root.replaceChildren(parts.gallery);
   listen();
@@ -29,6 +32,10 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
 
     parts.k_number = make("output", {});
     parts.k_slider = make("input", { type: "range", min: 1, step: 1 });
+    parts.dial_slider = make("input", {
+      type: "range", min: 0, max: 1, step: "any", value: 0.5, "aria-label": "Dial",
+    });
+    parts.recipes = make("div", { role: "group", "aria-label": "Features", class: "as-switch" });
     parts.file = make("input", { type: "file", accept: "image/*", hidden: "" });
     parts.image = make("img", {});
     parts.past = make("ol", { class: "as-strip" });
@@ -42,6 +49,8 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     part("crops", "div", { role: "group", "aria-label": "Crop", class: "as-switch" });
     part("compare", "button", { type: "button", class: "as-button" }, "Side by side");
     part("k", "label", { class: "as-k" }, "Neighbours", parts.k_slider, parts.k_number);
+    part("dial", "div", { class: "as-dial" }, parts.recipes,
+      make("label", {}, make("span", {}, "content"), parts.dial_slider, make("span", {}, "style")));
     part("upload", "div", { class: "as-tool" },
       (parts.upload_button = button("Your own image…")), parts.file);
     part("export", "button", { type: "button", class: "as-button" }, "Save table");
@@ -77,7 +86,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     part("gallery", "div", { class: "artsearch", "data-lm-suppress-shortcuts": "true" },
       words("sentence", "p", "as-quiet as-sentence"),
       make("div", { class: "as-bar" },
-        parts.networks, parts.compare, parts.crops, parts.k,
+        parts.networks, parts.compare, parts.crops, parts.dial, parts.k,
         make("span", { class: "as-space" }), parts.upload),
       parts.error, (parts.wait = make("p", { class: "as-wait as-quiet", hidden: "" })),
       make("div", { class: "as-main" }, parts.query, parts.neighbours),
@@ -103,6 +112,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     parts.k_slider.max = view.k_max;
     parts.k_slider.value = view.k;
     parts.k_number.textContent = view.k;
+    fillDial(view.dial);
     parts.upload.hidden = !view.can_upload;
     parts.picture.hidden = !view.can_upload;
     fillQuery(view.query);
@@ -123,6 +133,27 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
       one.dataset.name = choice.name;
       one.setAttribute("aria-pressed", Boolean(choice.selected && !none));
     });
+  }
+
+  function fillDial({ available, place, stops }) {
+    const wanted = turnNext;
+    [turning, turnNext] = [false, undefined];
+    parts.dial.hidden = !available;
+    parts.dial.classList.toggle("as-off", place === null);
+    fillSwitch(parts.recipes, [
+      { name: "final", title: "final layer", selected: place === null },
+      { name: "dial", title: "dial", selected: place !== null },
+    ]);
+    parts.dial_slider.step = stepOf(stops);
+    // The visitor is further than this answer: the slider stays where the hand is.
+    if (wanted !== undefined && wanted !== place) turnDial(wanted);
+    else setDial(place);
+  }
+
+  function setDial(place) {
+    if (place !== null) parts.dial_slider.value = place;
+    const said = place === null ? `not in use: ${dialText(null)}` : dialText(place);
+    parts.dial_slider.setAttribute("aria-valuetext", said);
   }
 
   function fillQuery(work) {
@@ -160,7 +191,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
         make("div", {}, make("h3", { dir: "auto" }), make("ol", { class: "as-works" })));
       block.dataset.network = row.network;
       block.firstElementChild.textContent =
-        view.compare ? row.title : `Nearest as ${row.title} sees it`;
+        view.compare ? row.title : `Nearest as ${row.title} sees it${dialSaid()}`;
       fillWorks(block.lastElementChild, row.works);
     });
   }
@@ -272,7 +303,12 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
   function summary() {
     if (!view.query) return "";
     const by = view.compare ? `${view.rows.length} networks` : view.rows[0]?.title;
-    return `Selected: ${view.query.caption}. ${view.k} similar works by ${by}.`;
+    return `Selected: ${view.query.caption}. ${view.k} similar works by ${by}${dialSaid()}.`;
+  }
+
+  /** What headings add about the dial where it is used. */
+  function dialSaid() {
+    return view.dial.place === null ? "" : ` · ${view.dial.text}`;
   }
 
   // ---- what the visitor does ------------------------------------------------------------------
@@ -303,6 +339,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
       parts.k_number.textContent = parts.k_slider.value;
     });
     parts.k_slider.addEventListener("change", () => go({ do: "k", k: Number(parts.k_slider.value) }));
+    parts.dial_slider.addEventListener("input", () => turnDial(dialPlace()));
     let pause;
     parts.searchbox.addEventListener("input", () => {
       clearTimeout(pause);
@@ -327,8 +364,29 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
   /** What is said when the answer takes more than a second. */
   function waitingFor(what) {
     if (what.do === "upload") return `Looking at ${what.file.name} …`;
-    const asks = ["network", "crop", "compare"].includes(what.do) && view.can_upload;
+    const asks = ["network", "crop", "dial", "compare"].includes(what.do) && view.can_upload;
     return asks ? "One moment: a network that is asked for the first time looks at every work." : "…";
+  }
+
+  /** Ask for a place of the dial; while an answer is awaited, only the last place is kept. */
+  function turnDial(place) {
+    setDial(place);
+    if (turning) {
+      turnNext = place;
+      return;
+    }
+    turning = true;
+    go({ do: "dial", place });
+  }
+
+  /** The place that the slider means: where there are stops, the nearest in its direction. */
+  function dialPlace() {
+    const value = Number(parts.dial_slider.value);
+    const { place, stops } = view.dial;
+    if (!stops || stops.includes(value)) return value;
+    const ahead = stops.filter((stop) => place === null || (stop - place) * (value - place) > 0);
+    const far = (stop) => Math.abs(stop - value);
+    return ahead.reduce((best, stop) => (far(stop) < far(best) ? stop : best), ahead[0] ?? place);
   }
 
   function chooseClicked(event) {
@@ -339,6 +397,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     else if (one.dataset.part === "work") go({ do: "select", id: one.dataset.id });
     else if (parts.networks.contains(one)) go({ do: "network", name: one.dataset.name });
     else if (parts.crops.contains(one)) go({ do: "crop", name: one.dataset.name });
+    else if (parts.recipes.contains(one)) turnDial(one.dataset.name === "dial" ? dialPlace() : null);
   }
 
   /** Arrows, Home and End walk within a list of works; Escape puts the caption away. */
@@ -455,4 +514,18 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     if (!/^https?:\/\/\S+$/.test(text)) return text;
     return make("a", { href: text, target: "_blank", rel: "noopener noreferrer" }, text);
   }
+}
+
+/** A place of the dial in words, as dial_text in gallery_view.py gives it. */
+function dialText(place) {
+  const plain = { 0: "content alone", 0.5: "half way: content and style alike", 1: "style alone" };
+  if (place === null) return "the network's final layer";
+  const more = place < 0.5 ? "more content than style" : "more style than content";
+  return plain[place] || `${more} (${place.toFixed(2)})`;
+}
+
+/** The step of a slider on which all stops lie; without stops it goes by twentieths. */
+function stepOf(stops) {
+  const divisor = (a, b) => (b ? divisor(b, a % b) : a);
+  return stops ? stops.map((stop) => Math.round(100 * stop)).reduce(divisor, 100) / 100 : 0.05;
 }

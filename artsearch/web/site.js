@@ -106,8 +106,8 @@ function distanceText(distance, digits) {
 /** The state of a page that is opened without a link. */
 function firstState(site) {
   const state = {
-    network: site.networks[0].name, crop: site.crop, k: Math.min(10, site.k), compare: false,
-    trail: [], place: 0, search: "", page: 0, seed: 0, error: "",
+    network: site.networks[0].name, crop: site.crop, k: Math.min(10, site.k), dial: null,
+    compare: false, trail: [], place: 0, search: "", page: 0, seed: 0, error: "",
   };
   return { ...state, trail: [site.works[order(state.seed, site)[0]].id] };
 }
@@ -124,6 +124,7 @@ function reduce(state, what, site) {
     case "network": return { ...next, network: what.name, compare: false };
     case "crop": return { ...next, crop: what.name };
     case "k": return { ...next, k: Math.max(1, Math.min(site.k, what.k)) };
+    case "dial": return { ...next, dial: site.dial ? what.place : null };
     case "compare": return { ...next, compare: what.on && site.networks.length > 1 };
     case "refresh": return { ...next, seed: state.seed + 1, search: "", page: 0 };
     case "search": return { ...next, search: what.text, page: 0 };
@@ -145,7 +146,12 @@ function viewOf(state, site, answers) {
   const rows = rowsOf(state, site, answers);
   return {
     sentence: "", // stands in the page itself
-    count: site.works.length, error: state.error, busy: "", unit: site.unit,
+    count: site.works.length, error: state.error, busy: "",
+    unit: state.dial === null ? site.unit : site.dial.unit,
+    dial: {
+      available: Boolean(site.dial), stops: site.dial?.stops, place: state.dial,
+      text: dialText(state.dial),
+    },
     networks: choices(site.networks, state.network), crops: choices(site.crops, state.crop),
     k: state.k, k_max: site.k, compare: state.compare,
     compare_available: site.networks.length > 1, can_upload: false,
@@ -258,13 +264,14 @@ function isNamed(name) {
 // ---- address ----------------------------------------------------------------------------------
 
 /** Write a state as `#work=…&network=…&…`. Works are named by id: a link survives a rebuild. */
-function toAddress({ trail, place, network, crop, k, compare }) {
+function toAddress({ trail, place, network, crop, k, dial, compare }) {
   const parts = [];
   const put = (name, ids) => parts.push(`${name}=${ids.map(encode).join(",")}`);
   if (trail.length) put("work", [trail[place]]);
   put("network", [network]);
   put("crop", [crop]);
   put("k", [k]);
+  if (dial !== null) put("dial", [dial]);
   if (compare) put("compare", [1]);
   if (place > 0) put("back", trail.slice(0, place));
   if (place < trail.length - 1) put("forward", trail.slice(place + 1));
@@ -284,12 +291,16 @@ function fromAddress(hash, state, site) {
     missing.push(value);
     return first[name];
   };
+  const dial = asked.get("dial")?.[0];
+  const stop = site.dial?.stops.find((one) => String(one) === dial) ?? null;
+  if (dial && stop === null) missing.push(dial);
   const [before, here, after] = [works("back"), works("work", first.trail), works("forward")];
   return {
     ...state,
     network: choice("network", site.networks),
     crop: choice("crop", site.crops),
     k: Math.max(1, Math.min(site.k, Math.round(asked.get("k")?.[0]) || first.k)),
+    dial: stop,
     compare: asked.get("compare")?.[0] === "1" && site.networks.length > 1,
     trail: here.length ? [...before, here[0], ...after] : before,
     place: before.length,
@@ -331,6 +342,7 @@ async function start() {
   const site = await load("works").then(readWorks);
   const gallery = createGallery(document.getElementById("gallery"), act, show);
   let state = fromAddress(location.hash, firstState(site), site);
+  let done = ""; // what the visitor did last
   if (!state.error) location.replace(toAddress(state));
   window.addEventListener("hashchange", follow);
   await draw();
@@ -338,14 +350,19 @@ async function start() {
   function act(what) {
     if (what.do === "export") return saveTable(state, site).then(draw, draw);
     state = reduce(state, what, site);
+    const address = toAddress(state);
     // A new address is a new entry in the browser's history; its back and forward come to follow.
-    if (location.hash !== toAddress(state)) location.hash = toAddress(state);
+    // A drag of the dial over several stops is one entry.
+    if (what.do === "dial" && done === "dial") location.replace(address);
+    else if (location.hash !== address) location.hash = address;
+    done = what.do;
     return draw();
   }
 
   function follow() {
     if (location.hash === toAddress(state)) return;
     state = fromAddress(location.hash, state, site);
+    done = "";
     draw();
   }
 
@@ -360,9 +377,12 @@ async function start() {
 }
 
 /** Load the answers that a state shows, each file once; return them by network. */
-async function answersFor({ network, crop, compare }, site) {
-  const wanted = site.answers.filter(([name, of]) => of === crop && (compare || name === network));
-  const loaded = wanted.map(async ([name, , file]) => {
+async function answersFor({ network, crop, dial, compare }, site) {
+  const files = dial === null
+    ? site.answers : site.dial.answers.filter(([, , place]) => place === dial);
+  const wanted = files.filter(([name, of]) => of === crop && (compare || name === network));
+  const loaded = wanted.map(async ([name, ...rest]) => {
+    const file = rest.at(-1);
     if (!site.loaded.has(file)) site.loaded.set(file, load(file).then(readAnswers));
     try {
       return [name, await site.loaded.get(file)];
@@ -384,10 +404,10 @@ async function saveTable(state, site) {
   if (!query) return;
   const columns = ["id", "caption", ...WORDS];
   const lines = rows.flatMap(({ network, works }) => works.map((work, i) => [
-    ...[query.id, network, state.crop].map(disarm), i + 1, work.distance,
+    ...[query.id, network, state.crop].map(disarm), state.dial ?? "", i + 1, work.distance,
     ...columns.map((name) => disarm(work[name])),
   ]));
-  lines.unshift(["query", "network", "crop", "rank", "distance", ...columns]);
+  lines.unshift(["query", "network", "crop", "dial", "rank", "distance", ...columns]);
   const text = lines.map((line) => `${line.map(cell).join(",")}\n`).join("");
   const link = document.createElement("a");
   // The byte order mark tells Excel that the file is UTF-8.
