@@ -108,6 +108,90 @@ def plot_shares(table: pd.DataFrame, title: str = "") -> Figure:
     return figure
 
 
+def plot_dial(table: pd.DataFrame, titles: Mapping[str, str], chance: float) -> Figure:
+    """Draw what the nearest share with the query along the dial, a panel a network.
+
+    `table` has the columns network, place, label, value, low, high; the band is the interval.
+    `titles` are the networks' titles by name, `chance` what any order of the works would give.
+    """
+    figure, axes = plt.subplots(
+        1, len(titles), figsize=(3.4 * len(titles), 3), layout="constrained", sharey=True
+    )
+    for ax, (network, title) in zip(np.atleast_1d(axes), titles.items(), strict=True):
+        rows = table[table["network"] == network]
+        for label, line in rows.groupby("label", sort=False):
+            (drawn,) = ax.plot(line["place"], line["value"], marker="o", label=f"same {label}")
+            ax.fill_between(
+                line["place"], line["low"], line["high"], color=drawn.get_color(), alpha=0.2
+            )
+        either = rows.groupby("place")["value"].sum()
+        ax.plot(either.index, either, color="gray", linestyle=":", label="either")
+        ax.axhline(chance, color="gray", linestyle="--", linewidth=1, label="by chance")
+        ax.set(title=title, xlabel="content  ←  dial  →  style", ylim=(0, 1.03))
+        ax.grid(alpha=0.3)
+    np.atleast_1d(axes)[0].set_ylabel("share of the 20 nearest")
+    np.atleast_1d(axes)[-1].legend(fontsize=7)
+    return figure
+
+
+def plot_plane(table: pd.DataFrame, x: str, y: str, chance: float) -> Figure:
+    """Draw the rows of a table as points with their names, from 0 to 1 in both directions.
+
+    The dotted line is where nothing else than x and y is left to share.
+    """
+    figure, ax = plt.subplots(figsize=(6.5, 5), layout="constrained")
+    ax.plot([0, 1], [1, 0], color="gray", linestyle=":", linewidth=1)
+    ax.axvline(chance, color="gray", linestyle="--", linewidth=0.7)
+    ax.axhline(chance, color="gray", linestyle="--", linewidth=0.7)
+    for pooling, rows in table.groupby("pooling", sort=False):
+        ax.scatter(rows[x], rows[y], s=26, label=pooling)
+    for name, row in table.iterrows():
+        ax.annotate(name, (row[x], row[y]), xytext=(4, 3), textcoords="offset points", fontsize=7)
+    ax.set(xlim=(-0.02, 1.05), ylim=(-0.02, 1.05), xlabel=f"same {x}", ylabel=f"same {y}")
+    ax.legend(fontsize=8)
+    return figure
+
+
+def plot_intervals(table: pd.DataFrame, title: str = "", chance: float | None = None) -> Figure:
+    """Draw values with their intervals, a line a row of the table: columns value, low, high."""
+    figure, ax = plt.subplots(figsize=(8, 0.6 + 0.27 * len(table)), layout="constrained")
+    places = np.arange(len(table))[::-1]
+    spans = [table["value"] - table["low"], table["high"] - table["value"]]
+    ax.errorbar(table["value"], places, xerr=spans, fmt="o", capsize=3)
+    ax.set_yticks(places, [str(name) for name in table.index], parse_math=False)
+    if chance is not None:
+        ax.axvline(chance, color="gray", linestyle="--", linewidth=1, label="by chance")
+        ax.legend(fontsize=8)
+    ax.set_title(title, fontsize=10, parse_math=False)
+    ax.set_xlim(left=0)
+    ax.grid(alpha=0.3, axis="x")
+    return figure
+
+
+def plot_table(table: pd.DataFrame, title: str = "") -> Figure:
+    """Draw a table of shares as coloured squares with their numbers."""
+    size = (1.6 + 1.2 * len(table.columns), 0.9 + 0.28 * len(table))
+    figure, ax = plt.subplots(figsize=size, layout="constrained")
+    ax.imshow(table, vmin=0, vmax=1, cmap="YlGnBu", aspect="auto")
+    ax.set_xticks(range(len(table.columns)), table.columns, fontsize=8, parse_math=False)
+    ax.set_yticks(range(len(table)), table.index, fontsize=8, parse_math=False)
+    for row, column in np.ndindex(*table.shape):
+        value = table.iat[row, column]
+        color = "white" if value > 0.6 else "black"
+        ax.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=8, color=color)
+    ax.set_title(title, fontsize=10, parse_math=False)
+    return figure
+
+
+def show_pictures(pictures: Mapping[str, object], columns: int = 5) -> Figure:
+    """Draw pictures in rows, each under its name."""
+    rows = -(-len(pictures) // columns)
+    figure, axes = _grid(rows, columns, side=1.6)
+    for ax, (name, picture) in zip(axes.flat, pictures.items(), strict=False):
+        _draw(ax, picture, name)
+    return figure
+
+
 def _grid(rows: int, columns: int, side: float) -> tuple[Figure, np.ndarray]:
     size = (columns * side, rows * (side + 0.3))
     figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")

@@ -64,15 +64,15 @@ def generalised_mean(maps: torch.Tensor, p: float = 3.0) -> torch.Tensor:
     return maps.clamp(min=1e-6).pow(p).mean(dim=2).pow(1 / p)
 
 
-def gram(maps: torch.Tensor) -> torch.Tensor:
+def gram(maps: torch.Tensor, channels: int | None = CHANNELS) -> torch.Tensor:
     """Return the square root of the Gram matrix: which channels are strong in the same places.
 
     Gatys, Ecker and Bethge 2016, CVPR, equation 3, divided by the number of places. The square root
     of the matrix keeps its few large eigenvalues from drowning the others (Li et al. 2017,
     arXiv:1703.08050); an image's row is its upper triangle, so scaled that the inner product of two
-    rows is that of the two matrices.
+    rows is that of the two matrices. `channels` is how many directions are kept, None for all.
     """
-    maps = _project(maps)
+    maps = _project(maps, channels)
     return _triangle(_root(maps @ maps.mT / maps.shape[2]))
 
 
@@ -82,7 +82,7 @@ def covariance(maps: torch.Tensor) -> torch.Tensor:
     Of deep layers it holds what is where, whatever the tone of the whole: instance normalisation
     takes style out in the same way.
     """
-    maps = _project(maps)
+    maps = _project(maps, CHANNELS)
     return gram(maps - maps.mean(dim=2, keepdim=True))
 
 
@@ -94,23 +94,27 @@ FUNCTIONS = {
 }
 
 
-def _project(maps: torch.Tensor) -> torch.Tensor:
+def _project(maps: torch.Tensor, most: int | None) -> torch.Tensor:
     channels = maps.shape[1]
-    return maps if channels <= CHANNELS else _directions(channels).to(maps.device) @ maps
+    if most is None or channels <= most:
+        return maps
+    return _directions(channels, most).to(maps.device) @ maps
 
 
 @lru_cache
-def _directions(channels: int) -> torch.Tensor:
-    """Return random orthonormal directions, CHANNELS × channels: the same ones everywhere."""
-    random = np.random.default_rng(channels).standard_normal((channels, CHANNELS))
+def _directions(channels: int, kept: int) -> torch.Tensor:
+    """Return random orthonormal directions, kept × channels: the same ones everywhere."""
+    random = np.random.default_rng(channels).standard_normal((channels, kept))
     directions, triangle = np.linalg.qr(random)
     # Each library has its own taste in signs; these make the directions unique.
     return torch.from_numpy((directions * np.sign(np.diag(triangle))).T.astype(np.float32))
 
 
 def _root(matrices: torch.Tensor) -> torch.Tensor:
-    values, vectors = torch.linalg.eigh(matrices)
-    return (vectors * values.clamp(min=0).sqrt()[:, None]) @ vectors.mT
+    # In single precision LAPACK gives up on some matrices of low rank, or fills them with NaN:
+    # those of a picture in one colour are of this kind.
+    values, vectors = torch.linalg.eigh(matrices.double())
+    return ((vectors * values.clamp(min=0).sqrt()[:, None]) @ vectors.mT).float()
 
 
 def _triangle(matrices: torch.Tensor) -> torch.Tensor:

@@ -245,11 +245,11 @@ class Searches(Mapping):
     def descriptors(self, network: str, crop: str) -> dict[str, OneLayer | AtPlace]:
         """Return what of a network can be compared: "final", and places of the dial by name."""
         network = self._network(network)
-        final = {"final": OneLayer(network.layer, self.features(network.name, crop))}
-        if network.blend is None:
-            return final
-        blend = self._blend_search(network.name, crop).blend
-        return final | {name: AtPlace(blend, place) for name, place in PLACES.items()}
+        places = {}
+        if network.blend is not None:  # first, since its one pass over the files serves both
+            blend = self._blend_search(network.name, crop).blend
+            places = {name: AtPlace(blend, place) for name, place in PLACES.items()}
+        return {"final": OneLayer(network.layer, self.features(network.name, crop))} | places
 
     def extractor(self, network: Network | str, crop: str, blend: bool = False) -> FeatureExtractor:
         """Return what makes the rows of one of the searches, or with `blend` those of its dial."""
