@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from artsearch.features import Features
 from artsearch.index import ExactIndex
 from artsearch.networks import BlendLayers, Layers, Network, as_network
 from artsearch.store import write_folder
+from artsearch.weights import file_sha256
 
 #: Numbers a work, shared out to the three parts; never more than the final layer has.
 DIMS = 512
@@ -48,10 +50,12 @@ def dial_weights(place: float) -> dict[str, float]:
     >>> dial_weights(0.25)
     {'content': 0.5, 'middle': 0.5, 'style': 0.0}
     """
-    if isinstance(place, bool) or not isinstance(place, int | float) or not 0 <= place <= 1:
+    # A bool is a number to Python, but nobody's place; NumPy's numbers are welcome.
+    if isinstance(place, bool) or not isinstance(place, Real) or not 0 <= place <= 1:
         raise ArtsearchError(
             f"the dial is at {place!r}; take a number from 0 (content) to 1 (style)"
         )
+    place = float(place)
     content, style = max(0.0, 1 - 2 * place), max(0.0, 2 * place - 1)
     return {"content": content, "middle": 1 - content - style, "style": style}
 
@@ -82,7 +86,8 @@ class Part:
         }
         joined = _join(layers, units, means, spreads)
         dims = max(1, min(dims, len(joined) - 1, joined.shape[1]))
-        pca = PCA(dims, random_state=0).fit(joined)
+        with np.errstate(invalid="ignore"):  # works that are all the same have no variance
+            pca = PCA(dims, random_state=0).fit(joined)
         # A direction without any variance would be divided by zero; it holds nothing.
         spread = np.maximum(pca.explained_variance_, 1e-12)
         basis = pca.components_.T * spread**-WHITENING
@@ -119,12 +124,14 @@ class Blend:
     def fit(cls, features: Mapping[str, Features], layers: BlendLayers, most_dims: int) -> Blend:
         """Make the blend of a collection from the features of its layers.
 
-        Raises ArtsearchError for fewer than two works.
+        Raises ArtsearchError for fewer than two works, a layer without features, and numbers that
+        are not finite, MismatchError for layers of other works.
         """
+        _check_same(features, layers)
         first = features[layers.names[0]]
         if len(first) < 2:
             raise ArtsearchError("a blend is learnt from a collection: it wants two or more works")
-        _check_same(features, layers)
+        _check_finite(features, layers)
         dims = min(DIMS, most_dims)
         parts = {
             name: Part.fit(getattr(layers, name), features, dims * share // 16)
@@ -185,7 +192,7 @@ class Blend:
             np.save(new / VECTORS, self.vectors, allow_pickle=False)
             np.save(new / PLAIN, self.plain, allow_pickle=False)
             np.savez(new / FIT, **_flatten_parts(self.parts))
-            note = self.note | {"ids": list(self.ids)}
+            note = self.note | {"ids": list(self.ids), "sha256": _hash(new)}
             (new / NOTE).write_text(json.dumps(note), encoding="utf-8")
 
         return write_folder(folder, write, OWN)
@@ -245,6 +252,22 @@ class BlendIndex(ExactIndex):
         """Refuse: what a blend is made of is not in its own rows."""
         raise ArtsearchError("a blend is made again from the features of its layers: Blend.fit")
 
+    def answers(self, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return rows and distances (both works × k) of every work's k nearest, itself left out."""
+        rows, distances = np.zeros((len(self), k), np.int64), np.zeros((len(self), k))
+        scaled = self._vectors * np.sqrt(self._weights)
+        # Block by block: one matrix product is many times quicker than a work at a time.
+        for start in range(0, len(self) if k else 0, CHUNK):
+            block = slice(start, start + CHUNK)
+            cosines = scaled[block] @ scaled.T
+            np.fill_diagonal(cosines[:, block], -np.inf)
+            found = np.sort(np.argpartition(-cosines, k - 1, axis=1)[:, :k], axis=1)
+            near = np.sqrt(np.maximum(0, 2 - 2 * np.take_along_axis(cosines, found, axis=1)))
+            order = np.argsort(near, axis=1, kind="stable")
+            rows[block] = np.take_along_axis(found, order, axis=1)
+            distances[block] = np.take_along_axis(near, order, axis=1)
+        return rows, distances
+
     def _nearest(self, vector, row, k, search_k):
         vector = self._vectors[row] if row is not None else np.asarray(vector, np.float32)
         scale = np.sqrt(self._weights)
@@ -270,6 +293,7 @@ def stored_blend(
     """
     network, folder = as_network(network), Path(folder)
     layers = blend_layers(network)
+    _check_same(features, layers)
     note = describe(features, layers, network.dims)
     with suppress(Exception):  # NumPy raises whatever a broken file leads it to
         return load_blend(folder, note, features[layers.names[0]].ids)
@@ -283,13 +307,16 @@ def load_blend(
 ) -> Blend:
     """Open a saved blend; its rows stay on disk until they are used.
 
-    Raises MismatchError when it was not made from what the `note` says, over these `ids`.
+    Raises MismatchError when it was not made from what the `note` says, over these `ids`, and when
+    its files are not as they were written.
     """
     folder = Path(folder)
     stored = json.loads((folder / NOTE).read_text(encoding="utf-8"))
-    known = tuple(stored.pop("ids"))
+    known, stated = tuple(stored.pop("ids")), stored.pop("sha256")
     if (note is not None and stored != note) or (ids is not None and known != ids):
         raise MismatchError(f"{str(folder)!r} holds a blend of other features; make it again")
+    if _hash(folder) != stated:
+        raise MismatchError(f"the files in {str(folder)!r} are not as they were written")
     vectors, plain = (np.load(folder / name, mmap_mode="r") for name in (VECTORS, PLAIN))
     with np.load(folder / FIT, allow_pickle=False) as arrays:
         parts = _read_parts(stored, arrays)
@@ -317,9 +344,7 @@ def describe(features: Mapping[str, Features], layers: BlendLayers, most_dims: i
     return made_by | {
         "format": FORMAT,
         "descriptor": "blend",
-        "parts": {
-            name: dict(getattr(layers, name)) for name in SHARES
-        },
+        "parts": {name: dict(getattr(layers, name)) for name in SHARES},
         "poolings": {name: features[name].made_by.get("pool") for name in layers.names},
         "dims": min(DIMS, most_dims),
         "whitening": WHITENING,
@@ -348,6 +373,18 @@ def _check_same(features: Mapping[str, Features], layers: BlendLayers) -> None:
                 f"the features of {layers.names[0]!r} and {name!r} are not of the same works; "
                 "extract them together"
             )
+
+
+def _check_finite(features: Mapping[str, Features], layers: BlendLayers) -> None:
+    for name in layers.names:
+        rows, ids = features[name].vectors, features[name].ids
+        for start in range(0, len(ids), CHUNK):
+            bad = ~np.isfinite(rows[start : start + CHUNK]).all(axis=1)
+            if bad.any():
+                raise ArtsearchError(
+                    f"the features of layer {name!r} hold numbers that are not finite, first for "
+                    f"{ids[start + int(bad.argmax())]!r}; compute them again"
+                )
 
 
 def _sample(works: int) -> np.ndarray:
@@ -387,6 +424,10 @@ def _average(rows: np.ndarray, works: np.ndarray, others: int) -> np.ndarray:
     near = np.argpartition(-cosines, others - 1, axis=1)[:, :others]
     weights = np.maximum(np.take_along_axis(cosines, near, axis=1), 0) ** POWER
     return _unit(rows + np.einsum("ij,ijd->id", weights, works[near]))
+
+
+def _hash(folder: Path) -> list[str]:
+    return [file_sha256(folder / name) for name in (FIT, VECTORS, PLAIN)]
 
 
 def _flatten_parts(parts: Mapping[str, Part]) -> dict[str, np.ndarray]:

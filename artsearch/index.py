@@ -86,6 +86,14 @@ class Index(ABC):
         keep = np.flatnonzero(rows != row)[:k] if row is not None else slice(k)
         return [self.ids[row] for row in rows[keep]], distances[keep]
 
+    def answers(self, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return rows and distances (both works × k) of every work's k nearest, itself left out."""
+        rows, distances = np.zeros((len(self), k), np.int64), np.zeros((len(self), k))
+        for place, id in enumerate(self.ids if k else ()):
+            found, distances[place] = self.search(id, k)
+            rows[place] = [self._row[other] for other in found]
+        return rows, distances
+
     def follow(self, features: Features, same: np.ndarray) -> Index:
         """Return an index over features as they are now.
 

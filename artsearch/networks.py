@@ -382,15 +382,28 @@ def _timm_network(name: str) -> Network:
 
 
 def _timm_blend(network: Network) -> BlendLayers | None:
-    """Return layers of a timm network by their reduction, where timm says what that is."""
+    """Return layers of a timm network by their reduction, where timm says what that is.
+
+    None where it does not, or where what it names gives no tensor.
+    """
     import torch
 
-    with torch.device("meta"):
-        stages = getattr(build_model(network), "feature_info", None) or []
-    by_reduction = {stage["reduction"]: stage["module"] for stage in stages}
-    if not {2, 4, 8, 16} <= by_reduction.keys():
-        return None
-    early, *middle = (by_reduction[reduction] for reduction in (2, 4, 8, 16))
+    from artsearch.hooks import LayerHook
+
+    with torch.device("meta"), torch.inference_mode():
+        model = build_model(network)
+        stages = getattr(model, "feature_info", None) or []
+        by_reduction = {stage["reduction"]: stage["module"] for stage in stages}
+        if not {2, 4, 8, 16} <= by_reduction.keys():
+            return None
+        early, *middle = (by_reduction[reduction] for reduction in (2, 4, 8, 16))
+        try:
+            with LayerHook(model, early, *middle) as hook:
+                model(torch.empty(1, 3, network.size, network.size))
+            if any(hook[name].ndim != 4 for name in (early, *middle)):
+                return None
+        except ArtsearchError:
+            return None
     return blend_of(early, tuple(middle), network.layer)
 
 

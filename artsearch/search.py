@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from artsearch.collection import Collection
-from artsearch.descriptors import AtPlace, Blend, OneLayer, blend_layers, stored_blend
+from artsearch.descriptors import AtPlace, Blend, OneLayer, blend_layers, dial_weights, stored_blend
 from artsearch.errors import MismatchError, unknown
 from artsearch.extract import extract, store_folder
 from artsearch.features import FeatureExtractor, Features, fast_is_possible
@@ -240,6 +240,7 @@ class Searches(Mapping):
 
         Raises ArtsearchError for a network that states no layers for it.
         """
+        dial_weights(place)  # a wrong place is said now, and not after minutes of computing
         return self._blend_search(network, crop).turn(place)
 
     def descriptors(self, network: str, crop: str) -> dict[str, OneLayer | AtPlace]:

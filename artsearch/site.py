@@ -132,14 +132,13 @@ def _digits(distances: np.ndarray) -> int:
 
 
 def _all_answers(index: Index, ids: list[str], k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows and distances of every work's k nearest."""
-    row = {id: place for place, id in enumerate(ids)}
-    rows = np.zeros((len(ids), k), np.int64)
-    distances = np.zeros((len(ids), k))
-    for place, id in enumerate(ids if k else ()):
-        found, distances[place] = index.search(id, k)
-        rows[place] = [row[other] for other in found]
-    return rows, distances
+    """Return places in `ids` and distances of every work's k nearest, in the order of `ids`."""
+    rows, distances = index.answers(k)
+    row = {id: place for place, id in enumerate(index.ids)}
+    order = np.array([row[id] for id in ids])
+    place_of = np.empty(len(ids), np.int64)
+    place_of[order] = np.arange(len(ids))
+    return place_of[rows[order]], distances[order]
 
 
 def _dial_stops(searches: Mapping[tuple[str, str], Search], dial: Sequence[float]) -> list[float]:
