@@ -11,7 +11,7 @@ REPAINTED := data/repainted/works.csv
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lab app bench-extract browser clean
+.PHONY: help demo test lab app evaluate bench-extract browser clean
 .NOTPARALLEL:
 
 help:   ## list these commands
@@ -29,6 +29,10 @@ lab: $(INSTALLED) $(REPAINTED)   ## open JupyterLab on the notebooks
 app: $(INSTALLED) $(REPAINTED)   ## open the gallery alone, as an app in the browser
 	@$(PY) -m artsearch.app notebooks/04_compare_networks.ipynb \
 		-p COLLECTION "$(COLLECTION)" -p NETWORKS "$(NETWORKS)"
+
+evaluate: $(INSTALLED)   ## measure what networks and descriptors find: build/evaluate/report.html
+	@$(PY) -m artsearch evaluate "$(COLLECTION)" --networks "$(NETWORKS)" --out build/evaluate \
+		$(EVALUATE)
 
 # What comes out must not depend on what the user has downloaded before, or on the internet.
 TEST := env -u ARTSEARCH_WEIGHTS ARTSEARCH_OFFLINE=1 \

@@ -1,4 +1,4 @@
-"""The few commands: `python -m artsearch demo`, `extract`, `site` and `run`."""
+"""The few commands: `python -m artsearch demo`, `extract`, `site`, `evaluate` and `run`."""
 
 from __future__ import annotations
 
@@ -128,6 +128,55 @@ def site(folder: str, collection: str, networks: str, k: int, image_side: int, o
 
 
 @main.command()
+@click.argument("folder")
+@click.option("--networks", default="auto", help="auto, or names with commas between.")
+@click.option("--crops", default=",".join(CROPS), help="Crops, with commas between.")
+@click.option("--labels", default=None, help="Columns of works.csv; else all that tell kinds.")
+@click.option("--repainted", default=None, help="Folder of works with a content and a manner.")
+@click.option("--k", default=10, help="Neighbours that are looked at.")
+@click.option("--sample", default=100, help="Works that are altered and sought again.")
+@click.option("--out", default="build/evaluate", help="Folder for the report.")
+@click.option("--cache", default="build", help="Folder where features are kept.")
+def evaluate(
+    folder: str,
+    networks: str,
+    crops: str,
+    labels: str | None,
+    repainted: str | None,
+    k: int,
+    sample: int,
+    out: str,
+    cache: str,
+) -> None:
+    """Measure what networks, crops and descriptors find in FOLDER, and write a report.
+
+    What is known of the works is in FOLDER's works.csv: a column a label, such as style.
+    """
+    from artsearch.collection import Collection
+    from artsearch.notebook import complete
+    from artsearch.report import METRICS, make_folder, make_report
+
+    make_folder(out)
+    works = Collection(complete(Path(folder)))
+    click.echo(f"{len(works):,} works in {folder}.")
+    report = make_report(
+        works,
+        networks,
+        _split(crops),
+        repainted,
+        _split(labels) if labels else None,
+        k,
+        sample,
+        cache=cache,
+        say=click.echo,
+    )
+    page = report.write(out)
+    for sentence in (*report.verdicts, *report.ratios):
+        click.echo(sentence)
+    click.echo(f"Look at:\n  {page}\n  {page.with_name(METRICS)}")
+
+
+@main.command()
 @click.argument("notebook")
 @click.argument("output")
 @click.option("-p", "parameters", nargs=2, multiple=True, metavar="NAME VALUE")
@@ -153,6 +202,10 @@ def _open(folder: str, networks: str, out: str):
     searches = Searches(works, networks, out=out)
     click.echo(searches.sentence)
     return works, searches
+
+
+def _split(names: str) -> list[str]:
+    return [name.strip() for name in names.split(",") if name.strip()]
 
 
 def _notebooks() -> list[Path]:

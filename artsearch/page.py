@@ -43,7 +43,7 @@ def write_page(
     known = next(iter(used.values())).index
     readable = set(known.ids)
     drawn = (id for id in collection.sample(len(collection), seed) if id in readable)
-    pictures = _Pictures(collection)
+    pictures = Pictures(collection)
     sections = [
         _query_section(id, used, searches.networks, min(k, len(known) - 1), pictures)
         for id in islice(drawn, queries)
@@ -67,7 +67,7 @@ def write_page(
     return path
 
 
-class _Pictures:
+class Pictures:
     """The pictures of a page as data: URLs, each made once."""
 
     def __init__(self, collection: Collection, side: int = 112):
@@ -93,7 +93,7 @@ def _query_section(
     searches: Mapping[str, Search],
     networks: Sequence[Network],
     k: int,
-    pictures: _Pictures,
+    pictures: Pictures,
 ) -> str:
     """Return a query and its neighbours, a row a network; works in one row only are marked."""
     answers = {name: search.by_work(id, k) if k else () for name, search in searches.items()}

@@ -108,29 +108,34 @@ def plot_shares(table: pd.DataFrame, title: str = "") -> Figure:
     return figure
 
 
-def plot_dial(table: pd.DataFrame, titles: Mapping[str, str], chance: float) -> Figure:
+def plot_dial(
+    table: pd.DataFrame, final: pd.DataFrame, titles: Mapping[str, str], chance: float
+) -> Figure:
     """Draw what the nearest share with the query along the dial, a panel a network.
 
-    `table` has the columns network, place, label, value, low, high; the band is the interval.
-    `titles` are the networks' titles by name, `chance` what any order of the works would give.
+    `table` has the columns network, place, label, k, value, low, high; the band is the interval.
+    `final` has network, label and value of the final layer, drawn as diamonds at the left. `titles`
+    are the networks' titles by name, `chance` what any order of the works would give.
     """
-    figure, axes = plt.subplots(
-        1, len(titles), figsize=(3.4 * len(titles), 3), layout="constrained", sharey=True
-    )
-    for ax, (network, title) in zip(np.atleast_1d(axes), titles.items(), strict=True):
+    size = (3.4 * len(titles), 3.3)
+    figure, axes = plt.subplots(1, len(titles), figsize=size, layout="constrained", sharey=True)
+    axes = np.atleast_1d(axes)
+    for ax, (network, title) in zip(axes, titles.items(), strict=True):
         rows = table[table["network"] == network]
         for label, line in rows.groupby("label", sort=False):
             (drawn,) = ax.plot(line["place"], line["value"], marker="o", label=f"same {label}")
-            ax.fill_between(
-                line["place"], line["low"], line["high"], color=drawn.get_color(), alpha=0.2
-            )
+            color = drawn.get_color()
+            ax.fill_between(line["place"], line["low"], line["high"], color=color, alpha=0.2)
+            values = final[(final["network"] == network) & (final["label"] == label)]["value"]
+            ax.plot([-0.08] * len(values), values, "D", color=color, label=f"{label}, final layer")
         either = rows.groupby("place")["value"].sum()
         ax.plot(either.index, either, color="gray", linestyle=":", label="either")
         ax.axhline(chance, color="gray", linestyle="--", linewidth=1, label="by chance")
         ax.set(title=title, xlabel="content  ←  dial  →  style", ylim=(0, 1.03))
         ax.grid(alpha=0.3)
-    np.atleast_1d(axes)[0].set_ylabel("share of the 20 nearest")
-    np.atleast_1d(axes)[-1].legend(fontsize=7)
+    axes[0].set_ylabel(f"share of the {table['k'].max()} nearest")
+    lines = axes[0].get_legend_handles_labels()
+    figure.legend(*lines, loc="outside lower center", ncols=2 * min(3, len(axes)), fontsize=7)
     return figure
 
 

@@ -104,7 +104,7 @@ def recover(
     alterations: Mapping[str, Alteration] = ALTERATIONS,
     details: Sequence[float] = DETAILS,
     ks: Sequence[int] = (1, 3, 5),
-    sample: int = 200,
+    sample: int = 100,
     seed: int = 0,
     progress: bool = True,
 ) -> Recovered:
