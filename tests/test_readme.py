@@ -12,11 +12,13 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 def test_the_code_prints_what_the_readme_says(monkeypatch):
     monkeypatch.chdir(ROOT)
-    code, printed = re.search(r"```python\n(.*?)```\n\n((?: {4}[^\n]*\n)+)", README, re.S).groups()
-    out = io.StringIO()
-    with contextlib.redirect_stdout(out):
-        exec(code, {})
-    assert out.getvalue() == textwrap.dedent(printed)
+    examples = re.findall(r"```python\n(.*?)```\n\n((?: {4}[^\n]*\n)+)", README, re.S)
+    assert len(examples) == README.count("```python")
+    for code, printed in examples:
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            exec(code, {})
+        assert out.getvalue() == textwrap.dedent(printed)
 
 
 def test_every_link_leads_to_a_file():
