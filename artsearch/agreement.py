@@ -9,17 +9,12 @@ import numpy as np
 import pandas as pd
 
 from artsearch.errors import check_whole
-from artsearch.evaluate import (
-    NotMeasurable,
-    Score,
-    difference,
-    mean_rank_biased_overlap,
-    overlap_at_k,
-)
+from artsearch.evaluate import mean_rank_biased_overlap, overlap_at_k
 from artsearch.experiments import CORRECTED, MOST_WORKS
 from artsearch.features import Features
 from artsearch.measured import Measured, Sheet, compare
 from artsearch.rankings import Hubness, hubness
+from artsearch.scores import NotMeasurable, Score, difference
 from artsearch.search import Searches
 from artsearch.transforms import CENTER_CROP, NO_CROP
 

@@ -16,12 +16,13 @@ import numpy as np
 import pandas as pd
 
 from artsearch.collection import TABLE, Collection
-from artsearch.evaluate import Scores, difference, score_labels
+from artsearch.evaluate import score_labels
 from artsearch.extract import extract
 from artsearch.features import FeatureExtractor, Features
 from artsearch.measured import COLUMNS, Measured, Sheet, compare, make_table
 from artsearch.networks import Network, as_network
 from artsearch.recovery import Probe, recover
+from artsearch.scores import Scores, difference
 from artsearch.search import PLACES, Searches
 
 #: What is compared by labels, the article's recipe first; and with csls, the first and ours.

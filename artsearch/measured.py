@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from artsearch.evaluate import Difference, NotMeasurable, Score
+from artsearch.scores import Difference, NotMeasurable, Score
 
 #: `k` is empty for metrics of whole rankings, `same_artist` where it means nothing.
 COLUMNS = [

@@ -13,7 +13,6 @@ import artsearch
 from artsearch.agreement import agreement, crop_changes, find_hubs, hubs
 from artsearch.collection import TABLE, Collection
 from artsearch.errors import ArtsearchError, check_whole, unknown
-from artsearch.evaluate import NotMeasurable
 from artsearch.experiments import (
     CONTENT,
     MANNER,
@@ -25,6 +24,7 @@ from artsearch.experiments import (
 )
 from artsearch.measured import COLUMNS, Measured, make_table
 from artsearch.notebook import complete
+from artsearch.scores import NotMeasurable
 from artsearch.search import Searches
 from artsearch.store import cannot_write
 from artsearch.transforms import CROPS, default_crop

@@ -9,14 +9,9 @@ import pytest
 
 from artsearch import evaluate, rankings
 from artsearch.errors import ArtsearchError, MismatchError
-from artsearch.evaluate import (
-    NotMeasurable,
-    Score,
-    bootstrap_interval,
-    difference,
-    score_labels,
-)
+from artsearch.evaluate import score_labels
 from artsearch.features import Features
+from artsearch.scores import NotMeasurable, Score, bootstrap_interval, difference
 
 
 def at(degrees: dict[str, float]) -> Features:

@@ -10,7 +10,6 @@ from experimenting import FakeSearches
 from artsearch.agreement import agreement, compare_crops, crop_changes, find_hubs, hubs
 from artsearch.collection import Collection
 from artsearch.errors import ArtsearchError
-from artsearch.evaluate import NotMeasurable
 from artsearch.experiments import (
     by_label,
     by_layer,
@@ -24,6 +23,7 @@ from artsearch.experiments import (
 )
 from artsearch.measured import COLUMNS
 from artsearch.networks import NETWORKS
+from artsearch.scores import NotMeasurable
 from artsearch.search import PLACES, Searches
 
 LITE = "efficientnet_lite0"

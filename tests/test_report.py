@@ -74,7 +74,7 @@ class ByColour(FakeSearches):
 @pytest.fixture
 def by_colour(monkeypatch):
     monkeypatch.setattr(module, "Searches", ByColour)
-    monkeypatch.setattr("artsearch.evaluate.RESAMPLES", 500)  # a tenth of the time
+    monkeypatch.setattr("artsearch.scores.RESAMPLES", 500)  # a tenth of the time
 
 
 def fill(folder, number=12, titles=None, **columns):
