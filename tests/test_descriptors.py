@@ -730,7 +730,7 @@ def test_turning_the_dial_over_ten_thousand_works():
 
 @pytest.mark.parametrize("place", PLACES)
 def test_all_answers_at_once_are_those_of_one_work_after_the_other(monkeypatch, place):
-    monkeypatch.setattr(descriptors, "CHUNK", 16)
+    monkeypatch.setattr("artsearch.blend_index.CHUNK", 16)
     blend = Blend.fit(make(70), LAYERS, 64)
     rows, distances = blend.index(place).answers(7)
     for row, id in enumerate(blend.ids):
