@@ -26,7 +26,7 @@ DIMS = 512
 SHARES = {"content": 5, "middle": 6, "style": 5}
 #: The variance of a direction is raised to 1 - 2 × this: 0 is plain PCA, 0.5 whitening in full.
 #: Half of the full made noise of 900 works as loud as what matters (mean average precision by style
-#: 0.26 where plain PCA had 0.30); none at all lets few directions decide (half way on the dial 12 %
+#: 0.27 where plain PCA had 0.30); none at all lets few directions decide (half way on the dial 12 %
 #: of the neighbours shared neither content nor manner with the query, with this 7 %).
 WHITENING = 0.1
 #: A work's row is averaged with those of its nearest works, one less than this, weighted by the
