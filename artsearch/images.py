@@ -178,7 +178,12 @@ def _turn_upright(image: Image.Image) -> Image.Image:
         turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
     except Exception:
         turn = None
-    return image if turn is None else image.transpose(turn)
+    if turn is None:
+        return image
+    upright = image.transpose(turn)
+    # What is upright says so no more: opened once more, it would be turned again.
+    upright.info = {key: value for key, value in upright.info.items() if key != "exif"}
+    return upright
 
 
 def _from_deep_grey(image: Image.Image) -> Image.Image:

@@ -80,6 +80,13 @@ def test_orientations_come_out_upright(noise, orientation, format):
     assert np.abs(middles - np.asarray(noise(3, 2))).max() <= tolerance
 
 
+@pytest.mark.parametrize("orientation", STORED)
+def test_what_was_turned_upright_is_not_turned_again(noise, orientation):
+    once = open_image(turned(noise(6, 4), orientation, "PNG"))
+    twice = open_image(once)
+    assert (twice.size, twice.tobytes()) == (once.size, once.tobytes())
+
+
 def test_broken_exif_does_not_lose_the_picture():
     for data in BROKEN_EXIF:
         for format in ("JPEG", "PNG", "WEBP"):
