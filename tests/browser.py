@@ -67,3 +67,20 @@ def ids(page, part):
 def query(page):
     """Return the id of the selected work."""
     return page.locator("[data-part=query]").get_attribute("data-id")
+
+
+def views_of_walk(page, start: str, walk: list[dict]) -> list[dict]:
+    """Let the static page take a walk from a work; return what it shows after each step."""
+    return page.evaluate(
+        """async ([start, walk]) => {
+          const site = await load("works").then(readWorks);
+          let state = { ...firstState(site), trail: [start] };
+          const views = [];
+          for (const what of walk) {
+            state = reduce(state, what, site);
+            views.push(viewOf(state, site, await answersFor(state, site)));
+          }
+          return views;
+        }""",
+        [start, walk],
+    )

@@ -8,7 +8,7 @@ import statistics
 from pathlib import Path
 
 import pytest
-from browser import chromium, ids, query, visit, works
+from browser import chromium, ids, query, views_of_walk, visit, works
 from madeup import HOSTILE, RandomSearches, make_folder, searches_by_colour
 
 from artsearch.collection import Collection
@@ -370,19 +370,7 @@ def test_same_walk_in_python_and_javascript(page, collection, searches):
     """The notebook's gallery and the static page follow a visitor in the same way."""
     walk = [step(random.Random(seed), collection, searches) for seed in range(150)]
     start = collection.ids[0]
-    in_page = page.evaluate(
-        """async ([start, walk]) => {
-          const site = await load("works").then(readWorks);
-          let state = { ...firstState(site), trail: [start] };
-          const views = [];
-          for (const what of walk) {
-            state = reduce(state, what, site);
-            views.push(viewOf(state, site, await answersFor(state, site)));
-          }
-          return views;
-        }""",
-        [start, walk],
-    )
+    in_page = views_of_walk(page, start, walk)
     state = GalleryState(collection, searches, query=start, crop="no_crop")
     for number, (what, theirs) in enumerate(zip(walk, in_page, strict=True)):
         do(state, **what)

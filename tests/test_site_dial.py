@@ -8,7 +8,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from browser import chromium, ids, query, visit, works
+from browser import chromium, ids, query, views_of_walk, visit, works
 from madeup import searches_by_colour
 from test_site import read_data, unpack, unpack_answers
 from test_site_browser import SCREENS, do, essence, ready, step
@@ -288,19 +288,7 @@ def test_same_walk_in_python_and_javascript(page, collection, searches):
         walk.append({"do": "dial", "place": places[dice.integers(len(places))]})
         walk.append(step(Random(seed), collection, searches))
     start = collection.ids[0]
-    in_page = page.evaluate(
-        """async ([start, walk]) => {
-          const site = await load("works").then(readWorks);
-          let state = { ...firstState(site), trail: [start] };
-          const views = [];
-          for (const what of walk) {
-            state = reduce(state, what, site);
-            views.push(viewOf(state, site, await answersFor(state, site)));
-          }
-          return views;
-        }""",
-        [start, walk],
-    )
+    in_page = views_of_walk(page, start, walk)
     state = GalleryState(collection, searches, query=start, crop="no_crop")
     for what, theirs in zip(walk, in_page, strict=True):
         if what["do"] == "dial":
