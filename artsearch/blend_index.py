@@ -11,7 +11,7 @@ import numpy as np
 
 from artsearch.errors import ArtsearchError
 from artsearch.features import Features
-from artsearch.index import ExactIndex
+from artsearch.index import ExactIndex, distances_to
 
 if TYPE_CHECKING:
     from artsearch.descriptors import Blend
@@ -61,15 +61,9 @@ class BlendIndex(ExactIndex):
             distances[block] = np.take_along_axis(near, order, axis=1)
         return rows, distances
 
-    def _nearest(self, vector, row, k, search_k):
-        vector = self._vectors[row] if row is not None else np.asarray(vector, np.float32)
+    def _compare(self, vector: np.ndarray) -> np.ndarray:
+        return -(self._vectors @ (vector * self._weights))
+
+    def _measure(self, rows: np.ndarray, vector: np.ndarray) -> np.ndarray:
         scale = np.sqrt(self._weights)
-        rough = -(self._vectors @ (vector * self._weights))
-        most = min(k + 16, len(self))
-        rows = np.sort(np.argpartition(rough, most - 1)[:most])
-        near, query = (self._vectors[rows] * scale).astype(float), (vector * scale).astype(float)
-        lengths = np.linalg.norm(near, axis=1) * np.linalg.norm(query)
-        cosine = near @ query / np.where(lengths > 0, lengths, 1)
-        distances = np.sqrt(np.maximum(0, 2 - 2 * cosine))
-        order = np.argsort(distances, kind="stable")[:k]
-        return rows[order], distances[order]
+        return distances_to(self._vectors[rows] * scale, vector * scale, self.metric)

@@ -16,6 +16,7 @@ import numpy as np
 from artsearch.blend_index import BlendIndex
 from artsearch.errors import ArtsearchError, MismatchError
 from artsearch.features import Features
+from artsearch.index import unit_rows
 from artsearch.networks import BlendLayers, Layers, Network, as_network
 from artsearch.store import write_folder
 from artsearch.weights import file_sha256
@@ -46,7 +47,7 @@ OWN = (NOTE, FIT, VECTORS, PLAIN)
 def dial_weights(place: float) -> dict[str, float]:
     """Return how much each part counts at a place of the dial, from 0 (content) to 1 (style).
 
-    The squared cosines' weights, which add up to 1: from content by way of the middle to style.
+    These are the weights of the parts' cosines; they add up to 1.
 
     >>> dial_weights(0.25)
     {'content': 0.5, 'middle': 0.5, 'style': 0.0}
@@ -79,7 +80,7 @@ class Part:
         from sklearn.decomposition import PCA
 
         sample = _sample(len(features[layers[0][0]]))
-        units = {name: _unit(features[name].vectors[sample]) for name, _ in layers}
+        units = {name: unit_rows(features[name].vectors[sample]) for name, _ in layers}
         means = {name: rows.mean(axis=0) for name, rows in units.items()}
         spreads = {
             name: float(np.sqrt(np.square(rows - means[name]).sum(axis=1).mean())) or 1.0
@@ -96,8 +97,8 @@ class Part:
 
     def rows(self, by_layer: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return rows of unit length, works × dims, from what the layers give."""
-        units = {name: _unit(by_layer[name]) for name, _ in self.layers}
-        return _unit(_join(self.layers, units, self.means, self.spreads) @ self.basis)
+        units = {name: unit_rows(by_layer[name]) for name, _ in self.layers}
+        return unit_rows(_join(self.layers, units, self.means, self.spreads) @ self.basis)
 
 
 class Blend:
@@ -356,12 +357,6 @@ def _join(layers: Layers, units: Mapping, means: Mapping, spreads: Mapping) -> n
     return np.concatenate(columns, axis=1)
 
 
-def _unit(rows: np.ndarray) -> np.ndarray:
-    rows = np.asarray(rows, dtype=np.float32)
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return rows / np.where(lengths > 0, lengths, 1)
-
-
 def _average(rows: np.ndarray, works: np.ndarray, others: int) -> np.ndarray:
     """Add to each row the nearest works, by the cosine to some power; return unit rows."""
     cosines = rows @ works.T
@@ -369,7 +364,7 @@ def _average(rows: np.ndarray, works: np.ndarray, others: int) -> np.ndarray:
     others = min(others, works.shape[0] - 1)
     near = np.argpartition(-cosines, others - 1, axis=1)[:, :others]
     weights = np.maximum(np.take_along_axis(cosines, near, axis=1), 0) ** POWER
-    return _unit(rows + np.einsum("ij,ijd->id", weights, works[near]))
+    return unit_rows(rows + np.einsum("ij,ijd->id", weights, works[near]))
 
 
 def _hash(folder: Path) -> list[str]:

@@ -320,9 +320,12 @@ class ExactIndex(Index):
         # more candidates than asked for are compared again, and ties are settled by their row.
         most = min(k + 16, len(self))
         rows = np.sort(np.argpartition(rough, most - 1)[:most])
-        exact = _distances(self._vectors[rows], vector, self.metric)
+        exact = self._measure(rows, vector)
         order = np.argsort(exact, kind="stable")[:k]
         return rows[order], exact[order]
+
+    def _measure(self, rows: np.ndarray, vector: np.ndarray) -> np.ndarray:
+        return distances_to(self._vectors[rows], vector, self.metric)
 
     def _compare(self, vector: np.ndarray) -> np.ndarray:
         if self.metric in ("angular", "dot"):
@@ -468,13 +471,20 @@ def _medians(metric: str, features: Features) -> np.ndarray | None:
 def _prepare(vectors: np.ndarray, metric: str, medians: np.ndarray | None) -> np.ndarray:
     if metric == "hamming":
         return to_bits(vectors, medians)
-    if metric == "angular":
-        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        return vectors / np.where(lengths > 0, lengths, 1)
-    return vectors
+    return unit_rows(vectors) if metric == "angular" else vectors
 
 
-def _distances(vectors: np.ndarray, vector: np.ndarray, metric: str) -> np.ndarray:
+def unit_rows(vectors: np.ndarray) -> np.ndarray:
+    """Return rows of length 1 in the same direction; a row of zeros stays what it is.
+
+    >>> unit_rows(np.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
+    [[0.6, 0.8], [0.0, 0.0]]
+    """
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.where(lengths > 0, lengths, 1)
+
+
+def distances_to(vectors: np.ndarray, vector: np.ndarray, metric: str) -> np.ndarray:
     """Return the distances of prepared rows to a prepared vector, in double precision."""
     if metric == "hamming":
         return np.count_nonzero(vectors != vector, axis=1).astype(np.float64)

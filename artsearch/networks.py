@@ -80,7 +80,7 @@ def blend_of(early: str, middle: tuple[str, str, str], final: str) -> BlendLayer
     """Return the layers of a blend: one early layer, three of growing depth, and the final one.
 
     Which poolings go where was found with EfficientNet-Lite0 and 2 on the repainted works, and the
-    middle checked on labelled ones (05_content_and_style has the figures): the moments and the Gram
+    middle checked on labelled ones (notebooks 5 and 6 have the figures): the moments and the Gram
     matrix of the first stage see the manner alone; the covariance of a deep stage sees the content
     better than the final layer does; all depths together have the best neighbours.
     """

@@ -16,6 +16,7 @@ from artsearch.collection import Collection
 from artsearch.errors import ArtsearchError, ImageError, MismatchError, check_whole
 from artsearch.features import FeatureExtractor, Features
 from artsearch.images import open_image
+from artsearch.index import unit_rows
 from artsearch.pipeline import look_ahead
 from artsearch.progress import Progress
 
@@ -206,12 +207,12 @@ class _Ranking:
                 f"{vectors.shape[1]}; make both with the same network, layer and steps"
             )
         own = np.array([self._row[id] for id in ids])
-        rows = _unit(rows)
-        needed = np.einsum("ij,ij->i", rows, _unit(vectors[own])) - TIE
+        rows = unit_rows(rows)
+        needed = np.einsum("ij,ij->i", rows, unit_rows(vectors[own])) - TIE
         before = np.zeros(len(rows), dtype=np.int64)
         chunk = max(1, CHUNK // max(1, self._features.dims))
         for start in range(0, len(vectors), chunk):
-            cosines = rows @ _unit(vectors[start : start + chunk]).T
+            cosines = rows @ unit_rows(vectors[start : start + chunk]).T
             # Not "at least as near": beside a number that is none, the work was not found.
             ahead = ~(cosines < needed[:, None])
             here = np.flatnonzero((own >= start) & (own < start + chunk))
@@ -305,12 +306,6 @@ def _table(queues: Mapping[tuple[str, str], _Queue]) -> pd.DataFrame:
 def _batches(squares: Sequence[np.ndarray], size: int) -> Iterator[Sequence[np.ndarray]]:
     for start in range(0, len(squares), size):
         yield squares[start : start + size]
-
-
-def _unit(rows: np.ndarray) -> np.ndarray:
-    rows = np.asarray(rows, dtype=np.float32)
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return rows / np.where(lengths > 0, lengths, 1)
 
 
 def _of(probe: Probe) -> list[Descriptor]:

@@ -215,10 +215,14 @@ def _crops(report: Report, pictures: Pictures) -> str:
         "the works whose neighbours depend most on the crop."
     )
     parts = [html.says(how), _crop_table(report, table)]
-    for network, changes in report.changes.items():
-        few = changes.head(SHOWN).itertuples()
-        some = [(row.id, f"{row.overlap * 100:.0f} % of neighbours kept") for row in few]
-        parts.append(html.subsection(_titles(report)[network], html.works(pictures, some)))
+    kept = {
+        network: [
+            (row.id, f"{row.overlap * 100:.0f} % of neighbours kept")
+            for row in changes.head(SHOWN).itertuples()
+        ]
+        for network, changes in report.changes.items()
+    }
+    parts += _works_by_network(report, pictures, kept)
     return html.section("Center crop against no crop", *parts)
 
 
@@ -263,10 +267,21 @@ def _hubs(report: Report, pictures: Pictures) -> str:
         "final layer."
     )
     parts = [html.says(how), _metrics_table(report, table)]
-    for network, biggest in report.biggest.items():
-        some = [(id, f"found {count:,} times") for id, count in biggest]
-        parts.append(html.subsection(_titles(report)[network], html.works(pictures, some)))
+    found = {
+        network: [(id, f"found {count:,} times") for id, count in biggest]
+        for network, biggest in report.biggest.items()
+    }
+    parts += _works_by_network(report, pictures, found)
     return html.section("Everyone’s neighbours", *parts)
+
+
+def _works_by_network(
+    report: Report, pictures: Pictures, works: dict[str, list[tuple[str, str]]]
+) -> Iterator[str]:
+    """Yield a row of works with a note each under every network's title."""
+    for network, ids_and_notes in works.items():
+        row = html.works(pictures, ids_and_notes)
+        yield html.subsection(_titles(report)[network], row)
 
 
 def _notes(report: Report) -> str:

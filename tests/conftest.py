@@ -25,6 +25,20 @@ def paintings() -> Path:
     return ROOT / "data" / "paintings"
 
 
+@pytest.fixture(scope="module")
+def collection(paintings):
+    """The 21 shipped paintings."""
+    from artsearch import Collection
+
+    return Collection(paintings)
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory) -> Path:
+    """A folder for what a module's tests make."""
+    return tmp_path_factory.mktemp("out")
+
+
 @pytest.fixture(scope="session")
 def few(paintings, tmp_path_factory) -> Path:
     """A folder of five of the paintings, with the whole table's rows for them."""

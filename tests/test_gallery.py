@@ -29,16 +29,6 @@ LION = "albrecht-durer_lion.jpg"
 
 
 @pytest.fixture(scope="module")
-def out(tmp_path_factory):
-    return tmp_path_factory.mktemp("out")
-
-
-@pytest.fixture(scope="module")
-def collection(paintings):
-    return Collection(paintings)
-
-
-@pytest.fixture(scope="module")
 def searches(collection):
     searches = searches_by_colour(collection)
     for key in searches:

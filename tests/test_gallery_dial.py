@@ -10,7 +10,6 @@ from madeup import MadeUpDial, searches_by_colour
 from PIL import Image
 from test_gallery_browser import MADE_UP, opened, ready, screenshot, served, settled, write_notebook
 
-from artsearch.collection import Collection
 from artsearch.errors import ArtsearchError
 from artsearch.gallery import Gallery
 from artsearch.gallery_state import GalleryState, dial_place
@@ -18,16 +17,6 @@ from artsearch.gallery_view import dial_text
 
 WAVE = "katsushika-hokusai_the-great-wave-off-kanagawa.jpg"
 LITE = "efficientnet_lite0"
-
-
-@pytest.fixture(scope="module")
-def out(tmp_path_factory):
-    return tmp_path_factory.mktemp("out")
-
-
-@pytest.fixture(scope="module")
-def collection(paintings):
-    return Collection(paintings)
 
 
 @pytest.fixture(scope="module")

@@ -13,18 +13,12 @@ from madeup import searches_by_colour
 from test_site import read_data, unpack, unpack_answers
 from test_site_browser import SCREENS, do, essence, ready, step
 
-from artsearch.collection import Collection
 from artsearch.errors import ArtsearchError, MismatchError
 from artsearch.gallery_state import GalleryState
 from artsearch.site import write_site
 
 STOPS = [0.0, 0.25, 0.5, 0.75, 1.0]
 LITE = "efficientnet_lite0"
-
-
-@pytest.fixture(scope="module")
-def collection(paintings):
-    return Collection(paintings)
 
 
 @pytest.fixture(scope="module")
