@@ -442,6 +442,12 @@ def _check(metric: str, features: Features | np.ndarray | None) -> Features:
         features = _from_array(features)
     if not len(features) or not features.dims:
         raise ArtsearchError("the features hold no work; compute them for at least one")
+    check_finite(features)
+    return features
+
+
+def check_finite(features: Features) -> None:
+    """Raise ArtsearchError unless all numbers are finite."""
     # Chunk by chunk: a large collection's rows stay on disk.
     chunks = (features.vectors[row : row + 4096] for row in range(0, len(features), 4096))
     bad = ~np.concatenate([np.isfinite(chunk).all(axis=1) for chunk in chunks])
@@ -450,7 +456,6 @@ def _check(metric: str, features: Features | np.ndarray | None) -> Features:
             f"the features of {bad.sum()} works hold numbers that are not finite, the first is "
             f"{features.ids[int(bad.argmax())]!r}; compute them again"
         )
-    return features
 
 
 def _from_array(rows: np.ndarray) -> Features:

@@ -9,6 +9,7 @@ import numpy as np
 
 from artsearch.errors import ArtsearchError, MismatchError, check_whole, unknown
 from artsearch.features import Features
+from artsearch.index import check_finite
 
 #: What a cosine can be corrected with; None leaves it as it is.
 CORRECTIONS = ("csls",)
@@ -121,18 +122,13 @@ def _first(block: np.ndarray, k: int) -> np.ndarray:
 
 
 def _lengths(features: Features) -> np.ndarray:
-    """Return the lengths of all rows, 1 for a row of zeros; raise unless they are finite."""
+    """Return the lengths of all rows, 1 for a row of zeros; raise unless all is finite."""
+    check_finite(features)
     chunks = (features.vectors[start : start + CHUNK] for start in range(0, len(features), CHUNK))
     # In double precision: the square of a large float32 is beyond float32.
     lengths = np.concatenate(
         [np.linalg.norm(np.asarray(chunk, np.float64), axis=1) for chunk in chunks]
     )
-    bad = ~np.isfinite(lengths)
-    if bad.any():
-        raise ArtsearchError(
-            f"the features of {bad.sum()} works hold numbers that are not finite, the first is "
-            f"{features.ids[int(bad.argmax())]!r}; compute them again"
-        )
     return np.where(lengths > 0, lengths, 1)
 
 
