@@ -1,4 +1,4 @@
-"""The few commands: `python -m artsearch demo`, `extract`, `site`, `evaluate` and `run`."""
+"""The few commands: `python -m artsearch demo`, `similar`, `extract`, `site`, `evaluate`, `run`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from artsearch.errors import ArtsearchError
+from artsearch.similar import similar
 from artsearch.transforms import CROPS
 
 #: What the notebooks show of each answer at most.
@@ -30,6 +31,9 @@ class Commands(click.Group):
 def main() -> None:
     """Find visually similar artworks."""
     warnings.showwarning = lambda message, *rest, **more: click.echo(f"note: {message}", err=True)
+
+
+main.add_command(similar)
 
 
 @main.command()

@@ -11,7 +11,7 @@ import numpy as np
 
 from artsearch.errors import ArtsearchError
 from artsearch.features import Features
-from artsearch.index import ExactIndex, distances_to
+from artsearch.index import ExactIndex, distances_between, distances_to
 
 if TYPE_CHECKING:
     from artsearch.descriptors import Blend
@@ -25,8 +25,8 @@ class BlendIndex(ExactIndex):
 
     kind = "blend"
 
-    def __init__(self, blend: Blend):
-        super().__init__("angular", blend.ids, blend.dims, blend.note, vectors=blend.vectors)
+    def __init__(self, blend: Blend, vectors: np.ndarray):
+        super().__init__("angular", blend.ids, blend.dims, blend.note, vectors=vectors)
         self._blend = blend
         self._weights = blend.column_weights(0.5)
 
@@ -60,6 +60,10 @@ class BlendIndex(ExactIndex):
             rows[block] = np.take_along_axis(found, order, axis=1)
             distances[block] = np.take_along_axis(near, order, axis=1)
         return rows, distances
+
+    def between(self, rows: np.ndarray) -> np.ndarray:
+        """Return the distances between some rows, rows × rows, in double precision."""
+        return distances_between(self._vectors[rows] * np.sqrt(self._weights), self.metric)
 
     def _compare(self, vector: np.ndarray) -> np.ndarray:
         return -(self._vectors @ (vector * self._weights))

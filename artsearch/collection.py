@@ -7,6 +7,7 @@ import unicodedata
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import pandas as pd
 from artsearch.errors import ArtsearchError, CollectionError, ImageError, unknown
 from artsearch.files import fingerprint, hash_file
 from artsearch.images import SUFFIXES, open_image
+from artsearch.where import Columns
 
 TABLE = "works.csv"
 COLUMNS = ("artist", "title", "year", "style")
@@ -60,6 +62,11 @@ class Collection:
     def name(self) -> str:
         """The name of the folder."""
         return self.folder.resolve().name
+
+    @cached_property
+    def columns(self) -> Columns:
+        """The columns of the table, as conditions compare them."""
+        return Columns(self.works)
 
     def row(self, id: str) -> int:
         """Return the row of a work; raises ArtsearchError with the nearest ids if there is none."""

@@ -144,13 +144,17 @@ class Blend:
         note = describe(features, layers, most_dims)
         blend = cls(parts, plain, plain, first.ids, note)
         if note["neighbours"]:
-            averaged = [blend._average(plain[at : at + CHUNK]) for at in chunks]
+            averaged = [blend.average(plain[at : at + CHUNK]) for at in chunks]
             blend.vectors = np.concatenate(averaged)
         return blend
 
     def rows(self, by_layer: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return rows of any images, pictures × dims, from what the network's layers give."""
-        return self._average(_plain(self.parts, by_layer))
+        return self.average(self.plain_rows(by_layer))
+
+    def plain_rows(self, by_layer: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return rows of any images before they are averaged."""
+        return _plain(self.parts, by_layer)
 
     def at(self, place: float) -> Features:
         """Return the rows at a place of the dial; the angle between two is their distance."""
@@ -161,6 +165,10 @@ class Blend:
         """Return an index at a place of the dial."""
         return self._index.turn(place)
 
+    def plain_index(self, place: float) -> BlendIndex:
+        """Return an index of the rows before averaging, in which series and copies stand out."""
+        return self._plain_index.turn(place)
+
     def column_weights(self, place: float) -> np.ndarray:
         """Return how much each column counts in a squared distance at a place of the dial."""
         weights = dial_weights(place)
@@ -169,9 +177,13 @@ class Blend:
 
     @cached_property
     def _index(self) -> BlendIndex:
-        return BlendIndex(self)
+        return BlendIndex(self, self.vectors)
 
-    def _average(self, plain: np.ndarray) -> np.ndarray:
+    @cached_property
+    def _plain_index(self) -> BlendIndex:
+        return BlendIndex(self, self.plain)
+
+    def average(self, plain: np.ndarray) -> np.ndarray:
         """Average rows with those of the nearest works, part by part; the works themselves count 1.
 
         A work that is the same, such as the query itself, is passed over, so that a picture of the

@@ -123,13 +123,21 @@ def store_folder(
 ) -> Path:
     """Return the folder in which the features of a collection by one layer are kept."""
     note = extractor.made_by(layer)
+    # Cut, since a file name holds 255 bytes at most; the note inside still tells all.
+    parts = [note["network"][-60:], note["weights"][:8]]
+    parts += [layer[-40:], f"pool{note['pool']}", note["crop"], note["precision"]]
+    return Path(out, "stores", f"{collection_key(collection)}-{_tame('-'.join(parts))}")
+
+
+def collection_key(collection: Collection) -> str:
+    """Return how the names of a collection's stores begin."""
     # Two collections may have the same name; the same one keeps its store when it grows.
     place = hashlib.sha256(os.fsencode(collection.folder.resolve())).hexdigest()[:8]
-    # Cut, since a file name holds 255 bytes at most; the note inside still tells all.
-    parts = [collection.name[:20], place, note["network"][-60:], note["weights"][:8]]
-    parts += [layer[-40:], f"pool{note['pool']}", note["crop"], note["precision"]]
-    name = "".join(c if c.isalnum() or c in "-_." else "_" for c in "-".join(parts))
-    return Path(out, "stores", name)
+    return f"{_tame(collection.name[:20])}-{place}"
+
+
+def _tame(name: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
 
 
 class _Target:

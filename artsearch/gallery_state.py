@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Real
@@ -19,6 +18,7 @@ from artsearch.errors import ArtsearchError, ImageError, unknown
 from artsearch.gallery_view import distance_text, has_dial, words
 from artsearch.images import thumbnail, to_jpeg
 from artsearch.search import Results, Search
+from artsearch.tables import fold
 from artsearch.thumbnails import SIDES, Thumbnails, small_picture
 from artsearch.transforms import default_crop
 
@@ -314,13 +314,3 @@ def dial_place(place: float) -> float:
     if not isinstance(place, Real) or isinstance(place, bool) or not 0 <= place <= 1:
         raise ArtsearchError(f"the dial is {place!r}; take a number from 0 (content) to 1 (style)")
     return round(float(place), 2)
-
-
-def fold(text: str) -> str:
-    """Return a text without case and accents.
-
-    >>> fold("Dürer")
-    'durer'
-    """
-    letters = unicodedata.normalize("NFKD", text).casefold()
-    return "".join(letter for letter in letters if not unicodedata.combining(letter))

@@ -11,6 +11,7 @@ import pandas as pd
 
 from artsearch.collection import COLUMNS
 from artsearch.images import thumbnail
+from artsearch.tables import disarm
 from artsearch.thumbnails import SIDES
 
 if TYPE_CHECKING:
@@ -124,15 +125,6 @@ def distance_text(distance: float) -> str:
     whole = float(distance).is_integer()
     digits = 3 if abs(distance) < 10 else 0 if whole else 1
     return f"{distance:,.{digits}f}"
-
-
-def disarm(text: str) -> str:
-    """Return a text that a spreadsheet does not take for a formula.
-
-    >>> disarm("=1+1"), disarm("Lion")
-    ("'=1+1", 'Lion')
-    """
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def _choices(titles: Mapping[str, str], selected: str) -> list[dict]:

@@ -75,9 +75,9 @@ class Index(ABC):
         exact index looks at all. Raises ArtsearchError for an unknown id, a k beyond the
         collection, and a vector that does not fit.
         """
-        row = self._row_of(query) if isinstance(query, str) else None
+        row = self.row_of(query) if isinstance(query, str) else None
         if row is None:
-            query = self._check_vector(query)
+            query = self.check_vector(query)
         self._check_k(k, len(self) - (row is not None))
         if search_k is not None:
             check_whole("search_k", search_k)
@@ -106,6 +106,10 @@ class Index(ABC):
     def rebuild(self, features: Features) -> Index:
         """Return an index of the same kind and settings over other features."""
 
+    @abstractmethod
+    def exact(self) -> ExactIndex:
+        """Return an index over the same rows that computes every distance."""
+
     def save(self, folder: str | os.PathLike) -> Path:
         """Write the index as a folder, whole or not at all; other things are not replaced."""
 
@@ -129,7 +133,8 @@ class Index(ABC):
             "ids": list(self.ids),
         }
 
-    def _row_of(self, id: str) -> int:
+    def row_of(self, id: str) -> int:
+        """Return the row of a work; raises ArtsearchError with the nearest ids if there is none."""
         if id not in self._row:
             raise unknown("work", id, self.ids)
         return self._row[id]
@@ -145,7 +150,8 @@ class Index(ABC):
                 f"take a whole number from 1 to {most}"
             )
 
-    def _check_vector(self, vector: np.ndarray) -> np.ndarray:
+    def check_vector(self, vector: np.ndarray) -> np.ndarray:
+        """Return a query's row as it is compared; raises ArtsearchError where it does not fit."""
         try:
             vector = np.asarray(vector, dtype=np.float32)
         except (TypeError, ValueError):
@@ -235,6 +241,18 @@ class AnnoyIndex(Index):
             seed=note["seed"],
         )
 
+    def exact(self) -> ExactIndex:
+        """Read the rows back from the trees, which takes seconds where there are 100,000."""
+        rows = np.empty((len(self), self.dims), np.float32)
+        for row in range(len(self)):
+            rows[row] = self._trees.get_item_vector(row)
+        # For Hamming these are the bits already; what is prepared twice stays as it is.
+        vectors = rows.astype(np.uint8) if self.metric == "hamming" else rows
+        vectors = unit_rows(vectors) if self.metric == "angular" else vectors
+        return ExactIndex(
+            self.metric, self.ids, self.dims, self.made_by, self._medians, vectors=vectors
+        )
+
     def _note(self) -> dict:
         return super()._note() | {"num_trees": self.num_trees, "seed": self.seed}
 
@@ -303,6 +321,51 @@ class ExactIndex(Index):
         """Prepare all rows of other features."""
         return self.build(self.metric, _check(self.metric, features))
 
+    def exact(self) -> ExactIndex:
+        """Return the index itself."""
+        return self
+
+    def row(self, id: str) -> np.ndarray:
+        """Return the row of a work as it is compared; raises ArtsearchError for an unknown id."""
+        return np.asarray(self._vectors[self.row_of(id)])
+
+    def rows_of(self, ids: Sequence[str]) -> np.ndarray:
+        """Return the rows of those works that the index holds."""
+        return np.array([self._row[id] for id in ids if id in self._row], np.int64)
+
+    def distances(self, vector: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Return the distances of some rows to a vector, in double precision."""
+        vector = self.prepare(vector)
+        chunks = (rows[at : at + 4096] for at in range(0, len(rows), 4096))
+        found = [self._measure(chunk, vector) for chunk in chunks]
+        return np.concatenate(found) if found else np.zeros(0)
+
+    def between(self, rows: np.ndarray) -> np.ndarray:
+        """Return the distances between some rows, rows × rows, in double precision."""
+        return distances_between(np.asarray(self._vectors[rows]), self.metric)
+
+    def nearest_of(
+        self, vector: np.ndarray, rows: np.ndarray, k: int, groups: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return rows and distances of the k nearest among some rows, nearest first.
+
+        With `groups`, a number for each of the rows, these are the k nearest of each group, group
+        by group, the one with the nearest work first. Nothing is missed, however few rows there
+        are; where there are fewer than k, all of them come.
+        """
+        vector = self.prepare(vector)
+        groups = np.zeros(len(rows), np.int64) if groups is None else groups
+        # As in a plain search: a few more by the fast form, which are then compared exactly.
+        most = _first_of_each(groups, self._compare(vector)[rows], k + 16)
+        rows, groups = rows[most], groups[most]
+        exact = self._measure(rows, vector)
+        best = _first_of_each(groups, exact, k)
+        rows, groups, exact = rows[best], groups[best], exact[best]
+        starts = dict(zip(groups[::-1].tolist(), exact[::-1].tolist(), strict=True))
+        nearest = np.array([starts[group] for group in groups.tolist()])
+        order = np.lexsort((exact, groups, nearest))
+        return rows[order], exact[order]
+
     @classmethod
     def read(cls, folder: Path, note: dict, medians: np.ndarray | None) -> ExactIndex:
         """Map saved vectors into memory."""
@@ -311,10 +374,7 @@ class ExactIndex(Index):
         return cls(metric, ids, dims, made_by, medians, vectors=vectors)
 
     def _nearest(self, vector, row, k, search_k):
-        if row is not None:
-            vector = self._vectors[row]
-        elif self.metric == "angular":
-            vector = _prepare(vector[None], "angular", None)[0]
+        vector = self._vectors[row] if row is not None else self.prepare(vector)
         rough = self._compare(vector)
         # Single precision, and the fast form of a Euclidean distance, are inexact near zero: a few
         # more candidates than asked for are compared again, and ties are settled by their row.
@@ -323,6 +383,10 @@ class ExactIndex(Index):
         exact = self._measure(rows, vector)
         order = np.argsort(exact, kind="stable")[:k]
         return rows[order], exact[order]
+
+    def prepare(self, vector: np.ndarray) -> np.ndarray:
+        """Return a row as it is compared: of unit length where directions are."""
+        return _prepare(vector[None], "angular", None)[0] if self.metric == "angular" else vector
 
     def _measure(self, rows: np.ndarray, vector: np.ndarray) -> np.ndarray:
         return distances_to(self._vectors[rows], vector, self.metric)
@@ -503,6 +567,29 @@ def distances_to(vectors: np.ndarray, vector: np.ndarray, metric: str) -> np.nda
         return np.sqrt(np.maximum(0, 2 - 2 * cosine))
     order = {"euclidean": 2, "manhattan": 1}[metric]
     return np.linalg.norm(vectors - vector, ord=order, axis=1)
+
+
+def distances_between(vectors: np.ndarray, metric: str) -> np.ndarray:
+    """Return the distances between prepared rows, rows × rows, in double precision."""
+    from scipy.spatial.distance import cdist
+
+    vectors = vectors.astype(np.float64)
+    if metric == "dot":
+        return -(vectors @ vectors.T)
+    if metric == "angular":
+        units = unit_rows(vectors)
+        return np.sqrt(np.maximum(0, 2 - 2 * (units @ units.T)))
+    if metric == "hamming":
+        return cdist(vectors, vectors, "hamming") * vectors.shape[1]
+    return cdist(vectors, vectors, {"euclidean": "euclidean", "manhattan": "cityblock"}[metric])
+
+
+def _first_of_each(groups: np.ndarray, values: np.ndarray, most: int) -> np.ndarray:
+    """Return the places of the smallest values of each group, `most` at most; ties by place."""
+    order = np.lexsort((values, groups))
+    starts = np.flatnonzero(np.diff(groups[order], prepend=-1))
+    place = np.arange(len(order)) - np.repeat(starts, np.diff(starts, append=len(order)))
+    return order[place < most]
 
 
 def _refuse(what: str, mine: object, theirs: object) -> None:

@@ -6,76 +6,28 @@ import copy
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
+from artsearch.ask import Described, answer, name_things
 from artsearch.collection import Collection
 from artsearch.descriptors import AtPlace, Blend, OneLayer, blend_layers, dial_weights, stored_blend
 from artsearch.errors import MismatchError, unknown
 from artsearch.extract import extract, store_folder
 from artsearch.features import FeatureExtractor, Features, fast_is_possible
 from artsearch.images import ImageSource, open_image
-from artsearch.index import METRICS, Index
+from artsearch.index import METRICS, ExactIndex, Index
 from artsearch.networks import Network, as_network, choose_networks
+from artsearch.path import walk
+from artsearch.question import Part, Question
+from artsearch.results import Neighbour, Results
 from artsearch.stored_index import stored_index
 from artsearch.transforms import CROPS
 
 #: The places of the dial that have a name; the article's recipe is "final".
 PLACES = {"content": 0.0, "blend": 0.5, "style": 1.0}
-
-
-@dataclass(frozen=True)
-class Neighbour:
-    """One work of an answer; `distance` is in the metric's own terms, smaller is nearer."""
-
-    id: str
-    distance: float
-    caption: str
-
-
-@dataclass(frozen=True)
-class Results:
-    """The nearest works to a query, nearest first, and what found them.
-
-    `query` is the id of the work asked for, or None for a vector or an image.
-    """
-
-    query: str | None
-    neighbours: tuple[Neighbour, ...]
-    metric: str
-    made_by: dict
-
-    def __len__(self) -> int:
-        return len(self.neighbours)
-
-    def __iter__(self) -> Iterator[Neighbour]:
-        return iter(self.neighbours)
-
-    def __getitem__(self, place: int) -> Neighbour:
-        return self.neighbours[place]
-
-    @property
-    def ids(self) -> list[str]:
-        """The ids, nearest first."""
-        return [neighbour.id for neighbour in self]
-
-    @property
-    def distances(self) -> list[float]:
-        """The distances, smallest first."""
-        return [neighbour.distance for neighbour in self]
-
-    @property
-    def unit(self) -> str:
-        """What a distance means."""
-        return f"{self.metric}: {METRICS[self.metric]}"
-
-    def table(self) -> pd.DataFrame:
-        """Return the answer as a table: id, distance, caption."""
-        rows = [(work.id, work.distance, work.caption) for work in self]
-        return pd.DataFrame(rows, columns=["id", "distance", "caption"])
 
 
 class Search:
@@ -93,6 +45,7 @@ class Search:
             )
         self.collection = collection
         self.index = index
+        self.learnt: dict[str, float] = {}  # about the distances in it, when it was first wanted
         self._extractor: FeatureExtractor | None = None
 
     def by_work(self, id: str, k: int = 10) -> Results:
@@ -110,9 +63,86 @@ class Search:
         """
         return self.by_vector(self.describe(image), k)
 
+    def ask(
+        self,
+        like: object,
+        k: int = 10,
+        *,
+        unlike: object = (),
+        where: str | Mapping | None = None,
+        other: str | Sequence[str] = (),
+        copies: bool = True,
+        exclude: str | Sequence[str] = (),
+        per: str = "",
+        each: int = 1,
+        part: Part | None = None,
+    ) -> Results:
+        """Return the works that answer a question, exactly: none that matches is missed.
+
+        `like` is a work's id, an image (a path, bytes, a PIL image), a row of numbers, a list of
+        these or of pairs with a weight, or a mapping from id to weight; so is `unlike`. The others
+        are those of Question. Raises ArtsearchError, WhereError for a condition, ImageError.
+        """
+        works, given = name_things(self, {"like": like, "unlike": unlike})
+        question = Question(
+            **works,
+            where=where,
+            other=other,
+            copies=copies,
+            exclude=exclude,
+            per=per,
+            each=each,
+            part=part,
+            k=k,
+        )
+        return self.answer(question, given)
+
+    def answer(self, question: Question, given: Mapping[str, Described] | None = None) -> Results:
+        """Return the works that answer a Question; raises what `ask` raises.
+
+        `given` describes what it names and the collection does not hold.
+        """
+        return answer(self, question, given or {})
+
+    def path(
+        self,
+        start: str,
+        end: str,
+        stones: int = 5,
+        where: str | Mapping | None = None,
+        exclude: str | Sequence[str] = (),
+    ) -> Results:
+        """Return stepping stones from one work to another: works that lead there in small steps.
+
+        The answer ends with `end`, and each distance is that to the work before, the first one that
+        to `start`. At most `stones` works lie between, all of which match `where`. Raises what
+        `ask` raises.
+        """
+        return walk(self, Question(like=start, where=where, exclude=exclude), end, stones)
+
+    @cached_property
+    def exact(self) -> ExactIndex:
+        """The index, or one of the same rows, that computes every distance."""
+        return self.index.exact()
+
+    @property
+    def plain(self) -> ExactIndex:
+        """The index by which copies and works of a series are told from works that are alike."""
+        return self.exact
+
+    @cached_property
+    def places(self) -> np.ndarray:
+        """For each row of the index the row of its work in the collection."""
+        return np.array([self.collection.row(id) for id in self.index.ids])
+
     def describe(self, image: ImageSource) -> np.ndarray:
         """Return the row of any image, as `by_vector` takes it; raises ImageError."""
         return self.extractor(image)
+
+    def look(self, image: ImageSource) -> Described:
+        """Return all that `answer` wants to know of an image; raises ImageError."""
+        row = self.describe(image)
+        return Described(row, row)
 
     @property
     def extractor(self) -> FeatureExtractor:
@@ -160,13 +190,24 @@ class BlendSearch(Search):
     def turn(self, place: float) -> BlendSearch:
         """Return the search at another place, from 0 (content) to 1 (style)."""
         other = copy.copy(self)
-        other.index = self.blend.index(place)
+        other.index = other.exact = self.blend.index(place)
+        other.learnt = self.learnt if place == self.index.made_by.get("dial") else {}
         return other
 
     def describe(self, image: ImageSource) -> np.ndarray:
         """Return the row of any image, the same for all places of the dial; raises ImageError."""
+        return self.look(image).row
+
+    def look(self, image: ImageSource) -> Described:
+        """Return an image's row, and the one before it was averaged with works that are near."""
         square = self.extractor.square(open_image(image, self.extractor.side))
-        return self.blend.rows(self.extractor.rows([square]))[0]
+        plain = self.blend.plain_rows(self.extractor.rows([square]))
+        return Described(self.blend.average(plain)[0], plain[0])
+
+    @property
+    def plain(self) -> ExactIndex:
+        """The index of the rows before averaging, which brings the works of a series together."""
+        return self.blend.plain_index(self.index.made_by["dial"])
 
 
 class Searches(Mapping):

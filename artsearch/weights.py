@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -166,9 +167,15 @@ def _packaged(weights: Weights) -> Iterator[Path]:
 
 
 def _torch_cache() -> Path:
-    from torch.hub import get_dir
+    if "torch" in sys.modules:
+        from torch.hub import get_dir
 
-    return Path(get_dir()) / "checkpoints"
+        return Path(get_dir()) / "checkpoints"
+    # The same, without the seconds that importing torch takes.
+    # https://docs.pytorch.org/docs/stable/hub.html#where-are-my-downloaded-models-saved
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    home = os.environ.get("TORCH_HOME") or os.path.join(cache, "torch")
+    return Path(home).expanduser() / "hub" / "checkpoints"
 
 
 def _hub_cache() -> Path | None:

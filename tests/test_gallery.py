@@ -20,7 +20,7 @@ from artsearch.collection import Collection
 from artsearch.errors import ArtsearchError
 from artsearch.gallery import Gallery
 from artsearch.gallery_state import GalleryState
-from artsearch.gallery_view import disarm
+from artsearch.tables import disarm
 from artsearch.thumbnails import SIDES, Thumbnails
 
 WAVE = "katsushika-hokusai_the-great-wave-off-kanagawa.jpg"
@@ -288,9 +288,14 @@ def test_results_and_csv(state, collection, tmp_path):
     assert np.allclose(back["distance"], table["distance"])
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@sum", "\t=1", "\r=1"])
+@pytest.mark.parametrize("text", ["=1+1", "+1+1", "-1-1", "-cmd", "+A1", "@sum", "\t=1", "\r=1"])
 def test_formulas_are_disarmed(text):
     assert disarm(text) == f"'{text}"
+
+
+@pytest.mark.parametrize("text", ["-500", "+3.5", "1831", "Lion"])
+def test_numbers_and_names_are_no_formulas(text):
+    assert disarm(text) == text
 
 
 def test_picture(state):

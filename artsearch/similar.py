@@ -1,0 +1,183 @@
+"""`python -m artsearch similar`: one question to a collection, from the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from artsearch.errors import ArtsearchError, unknown
+
+if TYPE_CHECKING:
+    from artsearch.collection import Collection
+    from artsearch.results import Results
+    from artsearch.search import Search
+
+
+@click.command()
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE…")
+@click.option("--collection", default="data", help="Folder of images, with or without works.csv.")
+@click.option("--where", default="", help="Condition, such as 'style == \"Ukiyo-e\"'.")
+@click.option("--k", default=10, help="How many works.")
+@click.option("--unlike", multiple=True, help="A work not to be like; may be given again.")
+@click.option("--other", multiple=True, help="Column in which the answer differs: artist.")
+@click.option("--no-copies", is_flag=True, help="Leave out near-duplicates of what is asked for.")
+@click.option("--exclude", multiple=True, help="A work to leave out; may be given again.")
+@click.option("--per", default="", help="Column of which each value answers with its nearest.")
+@click.option("--each", default=1, help="How many for each value of that column.")
+@click.option("--part", default="", help="Part of IMAGE: left,top,right,bottom from 0 to 1.")
+@click.option("--path-to", default="", help="Show stepping stones from IMAGE to this work.")
+@click.option("--stones", default=5, help="How many stones at most.")
+@click.option("--network", default="", help="Network; else one whose features are there already.")
+@click.option("--crop", default="no_crop", help="Crop.")
+@click.option("--dial", default=None, type=float, help="From 0 (content) to 1 (style).")
+@click.option("--out", default="build", help="Folder where features are kept.")
+@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+def similar(
+    images: Sequence[str],
+    collection: str,
+    where: str,
+    k: int,
+    unlike: Sequence[str],
+    other: Sequence[str],
+    no_copies: bool,
+    exclude: Sequence[str],
+    per: str,
+    each: int,
+    part: str,
+    path_to: str,
+    stones: int,
+    network: str,
+    crop: str,
+    dial: float | None,
+    out: str,
+    as_json: bool,
+) -> None:
+    """Show the works most similar to IMAGE.
+
+    IMAGE is a work of the collection (its path there, or its file) or any picture; of several the
+    answer is near to all.
+    """
+    from artsearch.collection import Collection
+
+    works = Collection(collection)
+    liked = [find_thing(works, image) for image in images]
+    search = open_search(works, network, crop, dial, out)
+    if path_to:
+        answer = search.path(_only(works, liked), path_to, stones, where, exclude)
+    else:
+        answer = search.ask(
+            liked,
+            k,
+            unlike=[find_thing(works, image) for image in unlike],
+            where=where,
+            other=other,
+            copies=not no_copies,
+            exclude=exclude,
+            per=per,
+            each=each,
+            part=_read_part(part),
+        )
+    click.echo(to_json(works, answer) if as_json else to_text(answer))
+
+
+def find_thing(works: Collection, image: str) -> str | Path:
+    """Return the work that is meant, by its id or its file, or else the file itself.
+
+    Raises ArtsearchError, with the nearest ids, where there is neither.
+    """
+    if image in works:
+        return image
+    path = Path(image).expanduser()
+    if not os.path.isfile(path):
+        raise unknown("work or file", image, works.ids)
+    inside = os.path.relpath(path.resolve(), works.folder.resolve()).replace(os.sep, "/")
+    return inside if inside in works else path
+
+
+def open_search(
+    works: Collection,
+    network: str = "",
+    crop: str = "no_crop",
+    dial: float | None = None,
+    out="build",
+) -> Search:
+    """Return a search over a collection, with features computed before where there are any.
+
+    Without a network it is the first whose features are there already, which needs neither torch
+    nor the network itself.
+    """
+    from artsearch.search import Searches
+
+    names = network or next(iter(computed_networks(works, crop, out)), "auto")
+    searches = Searches(works, names, [crop], out=out)
+    name = searches.networks[0].name
+    return searches[name, crop] if dial is None else searches.dial(name, crop, dial)
+
+
+def computed_networks(works: Collection, crop: str, out: str | os.PathLike) -> list[str]:
+    """Return the networks by which features of a collection are there, in order of their names."""
+    from artsearch.extract import collection_key
+    from artsearch.networks import NETWORKS
+    from artsearch.store import read_manifest
+
+    found = set()
+    for folder in sorted(Path(out, "stores").glob(f"{collection_key(works)}-*")):
+        try:
+            made_by = read_manifest(folder)["made_by"]
+        except ArtsearchError:
+            continue
+        network = NETWORKS.get(made_by["network"])
+        if network and made_by["crop"] == crop and made_by["layer"] == network.layer:
+            found.add(network.name)
+    return sorted(found)
+
+
+def to_text(answer: Results) -> str:
+    """Return an answer as lines to read: notes, then distance, id and caption of each work."""
+    from artsearch.gallery_view import distance_text
+
+    lines = [*answer.notes]
+    for work in answer:
+        group = f"{work.group}: " if work.group else ""
+        words = " ".join(f"{group}{work.caption}".split())
+        lines.append(f"{distance_text(work.distance):>7}  {words}\n         {_printable(work.id)}")
+    return "\n".join(_printable(line) for line in [*lines, f"({answer.unit})"])
+
+
+def to_json(works: Collection, answer: Results) -> str:
+    """Return an answer as JSON: what was asked, notes, and all that is known of each work."""
+    found = [{"distance": one.distance, "group": one.group, **works.work(one.id)} for one in answer]
+    view = {name: answer.made_by.get(name) for name in ("network", "crop", "dial")}
+    whole = {
+        "link": answer.question.to_link(**view) if answer.question else "",
+        **view,
+        "metric": answer.metric,
+        "notes": list(answer.notes),
+        "works": found,
+    }
+    return json.dumps(whole, ensure_ascii=True, indent=1)
+
+
+def _only(works: Collection, liked: Sequence) -> str:
+    if len(liked) != 1 or liked[0] not in works:
+        raise ArtsearchError("a path leads from one work of the collection; name one IMAGE of it")
+    return liked[0]
+
+
+def _read_part(text: str) -> tuple[float, ...] | None:
+    try:
+        return tuple(float(end) for end in text.split(",")) if text else None
+    except ValueError:
+        raise ArtsearchError(
+            f"--part is {text!r}; take four numbers from 0 to 1: left,top,right,bottom"
+        ) from None
+
+
+def _printable(text: str) -> str:
+    # What would move the cursor or turn the line of a terminal is spelt out.
+    return "".join(one if one.isprintable() or one == "\n" else ascii(one)[1:-1] for one in text)
