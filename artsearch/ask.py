@@ -219,7 +219,7 @@ def describe_all(
 
 
 def name_things(search: Search, sides: Mapping[str, object]) -> tuple[dict, dict]:
-    """Return what is liked and not liked by name with weights, and a description of what is no work.
+    """Return what is liked and not liked, with weights, and descriptions of what is no work.
 
     A text is a work's id; a path, bytes or a PIL image is an image; an array is a row.
     """

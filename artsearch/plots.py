@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -13,9 +14,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from artsearch.collection import Collection
-from artsearch.images import thumbnail
+from artsearch.images import ImageSource, thumbnail
 from artsearch.networks import Network
-from artsearch.search import Results
+from artsearch.places import Match
+from artsearch.results import Results
 from artsearch.transforms import CENTER_CROP, NO_CROP, transform_for
 
 TITLES = {CENTER_CROP: "center crop", NO_CROP: "no crop"}
@@ -75,6 +77,42 @@ def show_results(collection: Collection, answers: Mapping[str, Results]) -> Figu
             _draw(ax, thumbnail(collection.path(work.id)), label)
             if len(answers) > 1 and work.id not in elsewhere:
                 _frame(ax)
+    return figure
+
+
+def show_answer(collection: Collection, results: Results, columns: int = 8) -> Figure:
+    """Draw one answer over as many lines as it takes: what was asked for, framed, then the works.
+
+    Titles hold what the work has in the column of the groups, where there are any, and its distance
+    (for stepping stones that of the step).
+    """
+    asked = [id for id in _asked(results) if id in collection]
+    cells = len(asked) + len(results)
+    columns = min(columns, cells)
+    figure, axes = _grid(-(-cells // columns), columns, side=1.55)
+    for ax, id in zip(axes.flat, asked, strict=False):
+        _draw(ax, thumbnail(collection.path(id)), collection.work(id)["title"])
+        _frame(ax)
+    for ax, work in zip(axes.flat[len(asked) :], results, strict=False):
+        group = f"{work.group}\n" if work.group else ""
+        title = textwrap.shorten(collection.work(work.id)["title"], 44, placeholder=" …")
+        _draw(ax, thumbnail(collection.path(work.id)), f"{group}{work.distance:.2f}  {title}")
+    return figure
+
+
+def show_matches(
+    first: ImageSource, second: ImageSource, matches: Sequence[Match], titles: Sequence[str] = ()
+) -> Figure:
+    """Show two pictures side by side, with the places that match in the same colour and number."""
+    figure, axes = _grid(1, 2, 4.5)
+    for ax, source, side, title in zip_longest(
+        axes.flat, (first, second), ("first", "second"), titles, fillvalue=""
+    ):
+        picture = thumbnail(source, 640)
+        _draw(ax, picture, title)
+        for number, match in enumerate(matches):
+            box = np.array(getattr(match, side)) * [*picture.size, *picture.size]
+            _mark(ax, box, f"C{number % 10}", str(number + 1))
     return figure
 
 
@@ -197,6 +235,12 @@ def show_pictures(pictures: Mapping[str, object], columns: int = 5) -> Figure:
     return figure
 
 
+def _asked(results: Results) -> tuple[str, ...]:
+    if results.question is not None:
+        return results.question.works
+    return () if results.query is None else (results.query,)
+
+
 def _grid(rows: int, columns: int, side: float) -> tuple[Figure, np.ndarray]:
     size = (columns * side, rows * (side + 0.3))
     figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
@@ -208,7 +252,16 @@ def _grid(rows: int, columns: int, side: float) -> tuple[Figure, np.ndarray]:
 def _draw(ax: Axes, picture, title: str) -> None:
     ax.imshow(np.asarray(picture))
     # A title is text of the user's: a dollar sign in it is no formula.
-    ax.set_title("\n".join(textwrap.wrap(title, 24)[:3]), fontsize=7, parse_math=False)
+    lines = [line for part in title.splitlines() for line in textwrap.wrap(part, 24)]
+    ax.set_title("\n".join(lines[:3]), fontsize=7, parse_math=False)
+
+
+def _mark(ax: Axes, box: Sequence[float], colour: str, text: str) -> None:
+    left, top, right, bottom = box
+    outline = {"fill": False, "edgecolor": colour, "linewidth": 2}
+    ax.add_patch(Rectangle((left, top), right - left, bottom - top, **outline))
+    paper = {"facecolor": colour, "edgecolor": "none", "pad": 1.5}
+    ax.text(left + 4, top + 4, text, color="white", fontsize=8, va="top", bbox=paper)
 
 
 def _shade(ax: Axes, size: tuple[int, int], kept: tuple[int, int, int, int]) -> None:

@@ -21,6 +21,7 @@ from artsearch.images import ImageSource, open_image
 from artsearch.index import METRICS, ExactIndex, Index
 from artsearch.networks import Network, as_network, choose_networks
 from artsearch.path import walk
+from artsearch.places import Match, Matcher
 from artsearch.question import Part, Question
 from artsearch.results import Neighbour, Results
 from artsearch.stored_index import stored_index
@@ -119,6 +120,22 @@ class Search:
         `ask` raises.
         """
         return walk(self, Question(like=start, where=where, exclude=exclude), end, stones)
+
+    def why(
+        self, first: str | ImageSource, second: str | ImageSource, most: int = 5
+    ) -> list[Match]:
+        """Return the places that match in two works or images, as the network of the index sees it.
+
+        See Matcher.match; raises ImageError and what `extractor` raises.
+        """
+        first, second = (
+            self.collection.path(one) if isinstance(one, str) else one for one in (first, second)
+        )
+        return self._matcher.match(first, second, most)
+
+    @cached_property
+    def _matcher(self) -> Matcher:
+        return Matcher(self.extractor.network, self.extractor.transform.crop)
 
     @cached_property
     def exact(self) -> ExactIndex:
