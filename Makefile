@@ -97,7 +97,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 		else echo 'Setting up .venv with all packages: about 3 minutes and 7 GB, once'; fi
 	@mkdir -p $(VENV) build && touch $(VENV)/.installing
 	@[ -x $(PY) ] || $(PYTHON) -m venv $(VENV)
-	@{ $(PIP) pip && $(PIP) --build-constraint constraints.txt --editable '.[app,evaluate,test]'; } \
+	@{ $(PIP) pip && $(PIP) --build-constraint constraints.txt --editable '.[app,evaluate,fetch,map,test]'; } \
 		>build/install.log 2>&1 || { [ ! -e $@ ] || rm $(VENV)/.installing; \
 		tail -n 40 build/install.log; \
 		echo 'The installation failed; all that pip said is in build/install.log'; exit 1; }

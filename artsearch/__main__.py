@@ -1,4 +1,4 @@
-"""The few commands: `python -m artsearch demo`, `similar`, `extract`, `site`, `evaluate`, `run`."""
+"""The few commands: `demo`, `fetch`, `similar`, `extract`, `site`, `evaluate` and `run`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from artsearch.errors import ArtsearchError
+from artsearch.fetch_command import fetch
 from artsearch.similar import similar
 from artsearch.transforms import CROPS
 
@@ -33,6 +34,7 @@ def main() -> None:
     warnings.showwarning = lambda message, *rest, **more: click.echo(f"note: {message}", err=True)
 
 
+main.add_command(fetch)
 main.add_command(similar)
 
 

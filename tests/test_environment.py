@@ -122,7 +122,10 @@ def find_imports(folder: Path) -> set[str]:
 
 @pytest.mark.parametrize(
     ("folder", "extras"),
-    [("artsearch", ["app", "evaluate"]), ("tests", ["app", "evaluate", "test"])],
+    [
+        ("artsearch", ["app", "evaluate", "fetch", "map"]),
+        ("tests", ["app", "evaluate", "fetch", "map", "test"]),
+    ],
 )
 def test_what_is_imported_is_a_direct_dependency(folder, extras):
     project = read_project()
