@@ -12,6 +12,7 @@ import click
 from artsearch.errors import ArtsearchError
 from artsearch.fetch_command import fetch
 from artsearch.similar import similar
+from artsearch.tables import printable
 from artsearch.transforms import CROPS
 
 #: What the notebooks show of each answer at most.
@@ -25,7 +26,7 @@ class Commands(click.Group):
         try:
             return super().invoke(context)
         except ArtsearchError as error:
-            raise click.ClickException(str(error)) from None
+            raise click.ClickException(_lines(str(error))) from None
 
 
 @click.group(cls=Commands)
@@ -208,6 +209,11 @@ def _open(folder: str, networks: str, out: str):
     searches = Searches(works, networks, out=out)
     click.echo(searches.sentence)
     return works, searches
+
+
+def _lines(text: str) -> str:
+    # A message quotes what the user's tables and files hold; its own line ends stay.
+    return "\n".join(map(printable, text.splitlines()))
 
 
 def _split(names: str) -> list[str]:

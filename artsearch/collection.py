@@ -19,6 +19,8 @@ from artsearch.images import SUFFIXES, open_image
 from artsearch.where import Columns
 
 TABLE = "works.csv"
+#: Characters of one field of a table; what is longer was not meant as a caption, and is cut.
+LONGEST = 10_000
 COLUMNS = ("artist", "title", "year", "style")
 
 
@@ -97,7 +99,7 @@ class Collection:
     def caption(self, id: str) -> str:
         """Return a work's artist, title, year and style in one line."""
         work = self.work(id)
-        parts = (" ".join(work[column].split()) for column in COLUMNS)
+        parts = (_shorten(work[column], 300) for column in COLUMNS)
         return ", ".join(part for part in parts if part)
 
     def sample(self, n: int, seed: int = 0) -> list[str]:
@@ -154,7 +156,7 @@ class Collection:
 
     def _report(self) -> str:
         # One message for all: a table of 10,000 rows may come with 500 images.
-        shown = "; ".join(f"{name!r} ({reason})" for name, reason in self.skipped[:5])
+        shown = "; ".join(f"{_cut(name, 300)!r} ({reason})" for name, reason in self.skipped[:5])
         more = f"; and {len(self.skipped) - 5} more" if len(self.skipped) > 5 else ""
         return f"{len(self.skipped)} left out of {self.name}: {shown}{more}"
 
@@ -217,7 +219,17 @@ def _read_lines(text: str) -> list[list[str]]:
     separator = max(",;\t", key=header.count)
     # newline="" leaves line ends inside quotes as they are; strict refuses an open quote.
     file = io.StringIO(text, newline="")
-    return [row for row in csv.reader(file, delimiter=separator, strict=True) if any(row)]
+    # Python's own limit (131,072 characters) would refuse the whole table for one field.
+    before = csv.field_size_limit(max(len(text), csv.field_size_limit()))
+    try:
+        rows = [row for row in csv.reader(file, delimiter=separator, strict=True) if any(row)]
+    finally:
+        csv.field_size_limit(before)
+    return [[_cut(field, LONGEST) for field in row] for row in rows]
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _make_table(path: Path, columns: list[str], rows: list[list[str]]) -> pd.DataFrame:
@@ -236,8 +248,7 @@ def _make_table(path: Path, columns: list[str], rows: list[list[str]]) -> pd.Dat
 
 
 def _shorten(text: str, most: int = 60) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+    return _cut(" ".join(text.split()), most)
 
 
 def _check_folder(folder: str | os.PathLike) -> Path:

@@ -2,8 +2,13 @@
 
 import difflib
 from collections.abc import Iterable
-from itertools import accumulate
+from itertools import accumulate, chain
 from numbers import Integral
+
+#: Choices that are all compared with what was written; of more, those that begin like it.
+MANY = 5_000
+#: Characters of a name that a message quotes.
+LONG = 200
 
 
 class ArtsearchError(ValueError):
@@ -37,19 +42,39 @@ def unknown(kind: str, value: object, choices: Iterable[str], hint: str = "") ->
     unknown metric 'angula'; did you mean 'angular'? known: angular, dot
     """
     choices = list(choices)
-    close = difflib.get_close_matches(str(value), choices, n=1) or _containing(value, choices)
-    guess = f"; did you mean {close[0]!r}?" if close else ";"
+    close = _find_close(str(value), choices)
+    guess = f"; did you mean {_shorten(close)!r}?" if close else ";"
     ends = accumulate(len(choice) for choice in choices)
     shown = [choice for choice, end in zip(choices, ends, strict=True) if end < 500]
     # An id may be any file name, with line ends in it; a message is one line.
     known = " ".join(", ".join(shown).split())
     more = f", … ({len(choices)} in all)" if len(shown) < len(choices) else ""
-    return ArtsearchError(f"unknown {kind} {value!r}{guess} known: {known}{more}{hint}")
+    said = _shorten(value) if isinstance(value, str) else value
+    return ArtsearchError(f"unknown {kind} {said!r}{guess} known: {known}{more}{hint}")
 
 
-def _containing(value: object, choices: list[str]) -> list[str]:
-    part = str(value).lower()
-    return [choice for choice in choices if len(part) > 2 and part in choice.lower()]
+def _find_close(value: str, choices: list[str]) -> str:
+    """Return the choice that is likely meant, or "": by the whole, a part, or a word of it."""
+    if len(choices) > MANY:  # comparing with 100,000 titles takes seconds
+        start = value[:2].lower()
+        choices = [choice for choice in choices if choice[:2].lower() == start][:MANY]
+    value, choices = value[:LONG], [choice[:LONG] for choice in choices]
+    words = {word.lower(): choice for choice in choices for word in choice.split()}
+    part = value.lower()
+    containing = (choice for choice in choices if len(part) > 2 and part in choice.lower())
+    by_word = difflib.get_close_matches(part, words, n=1)
+    return next(
+        chain(
+            difflib.get_close_matches(value, choices, n=1),
+            containing,
+            (words[word] for word in by_word),
+        ),
+        "",
+    )
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= LONG else f"{text[: LONG - 1]}…"
 
 
 def check_whole(name: str, value: object, least: int = 1) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from artsearch.errors import ImageError
+from artsearch.errors import ArtsearchError, ImageError
 from artsearch.images import refuse_unread
 
 #: A file written this short a time before it was read may change again within the same tick of the
@@ -65,6 +66,32 @@ def read_steadily(path: Path, read: Callable[[str], T]) -> tuple[FileState, T | 
             return FileState(*_settled(before), sha256), value, reason
     reason = f"{path.name!r} changes while it is read; run again when it is complete"
     return FileState(0, 0, 0), None, reason
+
+
+def write_whole(path: Path, data: bytes) -> Path:
+    """Write a file under another name, then put it in the place of an older one at once.
+
+    Returns its path. Raises ArtsearchError where it cannot be written; the older one is then as it
+    was.
+    """
+    # Through a link, so that a file that lies on another disk stays there.
+    place = Path(os.path.realpath(path))
+    new = place.with_name(f".{uuid.uuid4().hex}.part")
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(new, "xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(new, place)
+        finally:
+            new.unlink(missing_ok=True)
+    except OSError as error:
+        raise ArtsearchError(
+            f"cannot write {str(path)!r} ({error.strerror}); name another place"
+        ) from None
+    return path
 
 
 def hash_file(path: Path) -> str:

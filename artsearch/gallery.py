@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WEB = Path(__file__).parent / "web"
+#: What a trail can be saved as.
+KINDS = {"json": "application/json", "csv": "text/csv", "html": "text/html"}
 
 
 class Gallery(anywidget.AnyWidget):
@@ -30,8 +32,10 @@ class Gallery(anywidget.AnyWidget):
         Gallery(collection, Searches(collection))
     """
 
-    _esm = "\n".join((WEB / name).read_text("utf-8") for name in ("gallery.js", "widget.js"))
-    _css = (WEB / "gallery.css").read_text("utf-8")
+    _esm = "\n".join(
+        (WEB / name).read_text("utf-8") for name in ("gallery.js", "ask.js", "widget.js")
+    )
+    _css = "\n".join((WEB / name).read_text("utf-8") for name in ("gallery.css", "ask.css"))
     view = traitlets.Dict().tag(sync=True)
 
     def __init__(
@@ -44,11 +48,15 @@ class Gallery(anywidget.AnyWidget):
         network: str | None = None,
         crop: str | None = None,
         dial: float | None = None,
+        link: str | None = None,
         drawer: int = 24,
         seed: int = 0,
         out: str | os.PathLike = "build",
     ):
-        options = {"query": query, "network": network, "crop": crop, "dial": dial}
+        # In the app, the question of the address (Voilà hands it on so).
+        asked = os.environ.get("QUERY_STRING", "") if link is None else link
+        link = f"?{asked.lstrip('?')}" if "like=" in asked else ""
+        options = {"query": query, "network": network, "crop": crop, "dial": dial, "link": link}
         more = {"drawer": drawer, "seed": seed, "out": out}
         self.state = GalleryState(collection, searches, k, **options, **more)
         self._turn = 0
@@ -106,6 +114,34 @@ class Gallery(anywidget.AnyWidget):
                 state.go_to(int(place))
             case {"do": "upload"}:
                 state.upload(bytes(buffers[0]), str(message.get("name", "")))
+            case {"do": "require", "text": text}:
+                state.require(str(text))
+            case {"do": "other", "column": column, "on": on}:
+                state.differ(column, on)
+            case {"do": "copies", "on": on}:
+                state.allow_copies(on)
+            case {"do": "group", "column": column}:
+                state.group_by(column)
+            case {"do": "like" | "unlike" as verb, "id": id, "weight": weight}:
+                getattr(state, verb)(id, weight)
+            case {"do": "exclude", "id": id}:
+                state.leave_out(id)
+            case {"do": "part", "part": part}:
+                state.take_part(part)
+            case {"do": "path", "id": id}:
+                state.walk_to(id)
+            case {"do": "why", "id": id}:
+                state.explain(id)
+            case {"do": "keep", "id": id, "on": on}:
+                state.keep(id, on)
+            case {"do": "drop", "id": id}:
+                state.drop(id)
+            case {"do": "open"}:
+                state.open_trail(bytes(buffers[0]))
+            case {"do": "trail", "format": "json" | "csv" | "html" as format}:
+                self._save(f"trail.{format}", KINDS[format], state.diary.to_bytes(format))
+            case {"do": "clear"}:
+                state.clear()
             case {"do": "refresh" | "back" | "forward" as verb}:
                 getattr(state, verb)()
             case {"do": "export"}:

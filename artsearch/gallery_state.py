@@ -13,13 +13,18 @@ import numpy as np
 import pandas as pd
 
 from artsearch import gallery_view
+from artsearch.ask import Described
+from artsearch.ask_state import Asked, AskVerbs
 from artsearch.collection import COLUMNS, Collection
 from artsearch.errors import ArtsearchError, ImageError, unknown
 from artsearch.gallery_view import distance_text, has_dial, words
 from artsearch.images import thumbnail, to_jpeg
-from artsearch.search import Results, Search
+from artsearch.places import Match
+from artsearch.results import Results
+from artsearch.search import Search
 from artsearch.tables import fold
 from artsearch.thumbnails import SIDES, Thumbnails, small_picture
+from artsearch.trail import Trail
 from artsearch.transforms import default_crop
 
 if TYPE_CHECKING:
@@ -40,6 +45,7 @@ class Moment:
     crop: str
     k: int
     dial: float | None = None
+    asked: Asked = Asked()
     compare: bool = False
     trail: tuple[str, ...] = ()
     place: int = 0
@@ -53,19 +59,21 @@ class Moment:
         return self.trail[self.place]
 
     @property
-    def question(self) -> tuple:
+    def depends(self) -> tuple:
         """All of it that the answers depend on."""
-        return self.query, self.network, self.crop, self.k, self.dial, self.compare
+        asked = replace(self.asked, why="")
+        return self.query, self.network, self.crop, self.k, self.dial, self.compare, asked
 
 
-class GalleryState:
+class GalleryState(AskVerbs):
     """A walk through a collection: the selected work, its neighbours, the way back.
 
     `searches` is a Searches, or any mapping from (network, crop) to Search that has its `networks`,
     `crops` and `sentence`. `drawer` is the number of works on a page of the drawer; `query` the
     first work selected, the drawer's first if none is given. `dial` is a place from 0 (content) to
     1 (style), for searches that have a dial; None is the article's recipe, the network's final
-    layer. Thumbnails are kept below `out`.
+    layer. `link` is a question to begin with (see Question.to_link). Thumbnails are kept below
+    `out`.
 
     Its verbs are what a visitor can do. What goes wrong then is a sentence in `view()["error"]`,
     and everything stays as it was. `now` is the present Moment, `answers` maps each network shown
@@ -82,6 +90,7 @@ class GalleryState:
         network: str | None = None,
         crop: str | None = None,
         dial: float | None = None,
+        link: str = "",
         drawer: int = 24,
         seed: int = 0,
         out: str | os.PathLike = "build",
@@ -95,7 +104,8 @@ class GalleryState:
         self.listeners: list[Callable[[], None]] = []
         self._drawer = drawer
         self._captions: list[str] = []
-        self._vectors: dict[tuple[str, str, str, bool], np.ndarray] = {}
+        self._looked: dict[tuple, Described] = {}
+        self._matches_of: dict[tuple, list[Match]] = {}
         network = network or next(iter(self.titles))
         now = self._check(Moment(network, crop or default_crop(searches.crops), k, dial, seed=seed))
         self._ids = list(searches[now.network, now.crop].index.ids)
@@ -104,6 +114,10 @@ class GalleryState:
         trail = (self._order[0] if query is None else query,)
         self.now = replace(now, k=min(k, self.k_max), trail=trail)
         self.answers = self._ask(self.now)
+        self.diary = Trail(collection)
+        self._note()
+        if link:
+            self.open_link(link)
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -111,7 +125,7 @@ class GalleryState:
     # ---- what a visitor can do ------------------------------------------------------------------
 
     def select(self, id: str) -> None:
-        """Make a work the query."""
+        """Make a work the query; what was asked about the one before is forgotten."""
         self._go(**({} if id == self.now.query else self._further(id)))
 
     def back(self) -> None:
@@ -124,7 +138,8 @@ class GalleryState:
 
     def go_to(self, place: int) -> None:
         """Go to a place of the trail, counted from 0; beyond its ends, to the end."""
-        self._go(place=max(0, min(place, len(self.now.trail) - 1)))
+        place = max(0, min(place, len(self.now.trail) - 1))
+        self._go(place=place, asked=self.now.asked.of_another())
 
     def refresh(self) -> None:
         """Draw other works into the drawer."""
@@ -232,13 +247,21 @@ class GalleryState:
         """Move to a new moment if it can be had; else stay, and say why not."""
         self.error = ""
         try:
-            later = self._check(replace(self.now, **changes))
-            if later.question != self.now.question:
-                self.answers = self._ask(later)
-            self.now = later
+            later, answers = self._check(replace(self.now, **changes)), self.answers
+            if later.depends != self.now.depends:
+                answers = self._ask(later)
+            if later.asked.why:
+                self.matches(later)
+            self.now, self.answers = later, answers
+            self._note()
         except ArtsearchError as error:
             self.error = str(error)
         self._tell()
+
+    def _note(self) -> None:
+        """Write what was asked and found into the trail."""
+        for answer in self.answers.values():
+            self.diary.add(self.question(), answer, self.now.asked.goal)
 
     def _tell(self) -> None:
         for listener in self.listeners:
@@ -268,26 +291,17 @@ class GalleryState:
         if not 1 <= now.k <= self.k_max:
             raise ArtsearchError(f"k is {now.k}; take 1 to {self.k_max}")
         names = list(self.titles) if now.compare else [now.network]
-        return {name: self._ask_one(name, now) for name in names}
+        return {name: self._answer(self._search(name, now), name, now) for name in names}
 
-    def _ask_one(self, network: str, now: Moment) -> Results:
-        search = (
-            self.searches[network, now.crop]
-            if now.dial is None
-            else self.searches.dial(network, now.crop, now.dial)
-        )
-        if now.query not in self.uploads:
-            return search.by_work(now.query, now.k)
-        # One row for all places of the dial: turning it must not ask the network again.
-        key = (now.query, network, now.crop, now.dial is None)
-        if key not in self._vectors:
-            self._vectors[key] = search.describe(self.uploads[now.query][1])
-        return search.by_vector(self._vectors[key], now.k)
+    def _search(self, network: str, now: Moment) -> Search:
+        if now.dial is None:
+            return self.searches[network, now.crop]
+        return self.searches.dial(network, now.crop, now.dial)
 
     def _further(self, id: str) -> dict:
         """Return the trail with one more work; what lay ahead is forgotten."""
         trail = (*self.now.trail[: self.now.place + 1], id)[-TRAIL:]
-        return {"trail": trail, "place": len(trail) - 1}
+        return {"trail": trail, "place": len(trail) - 1, "asked": self.now.asked.of_another()}
 
     def _matches(self, text: str) -> Sequence[str]:
         """Return the works of the drawer: all in random order, or those with all words."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from artsearch.ask_view import ask_view
 from artsearch.collection import COLUMNS
 from artsearch.images import thumbnail
 from artsearch.tables import disarm
@@ -26,7 +27,9 @@ def view(state: GalleryState) -> dict:
     """Return what gallery.js shows: plain data, in which pictures are names."""
     now, answers = state.now, state.answers
     page, pages, matches = state.drawer()
-    shown = chain(now.trail, page, *(answer.ids for answer in answers.values()))
+    asked = [id for id, _ in (*now.asked.liked, *now.asked.unliked)]
+    beside = [*asked, *now.asked.exclude, *filter(None, (now.asked.goal, now.asked.why))]
+    shown = chain(now.trail, page, beside, *(answer.ids for answer in answers.values()))
     state.thumbnails.prepare(id for id in shown if id in state.collection)
     return {
         "sentence": state.searches.sentence,
@@ -47,6 +50,7 @@ def view(state: GalleryState) -> dict:
         "rows": _rows(state),
         "unit": next((answer.unit for answer in answers.values()), ""),
         "overlap": _overlap(state) if now.compare else None,
+        "ask": ask_view(state, lambda id, kind: _work(state, id, kind)),
         "drawer": {
             "works": [_work(state, id, "small") for id in page],
             "search": now.search,
@@ -76,8 +80,9 @@ def results(state: GalleryState) -> pd.DataFrame:
         for rank, one in enumerate(answer, 1):
             work = state.collection.work(one.id) | {"caption": one.caption}
             known = {column: work.get(column, "") for column in EXPORTED}
-            rows.append({**asked, "rank": rank, "distance": one.distance, "id": one.id, **known})
-    columns = ["query", "network", "crop", "dial", "rank", "distance", "id", *EXPORTED]
+            found = {"rank": rank, "distance": one.distance, "group": one.group, "id": one.id}
+            rows.append({**asked, **found, **known})
+    columns = ["query", "network", "crop", "dial", "rank", "distance", "group", "id", *EXPORTED]
     return pd.DataFrame(rows, columns=columns).astype({"dial": float})
 
 
@@ -142,7 +147,7 @@ def _rows(state: GalleryState) -> list[dict]:
     def neighbour(one) -> dict:
         only = state.now.compare and times[one.id] == 1
         said = {"distance": one.distance, "distance_text": distance_text(one.distance)}
-        return _work(state, one.id, kind) | said | {"only": only}
+        return _work(state, one.id, kind) | said | {"only": only, "group": one.group}
 
     return [
         {"network": network, "title": state.titles[network], "works": list(map(neighbour, answer))}

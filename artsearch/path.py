@@ -28,6 +28,8 @@ def walk(search: Search, question: Question, end: str, stones: int) -> Results:
     exact = search.exact
     start = question.like[0][0]
     ends = [int(exact.row_of(id)) for id in (start, end)]
+    for id in question.exclude:
+        search.collection.row(id)
     candidates = Candidates(search)
     candidates.require(question.where)
     candidates.leave_out(question.exclude)
@@ -88,6 +90,8 @@ def _cheapest(costs: np.ndarray, most: int) -> np.ndarray:
         before = through.argmin(axis=0)
         further = through[before, np.arange(len(costs))]
         better = further < best
+        if not better.any():
+            break
         # Where no more steps help, a place keeps the path it has.
         came_from.append(np.where(better, before, -1))
         best = np.where(better, further, best)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 
 import matplotlib.pyplot as plt
@@ -20,6 +20,7 @@ from artsearch.places import Match
 from artsearch.results import Results
 from artsearch.transforms import CENTER_CROP, NO_CROP, transform_for
 
+LIKED, UNLIKED = "tab:orange", "tab:gray"
 TITLES = {CENTER_CROP: "center crop", NO_CROP: "no crop"}
 
 
@@ -80,19 +81,23 @@ def show_results(collection: Collection, answers: Mapping[str, Results]) -> Figu
     return figure
 
 
-def show_answer(collection: Collection, results: Results, columns: int = 8) -> Figure:
+def show_answer(collection: Collection, results: Results, columns: int = 9) -> Figure:
     """Draw one answer over as many lines as it takes: what was asked for, framed, then the works.
 
-    Titles hold what the work has in the column of the groups, where there are any, and its distance
-    (for stepping stones that of the step).
+    A part that was asked for is drawn, what is not liked has a grey frame. Titles hold what the
+    work has in the column of the groups, where there are any, and its distance (for stepping stones
+    that of the step).
     """
-    asked = [id for id in _asked(results) if id in collection]
+    asked = {id: colour for id, colour in _asked(results) if id in collection}
     cells = len(asked) + len(results)
-    columns = min(columns, cells)
-    figure, axes = _grid(-(-cells // columns), columns, side=1.55)
-    for ax, id in zip(axes.flat, asked, strict=False):
-        _draw(ax, thumbnail(collection.path(id)), collection.work(id)["title"])
-        _frame(ax)
+    lines = max(1, -(-cells // columns))
+    figure, axes = _grid(lines, -(-cells // lines), side=1.5)
+    for ax, (id, colour) in zip(axes.flat, asked.items(), strict=False):
+        picture = thumbnail(collection.path(id))
+        _draw(ax, picture, collection.work(id)["title"])
+        _frame(ax, colour)
+        if results.question is not None and results.question.part is not None:
+            _mark(ax, np.array(results.question.part) * [*picture.size, *picture.size], colour)
     for ax, work in zip(axes.flat[len(asked) :], results, strict=False):
         group = f"{work.group}\n" if work.group else ""
         title = textwrap.shorten(collection.work(work.id)["title"], 44, placeholder=" …")
@@ -235,10 +240,13 @@ def show_pictures(pictures: Mapping[str, object], columns: int = 5) -> Figure:
     return figure
 
 
-def _asked(results: Results) -> tuple[str, ...]:
+def _asked(results: Results) -> Iterator[tuple[str, str]]:
+    """Yield what was asked for, with the colour of its frame."""
     if results.question is not None:
-        return results.question.works
-    return () if results.query is None else (results.query,)
+        yield from ((id, LIKED) for id, _ in results.question.like)
+        yield from ((id, UNLIKED) for id, _ in results.question.unlike)
+    elif results.query is not None:
+        yield results.query, LIKED
 
 
 def _grid(rows: int, columns: int, side: float) -> tuple[Figure, np.ndarray]:
@@ -256,10 +264,12 @@ def _draw(ax: Axes, picture, title: str) -> None:
     ax.set_title("\n".join(lines[:3]), fontsize=7, parse_math=False)
 
 
-def _mark(ax: Axes, box: Sequence[float], colour: str, text: str) -> None:
+def _mark(ax: Axes, box: Sequence[float], colour: str, text: str = "") -> None:
     left, top, right, bottom = box
     outline = {"fill": False, "edgecolor": colour, "linewidth": 2}
     ax.add_patch(Rectangle((left, top), right - left, bottom - top, **outline))
+    if not text:
+        return
     paper = {"facecolor": colour, "edgecolor": "none", "pad": 1.5}
     ax.text(left + 4, top + 4, text, color="white", fontsize=8, va="top", bbox=paper)
 
@@ -276,7 +286,7 @@ def _shade(ax: Axes, size: tuple[int, int], kept: tuple[int, int, int, int]) -> 
         ax.add_patch(Rectangle((x - 0.5, y - 0.5), w, h, color="black", alpha=0.6, linewidth=0))
 
 
-def _frame(ax: Axes) -> None:
+def _frame(ax: Axes, colour: str = LIKED) -> None:
     ax.set_frame_on(True)
     for spine in ax.spines.values():
-        spine.set(color="tab:orange", linewidth=2.5)
+        spine.set(color=colour, linewidth=2.5)

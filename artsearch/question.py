@@ -8,6 +8,7 @@ from numbers import Real
 from urllib.parse import parse_qsl, urlencode
 
 from artsearch.errors import ArtsearchError, check_whole
+from artsearch.tables import write_number
 from artsearch.where import as_text
 
 #: Left, top, right and bottom of a part of a work, as shares of its width and height.
@@ -45,7 +46,7 @@ class Question:
         set_(self, "where", as_text(self.where))
         for names in ("other", "exclude"):
             value = getattr(self, names)
-            set_(self, names, (value,) if isinstance(value, str) else tuple(value))
+            set_(self, names, (value,) if isinstance(value, str) else tuple(_listed(value)))
         set_(self, "part", None if self.part is None else check_part(self.part))
         check_whole("k", self.k)
         check_whole("each", self.each)
@@ -75,23 +76,24 @@ class Question:
             works = getattr(self, side)
             pairs += [(side, id) for id, _ in works]
             if any(weight != 1 for _, weight in works):
-                pairs += [(f"{side}-weight", f"{weight:g}") for _, weight in works]
+                pairs += [(f"{side}-weight", write_number(weight)) for _, weight in works]
         pairs += [("where", self.where)] if self.where else []
         pairs += [("other", column) for column in self.other]
         pairs += [] if self.copies else [("copies", "no")]
         pairs += [("exclude", id) for id in self.exclude]
-        pairs += [("per", self.per), ("each", self.each)] if self.per else []
-        pairs += [("part", ",".join(f"{end:g}" for end in self.part))] if self.part else []
+        pairs += [("per", self.per)] if self.per else []
+        pairs += [("each", self.each)] if self.per or self.each != 1 else []
+        pairs += [("part", ",".join(map(write_number, self.part)))] if self.part else []
         pairs += [("k", self.k)]
         pairs += [(name, value) for name, value in more.items() if value not in (None, "")]
         return "?" + urlencode(pairs)
 
 
-#: What a link may hold besides a question: which search it is put to.
-VIEW = ("network", "crop", "dial")
+#: What a link may hold besides a question: which search it is put to, and where a path leads.
+VIEW = ("network", "crop", "dial", "goal")
 
 
-def read_link(link: str) -> tuple[Question, dict[str, str]]:
+def read_link(link: str) -> tuple[Question, dict[str, str | float]]:
     """Return the question of a link, and the network, crop and dial it names.
 
     Takes a whole address or its end from `?` on; raises ArtsearchError for what is no question.
@@ -100,7 +102,7 @@ def read_link(link: str) -> tuple[Question, dict[str, str]]:
     >>> question.like, question.k, view
     ((('wave.jpg', 1.0),), 3, {'network': 'vgg16'})
     """
-    pairs = parse_qsl(link.partition("?")[2].partition("#")[0])
+    pairs = parse_qsl(link.partition("?")[2].partition("#")[0], keep_blank_values=True)
     found: dict[str, list[str]] = {}
     for name, value in pairs:
         found.setdefault(name, []).append(value)
@@ -111,7 +113,9 @@ def read_link(link: str) -> tuple[Question, dict[str, str]]:
     asked |= {name: _read_whole(name, one[name]) for name in ("k", "each") if name in one}
     if "part" in one:
         asked["part"] = tuple(_read_float("part", end) for end in one["part"].split(","))
-    view = {name: one[name] for name in VIEW if name in one}
+    view: dict[str, str | float] = {name: one[name] for name in VIEW if one.get(name)}
+    if "dial" in view:
+        view["dial"] = _read_float("dial", one["dial"])
     return Question(**asked, copies=one.get("copies") != "no"), view
 
 
@@ -138,14 +142,15 @@ def weigh(works: object) -> tuple[tuple[str, float], ...]:
 
 def check_part(part: Sequence[float]) -> Part:
     """Return a part of a work; raise ArtsearchError unless it is a rectangle within it."""
-    numbers = all(isinstance(end, Real) and not isinstance(end, bool) for end in part)
-    if not numbers or len(part) != 4:
+    ends = tuple(part) if isinstance(part, Iterable) else ()
+    numbers = all(isinstance(end, Real) and not isinstance(end, bool) for end in ends)
+    if not numbers or len(ends) != 4:
         raise ArtsearchError(
             f"the part is {part!r}; take (left, top, right, bottom), each from 0 to 1"
         )
-    left, top, right, bottom = part = tuple(float(end) for end in part)
-    inside = min(part) >= 0 and max(part) <= 1
-    if not inside or right - left < SMALLEST or bottom - top < SMALLEST:
+    left, top, right, bottom = part = tuple(float(end) for end in ends)
+    inside = all(0 <= end <= 1 for end in part)
+    if not (inside and right - left >= SMALLEST and bottom - top >= SMALLEST):
         raise ArtsearchError(
             f"the part is {part}; take left, top, right and bottom as shares of the work, from 0 "
             f"to 1, at least {SMALLEST} from left to right and from top to bottom"
@@ -155,16 +160,16 @@ def check_part(part: Sequence[float]) -> Part:
 
 def _listed(works: object) -> list:
     if not isinstance(works, Iterable):
-        raise ArtsearchError(f"{works!r} is no work; name it by its id")
+        raise ArtsearchError(f"{works!r} is no name, and no list of names")
     return list(works)
 
 
 def _check_weight(id: str, weight: object) -> float:
-    good = isinstance(weight, Real) and not isinstance(weight, bool) and 0 < weight < 1e6
-    if not good:
+    good = isinstance(weight, Real) and not isinstance(weight, bool)
+    if not good or not 1e-6 <= weight <= 1e6:
         raise ArtsearchError(
-            f"the weight of {id!r} is {weight!r}; take a number above 0 (works that are not liked "
-            "go into `unlike`)"
+            f"the weight of {id!r} is {weight!r}; take a number above 0, from 0.000001 to 1000000 "
+            "(works that are not liked go into `unlike`)"
         )
     return float(weight)
 

@@ -22,6 +22,7 @@ from artsearch.experiments import (
     recovered,
     verdicts,
 )
+from artsearch.files import write_whole
 from artsearch.measured import COLUMNS, Measured, make_table
 from artsearch.notebook import complete
 from artsearch.scores import NotMeasurable
@@ -98,8 +99,8 @@ class Report:
 
         out = Path(out)
         page, table = make_page(self), self.table.to_csv(index=False, lineterminator="\n")
-        _write_whole(out / METRICS, table)
-        return _write_whole(out / PAGE, page)
+        write_whole(out / METRICS, table.encode())
+        return write_whole(out / PAGE, page.encode())
 
 
 def write_report(
@@ -255,17 +256,3 @@ def _name_unread(searches: Searches) -> list[str]:
     left += [f"{name}: {reason}" for name, reason in searches.collection.skipped]
     said = [" ".join(one.split()) for one in left[:NAMED]]
     return said + ([f"and {len(left) - NAMED:,} more"] if len(left) > NAMED else [])
-
-
-def _write_whole(path: Path, text: str) -> Path:
-    """Write a file under another name, then put it in place of an older one at once."""
-    new = path.with_name(f".{path.name}-{os.getpid()}")
-    try:
-        make_folder(path.parent)
-        new.write_text(text, encoding="utf-8", newline="\n")
-        new.replace(path)
-    except OSError as error:
-        raise cannot_write(path, error) from None
-    finally:
-        new.unlink(missing_ok=True)
-    return path

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from artsearch.errors import ArtsearchError, unknown
+from artsearch.tables import printable
 
 if TYPE_CHECKING:
     from artsearch.collection import Collection
@@ -66,9 +67,16 @@ def similar(
 
     works = Collection(collection)
     liked = [find_thing(works, image) for image in images]
+    exclude = [find_work(works, image) for image in exclude]
     search = open_search(works, network, crop, dial, out)
     if path_to:
-        answer = search.path(_only(works, liked), path_to, stones, where, exclude)
+        if len(images) > 1 or unlike or other or no_copies or per or part:
+            raise ArtsearchError(
+                "a path leads from one work to another; besides --path-to it takes --stones, "
+                "--where and --exclude"
+            )
+        ends = find_work(works, images[0]), find_work(works, path_to)
+        answer = search.path(*ends, stones, where, exclude)
     else:
         answer = search.ask(
             liked,
@@ -82,7 +90,9 @@ def similar(
             each=each,
             part=_read_part(part),
         )
-    click.echo(to_json(works, answer) if as_json else to_text(answer))
+    # A link says neither where a path leads nor what is in a picture from elsewhere.
+    can_be_cited = not path_to and all(id in works for id in answer.question.works)
+    click.echo(to_json(works, answer, can_be_cited) if as_json else to_text(answer))
 
 
 def find_thing(works: Collection, image: str) -> str | Path:
@@ -92,11 +102,21 @@ def find_thing(works: Collection, image: str) -> str | Path:
     """
     if image in works:
         return image
-    path = Path(image).expanduser()
+    path = os.path.expanduser(image)
     if not os.path.isfile(path):
         raise unknown("work or file", image, works.ids)
-    inside = os.path.relpath(path.resolve(), works.folder.resolve()).replace(os.sep, "/")
-    return inside if inside in works else path
+    inside = Path(os.path.relpath(os.path.realpath(path), os.path.realpath(works.folder)))
+    # As a collection spells out bytes that are no UTF-8.
+    id = os.fsencode(inside.as_posix()).decode("utf-8", "backslashreplace")
+    return id if id in works else Path(path)
+
+
+def find_work(works: Collection, image: str) -> str:
+    """Return the work of the collection that is meant, by its id or its file."""
+    found = find_thing(works, image)
+    if found not in works:
+        raise ArtsearchError(f"{image!r} is no work of {works.name}; name one of the collection")
+    return found
 
 
 def open_search(
@@ -113,19 +133,21 @@ def open_search(
     """
     from artsearch.search import Searches
 
-    names = network or next(iter(computed_networks(works, crop, out)), "auto")
-    searches = Searches(works, names, [crop], out=out)
+    computed = computed_networks(works, crop, out)
+    names = network or next(iter(computed), "auto")
+    precision = "exact" if computed.get(names) == {"exact"} else "auto"
+    searches = Searches(works, names, [crop], out=out, precision=precision)
     name = searches.networks[0].name
     return searches[name, crop] if dial is None else searches.dial(name, crop, dial)
 
 
-def computed_networks(works: Collection, crop: str, out: str | os.PathLike) -> list[str]:
-    """Return the networks by which features of a collection are there, in order of their names."""
+def computed_networks(works: Collection, crop: str, out: str | os.PathLike) -> dict[str, set[str]]:
+    """Return the networks by which features of a collection are there, and in which precisions."""
     from artsearch.extract import collection_key
     from artsearch.networks import NETWORKS
     from artsearch.store import read_manifest
 
-    found = set()
+    found: dict[str, set[str]] = {}
     for folder in sorted(Path(out, "stores").glob(f"{collection_key(works)}-*")):
         try:
             made_by = read_manifest(folder)["made_by"]
@@ -133,8 +155,8 @@ def computed_networks(works: Collection, crop: str, out: str | os.PathLike) -> l
             continue
         network = NETWORKS.get(made_by["network"])
         if network and made_by["crop"] == crop and made_by["layer"] == network.layer:
-            found.add(network.name)
-    return sorted(found)
+            found.setdefault(network.name, set()).add(made_by["precision"])
+    return dict(sorted(found.items()))
 
 
 def to_text(answer: Results) -> str:
@@ -145,28 +167,22 @@ def to_text(answer: Results) -> str:
     for work in answer:
         group = f"{work.group}: " if work.group else ""
         words = " ".join(f"{group}{work.caption}".split())
-        lines.append(f"{distance_text(work.distance):>7}  {words}\n         {_printable(work.id)}")
-    return "\n".join(_printable(line) for line in [*lines, f"({answer.unit})"])
+        lines += [f"{distance_text(work.distance):>7}  {words}", f"         {work.id}"]
+    return "\n".join(printable(line) for line in [*lines, f"({answer.unit})"])
 
 
-def to_json(works: Collection, answer: Results) -> str:
+def to_json(works: Collection, answer: Results, with_link: bool = True) -> str:
     """Return an answer as JSON: what was asked, notes, and all that is known of each work."""
     found = [{"distance": one.distance, "group": one.group, **works.work(one.id)} for one in answer]
     view = {name: answer.made_by.get(name) for name in ("network", "crop", "dial")}
     whole = {
-        "link": answer.question.to_link(**view) if answer.question else "",
+        "link": answer.question.to_link(**view) if with_link else "",
         **view,
         "metric": answer.metric,
         "notes": list(answer.notes),
         "works": found,
     }
     return json.dumps(whole, ensure_ascii=True, indent=1)
-
-
-def _only(works: Collection, liked: Sequence) -> str:
-    if len(liked) != 1 or liked[0] not in works:
-        raise ArtsearchError("a path leads from one work of the collection; name one IMAGE of it")
-    return liked[0]
 
 
 def _read_part(text: str) -> tuple[float, ...] | None:
@@ -176,8 +192,3 @@ def _read_part(text: str) -> tuple[float, ...] | None:
         raise ArtsearchError(
             f"--part is {text!r}; take four numbers from 0 to 1: left,top,right,bottom"
         ) from None
-
-
-def _printable(text: str) -> str:
-    # What would move the cursor or turn the line of a terminal is spelt out.
-    return "".join(one if one.isprintable() or one == "\n" else ascii(one)[1:-1] for one in text)

@@ -5,13 +5,23 @@ from __future__ import annotations
 import re
 import unicodedata
 
-#: A number as catalogues write it: alone, after a word such as "c.", or first of a span or remark.
+#: A number as catalogues write it: alone, after a word such as "c.", or first of a span or remark;
+#: and the years before Christ, which are counted backwards.
 _NUMBER = re.compile(
     r"\s*(?:(?:c|ca|circa|about|around|um|before|after|vers)\b\.?\s*)?"
-    r"([-+−]?\d+(?:\.\d+)?)\s*(?=$|[-–—/?(,;])",
+    r"([-+−]?\d+(?:\.\d+)?)\s*(?:(?P<bc>(?:[-–—/]\s*\d+\s*)?b\.?\s?c(?:\.?\s?e)?\b)|$|[-–—/?(,;])",
     re.IGNORECASE,
 )
 _PLAIN = re.compile(r"[-+]?\d+(?:[.,]\d+)?")
+
+
+def printable(text: str) -> str:
+    r"""Return a text in which nothing moves the cursor of a terminal, or turns its line.
+
+    >>> print(printable("Lion\x1b[2J"))
+    Lion\x1b[2J
+    """
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
 def disarm(text: str) -> str:
@@ -27,11 +37,23 @@ def disarm(text: str) -> str:
 def read_number(text: str) -> float:
     """Return the number that a text of a catalogue begins with, or NaN if it has none.
 
-    >>> [read_number(text) for text in ("1831", "c. 1830–32", "-500", "19th century")]
+    >>> [read_number(text) for text in ("1831", "c. 1830–32", "500–480 BC", "19th century")]
     [1831.0, 1830.0, -500.0, nan]
     """
     found = _NUMBER.match(text)
-    return float(found[1].replace("−", "-")) if found else float("nan")
+    if not found:
+        return float("nan")
+    number = float(found[1].replace("−", "-"))
+    return -abs(number) if found["bc"] else number
+
+
+def write_number(value: float) -> str:
+    """Return a number as text from which the same is read again.
+
+    >>> write_number(1831.0), write_number(0.1), write_number(1e20)
+    ('1831', '0.1', '1e+20')
+    """
+    return repr(float(value)).removesuffix(".0")
 
 
 def fold(text: str) -> str:

@@ -7,13 +7,14 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from numbers import Real
 
 import lark
 import numpy as np
 import pandas as pd
 
 from artsearch.errors import ArtsearchError, unknown
-from artsearch.tables import fold, read_number
+from artsearch.tables import fold, read_number, write_number
 
 #: Characters of the longest condition that is read.
 LONGEST = 10_000
@@ -49,9 +50,9 @@ _CONTAINS: /contains\b/i
 _BETWEEN: /between\b/i
 EQUAL: /==?|!=|<>/
 ORDER: /<=|>=|<(?!>)|>/
-NAME: /`[^`]+`|(?!(and|or|not|in|contains|between)\b)[^\W\d]\w*/i
+NAME: /`([^`]|``)+`|(?!(and|or|not|in|contains|between)\b)[^\W\d]\w*/i
 TEXT: /"(\\.|[^"\\])*"|'(\\.|[^'\\])*'/s
-NUMBER: /[-+]?\d+(\.\d+)?/
+NUMBER: /[-+]?\d+(\.\d+)?(e[-+]?\d+)?/i
 %import common.WS
 %ignore WS
 """
@@ -77,6 +78,12 @@ class Columns:
         if column not in self._works:
             raise WhereError(str(unknown("column", column, self._works.columns)))
         return self._works[column]
+
+    def choices(self, most: int = 60) -> dict[str, list[str]]:
+        """Return the values of those columns that have few different ones, the empty one aside."""
+        known = {column: self.known(column) for column in self._works if column != "id"}
+        few = {column: one - {""} for column, one in known.items() if len(one) <= most + 1}
+        return {column: sorted(values) for column, values in few.items() if len(values) > 1}
 
     def _numbers(self, column: str) -> np.ndarray:
         """Return the number each text of a column begins with, NaN where there is none."""
@@ -167,6 +174,7 @@ def parse(where: str) -> Tree:
     >>> parse('style == "Ukiyo-e"')
     Condition(column='style', op='in', values=('Ukiyo-e',))
     """
+    _check_text(where)
     if len(where) > LONGEST:
         raise WhereError(f"a condition of {len(where):,} characters; take {LONGEST:,} at most")
     try:
@@ -202,8 +210,10 @@ def as_text(where: str | Mapping | None) -> str:
     '`object type` in ["print", "drawing"] and year >= 1800'
     """
     tree = as_tree(where)
-    if tree is None or isinstance(where, str):
-        return (where or "").strip()
+    if isinstance(where, str):
+        return where.strip()
+    if tree is None:
+        return ""
     return " and ".join(_say(part) for part in (tree.parts if isinstance(tree, Both) else [tree]))
 
 
@@ -214,7 +224,7 @@ def quote(value: str | float) -> str:
     "the \"Night Watch\"" 1831
     """
     if not isinstance(value, str):
-        return f"{value:.15g}"
+        return write_number(value)
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
@@ -224,8 +234,9 @@ def quote_column(name: str) -> str:
     >>> quote_column("style"), quote_column("object type")
     ('style', '`object type`')
     """
-    plain = name.isidentifier() and name.lower() not in RESERVED
-    return name if plain else f"`{name}`"
+    # Not isidentifier(), which takes more than the grammar: letters with separate accents.
+    plain = re.fullmatch(r"[^\W\d]\w*", name) and name.lower() not in RESERVED
+    return name if plain else "`" + name.replace("`", "``") + "`"
 
 
 def _say(part: Condition) -> str:
@@ -234,7 +245,10 @@ def _say(part: Condition) -> str:
     return f"{quote_column(part.column)} {part.op} {values}"
 
 
-def _read_pair(column: str, wanted: object) -> Iterator[Condition]:
+def _read_pair(column: object, wanted: object) -> Iterator[Condition]:
+    if not isinstance(column, str) or not column:
+        raise WhereError(f"{column!r} is no column; name it by its text")
+    _check_text(column)
     if isinstance(wanted, tuple) and len(wanted) == 2:
         for op, end in zip((">=", "<="), wanted, strict=True):
             if end is not None:
@@ -252,9 +266,26 @@ def _check_number(value: object) -> float:
 
 
 def _check_value(value: object) -> str | float:
-    if isinstance(value, bool) or not isinstance(value, str | int | float | np.number):
+    if isinstance(value, str):
+        return _check_text(value)
+    if isinstance(value, bool) or not isinstance(value, Real):
         raise WhereError(f"{value!r} is no text and no number; a column is compared with these")
-    return value if isinstance(value, str) else float(value)
+    try:
+        value = float(value)
+    except OverflowError:
+        value = float("inf")
+    if not np.isfinite(value):
+        raise WhereError("a column is compared with a finite number; leave the end open with None")
+    return value
+
+
+def _check_text(text: str) -> str:
+    # A command line may hold bytes that are no text, which neither a table nor a link can.
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise WhereError(f"{text[:80]!r} holds bytes that are no text; write it as UTF-8") from None
+    return text
 
 
 @lru_cache(maxsize=1)
@@ -266,7 +297,8 @@ class _Reader(lark.Transformer):
     """Makes the tree of conditions from what the grammar found, from the leaves up."""
 
     def column(self, found):
-        return str(found[0]).strip("`")
+        name = str(found[0])
+        return name[1:-1].replace("``", "`") if name.startswith("`") else name
 
     def text(self, found):
         return re.sub(r"\\(.)", r"\1", str(found[0])[1:-1], flags=re.DOTALL)
