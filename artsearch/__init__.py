@@ -3,6 +3,7 @@
 import importlib
 
 _WHERE = {
+    "ArtMap": "map_widget",
     "ArtsearchError": "errors",
     "Blend": "descriptors",
     "CENTER_CROP": "transforms",
@@ -25,6 +26,7 @@ _WHERE = {
     "layers": "hooks",
     "load_features": "store",
     "load_index": "index",
+    "map_layout": "map",
     "open_image": "images",
     "recall_at_k": "evaluate",
     "save_features": "store",

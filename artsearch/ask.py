@@ -34,7 +34,7 @@ class Described(NamedTuple):
 #: mirror stay below it, and no two of them lie nearer than 0.94.
 COPY = 0.7
 #: Works from which that is learnt.
-SAMPLE = 200
+SAMPLE = 100
 #: A distance that only rounding leaves between two rows that are the same.
 SAME = 1e-6
 #: Metrics in which rows can be added, and their sum be compared.
@@ -229,7 +229,7 @@ def describe_all(
     return known
 
 
-def name_things(search: Search, sides: Mapping[str, object]) -> tuple[dict, dict]:
+def name_things(sides: Mapping[str, object]) -> tuple[dict, dict]:
     """Return what is liked and not liked, with weights, and by its name what is no work.
 
     A text is a work's id; a path, bytes or a PIL image is an image; an array is a row.

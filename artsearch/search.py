@@ -84,7 +84,7 @@ class Search:
         these or of pairs with a weight, or a mapping from id to weight; so is `unlike`. The others
         are those of Question. Raises ArtsearchError, WhereError for a condition, ImageError.
         """
-        works, given = name_things(self, {"like": like, "unlike": unlike})
+        works, given = name_things({"like": like, "unlike": unlike})
         question = Question(
             **works,
             where=where,
@@ -101,7 +101,8 @@ class Search:
     def answer(self, question: Question, given: Mapping[str, Described] | None = None) -> Results:
         """Return the works that answer a Question; raises what `ask` raises.
 
-        `given` describes what it names and the collection does not hold.
+        `given` holds what it names and the collection does not: an image, a row, or what `look`
+        says of an image.
         """
         return answer(self, question, given or {})
 

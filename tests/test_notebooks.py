@@ -43,10 +43,14 @@ def number_after(words: str, text: str) -> float:
 
 
 def pictures_of(path: Path) -> list[np.ndarray]:
-    """Return the pictures of a notebook, but for those that draw times."""
+    """Return the pictures of a notebook, but for those of times, and of a map.
+
+    UMAP is chaotic: the last digit of a sum, another one on another processor, moves a crowd.
+    """
     found = []
     for cell in nbformat.read(path, 4).cells:
-        for output in [] if "times" in cell.metadata.get("tags", []) else cell.get("outputs", []):
+        varies = {"times", "map"} & set(cell.metadata.get("tags", []))
+        for output in [] if varies else cell.get("outputs", []):
             if data := output.get("data", {}).get("image/jpeg"):
                 found.append(np.asarray(open_image(base64.b64decode(data)), dtype=float))
     return found
