@@ -114,6 +114,19 @@ class Gallery(anywidget.AnyWidget):
                 state.go_to(int(place))
             case {"do": "upload"}:
                 state.upload(bytes(buffers[0]), str(message.get("name", "")))
+            case {"do": "refresh" | "back" | "forward" as verb}:
+                getattr(state, verb)()
+            case {"do": "export"}:
+                self._save("similar-works.csv", "text/csv", state.to_csv().encode("utf-8-sig"))
+            case {"do": "picture"}:
+                self._save("similar-works.png", "image/png", _to_png(state.picture()))
+            case _:
+                self._do_more(message, buffers)
+
+    def _do_more(self, message: dict, buffers: list) -> None:
+        """Do what ask.js asks for."""
+        state = self.state
+        match message:
             case {"do": "require", "text": text}:
                 state.require(str(text))
             case {"do": "other", "column": column, "on": on}:
@@ -142,12 +155,6 @@ class Gallery(anywidget.AnyWidget):
                 self._save(f"trail.{format}", KINDS[format], state.diary.to_bytes(format))
             case {"do": "clear"}:
                 state.clear()
-            case {"do": "refresh" | "back" | "forward" as verb}:
-                getattr(state, verb)()
-            case {"do": "export"}:
-                self._save("similar-works.csv", "text/csv", state.to_csv().encode("utf-8-sig"))
-            case {"do": "picture"}:
-                self._save("similar-works.png", "image/png", _to_png(state.picture()))
 
     def _save(self, name: str, kind: str, data: bytes) -> None:
         self.send({"save": name, "type": kind}, [data])

@@ -72,7 +72,8 @@ def view(state: GalleryState) -> dict:
 def results(state: GalleryState) -> pd.DataFrame:
     """Return the current results as a table, a row a neighbour.
 
-    The column `dial` is its place, and empty (NaN) for the network's final layer.
+    The column `dial` is its place, and empty (NaN) for the network's final layer. There is a column
+    `group` where the nearest in each of a column were asked for.
     """
     now, rows = state.now, []
     for network, answer in state.answers.items():
@@ -83,7 +84,8 @@ def results(state: GalleryState) -> pd.DataFrame:
             found = {"rank": rank, "distance": one.distance, "group": one.group, "id": one.id}
             rows.append({**asked, **found, **known})
     columns = ["query", "network", "crop", "dial", "rank", "distance", "group", "id", *EXPORTED]
-    return pd.DataFrame(rows, columns=columns).astype({"dial": float})
+    table = pd.DataFrame(rows, columns=columns).astype({"dial": float})
+    return table if now.asked.per else table.drop(columns="group")
 
 
 def to_csv(table: pd.DataFrame) -> str:

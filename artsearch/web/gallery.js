@@ -9,8 +9,10 @@
 //   {do: "back"}  {do: "forward"}  {do: "go", place}  {do: "upload", file}
 //   {do: "export"}  {do: "picture"}
 //
-// and the answer is another update. A classic script without import or export, so that it also
-// works from file://. Whatever comes out of data is set as text or as an attribute, never as markup.
+// and the answer is another update. What can be asked beyond that is in ask.js; where that file is
+// loaded and a view has `ask`, its parts stand in the gallery too. A classic script without import
+// or export, so that it also works from file://. Whatever comes out of data is set as text or as an
+// attribute, never as markup.
 
 /* exported createGallery */
 function createGallery(root, act, show = (img, address) => { img.src = address; }) {
@@ -20,6 +22,8 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
   const parts = build();
   root.replaceChildren(parts.gallery);
   listen();
+  const ask = typeof createAsk === "function"
+    ? createAsk(parts, { go, show, showLarge, caption, put }) : null;
   return { update };
 
   // ---- what is there once ---------------------------------------------------------------------
@@ -101,6 +105,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     view = next;
     parts.sentence.textContent = view.sentence;
     tell(parts.error, view.error);
+    ask?.update(view);
     if (parts.status.textContent !== summary()) parts.status.textContent = summary();
     parts.gallery.classList.toggle("as-waiting", Boolean(view.busy));
     tell(parts.wait, view.busy);
@@ -161,17 +166,32 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     if (!work) return;
     parts.query.dataset.id = work.id;
     parts.mat.style.setProperty("--ratio", ratio(work));
-    if (parts.image.dataset.of !== work.image) {
-      parts.image.removeAttribute("src");
-      parts.image.dataset.of = work.image;
-    }
-    parts.image.alt = work.alt;
-    show(parts.image, work.image);
+    showLarge(parts.image, work);
     parts.title.textContent = work.title;
-    parts.artist.textContent = [work.artist, work.year].filter(Boolean).join(", ");
-    parts.style.textContent = work.style;
+    fillWords(parts.artist, work, ["artist", "year"]);
+    fillWords(parts.style, work, ["style"]);
     parts.rights.textContent = work.licence ? `Licence: ${work.licence}` : "";
     parts.source.replaceChildren(...(work.source ? ["Source: ", sourceOf(work.source)] : []));
+  }
+
+  /** Show the large picture of a work; until it is there, not the one before. */
+  function showLarge(image, work) {
+    if (image.dataset.of !== work.image) {
+      image.removeAttribute("src");
+      image.dataset.of = work.image;
+    }
+    image.alt = work.alt;
+    show(image, work.image);
+  }
+
+  /** What is known of the selected work, in one line; each word of it may be asked for (ask.js). */
+  function fillWords(line, work, columns) {
+    const known = columns.filter((column) => work[column]);
+    const said = JSON.stringify(known.map((column) => [column, work[column]]));
+    if (line.dataset.said === said) return; // the focus may be in it
+    line.dataset.said = said;
+    const word = (column) => ask?.word(column, work[column]) ?? work[column];
+    line.replaceChildren(...known.flatMap((column, i) => [...(i ? [", "] : []), word(column)]));
   }
 
   function fillRows() {
@@ -183,7 +203,8 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
       const number = make("strong", {}, `${Math.round(100 * overlap.value)} %`);
       parts.overlap.replaceChildren(number, ` ${overlap.text}`);
     }
-    const unit = view.unit ? `Small numbers are distances (${view.unit}). ` : "";
+    const numbers = ask?.numbers() ?? "distances";
+    const unit = view.unit ? `Small numbers are ${numbers} (${view.unit}). ` : "";
     parts.unit.textContent = unit + (view.compare ? "◆ found by this network only." : "");
     while (parts.rows.childElementCount > rows.length) parts.rows.lastElementChild.remove();
     rows.forEach((row, i) => {
@@ -191,7 +212,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
         make("div", {}, make("h3", { dir: "auto" }), make("ol", { class: "as-works" })));
       block.dataset.network = row.network;
       block.firstElementChild.textContent =
-        view.compare ? row.title : `Nearest as ${row.title} sees it${dialSaid()}`;
+        view.compare ? row.title : `${answerSaid()} as ${row.title} sees it${dialSaid()}`;
       fillWorks(block.lastElementChild, row.works);
     });
   }
@@ -201,7 +222,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     parts.forward.disabled = !trail.forward;
     fillWorks(parts.past, trail.works);
     [...parts.past.children].forEach((item, i) => {
-      markCurrent(item.firstElementChild, i === trail.place);
+      markCurrent(workIn(item), i === trail.place);
     });
   }
 
@@ -219,7 +240,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
   function fillWorks(list, works) {
     const old = [...list.children];
     works.forEach((work, i) => {
-      const same = old[i] && old[i].firstElementChild.dataset.id === work.id;
+      const same = old[i] && workIn(old[i]).dataset.id === work.id;
       const item = same ? old[i] : workItem(work.id);
       dress(item, work);
       if (!old[i]) list.append(item);
@@ -236,7 +257,8 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
   }
 
   function dress(item, work) {
-    const [one, words] = item.children;
+    const one = workIn(item);
+    const words = one.nextElementSibling;
     one.work = work;
     markCurrent(one, work.id === view.query?.id);
     item.classList.toggle("as-alone", Boolean(work.only));
@@ -246,6 +268,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     words.hidden = !work.distance_text;
     words.children[0].textContent = work.distance_text || "";
     words.children[1].textContent = work.only ? "◆" : "";
+    ask?.dress(item, work);
   }
 
   function markCurrent(one, is) {
@@ -258,7 +281,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     const style = getComputedStyle(list);
     const gap = parseFloat(style.columnGap);
     const items = [...list.children];
-    const ratios = items.map((item) => ratio(item.firstElementChild.work));
+    const ratios = items.map((item) => ratio(workIn(item).work));
     const total = ratios.reduce((a, b) => a + b, 0);
     const natural = (total * parseFloat(style.getPropertyValue("--row"))) / list.clientWidth;
     const lines = parseFloat(style.getPropertyValue("--lines")) || Math.max(1, Math.round(natural));
@@ -303,7 +326,13 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
   function summary() {
     if (!view.query) return "";
     const by = view.compare ? `${view.rows.length} networks` : view.rows[0]?.title;
-    return `Selected: ${view.query.caption}. ${view.k} similar works by ${by}${dialSaid()}.`;
+    const answer = ask?.answer() ?? `${view.k} similar works`;
+    return `Selected: ${view.query.caption}. ${answer} by ${by}${dialSaid()}.`;
+  }
+
+  /** What the heading of a row calls its works. */
+  function answerSaid() {
+    return ask?.answer() ?? "Nearest";
   }
 
   /** What headings add about the dial where it is used. */
@@ -363,7 +392,8 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
 
   /** What is said when the answer takes more than a second. */
   function waitingFor(what) {
-    if (what.do === "upload") return `Looking at ${what.file.name} …`;
+    if (what.file) return `Looking at ${what.file.name} …`;
+    if (what.do === "why" && what.id) return "Comparing the two pictures, place by place …";
     const asks = ["network", "crop", "dial", "compare"].includes(what.do) && view.can_upload;
     return asks ? "One moment: a network that is asked for the first time looks at every work." : "…";
   }
@@ -451,14 +481,21 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     parts.caption_title.textContent = work.title;
     parts.caption_more.textContent = [work.artist, work.year, work.style].filter(Boolean).join(", ");
     parts.caption_rights.textContent = work.licence || "";
+    put(card, one);
+  }
+
+  /** Put a card above what it is about, or below it, as there is room in the window. */
+  function put(card, one, below = false) {
     const frame = parts.gallery.getBoundingClientRect();
     const box = one.getBoundingClientRect();
     const left = box.left - frame.left + box.width / 2 - card.offsetWidth / 2;
     const most = frame.width - card.offsetWidth - 4;
     card.style.left = `${Math.max(4, Math.min(left, most))}px`;
-    // Above the work where there is room in the window, so that the distance stays readable.
+    // A caption rather above, so that the distance below a work stays readable.
     const above = box.top - card.offsetHeight - 8;
-    card.style.top = `${(above > 0 ? above : box.bottom + 8) - frame.top}px`;
+    const isRoom = box.bottom + 8 + card.offsetHeight <= innerHeight;
+    const isUnder = above <= 0 || (below && isRoom);
+    card.style.top = `${(isUnder ? box.bottom + 8 : above) - frame.top}px`;
   }
 
   // ---- focus ----------------------------------------------------------------------------------
@@ -485,29 +522,13 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
 
   // ---- small things ---------------------------------------------------------------------------
 
-  function make(tag, attributes, ...children) {
-    const node = document.createElement(tag);
-    for (const [name, value] of Object.entries(attributes || {})) node.setAttribute(name, value ?? "");
-    node.append(...children);
-    return node;
-  }
-
-  function button(text, attributes) {
-    return make("button", { type: "button", class: "as-button", ...attributes }, text);
-  }
-
   function itemsOf(list) {
     return [...list.querySelectorAll("[data-part=work]")];
   }
 
-  function tell(node, text) {
-    if (node.textContent !== text) node.textContent = text;
-    node.hidden = !text;
-  }
-
-  /** A scroll or a frieze is held in a box of at most these proportions, whole, at a readable size. */
-  function ratio(work) {
-    return Math.max(0.5, Math.min(2.6, (work.width || 1) / (work.height || 1)));
+  /** The button of a work in a list. */
+  function workIn(item) {
+    return item.querySelector("[data-part=work]");
   }
 
   function sourceOf(text) {
@@ -528,4 +549,28 @@ function dialText(place) {
 function stepOf(stops) {
   const divisor = (a, b) => (b ? divisor(b, a % b) : a);
   return stops ? stops.map((stop) => Math.round(100 * stop)).reduce(divisor, 100) / 100 : 0.05;
+}
+
+function make(tag, attributes, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes || {})) node.setAttribute(name, value ?? "");
+  node.append(...children);
+  return node;
+}
+
+function button(text, attributes) {
+  return make("button", { type: "button", class: "as-button", ...attributes }, text);
+}
+
+function tell(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+  node.hidden = !text;
+}
+
+/**
+ * A scroll or a frieze is held in a box of at most these proportions, whole, at a readable size;
+ * the box of a work with a heading has room for some of it.
+ */
+function ratio(work) {
+  return Math.max(work.group ? 0.75 : 0.5, Math.min(2.6, (work.width || 1) / (work.height || 1)));
 }

@@ -1,4 +1,5 @@
-// The gallery as an anywidget: gallery.js stands above this file, the kernel on the other side.
+// The gallery as an anywidget: gallery.js and ask.js stand above this file, the kernel on the other
+// side.
 //
 // The kernel keeps `view` (plain data, pictures by name) and answers {do: …}; pictures travel as
 // bytes, once each, when they come into sight.
@@ -110,11 +111,17 @@ function render({ model, el }) {
   };
 
   async function act(what) {
+    if (what.do === "open") return open(what.file);
     if (what.do !== "upload") return model.send(what);
     const { file } = what;
     const small = await shrink(file);
     if (!small && file.size > RAW) return fail(`${file.name} is not an image this browser can read.`);
     model.send({ do: "upload", name: file.name }, undefined, [small || (await file.arrayBuffer())]);
+  }
+
+  async function open(file) {
+    if (file.size > RAW) return fail(`${file.name} is too large for a trail.`);
+    model.send({ do: "open" }, undefined, [await file.arrayBuffer()]);
   }
 
   function fail(error) {
