@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 #: A step counts as this power of its distance: the longest steps decide, as in a chain its weakest
 #: links, and of two chains that are alike in these the smaller steps.
-POWER = 8
+POWER = 16
 #: Works between the two ends that are looked at: those with the smallest sum of squared distances
 #: to both, in which a path of small steps runs.
 LENS = 1500
@@ -54,7 +54,7 @@ def find_path(
     """Return the rows of a path, both ends among them, and the distance of each step.
 
     Of all paths over `stones` works or fewer this is the one with the least sum of the steps'
-    distances to the power of 8: Bellman's recursion over the number of steps. `rows` are the works
+    distances to the power of 16: Bellman's recursion over the number of steps. `rows` are the works
     that may be stepped on; where they are more than 1,500, the nearest to both ends.
     """
     check_whole("stones", stones)
