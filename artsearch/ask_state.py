@@ -223,7 +223,10 @@ class AskVerbs:
         key = (id, part, network, now.crop, now.dial is None)
         if key not in self._looked:
             source = self.source(id)
-            self._looked[key] = search.look(cut(open_image(source), part) if part else source)
+            found = search.look(cut(open_image(source), part) if part else source)
+            if id not in self.uploads:  # copies are those of the whole work
+                found = found._replace(plain=search.plain.row(id))
+            self._looked[key] = found
         return self._looked[key]
 
     def source(self: GalleryState, id: str) -> ImageSource:

@@ -90,9 +90,8 @@ def similar(
             each=each,
             part=_read_part(part),
         )
-    # A link says neither where a path leads nor what is in a picture from elsewhere.
-    can_be_cited = not path_to and all(id in works for id in answer.question.works)
-    click.echo(to_json(works, answer, can_be_cited) if as_json else to_text(answer))
+    goal = answer.ids[-1] if path_to else ""
+    click.echo(to_json(works, answer, goal) if as_json else to_text(answer))
 
 
 def find_thing(works: Collection, image: str) -> str | Path:
@@ -171,12 +170,17 @@ def to_text(answer: Results) -> str:
     return "\n".join(printable(line) for line in [*lines, f"({answer.unit})"])
 
 
-def to_json(works: Collection, answer: Results, with_link: bool = True) -> str:
-    """Return an answer as JSON: what was asked, notes, and all that is known of each work."""
+def to_json(works: Collection, answer: Results, goal: str = "") -> str:
+    """Return an answer as JSON: what was asked, notes, and all that is known of each work.
+
+    `goal` is the work to which stepping stones lead.
+    """
     found = [{"distance": one.distance, "group": one.group, **works.work(one.id)} for one in answer]
     view = {name: answer.made_by.get(name) for name in ("network", "crop", "dial")}
+    # No link could say what is in a picture from elsewhere.
+    can_be_cited = all(id in works for id in answer.question.works)
     whole = {
-        "link": answer.question.to_link(**view) if with_link else "",
+        "link": answer.question.to_link(**view, goal=goal) if can_be_cited else "",
         **view,
         "metric": answer.metric,
         "notes": list(answer.notes),

@@ -7,6 +7,7 @@ import pytest
 from madeup import searches_by_colour
 from PIL import Image
 
+from artsearch.collection import Collection
 from artsearch.gallery import Gallery
 from artsearch.gallery_state import GalleryState
 from artsearch.places import Match
@@ -80,8 +81,6 @@ def test_not_the_same_artist(state):
 
 
 def test_near_duplicates_are_left_out(collection, out, paintings, tmp_path):
-    from artsearch.collection import Collection
-
     for name in (WAVE, LION, MONA_LISA, SPRING):
         (tmp_path / name).write_bytes((paintings / name).read_bytes())
     Image.open(paintings / WAVE).save(tmp_path / "copy.jpg", quality=40)
@@ -334,3 +333,17 @@ def test_a_table_of_groups_has_the_group(state):
     state.group_by("style")
     table = state.results()
     assert (table["group"] == table["style"]).all()
+
+
+def test_copies_of_a_work_are_left_out_of_what_is_like_a_part_of_it(tmp_path, paintings, out):
+    for name in (WAVE, LION, MONA_LISA, SPRING):
+        (tmp_path / name).write_bytes((paintings / name).read_bytes())
+    Image.open(paintings / WAVE).save(tmp_path / "copy.jpg", quality=40)
+    works = Collection(tmp_path)
+    searches = searches_by_colour(works)
+    searches[LITE, "no_crop"].describe = lambda image: searches[LITE, "no_crop"].index.row(LION)
+    state = GalleryState(works, searches, k=4, query=WAVE, network=LITE, out=out)
+    state.take_part((0, 0, 0.5, 0.5))
+    assert "copy.jpg" in shown(state)
+    state.allow_copies(False)
+    assert state.error == "" and "copy.jpg" not in shown(state)
