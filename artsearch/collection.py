@@ -16,6 +16,7 @@ import pandas as pd
 from artsearch.errors import ArtsearchError, CollectionError, ImageError, unknown
 from artsearch.files import fingerprint, hash_file
 from artsearch.images import SUFFIXES, open_image
+from artsearch.tables import cut_text, shorten
 from artsearch.where import Columns
 
 TABLE = "works.csv"
@@ -99,7 +100,7 @@ class Collection:
     def caption(self, id: str) -> str:
         """Return a work's artist, title, year and style in one line."""
         work = self.work(id)
-        parts = (_shorten(work[column], 300) for column in COLUMNS)
+        parts = (shorten(work[column], 300) for column in COLUMNS)
         return ", ".join(part for part in parts if part)
 
     def sample(self, n: int, seed: int = 0) -> list[str]:
@@ -156,7 +157,9 @@ class Collection:
 
     def _report(self) -> str:
         # One message for all: a table of 10,000 rows may come with 500 images.
-        shown = "; ".join(f"{_cut(name, 300)!r} ({reason})" for name, reason in self.skipped[:5])
+        shown = "; ".join(
+            f"{cut_text(name, 300)!r} ({reason})" for name, reason in self.skipped[:5]
+        )
         more = f"; and {len(self.skipped) - 5} more" if len(self.skipped) > 5 else ""
         return f"{len(self.skipped)} left out of {self.name}: {shown}{more}"
 
@@ -205,7 +208,7 @@ def read_table(path: str | os.PathLike) -> pd.DataFrame:
     columns = [column.strip().lower() for column in lines[0]] if lines else []
     if columns.count("file") != 1:
         number = "two columns" if "file" in columns else "no column"
-        shown = ", ".join(repr(_shorten(name)) for name in columns[:12]) or "none"
+        shown = ", ".join(repr(shorten(name, 60)) for name in columns[:12]) or "none"
         raise CollectionError(
             f"{path} has {number} 'file' (the image's path relative to the table); its columns "
             f"are: {shown}; mend it, or remove it"
@@ -225,11 +228,7 @@ def _read_lines(text: str) -> list[list[str]]:
         rows = [row for row in csv.reader(file, delimiter=separator, strict=True) if any(row)]
     finally:
         csv.field_size_limit(before)
-    return [[_cut(field, LONGEST) for field in row] for row in rows]
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+    return [[cut_text(field, LONGEST) for field in row] for row in rows]
 
 
 def _make_table(path: Path, columns: list[str], rows: list[list[str]]) -> pd.DataFrame:
@@ -240,15 +239,11 @@ def _make_table(path: Path, columns: list[str], rows: list[list[str]]) -> pd.Dat
         if any(row[len(columns) :]):
             raise CollectionError(
                 f"{path} has {len(columns)} columns, but its row {number} has {len(row)} (the file "
-                f"{_shorten(row[places['file']])!r}); put quotes around a text that has commas"
+                f"{shorten(row[places['file']], 60)!r}); put quotes around a text that has commas"
             )
         row += [""] * (len(columns) - len(row))
     table = {name: [row[place] for row in rows] for name, place in places.items()}
     return pd.DataFrame(table, dtype=str)
-
-
-def _shorten(text: str, most: int = 60) -> str:
-    return _cut(" ".join(text.split()), most)
 
 
 def _check_folder(folder: str | os.PathLike) -> Path:

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from itertools import accumulate, chain
 from numbers import Integral
 
+from artsearch.tables import cut_text
+
 #: Choices that are all compared with what was written; of more, those that begin like it.
 MANY = 5_000
 #: Characters of a name that a message quotes.
@@ -43,13 +45,13 @@ def unknown(kind: str, value: object, choices: Iterable[str], hint: str = "") ->
     """
     choices = list(choices)
     close = _find_close(str(value), choices)
-    guess = f"; did you mean {_shorten(close)!r}?" if close else ";"
+    guess = f"; did you mean {cut_text(close, LONG)!r}?" if close else ";"
     ends = accumulate(len(choice) for choice in choices)
     shown = [choice for choice, end in zip(choices, ends, strict=True) if end < 500]
     # An id may be any file name, with line ends in it; a message is one line.
     known = " ".join(", ".join(shown).split())
     more = f", … ({len(choices)} in all)" if len(shown) < len(choices) else ""
-    said = _shorten(value) if isinstance(value, str) else value
+    said = cut_text(value, LONG) if isinstance(value, str) else value
     return ArtsearchError(f"unknown {kind} {said!r}{guess} known: {known}{more}{hint}")
 
 
@@ -71,10 +73,6 @@ def _find_close(value: str, choices: list[str]) -> str:
         ),
         "",
     )
-
-
-def _shorten(text: str) -> str:
-    return text if len(text) <= LONG else f"{text[: LONG - 1]}…"
 
 
 def check_whole(name: str, value: object, least: int = 1) -> None:

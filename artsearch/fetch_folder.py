@@ -15,7 +15,7 @@ from pathlib import Path
 from artsearch.collection import COLUMNS, TABLE, read_table
 from artsearch.errors import ArtsearchError
 from artsearch.files import stamp
-from artsearch.tables import disarm
+from artsearch.tables import cut_text, disarm
 
 #: What every table has, in this order; further columns come behind.
 FIRST = ("file", *COLUMNS, "licence", "source")
@@ -186,7 +186,7 @@ def clean(value: object) -> str:
     elif isinstance(value, int | float) and not isinstance(value, bool):
         value = str(value)
     text = " ".join(_UNSEEN.sub("", value).split()) if isinstance(value, str) else ""
-    return disarm(text if len(text) <= MOST_TEXT else f"{text[: MOST_TEXT - 1]}…")
+    return disarm(cut_text(text, MOST_TEXT))
 
 
 def name_file(key: str, artist: str = "", title: str = "") -> str:

@@ -20,7 +20,7 @@ from artsearch.index import check_finite, unit_rows
 from artsearch.rankings import check_depth, hubness, nearest
 from artsearch.store import load_features, save_features
 from artsearch.stored_index import mark_rows
-from artsearch.tables import read_number
+from artsearch.tables import cut_text, read_number
 
 if TYPE_CHECKING:
     import os
@@ -222,17 +222,8 @@ def _add_unsaid(groups: pd.Series, names: list[str], colours: list[str]) -> Colo
     if groups.isna().any():
         groups = groups.fillna(len(names))
         names, colours = [*names, "not said"], [*colours, UNSAID]
-    names = [shorten(name, LONGEST) for name in names]
+    names = [cut_text(name, LONGEST) for name in names]
     return Colouring(groups.to_numpy(np.int64), tuple(names), tuple(colours))
-
-
-def shorten(text: str, most: int) -> str:
-    """Return a text of at most so many letters.
-
-    >>> shorten("The Harvesters", 6)
-    'The H…'
-    """
-    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def place_pictures(points: np.ndarray, side: float, first: Sequence[int] = ()) -> list[int]:

@@ -15,8 +15,9 @@ import traitlets
 from artsearch.collection import Collection
 from artsearch.errors import ArtsearchError, unknown
 from artsearch.features import Features
-from artsearch.map import COLOURS, MARK, OTHER, Colouring, colour_by, shorten, works_of
+from artsearch.map import COLOURS, MARK, OTHER, Colouring, colour_by, works_of
 from artsearch.results import Results
+from artsearch.tables import shorten
 from artsearch.thumbnails import Thumbnails
 
 WEB = Path(__file__).parent / "web"

@@ -24,6 +24,26 @@ def printable(text: str) -> str:
     return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
+def cut_text(text: str, most: int) -> str:
+    """Return a text of at most so many characters; one that was longer ends in an ellipsis.
+
+    >>> cut_text("The Harvesters", 6)
+    'The H…'
+    """
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def shorten(text: str, most: int) -> str:
+    """Return a text as one line of at most so many characters.
+
+    >>> shorten("The Great Wave\\noff Kanagawa", 20)
+    'The Great Wave off …'
+    """
+    # Of a text of megabytes only the beginning is looked at.
+    line = " ".join(text[: 2 * most].split())
+    return line if len(line) <= most and len(text) <= 2 * most else f"{line[: most - 1]}…"
+
+
 def disarm(text: str) -> str:
     """Return a text that a spreadsheet does not take for a formula; plain numbers stay.
 

@@ -16,7 +16,7 @@ from artsearch.errors import unknown
 from artsearch.files import fingerprint, write_whole
 from artsearch.question import Part, Question
 from artsearch.results import Neighbour, Results
-from artsearch.tables import disarm, write_number
+from artsearch.tables import cut_text, disarm, shorten, write_number
 from artsearch.trail_file import read_file, read_trail, write_trail
 
 #: Characters of a text in a table: a spreadsheet takes 32,767 in a cell, and nobody reads them.
@@ -273,17 +273,6 @@ def describe(question: Question, collection: Collection, goal: str = "") -> str:
     return "; ".join(filter(None, [", ".join(filter(None, parts)), *conditions]))
 
 
-def shorten(text: str, most: int) -> str:
-    """Return a text as one line of at most so many characters.
-
-    >>> shorten("The Great Wave\\noff Kanagawa", 20)
-    'The Great Wave off …'
-    """
-    # Of a text of megabytes only the beginning is looked at.
-    line = " ".join(text[: 2 * most].split())
-    return line if len(line) <= most and len(text) <= 2 * most else f"{line[: most - 1]}…"
-
-
 def _name(id: str, collection: Collection) -> str:
     if id not in collection:
         return shorten(id, 80)
@@ -312,7 +301,7 @@ def _join(names: Sequence[str], last: str = " and ", most: int = 6) -> str:
 
 
 def _cell(text: str) -> str:
-    return disarm(text if len(text) <= MOST_TEXT else f"{text[: MOST_TEXT - 1]}…")
+    return disarm(cut_text(text, MOST_TEXT))
 
 
 def _mend(text: str) -> str:

@@ -20,7 +20,8 @@ from artsearch.images import open_image, thumbnail, to_jpeg
 from artsearch.networks import NETWORKS
 from artsearch.page import WEB, Pictures
 from artsearch.question import Part
-from artsearch.trail import Step, Trail, describe, shorten
+from artsearch.tables import shorten
+from artsearch.trail import Step, Trail, describe
 
 #: Works that are shown of a step, of those asked for and of those found.
 SHOWN = 12

@@ -23,7 +23,8 @@ from artsearch import Collection
 from artsearch.errors import ArtsearchError
 from artsearch.question import Question, read_link
 from artsearch.results import Neighbour, Results
-from artsearch.trail import Trail, describe, shorten
+from artsearch.tables import shorten
+from artsearch.trail import Trail, describe
 from artsearch.trail_file import LARGEST
 from artsearch.trail_page import PICTURES, SHOWN
 
