@@ -11,8 +11,8 @@ import pandas as pd
 from PIL import Image
 
 from artsearch.errors import ArtsearchError
+from artsearch.exact_index import ExactIndex
 from artsearch.images import open_image
-from artsearch.index import ExactIndex
 from artsearch.question import Part, Question
 from artsearch.results import Neighbour, Results
 from artsearch.where import Both, as_tree, count_without_number

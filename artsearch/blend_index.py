@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from artsearch.distances import distances_between, distances_to
 from artsearch.errors import ArtsearchError
+from artsearch.exact_index import ExactIndex
 from artsearch.features import Features
-from artsearch.index import ExactIndex, distances_between, distances_to
 
 if TYPE_CHECKING:
     from artsearch.descriptors import Blend

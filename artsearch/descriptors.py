@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from artsearch.blend_index import BlendIndex
+from artsearch.distances import unit_rows
 from artsearch.errors import ArtsearchError, MismatchError
 from artsearch.features import Features
-from artsearch.index import unit_rows
 from artsearch.networks import BlendLayers, Layers, Network, as_network
 from artsearch.store import write_folder
 from artsearch.weights import file_sha256

@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 
 from artsearch.collection import Collection
+from artsearch.distances import check_finite, unit_rows
 from artsearch.errors import ArtsearchError, MismatchError, check_whole, unknown
 from artsearch.features import Features
 from artsearch.files import fingerprint
 from artsearch.images import ImageError, thumbnail
-from artsearch.index import check_finite, unit_rows
 from artsearch.rankings import check_depth, hubness, nearest
 from artsearch.store import load_features, save_features
 from artsearch.stored_index import mark_rows

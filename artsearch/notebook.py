@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from artsearch.distances import METRICS
 from artsearch.errors import ArtsearchError, unknown
-from artsearch.index import METRICS
 from artsearch.transforms import CROPS
 
 #: The parameters of every notebook, and the type of each.

@@ -13,10 +13,10 @@ from string import Template
 
 import artsearch
 from artsearch.collection import Collection
+from artsearch.distances import METRICS
 from artsearch.errors import ArtsearchError
 from artsearch.gallery_state import distance_text, words
 from artsearch.images import thumbnail, to_jpeg
-from artsearch.index import METRICS
 from artsearch.networks import Network
 from artsearch.search import Search
 from artsearch.transforms import default_crop

@@ -8,7 +8,7 @@ import numpy as np
 
 from artsearch.ask import Candidates
 from artsearch.errors import ArtsearchError, check_whole
-from artsearch.index import ExactIndex
+from artsearch.exact_index import ExactIndex
 from artsearch.question import Question
 from artsearch.results import Neighbour, Results
 

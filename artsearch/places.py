@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from artsearch.distances import unit_rows
 from artsearch.errors import ArtsearchError, check_whole
 from artsearch.hooks import LayerHook, layers, split_layer
 from artsearch.images import ImageSource, open_image
-from artsearch.index import unit_rows
 from artsearch.networks import Network, load_model
 from artsearch.question import Part
 from artsearch.transforms import Transform, transform_for

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from artsearch.distances import check_finite
 from artsearch.errors import ArtsearchError, MismatchError, check_whole, unknown
 from artsearch.features import Features
-from artsearch.index import check_finite
 
 #: What a cosine can be corrected with; None leaves it as it is.
 CORRECTIONS = ("csls",)

@@ -13,10 +13,10 @@ import pandas as pd
 
 from artsearch.alter import ALTERATIONS, DETAILS, Alteration, alter_all, detail_name
 from artsearch.collection import Collection
+from artsearch.distances import unit_rows
 from artsearch.errors import ArtsearchError, ImageError, MismatchError, check_whole
 from artsearch.features import FeatureExtractor, Features
 from artsearch.images import open_image
-from artsearch.index import unit_rows
 from artsearch.pipeline import look_ahead
 from artsearch.progress import Progress
 

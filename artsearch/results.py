@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from artsearch.index import METRICS
+from artsearch.distances import METRICS
 
 if TYPE_CHECKING:
     from artsearch.question import Question

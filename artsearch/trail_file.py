@@ -9,8 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
+from artsearch.distances import METRICS
 from artsearch.errors import ArtsearchError
-from artsearch.index import METRICS
 from artsearch.question import read_link
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
+from artsearch.distances import to_bits
 from artsearch.errors import ArtsearchError, MismatchError
 from artsearch.features import Features
 from artsearch.index import (
@@ -17,7 +18,6 @@ from artsearch.index import (
     construct_ann_index,
     construct_exact_index,
     load_index,
-    to_bits,
 )
 
 MADE_BY = {

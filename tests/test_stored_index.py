@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
-from artsearch import index as index_module
+from artsearch import exact_index as index_module
 from artsearch import stored_index as stored_index_module
 from artsearch.errors import ArtsearchError
 from artsearch.features import Features
@@ -74,13 +74,13 @@ def builds(monkeypatch):
 @pytest.fixture
 def prepared(monkeypatch):
     """Note how many rows are prepared at a time."""
-    counts, real = [], index_module._prepare
+    counts, real = [], index_module.prepare_rows
 
     def prepare(vectors, metric, medians):
         counts.append(len(vectors))
         return real(vectors, metric, medians)
 
-    monkeypatch.setattr(index_module, "_prepare", prepare)
+    monkeypatch.setattr(index_module, "prepare_rows", prepare)
     return counts
 
 
