@@ -34,6 +34,7 @@ class Asked:
     copies: bool = True
     exclude: tuple[str, ...] = ()
     per: str = ""
+    each: int = 1
     weight: float = 1.0
     liked: Weighed = ()
     unliked: Weighed = ()
@@ -43,7 +44,7 @@ class Asked:
 
     def of_another(self) -> Asked:
         """Return what of it still holds when another work is selected."""
-        return Asked(self.where, self.other, self.copies, self.exclude, self.per)
+        return Asked(self.where, self.other, self.copies, self.exclude, self.per, self.each)
 
     def question(self, query: str, k: int) -> Question:
         """Return all of it as a question; raises ArtsearchError where it cannot be asked."""
@@ -55,6 +56,7 @@ class Asked:
             copies=self.copies,
             exclude=self.exclude,
             per=self.per,
+            each=self.each,
             part=self.part,
             k=k,
         )
@@ -82,6 +84,10 @@ class AskVerbs:
     def group_by(self, column: str) -> None:
         """Show the nearest in each of a column; "" shows the nearest of all."""
         self._ask_more(per=column, goal="")
+
+    def set_each(self, each: int) -> None:
+        """Show so many in each of the column that is grouped by."""
+        self._ask_more(each=each)
 
     def like(self, id: str, weight: float = 1.0) -> None:
         """Ask for works that are like this one too, by weight; the selected one has a weight."""
@@ -167,6 +173,7 @@ class AskVerbs:
             question.copies,
             question.exclude,
             question.per,
+            question.each,
             weight,
             tuple(liked),
             question.unlike,

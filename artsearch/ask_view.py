@@ -25,6 +25,7 @@ def ask_view(state: GalleryState, show) -> dict:
         "values": values,
         "where": asked.where,
         "per": asked.per,
+        "each": asked.each,
         "per_columns": list(values),
         "other": list(asked.other),
         "other_columns": [column for column in KIN if column in columns],

@@ -135,6 +135,8 @@ class Gallery(anywidget.AnyWidget):
                 state.allow_copies(on)
             case {"do": "group", "column": column}:
                 state.group_by(column)
+            case {"do": "each", "each": each}:
+                state.set_each(each)
             case {"do": "like" | "unlike" as verb, "id": id, "weight": weight}:
                 getattr(state, verb)(id, weight)
             case {"do": "exclude", "id": id}:

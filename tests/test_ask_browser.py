@@ -23,6 +23,7 @@ ASK = {
     "values": {"style": ["Baroque", "Tonalism", "Ukiyo-e"], "artist": ["Dürer", 'The "Elder"']},
     "where": "",
     "per": "",
+    "each": 1,
     "per_columns": ["artist", "style"],
     "other": [],
     "other_columns": ["artist", "series"],
@@ -278,6 +279,7 @@ def test_the_panel_opens_and_closes(page, panel):
 
 
 def test_switches_of_the_panel(page, panel):
+    assert panel.get_by_label("How many of each").is_hidden()  # nothing is grouped
     artist = panel.get_by_role("group", name="Not the same").get_by_text("artist")
     artist.click()
     panel.get_by_text("No near-duplicates").click()
@@ -290,6 +292,12 @@ def test_switches_of_the_panel(page, panel):
     show(page, view(other=["artist"], copies=False, per="style", active=True))
     assert artist.get_attribute("aria-pressed") == "true"
     assert panel.get_by_label("Nearest in each").input_value() == "style"
+    each = panel.get_by_label("How many of each")
+    each.fill("3")
+    each.press("Enter")
+    assert sent(page) == [{"do": "each", "each": 3}]
+    show(page, view(other=["artist"], copies=False, per="style", each=3, active=True))
+    assert page.get_by_text("nearest 3 in each style").is_visible()
     artist.click()
     panel.get_by_text("No near-duplicates").click()
     panel.get_by_label("Nearest in each").select_option("")

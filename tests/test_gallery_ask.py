@@ -1,6 +1,7 @@
 """What a visitor of the gallery asks beyond "what is near this"."""
 
 import io
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from artsearch.collection import Collection
 from artsearch.gallery import Gallery
 from artsearch.gallery_state import GalleryState
 from artsearch.places import Match
+from artsearch.question import read_link
 
 LITE = "efficientnet_lite0"
 WAVE = "katsushika-hokusai_the-great-wave-off-kanagawa.jpg"
@@ -98,6 +100,13 @@ def test_the_nearest_in_each(state, collection):
     styles = set(collection.works["style"])
     assert {work["group"] for work in works} == styles and len(works) == len(styles)
     assert all(collection.work(work["id"])["style"] == work["group"] for work in works)
+    state.set_each(2)
+    counts = Counter(work["group"] for work in state.view()["rows"][0]["works"])
+    sizes = collection.works["style"].value_counts().to_dict() | {"Ukiyo-e": 8}  # itself aside
+    assert counts == {style: min(2, size) for style, size in sizes.items()}
+    state.set_each(0)
+    assert "take a whole number from 1" in state.error and state.now.asked.each == 2
+    assert read_link(state.view()["ask"]["link"])[0].each == 2
     state.group_by("")
     assert len(shown(state)) == 5
 

@@ -5,7 +5,8 @@
 // does goes to `go`, beside what gallery.js sends, as one of
 //
 //   {do: "require", text}        {do: "other", column, on}   {do: "copies", on}
-//   {do: "group", column}        {do: "like", id, weight}    {do: "unlike", id, weight}
+//   {do: "group", column}        {do: "each", each}
+//   {do: "like", id, weight}     {do: "unlike", id, weight}
 //   {do: "exclude", id}          {do: "drop", id}            {do: "part", part}
 //   {do: "path", id}             {do: "why", id}             {do: "keep", id, on}
 //   {do: "trail", format}        {do: "open", file}          {do: "clear"}
@@ -249,12 +250,16 @@ function createLine(place, go, show) {
   const others = make("span", { class: "as-switch", role: "group", "aria-label": "Not the same" });
   const copies = button("No near-duplicates", { "data-part": "copies" });
   const groups = make("select", {});
+  const each = make("input", {
+    type: "number", min: 1, max: 20, step: 1, "data-part": "each", "aria-label": "How many of each",
+  });
   const different = make("div", { class: "as-bar" }, make("span", {}, "Not the same"), others);
   const panel = make("div", {
     id, class: "as-panel", "data-part": "panel", role: "group", "aria-label": "Ask more",
     hidden: "",
   }, field.form, make("div", { class: "as-bar" }, different, copies,
-    make("label", { class: "as-bar" }, "Nearest in each", groups)));
+    make("label", { class: "as-bar" }, "Nearest in each", groups),
+    make("label", { class: "as-bar" }, each, "of each")));
   let now = null;
   place.before(line, panel);
   listen();
@@ -298,6 +303,8 @@ function createLine(place, go, show) {
         ...columns.map((column) => make("option", { value: column }, column)));
     }
     groups.value = now.per;
+    each.parentElement.hidden = !now.per;
+    if (document.activeElement !== each) each.value = now.each;
   }
 
   /** Show chips; those that stay keep their nodes, and the focus. */
@@ -365,6 +372,7 @@ function createLine(place, go, show) {
     clear.addEventListener("click", () => go({ do: "clear" }));
     copies.addEventListener("click", () => go({ do: "copies", on: !now.copies }));
     groups.addEventListener("change", () => go({ do: "group", column: groups.value }));
+    each.addEventListener("change", () => go({ do: "each", each: Number(each.value) }));
   }
 
   function open(on) {
@@ -382,7 +390,10 @@ function chipsFor(ask, query) {
     ...ask.other.map((column) => (
       { text: `not the same ${column}`, what: { do: "other", column, on: false } })),
     ...when(!ask.copies, { text: "no near-duplicates", what: { do: "copies", on: true } }),
-    ...when(ask.per, { text: `nearest in each ${ask.per}`, what: { do: "group", column: "" } }),
+    ...when(ask.per, {
+      text: `nearest ${ask.each > 1 ? `${ask.each} ` : ""}in each ${ask.per}`,
+      what: { do: "group", column: "" },
+    }),
     ...when(ask.part, { text: "part of the work", what: { do: "part", part: null } }),
     ...when(goal, { text: `stepping stones to ${goal?.title}`, what: { do: "path", id: null } }),
     // Beside others the selected work has a weight too; it cannot be taken back.
