@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -117,7 +118,20 @@ def _umap(vectors: np.ndarray, start: np.ndarray, note: dict) -> np.ndarray:
         random_state=note["seed"],
         n_jobs=1,  # with several threads no two maps are the same
     )
-    return model.fit_transform(vectors)
+    with _torch_left_alone():
+        return model.fit_transform(vectors)
+
+
+@contextmanager
+def _torch_left_alone() -> Iterator[None]:
+    """Give torch its number of threads back: numba sets the one that both have from OpenMP."""
+    torch = sys.modules.get("torch")
+    threads = torch.get_num_threads() if torch else 0
+    try:
+        yield
+    finally:
+        if torch:
+            torch.set_num_threads(threads)
 
 
 class Trust(NamedTuple):

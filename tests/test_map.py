@@ -495,3 +495,11 @@ def test_100_000_works_are_sent_as_points_alone(paint, tmp_path):
     assert 1_000_000 < sent < 3_000_000
     ((content, _),) = heed(art_map, {"do": "pictures", "rows": [99_999]})
     assert content["captions"] == ["a title 099999.png, 9999"]
+
+
+def test_torch_keeps_its_number_of_threads(one_thread):
+    import torch
+
+    rows = np.random.default_rng(0).normal(size=(40, 8))
+    map_layout(Features(rows, tuple(map(str, range(40)))))
+    assert torch.get_num_threads() == 1

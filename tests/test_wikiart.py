@@ -391,7 +391,7 @@ except ArtsearchError as error:
 
 def read_from_hub(hub: DatasetHub, name: str, home: Path) -> list[str]:
     # The address of the hub is read when its library is imported.
-    env = os.environ | {"HF_ENDPOINT": hub.url, "HF_HOME": str(home)}
+    env = os.environ | {"HF_ENDPOINT": hub.url, "HF_HOME": str(home), "ARTSEARCH_OFFLINE": ""}
     command = [sys.executable, "-c", FROM_HUB, name]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
@@ -413,6 +413,7 @@ def test_a_dataset_of_the_hub_is_streamed_and_most_of_it_is_never_sent(shards, t
 
 
 def test_a_hub_out_of_reach_and_one_switched_off_are_said_at_once(monkeypatch):
+    monkeypatch.delenv("ARTSEARCH_OFFLINE", raising=False)
     monkeypatch.setenv("HF_ENDPOINT", closed_address())
     with pytest.raises(ArtsearchError, match="cannot open the dataset 'a/b' .*127.0.0.1"):
         list(wikiart.items(5, dataset="a/b"))
