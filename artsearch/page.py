@@ -74,16 +74,21 @@ class Pictures:
         self.collection, self.side = collection, side
         self._made: dict[str, str] = {}
 
-    def show(self, id: str, note: str = "", kind: str = "") -> str:
-        """Return a work as a list item: its picture and caption, with a note before it."""
+    def url(self, id: str) -> str:
+        """Return a work's picture as a data: URL; raises ImageError where it cannot be read."""
         if id not in self._made:
             data = to_jpeg(thumbnail(self.collection.path(id), self.side), quality=60)
             self._made[id] = f"data:image/jpeg;base64,{_base64(data)}"
+        return self._made[id]
+
+    def show(self, id: str, note: str = "", kind: str = "") -> str:
+        """Return a work as a list item: its picture and caption, with a note before it."""
+        url = self.url(id)
         caption = escape(self.collection.caption(id))
         # <bdi>: a title that runs from right to left must not turn what stands beside it.
         return (
             f'<li class="{kind}" data-id="{escape(id)}">'
-            f'<img src="{self._made[id]}" alt="{caption}" loading="lazy">'
+            f'<img src="{url}" alt="{caption}" loading="lazy">'
             f"<b>{note}</b> <bdi>{caption}</bdi></li>"
         )
 

@@ -100,16 +100,15 @@ class _Works:
 
 
 class _Pictures(Pictures):
-    """Pictures whose URLs can be had alone."""
+    """Pictures of which some may be unreadable by now."""
 
     def url(self, id: str) -> str:
         """Return the picture of a work as a data: URL; "" for one that cannot be read."""
-        if id not in self._made:
-            try:
-                self.show(id)
-            except ImageError:
-                self._made[id] = ""
-        return self._made[id]
+        try:
+            return super().url(id)
+        except ImageError:
+            self._made[id] = ""  # and it is not tried again
+            return ""
 
 
 def _about(trail: Trail, works: _Works) -> str:

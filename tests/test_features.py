@@ -8,9 +8,11 @@ import torch
 from PIL import Image
 from torch import nn
 
+from artsearch import features
 from artsearch.collection import Collection
 from artsearch.errors import ArtsearchError, CollectionError, ImageError
 from artsearch.features import FeatureExtractor, Features, compute_features
+from artsearch.forward import has_bf16
 from artsearch.networks import NETWORKS, load_model
 from artsearch.transforms import CENTER_CROP, NO_CROP, transform_for
 
@@ -300,3 +302,8 @@ def test_progress_is_shown_and_can_be_switched_off(few, tiny, capsys):
     assert capsys.readouterr().err == ""
     compute_features(Collection(few), LITE, model=tiny, layers="3")
     assert "EfficientNet-Lite0" in capsys.readouterr().err
+
+
+def test_what_linux_says_of_bfloat16_is_what_torch_says():
+    known = features._ask_linux()
+    assert known is None or known == has_bf16()

@@ -5,6 +5,8 @@ import io
 import os
 import re
 import socket
+import subprocess
+import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -495,3 +497,19 @@ def test_a_file_that_holds_no_weights_is_named(fresh, monkeypatch, file, what):
     monkeypatch.setenv("ARTSEARCH_WEIGHTS", str(fresh))
     with pytest.raises(WeightsError, match=f"{file} does not hold the weights of resnet50: "):
         load_model(replace(NETWORKS["resnet50"], weights=Weights(file)))
+
+
+@pytest.mark.parametrize("name", ["TORCH_HOME", "XDG_CACHE_HOME", None])
+def test_torchs_folder_is_found_without_importing_torch(tmp_path, name):
+    code = """
+import sys
+from artsearch.weights import _torch_cache
+alone = _torch_cache()
+assert "torch" not in sys.modules
+import torch
+assert alone == _torch_cache(), (alone, _torch_cache())
+"""
+    names = ("TORCH_HOME", "XDG_CACHE_HOME")
+    env = {key: value for key, value in os.environ.items() if key not in names}
+    env |= {name: str(tmp_path)} if name else {}
+    subprocess.run([sys.executable, "-c", code], env=env, check=True)
