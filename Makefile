@@ -11,7 +11,7 @@ REPAINTED := data/repainted/works.csv
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lab app evaluate bench-extract browser clean
+.PHONY: help demo test lab app evaluate bench-extract bench-index browser clean
 .NOTPARALLEL:
 
 help:   ## list these commands
@@ -51,6 +51,9 @@ test: $(INSTALLED) $(REPAINTED) browser   ## all that CI runs: style, unit tests
 
 bench-extract: $(INSTALLED) $(REPAINTED)   ## measure extraction beside the article's loop and other projects
 	@$(PY) tests/bench/extract.py --collection "$(COLLECTION)" --networks "$(NETWORKS)" $(BENCH)
+
+bench-index: $(INSTALLED) $(REPAINTED)   ## measure kinds of index side by side: recall, time, memory
+	@$(PY) tests/bench/index.py --collection "$(COLLECTION)" $(BENCH)
 
 # The gallery is tested in a real browser: Debian's, since playwright's own is a separate download.
 # Without one those tests say so and are skipped; where CI is set they fail.
@@ -94,10 +97,10 @@ $(INSTALLED): pyproject.toml constraints.txt
 		exit 1; }
 	@if [ -e $(VENV)/.installing ]; then rm -rf $(VENV); fi
 	@if [ -x $(PY) ]; then echo 'Bringing .venv up to date with pyproject.toml and constraints.txt'; \
-		else echo 'Setting up .venv with all packages: about 3 minutes and 7 GB, once'; fi
+		else echo 'Setting up .venv with all packages: about 3 minutes and 8 GB, once'; fi
 	@mkdir -p $(VENV) build && touch $(VENV)/.installing
 	@[ -x $(PY) ] || $(PYTHON) -m venv $(VENV)
-	@{ $(PIP) pip && $(PIP) --build-constraint constraints.txt --editable '.[app,evaluate,fetch,map,test]'; } \
+	@{ $(PIP) pip && $(PIP) --build-constraint constraints.txt --editable '.[app,evaluate,fetch,map,scale,test]'; } \
 		>build/install.log 2>&1 || { [ ! -e $@ ] || rm $(VENV)/.installing; \
 		tail -n 40 build/install.log; \
 		echo 'The installation failed; all that pip said is in build/install.log'; exit 1; }
