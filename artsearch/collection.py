@@ -1,8 +1,10 @@
-"""A collection: a folder of images and what is known of each work."""
+"""A collection: a folder of images, here or in object storage, and what is known of each work."""
 
 import csv
 import io
 import os
+import posixpath
+import re
 import unicodedata
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +18,7 @@ import pandas as pd
 from artsearch.errors import ArtsearchError, CollectionError, ImageError, unknown
 from artsearch.files import fingerprint, hash_file
 from artsearch.images import SUFFIXES, open_image
+from artsearch.remote import RemoteFile, RemoteFolder, as_local, check_address, is_address
 from artsearch.tables import cut_text, shorten
 from artsearch.where import Columns
 
@@ -35,6 +38,10 @@ class Collection:
     names are taken too, and the title of a work without one is its file name. Names that begin
     with a dot are passed over, and links to folders are not followed.
 
+    The folder may be in object storage: any address that fsspec has a protocol for, such as
+    `s3://bucket/folder`. It is listed once, here; what changes there afterwards is seen when the
+    collection is opened anew.
+
     `works` is a pandas table, one row a work, all columns text. `skipped` lists what was left out,
     as (name, reason). Raises CollectionError for a folder that is missing or holds no image, and
     for a table that cannot be read.
@@ -42,7 +49,7 @@ class Collection:
 
     def __init__(self, folder: str | os.PathLike):
         self.folder = _check_folder(folder)
-        self._paths, tables, self.skipped = _walk(self.folder)
+        self._paths, tables, self.skipped = _sort(self.folder)
         self.works = _describe(self._paths, self._read_tables(tables))
         self.ids: list[str] = self.works["id"].tolist()
         self._row = {id: row for row, id in enumerate(self.ids)}
@@ -77,7 +84,7 @@ class Collection:
             raise unknown("work", id, self.ids)
         return self._row[id]
 
-    def path(self, id: str) -> Path:
+    def path(self, id: str) -> Path | RemoteFile:
         """Return the file of a work."""
         self.row(id)
         return self._paths[id]
@@ -115,45 +122,54 @@ class Collection:
     def fingerprint(self) -> str:
         """Return a hash of the ids and the contents of all files: it tells one state from another.
 
-        Captions do not count: a corrected title leaves every feature as it is.
+        Captions do not count: a corrected title leaves every feature as it is. Raises
+        CollectionError where a remote store does not answer.
         """
         return fingerprint((id, _content(self._paths[id])) for id in self.ids)
 
-    def _read_tables(self, tables: list[Path]) -> dict[str, dict[str, str]]:
+    def _read_tables(self, tables: dict[str, Path | RemoteFile]) -> dict[str, dict[str, str]]:
         """Read every works.csv below the folder; the ones higher up come last and win."""
         known = {unicodedata.normalize("NFC", id): id for id in self._paths}
         rows: dict[str, dict[str, str]] = {}
-        for path in sorted(tables, key=lambda path: (-len(path.parts), str(path))):
-            rows.update(self._match(path, read_table(path), known))
+        for id in sorted(tables, key=lambda id: (-id.count("/"), id)):
+            rows.update(self._match(id, read_table(tables[id]), known))
         return rows
 
-    def _match(self, path: Path, table: pd.DataFrame, known: dict[str, str]) -> dict:
+    def _match(self, place: str, table: pd.DataFrame, known: dict[str, str]) -> dict:
         """Match the rows of one table to the images by name; note the rows without one."""
         rows = {}
         for row in table.to_dict("records"):
             name = row.pop("file")
-            id, reason = self._find(path.parent, name, known)
+            id, reason = self._find(place.rpartition("/")[0], name, known)
             if id in rows:
                 reason = "a second row for the same file"
             if reason:
-                self.skipped.append((name, f"row of {_id(path, self.folder)}: {reason}"))
+                self.skipped.append((name, f"row of {place}: {reason}"))
             else:
                 rows[id] = row
         return rows
 
-    def _find(self, base: Path, name: str, known: dict[str, str]) -> tuple[str, str]:
+    def _find(self, parent: str, name: str, known: dict[str, str]) -> tuple[str, str]:
         """Return the id that a table means by a name; or "", and why there is none."""
         if not name.strip():
             return "", "no file named"
         for spelling in (name, name.strip()):
-            target = os.path.normpath(base / spelling)
-            inside = os.path.relpath(target, self.folder).replace(os.sep, "/")
+            inside = self._inside(parent, spelling)
             id = known.get(unicodedata.normalize("NFC", inside))
             if id is not None:
                 return id, ""
         if inside.split("/")[0] == "..":
             return "", "lies outside the folder"
-        return "", "not an image file" if os.path.exists(target) else "the file is missing"
+        # Whether a store has it without a suffix of images would take a question for each row.
+        is_here = isinstance(self.folder, Path) and os.path.exists(self.folder / inside)
+        return "", "not an image file" if is_here else "the file is missing"
+
+    def _inside(self, parent: str, name: str) -> str:
+        """Return where a name in a table leads, as an id would have it."""
+        if isinstance(self.folder, RemoteFolder):
+            return posixpath.normpath(posixpath.join(parent, name))
+        target = os.path.normpath(self.folder / parent / name)
+        return os.path.relpath(target, self.folder).replace(os.sep, "/")
 
     def _report(self) -> str:
         # One message for all: a table of 10,000 rows may come with 500 images.
@@ -187,12 +203,12 @@ class ImageDataset:
         return self.transform(self.collection.open(id)), id
 
 
-def read_table(path: str | os.PathLike) -> pd.DataFrame:
+def read_table(path: str | os.PathLike | RemoteFile) -> pd.DataFrame:
     """Read a works.csv as text, with commas, semicolons or tabs between its columns.
 
     Raises CollectionError when it is not UTF-8, not a table, or has no column `file`.
     """
-    path = Path(path)
+    path = path if isinstance(path, RemoteFile) else Path(path)
     try:
         text = path.read_bytes().decode("utf-8-sig")
         lines = _read_lines(text.lstrip("\r\n"))
@@ -231,7 +247,7 @@ def _read_lines(text: str) -> list[list[str]]:
     return [[cut_text(field, LONGEST) for field in row] for row in rows]
 
 
-def _make_table(path: Path, columns: list[str], rows: list[list[str]]) -> pd.DataFrame:
+def _make_table(path: Path | RemoteFile, columns: list[str], rows: list[list[str]]) -> pd.DataFrame:
     # Columns without a name are what a spreadsheet leaves behind the last one; of two with the
     # same name the first is kept.
     places = {name: columns.index(name) for name in columns if name}
@@ -246,28 +262,38 @@ def _make_table(path: Path, columns: list[str], rows: list[list[str]]) -> pd.Dat
     return pd.DataFrame(table, dtype=str)
 
 
-def _check_folder(folder: str | os.PathLike) -> Path:
+def _check_folder(folder: str | os.PathLike) -> Path | RemoteFolder:
     if not str(folder or ""):
         raise CollectionError("no collection named; name a folder of images")
-    path = Path(os.path.expanduser(folder))
+    if is_address(folder):
+        path = as_local(folder)
+        if path is None:
+            return check_address(folder)
+    else:
+        path = Path(os.path.expanduser(folder))
     if not os.path.isdir(path):
         what = "is a file, not a folder" if os.path.exists(path) else "does not exist"
-        raise CollectionError(f"the collection {str(folder)!r} {what}; name a folder of images")
+        hint = ""
+        if re.match(r"\w{2,}:/[^/]", str(path)):
+            hint = " (an address is given as a text; a Path takes a slash from it)"
+        raise CollectionError(
+            f"the collection {str(folder)!r} {what}{hint}; name a folder of images"
+        )
     return path
 
 
-def _walk(folder: Path) -> tuple[dict[str, Path], list[Path], list[tuple[str, str]]]:
-    """Return the images below a folder by id, sorted; the tables; and what had to be left out."""
-    images, tables, skipped = {}, [], []
-    for path in _list_files(folder, skipped):
+def _sort(folder: Path | RemoteFolder) -> tuple[dict, dict, list[tuple[str, str]]]:
+    """Return images and tables below a folder, each by id; and what had to be left out."""
+    images, tables, skipped = {}, {}, []
+    is_remote = isinstance(folder, RemoteFolder)
+    for id, path in folder.files(skipped) if is_remote else _list_files(folder, skipped):
         if path.name != TABLE and not path.name.lower().endswith(SUFFIXES):
             continue
-        if not os.path.isfile(path):  # a pipe would be waited for without end
+        if not is_remote and not os.path.isfile(path):  # a pipe would be waited for without end
             skipped.append((path.name, "no regular file, or a link that leads nowhere"))
         elif path.name == TABLE:
-            tables.append(path)
+            tables[id] = path
         else:
-            id = _id(path, folder)
             if id in images:  # a name of bytes, and one that spells the same bytes out
                 skipped.append((path.name, f"a second file that is written {id!r}; rename it"))
             else:
@@ -281,8 +307,8 @@ def _walk(folder: Path) -> tuple[dict[str, Path], list[Path], list[tuple[str, st
     return dict(sorted(images.items())), tables, skipped
 
 
-def _list_files(folder: Path, skipped: list[tuple[str, str]]) -> Iterator[Path]:
-    """Yield the files below a folder; note the folders that are not looked into."""
+def _list_files(folder: Path, skipped: list[tuple[str, str]]) -> Iterator[tuple[str, Path]]:
+    """Yield the files below a folder, by id; note the folders that are not looked into."""
 
     def note(error: OSError) -> None:
         skipped.append((error.filename, f"the folder cannot be read: {error.strerror}"))
@@ -292,7 +318,8 @@ def _list_files(folder: Path, skipped: list[tuple[str, str]]) -> Iterator[Path]:
         for name in folders:
             if os.path.islink(os.path.join(parent, name)):
                 skipped.append((name, "a link to a folder, which is not followed"))
-        yield from (Path(parent, name) for name in files if not name.startswith("."))
+        paths = (Path(parent, name) for name in files if not name.startswith("."))
+        yield from ((_id(path, folder), path) for path in paths)
 
 
 def _id(path: Path, folder: Path) -> str:
@@ -312,8 +339,10 @@ def _describe(paths: dict[str, Path], rows: dict[str, dict[str, str]]) -> pd.Dat
     return works[first + [column for column in works if column not in first]]
 
 
-def _content(path: Path) -> str:
+def _content(path: Path | RemoteFile) -> str:
     try:
         return hash_file(path)
     except ImageError:
+        if isinstance(path, RemoteFile):
+            path.ask()  # raises where it is the store that is gone, and not the file
         return ""

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from artsearch.errors import ArtsearchError, ImageError
 from artsearch.images import refuse_unread
+from artsearch.remote import RemoteFile
 
 #: A file written this short a time before it was read may change again within the same tick of the
 #: disk's clock, and keep its dates: such a one is read again next time.
@@ -26,7 +27,8 @@ class FileState:
     """A file's size in bytes, its two dates in nanoseconds, and the SHA-256 of its content.
 
     `changed` (ctime) moves with every change of the content, also where a copy or an archive set
-    `modified` back. Both are 0 where they are no proof. `sha256` is "" for a file not read.
+    `modified` back; of a file in object storage it is a number made of the store's ETag or
+    checksum. Both are 0 where they are no proof. `sha256` is "" for a file not read.
     """
 
     size: int
@@ -40,8 +42,14 @@ class FileState:
         return self.size, self.modified, self.changed
 
 
-def stamp(path: str | os.PathLike) -> tuple[int, int, int] | None:
-    """Return size and dates of a file, without reading it; None where there is none."""
+def stamp(path: str | os.PathLike | RemoteFile) -> tuple[int, int, int] | None:
+    """Return size and dates of a file, without reading it; None where there is none.
+
+    A remote file has those of the listing that its collection began with: asking for one after the
+    other would take a journey each.
+    """
+    if isinstance(path, RemoteFile):
+        return path.listed or path.ask()
     try:
         return _stamp(os.stat(path))
     except OSError:
@@ -53,19 +61,25 @@ def is_proof(found: tuple[int, int, int] | None) -> bool:
     return found is not None and 0 not in found[1:]
 
 
-def read_steadily(path: Path, read: Callable[[str], T]) -> tuple[FileState, T | None, str]:
+def read_steadily(
+    path: Path | RemoteFile, read: Callable[[str], T]
+) -> tuple[FileState, T | None, str]:
     """Return a file's state, and what `read` makes of it (given its SHA-256) or why it cannot.
 
     The state is that of the very bytes that were read: when the file changes meanwhile, it is read
     again, and given up on after three times. An ImageError becomes the reason.
+
+    What `read` asks of a remote file is answered from the bytes that were fetched for the hash.
+    Raises CollectionError where its store does not answer: the file is not to blame.
     """
+    if isinstance(path, RemoteFile):
+        return _read_remote(path, read)
     for _ in range(3):
         before = stamp(path)
         sha256, value, reason = _read(path, read)
         if before == stamp(path):
             return FileState(*_settled(before), sha256), value, reason
-    reason = f"{path.name!r} changes while it is read; run again when it is complete"
-    return FileState(0, 0, 0), None, reason
+    return FileState(0, 0, 0), None, _restless(path)
 
 
 def write_whole(path: Path, data: bytes) -> Path:
@@ -94,10 +108,12 @@ def write_whole(path: Path, data: bytes) -> Path:
     return path
 
 
-def hash_file(path: Path) -> str:
+def hash_file(path: Path | RemoteFile) -> str:
     """Return the SHA-256 of a file's content; raises ImageError where it cannot be read."""
     try:
         refuse_unread(path)
+        if isinstance(path, RemoteFile):
+            return hashlib.sha256(path.read_bytes()).hexdigest()
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
@@ -118,7 +134,30 @@ def fingerprint(contents: Iterable[tuple[str, str]]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _read(path: Path, read: Callable[[str], T]) -> tuple[str, T | None, str]:
+def _read_remote(file: RemoteFile, read: Callable[[str], T]) -> tuple[FileState, T | None, str]:
+    before = stamp(file)
+    for _ in range(3):
+        with file.fetched_once():
+            sha256, value, reason = _read(file, read)
+            size = file.size if sha256 else 0
+        after = file.ask()
+        if not sha256:
+            # It may have been the way and not the file: nothing is known for the next time.
+            return FileState(0, 0, 0), None, reason
+        if before == after:
+            if after is not None and after[0] not in (0, size):
+                reason = f"only {size:,} of the {after[0]:,} bytes of {file.name!r} came; run again"
+                return FileState(0, 0, 0), None, reason
+            return FileState(*(after or (size, 0, 0)), sha256), value, reason
+        before = after
+    return FileState(0, 0, 0), None, _restless(file)
+
+
+def _restless(path: Path | RemoteFile) -> str:
+    return f"{path.name!r} changes while it is read; run again when it is complete"
+
+
+def _read(path: Path | RemoteFile, read: Callable[[str], T]) -> tuple[str, T | None, str]:
     sha256 = ""
     try:
         sha256 = hash_file(path)

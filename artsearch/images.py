@@ -11,6 +11,7 @@ import numpy as np
 from PIL import ExifTags, Image
 
 from artsearch.errors import ImageError, check_whole
+from artsearch.remote import RemoteFile, address_name, as_local, is_address
 
 #: Suffixes of the files that a collection takes for images, in any case.
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
@@ -29,7 +30,7 @@ warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 #: A larger file is not even read: a scan of 178 million pixels has 1.4 GB at 64 bits a pixel.
 MAX_BYTES = 2 * 1024**3
 
-ImageSource = str | os.PathLike | bytes | Image.Image
+ImageSource = str | os.PathLike | RemoteFile | bytes | Image.Image
 
 _BYTES = (bytes, bytearray, memoryview)
 
@@ -51,7 +52,8 @@ _TURNS = {
 def open_image(source: ImageSource, side: int | None = None) -> Image.Image:
     """Open an image and return it upright, as RGB with 8 bits a channel.
 
-    `source` is a path, the bytes of a file, or a PIL image. EXIF rotation is applied, transparency
+    `source` is a path, an address that fsspec knows (a text such as "s3://bucket/a.jpg", or a
+    RemoteFile), the bytes of a file, or a PIL image. EXIF rotation is applied, transparency
     is laid over white, 16-bit and floating-point grey are scaled to 8 bits, CMYK and palettes are
     converted, and of an animation the first frame is taken.
 
@@ -74,7 +76,9 @@ def open_image(source: ImageSource, side: int | None = None) -> Image.Image:
     except ImageError:
         raise
     except FileNotFoundError:
-        raise ImageError(f"no such image file: {str(source)!r}; name one that exists") from None
+        # A web address may end in what signs it.
+        shown = name if is_address(source) else repr(str(source))
+        raise ImageError(f"no such image file: {shown}; name one that exists") from None
     except Image.DecompressionBombError:
         limit = 2 * Image.MAX_IMAGE_PIXELS // 1_000_000
         raise ImageError(f"{name} has more than {limit} million pixels; make it smaller") from None
@@ -101,8 +105,13 @@ def to_jpeg(image: Image.Image, quality: int = 80) -> bytes:
 def _read(source: ImageSource, side: int | None) -> Image.Image:
     if isinstance(source, Image.Image):
         return _to_rgb(source)
+    if is_address(source):
+        source = as_local(source) or RemoteFile.at(source)
     if isinstance(source, _BYTES):
         file = io.BytesIO(source)
+    elif isinstance(source, RemoteFile):
+        refuse_unread(source)
+        file = io.BytesIO(source.read_bytes())
     else:
         file = source
         refuse_unread(Path(file))
@@ -122,8 +131,17 @@ def _reduce(image: Image.Image, side: int) -> Image.Image:
     return image if image.size == (width, height) else image.crop((0, 0, width, height))
 
 
-def refuse_unread(path: Path) -> None:
+def refuse_unread(path: Path | RemoteFile) -> None:
     """Raise ImageError for what must not be read at all: folders, pipes, devices, huge files."""
+    size = path.size if isinstance(path, RemoteFile) else _size_of_file(path)
+    if size > MAX_BYTES:
+        raise ImageError(
+            f"{path.name!r} has {size / 1024**3:,.1f} GB, more than the "
+            f"{MAX_BYTES / 1024**3:.0f} GB an image file may have; save it smaller, or as a JPEG"
+        )
+
+
+def _size_of_file(path: Path) -> int:
     found = path.stat()
     mode = found.st_mode
     if stat.S_ISDIR(mode):
@@ -131,11 +149,7 @@ def refuse_unread(path: Path) -> None:
     if not stat.S_ISREG(mode):
         # Opening a pipe would wait for ever for somebody to write into it.
         raise ImageError(f"{path.name!r} is a pipe or a device; name an image file")
-    if found.st_size > MAX_BYTES:
-        raise ImageError(
-            f"{path.name!r} has {found.st_size / 1024**3:,.1f} GB, more than the "
-            f"{MAX_BYTES / 1024**3:.0f} GB an image file may have; save it smaller, or as a JPEG"
-        )
+    return found.st_size
 
 
 def _refuse_tiles(image: Image.Image) -> None:
@@ -215,6 +229,10 @@ def _name(source: ImageSource) -> str:
         return f"the {len(source):,} bytes given"
     if isinstance(source, Image.Image):
         return "the image given"
+    if is_address(source):
+        return repr(address_name(source))
+    if isinstance(source, RemoteFile):
+        return repr(source.name)
     if isinstance(source, str | os.PathLike):
         return repr(Path(source).name)
     raise ImageError(

@@ -7,9 +7,11 @@ import hashlib
 import json
 import os
 import shutil
+import threading
 import zlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from html import escape
 from pathlib import Path
 from string import Template
@@ -21,12 +23,14 @@ from tqdm import tqdm
 import artsearch
 from artsearch.collection import Collection
 from artsearch.errors import ArtsearchError, MismatchError
+from artsearch.files import hash_file
 from artsearch.gallery_state import dial_place, words
 from artsearch.gallery_view import has_dial
 from artsearch.images import thumbnail, to_jpeg
 from artsearch.index import METRICS, Index
 from artsearch.networks import Network
 from artsearch.page import write_page
+from artsearch.remote import RemoteFile
 from artsearch.search import Search
 from artsearch.store import write_folder
 from artsearch.transforms import default_crop
@@ -224,32 +228,41 @@ def _write_pictures(
     `sides` gives the longest side of the pictures in each folder, 0 for none.
     """
 
-    def name(id: str) -> str:
-        # Named by what is in it, never by the work: safe on any disk and in any address, and the
-        # same name the next time means the same picture.
-        with open(collection.path(id), "rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
-        return hashlib.sha256(f"{content} {sides}".encode()).hexdigest()[:12]
+    begun: set[str] = set()
 
-    def make(name: str) -> tuple[int, int]:
+    def write(id: str) -> str:
+        path = collection.path(id)
+        with path.fetched_once() if isinstance(path, RemoteFile) else nullcontext():
+            # Named by what is in it, never by the work: safe on any disk and in any address, and
+            # the same name the next time means the same picture.
+            name = hashlib.sha256(f"{hash_file(path)} {sides}".encode()).hexdigest()[:12]
+            with lock:
+                is_first = name not in begun
+                begun.add(name)
+            if is_first:
+                make(name, path)
+        return name
+
+    def make(name: str, path: Path | RemoteFile) -> None:
         files = {Path(folder, name[:2], f"{name}.jpg"): side for folder, side in sides.items()}
         missing = {file: side for file, side in files.items() if not _take_over(old, new, file)}
         if missing:
-            picture = thumbnail(collection.path(first[name]), max(sides.values()))
+            picture = thumbnail(path, max(sides.values()))
         for file, side in missing.items():
             (new / file).parent.mkdir(parents=True, exist_ok=True)
             quality = 72 if side <= 240 else 80  # a first view of 34 small ones stays below 500 kB
             (new / file).write_bytes(to_jpeg(thumbnail(picture, side), quality))
+
+    def size(name: str) -> tuple[int, int]:
         with Image.open(new / "thumbs" / name[:2] / f"{name}.jpg") as image:
             return image.size
 
+    lock = threading.Lock()
     sides = {folder: side for folder, side in sides.items() if side}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        names = list(pool.map(name, ids))
-        first = dict(zip(reversed(names), reversed(ids), strict=True))
-        made = pool.map(make, first)
-        shown = tqdm(made, "Pictures", len(first), leave=False, disable=not progress)
-        sizes = dict(zip(first, shown, strict=True))
+        written = pool.map(write, ids)
+        names = list(tqdm(written, "Pictures", len(ids), leave=False, disable=not progress))
+    sizes = {name: size(name) for name in begun}
     return [(name, *sizes[name]) for name in names]
 
 

@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import tempfile
+import uuid
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,7 +15,9 @@ from PIL import Image
 
 from artsearch.collection import Collection
 from artsearch.errors import ImageError
+from artsearch.files import is_proof
 from artsearch.images import ImageSource, thumbnail
+from artsearch.remote import RemoteFile
 
 #: Longest side in pixels: in the drawer and where many works are shown, among a few neighbours,
 #: and of the selected work.
@@ -25,13 +28,15 @@ class Thumbnails:
     """The small pictures of a collection, as WebP files below a folder.
 
     A picture is known by its work's path, size and time of change, so that a file which is changed
-    gets a new one. Several processes may use the same folder at once.
+    gets a new one; where a remote store cannot tell that, pictures are made anew for each of these
+    objects. Several processes may use the same folder at once.
     """
 
     def __init__(self, collection: Collection, folder: str | os.PathLike):
         self.collection = collection
         self.folder = Path(folder)
         self._sizes: dict[str, tuple[int, int]] = {}
+        self._only_here = uuid.uuid4().hex
 
     def read(self, id: str, kind: str = "thumb") -> bytes:
         """Return a work's picture of a kind of SIDES; no bytes where the work cannot be read."""
@@ -69,15 +74,20 @@ class Thumbnails:
             return b""
 
     def _file(self, id: str, kind: str) -> Path:
-        path = self.collection.path(id)
-        try:
-            stat = path.stat()
-            state = f"{stat.st_size} {stat.st_mtime_ns}"
-        except OSError:
-            state = "gone"
-        key = f"{path.resolve()}\0{state}\0{SIDES[kind]}"
+        place, state = self._state(self.collection.path(id))
+        key = f"{place}\0{state}\0{SIDES[kind]}"
         name = hashlib.sha256(os.fsencode(key)).hexdigest()[:24]
         return self.folder / name[:2] / f"{name}.webp"
+
+    def _state(self, path: Path | RemoteFile) -> tuple[object, str]:
+        """Return where a file is, and what changes with it."""
+        if isinstance(path, RemoteFile):
+            return path, str(path.listed) if is_proof(path.listed) else self._only_here
+        try:
+            stat = path.stat()
+            return path.resolve(), f"{stat.st_size} {stat.st_mtime_ns}"
+        except OSError:
+            return path.resolve(), "gone"
 
     def _keep(self, path: Path, data: bytes) -> None:
         """Write a file whole or not at all; a full or locked disk costs time, not the gallery."""
