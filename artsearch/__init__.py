@@ -23,6 +23,7 @@ _WHERE = {
     "compute_features": "features",
     "construct_ann_index": "index",
     "construct_exact_index": "index",
+    "construct_index": "index",
     "layers": "hooks",
     "load_features": "store",
     "load_index": "index",

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from artsearch.distances import check_features, find_medians, to_bits, unit_rows
-from artsearch.errors import ArtsearchError
+from artsearch.errors import ArtsearchError, check_whole
 from artsearch.exact_index import ExactIndex
 from artsearch.features import Features
 from artsearch.index_base import Index
+from artsearch.index_folder import Written, library_file
 
 
 class AnnoyIndex(Index):
@@ -21,19 +22,24 @@ class AnnoyIndex(Index):
     """
 
     kind = "annoy"
-    file = "index.ann"
 
     def __init__(self, *args, trees, num_trees: int, seed: int, **kwargs):
         super().__init__(*args, **kwargs)
         self._trees = trees
         self.num_trees = num_trees
         self.seed = seed
+        self._mapped = False
 
     @classmethod
-    def build(cls, metric: str, num_trees: int, features: Features, seed: int = 0) -> AnnoyIndex:
+    def build(
+        cls, metric: str, features: Features, num_trees: int = 25, seed: int = 0
+    ) -> AnnoyIndex:
         """Plant the trees; the same seed gives the same forest."""
         import annoy
 
+        check_whole("num_trees", num_trees)
+        check_whole("seed", seed, least=0)
+        num_trees, seed = int(num_trees), int(seed)
         medians = find_medians(metric, features)
         trees = annoy.AnnoyIndex(features.dims, metric)
         trees.set_seed(seed)
@@ -55,25 +61,29 @@ class AnnoyIndex(Index):
     def rebuild(self, features: Features) -> AnnoyIndex:
         """Plant as many trees over other features: Annoy takes no works in later."""
         features = check_features(self.metric, features)
-        return self.build(self.metric, self.num_trees, features, self.seed)
+        return self.build(self.metric, features, self.num_trees, self.seed)
+
+    @property
+    def settings(self):
+        """Its trees and their seed."""
+        return super().settings | {"num_trees": self.num_trees, "seed": self.seed}
+
+    @property
+    def memory(self) -> int:
+        """The bytes of the rows in its leaves, at least: Annoy does not say how large it is."""
+        return 0 if self._mapped else 4 * len(self) * self.dims
 
     @classmethod
-    def read(cls, folder: Path, note: dict, medians: np.ndarray | None) -> AnnoyIndex:
+    def read(cls, saved: Written) -> AnnoyIndex:
         """Map a saved forest into memory."""
         import annoy
 
-        trees = annoy.AnnoyIndex(note["dims"], note["metric"])
-        trees.load(str(folder / cls.file))
-        return cls(
-            note["metric"],
-            note["ids"],
-            note["dims"],
-            note["made_by"],
-            medians,
-            trees=trees,
-            num_trees=note["num_trees"],
-            seed=note["seed"],
-        )
+        trees = annoy.AnnoyIndex(saved.note["dims"], saved.note["metric"])
+        trees.load(library_file(saved.folder))
+        num_trees, seed = (saved.note["settings"][key] for key in ("num_trees", "seed"))
+        index = cls(*saved.basics, trees=trees, num_trees=num_trees, seed=seed)
+        index._mapped = True
+        return index
 
     def exact(self) -> ExactIndex:
         """Read the rows back from the trees, which takes seconds where there are 100,000."""
@@ -86,9 +96,6 @@ class AnnoyIndex(Index):
         return ExactIndex(
             self.metric, self.ids, self.dims, self.made_by, self._medians, vectors=vectors
         )
-
-    def _note(self) -> dict:
-        return super()._note() | {"num_trees": self.num_trees, "seed": self.seed}
 
     def _nearest(self, vector, row, k, search_k):
         # Annoy's own default; a node holds several works, so fewer than k can come back.
@@ -110,5 +117,7 @@ class AnnoyIndex(Index):
         rows, distances = np.array(found[0], dtype=np.int64), np.array(found[1])
         return rows, -distances if self.metric == "dot" else distances
 
-    def _write(self, path: Path) -> None:
-        self._trees.save(str(path))
+    def _write(self, folder: Path) -> None:
+        self._trees.save(library_file(folder))
+        # Annoy goes on with what it saved.
+        self._mapped = True

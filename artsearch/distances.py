@@ -71,6 +71,15 @@ def prepare_rows(vectors: np.ndarray, metric: str, medians: np.ndarray | None) -
     return unit_rows(vectors) if metric == "angular" else vectors
 
 
+def prepare_all(vectors: np.ndarray, metric: str, medians: np.ndarray | None = None) -> np.ndarray:
+    """Return all rows as a metric compares them, in memory once, also where they are on disk."""
+    prepared = np.empty(vectors.shape, np.uint8 if metric == "hamming" else np.float32)
+    for start in range(0, len(vectors), 4096):
+        chunk = slice(start, start + 4096)
+        prepared[chunk] = prepare_rows(vectors[chunk], metric, medians)
+    return prepared
+
+
 def unit_rows(vectors: np.ndarray) -> np.ndarray:
     """Return rows of length 1 in the same direction; a row of zeros stays what it is.
 

@@ -12,35 +12,43 @@ from artsearch.distances import (
     distances_between,
     distances_to,
     find_medians,
+    prepare_all,
     prepare_rows,
     unit_rows,
 )
 from artsearch.features import Features
 from artsearch.index_base import Index
+from artsearch.index_folder import VECTORS, Written
 
 #: Rows that are compared at a time, so that what is computed in between stays in the cache.
 CHUNK = 256
+#: Queries and rows of one product where there are many queries: 32 MB of distances.
+QUERIES, ROWS = 256, 32_768
+#: Single precision, and the fast form of a Euclidean distance, are inexact near zero: so many more
+#: candidates than asked for are compared again.
+SPARE = 16
 
 
 class ExactIndex(Index):
     """Every distance is computed: nothing is missed, and time grows with the collection."""
 
     kind = "exact"
-    file = "vectors.npy"
     can_follow = True
+    #: How much each column counts in a product; None where all count the same.
+    _weights: np.ndarray | None = None
 
     def __init__(self, *args, vectors: np.ndarray, **kwargs):
         super().__init__(*args, **kwargs)
         self._vectors = vectors
         if self.metric == "euclidean":
-            self._squares = np.einsum("ij,ij->i", vectors, vectors)
+            parts = (vectors[start : start + ROWS] for start in range(0, len(vectors), ROWS))
+            self._squares = np.concatenate([np.einsum("ij,ij->i", part, part) for part in parts])
 
     @classmethod
     def build(cls, metric: str, features: Features) -> ExactIndex:
         """Keep the vectors in the form that the metric compares."""
         medians = find_medians(metric, features)
-        rows = np.asarray(features.vectors)
-        vectors = np.ascontiguousarray(prepare_rows(rows, metric, medians))
+        vectors = prepare_all(features.vectors, metric, medians)
         made_by, ids, dims = features.made_by, features.ids, features.dims
         return cls(metric, ids, dims, made_by, medians, vectors=vectors)
 
@@ -109,23 +117,64 @@ class ExactIndex(Index):
         order = np.lexsort((exact, groups, nearest))
         return rows[order], exact[order]
 
+    @property
+    def memory(self) -> int:
+        """The bytes of the rows; those of a saved index stay on disk until they are compared."""
+        return 0 if isinstance(self._vectors, np.memmap) else self._vectors.nbytes
+
     @classmethod
-    def read(cls, folder: Path, note: dict, medians: np.ndarray | None) -> ExactIndex:
+    def read(cls, saved: Written) -> ExactIndex:
         """Map saved vectors into memory."""
-        vectors = np.load(folder / cls.file, mmap_mode="r", allow_pickle=False)
-        metric, ids, dims, made_by = (note[key] for key in ("metric", "ids", "dims", "made_by"))
-        return cls(metric, ids, dims, made_by, medians, vectors=vectors)
+        vectors = np.load(saved.folder / VECTORS, mmap_mode="r", allow_pickle=False)
+        return cls(*saved.basics, vectors=vectors)
 
     def _nearest(self, vector, row, k, search_k):
         vector = self._vectors[row] if row is not None else self.prepare(vector)
         rough = self._compare(vector)
-        # Single precision, and the fast form of a Euclidean distance, are inexact near zero: a few
-        # more candidates than asked for are compared again, and ties are settled by their row.
-        most = min(k + 16, len(self))
+        most = min(k + SPARE, len(self))
         rows = np.sort(np.argpartition(rough, most - 1)[:most])
+        return self._settle(rows, vector, k)
+
+    def _settle(
+        self, rows: np.ndarray, vector: np.ndarray, k: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the k nearest of some candidates, compared exactly; ties are settled by row."""
         exact = self._measure(rows, vector)
         order = np.argsort(exact, kind="stable")[:k]
         return rows[order], exact[order]
+
+    def _nearest_many(self, vectors, k):
+        if self.metric in ("manhattan", "hamming"):  # which are no product of matrices
+            return super()._nearest_many(vectors, k)
+        parts = [
+            self._nearest_block(vectors[start : start + QUERIES], k)
+            for start in range(0, len(vectors), QUERIES)
+        ]
+        return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
+
+    def _nearest_block(self, vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        vectors = np.stack([self.prepare(vector) for vector in vectors])
+        weighed = vectors if self._weights is None else vectors * self._weights
+        most = min(k + SPARE, len(self))
+        near, best = np.empty((len(vectors), 0), np.float32), np.empty((len(vectors), 0), np.int64)
+        for start in range(0, len(self), ROWS):
+            rough = self._products(weighed, slice(start, start + ROWS))
+            found = _smallest(rough, most)
+            near = np.hstack([near, np.take_along_axis(rough, found, axis=1)])
+            best = np.hstack([best, found + start])
+            kept = _smallest(near, most)
+            near, best = (np.take_along_axis(one, kept, axis=1) for one in (near, best))
+        found = [
+            self._settle(np.sort(rows), vector, k)
+            for rows, vector in zip(best, vectors, strict=True)
+        ]
+        rows, distances = zip(*found, strict=True)
+        return np.stack(rows), np.stack(distances)
+
+    def _products(self, vectors: np.ndarray, rows: slice) -> np.ndarray:
+        """Return what orders some rows, for each of several prepared vectors, as _compare does."""
+        products = vectors @ self._vectors[rows].T
+        return self._squares[rows] - 2 * products if self.metric == "euclidean" else -products
 
     def prepare(self, vector: np.ndarray) -> np.ndarray:
         """Return a row as it is compared: of unit length where directions are."""
@@ -143,8 +192,14 @@ class ExactIndex(Index):
         chunks = (self._vectors[row : row + CHUNK] for row in range(0, len(self), CHUNK))
         return np.concatenate([np.abs(differ(chunk, vector)).sum(axis=1) for chunk in chunks])
 
-    def _write(self, path: Path) -> None:
-        np.save(path, self._vectors, allow_pickle=False)
+    def _write(self, folder: Path) -> None:
+        np.save(folder / VECTORS, self._vectors, allow_pickle=False)
+
+
+def _smallest(values: np.ndarray, most: int) -> np.ndarray:
+    """Return the places of the smallest values of each row, `most` at most, in any order."""
+    most = min(most, values.shape[1])
+    return np.argpartition(values, most - 1, axis=1)[:, :most]
 
 
 def _first_of_each(groups: np.ndarray, values: np.ndarray, most: int) -> np.ndarray:

@@ -1,30 +1,105 @@
-"""Finding the nearest rows: Annoy as in the article, and an exact search beside it."""
+"""Finding the nearest rows: Annoy as in the article, exact search beside it, and other libraries'.
+
+All kinds answer in the same way; KINDS is where another one is added.
+"""
 
 from __future__ import annotations
 
-import json
+import inspect
 import os
+from collections.abc import Iterable
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 
 from artsearch.annoy_index import AnnoyIndex
+from artsearch.auto_index import choose_index
 from artsearch.distances import METRICS, check_features
-from artsearch.errors import ArtsearchError, MismatchError, check_whole, unknown
+from artsearch.errors import ArtsearchError, MismatchError, unknown
 from artsearch.exact_index import ExactIndex
 from artsearch.features import Features
-from artsearch.index_base import FORMAT, MEDIANS, NOTE, Index, hash_index
+from artsearch.index_base import Index
+from artsearch.index_folder import read_index
 
 __all__ = [
+    "KINDS",
     "METRICS",
     "AnnoyIndex",
     "ExactIndex",
     "Index",
     "construct_ann_index",
     "construct_exact_index",
+    "construct_index",
+    "find_kind",
     "load_index",
 ]
-_KINDS: dict[str, type[Index]] = {cls.kind: cls for cls in (AnnoyIndex, ExactIndex)}
+
+#: Where the class of each kind is, imported when it is wanted: most need a library of their own.
+KINDS = {
+    "annoy": "artsearch.annoy_index:AnnoyIndex",
+    "exact": "artsearch.exact_index:ExactIndex",
+    "hnswlib": "artsearch.hnsw_index:HnswIndex",
+    "faiss": "artsearch.faiss_index:FaissIndex",
+    "usearch": "artsearch.usearch_index:UsearchIndex",
+    "milvus": "artsearch.milvus_index:MilvusIndex",
+}
+#: What every kind is built from, and no option.
+_EVERY = ("metric", "features")
+
+
+def find_kind(kind: str) -> type[Index]:
+    """Return the class of a kind of index; raises ArtsearchError for an unknown one.
+
+    >>> find_kind("exact").__name__
+    'ExactIndex'
+    """
+    if kind not in KINDS:
+        raise unknown("kind of index", kind, ["auto", *KINDS])
+    module, name = KINDS[kind].split(":")
+    return getattr(import_module(module), name)
+
+
+def options_of(kind: str) -> list[str]:
+    """Return the names of the options that a kind, or "auto", is built with.
+
+    >>> options_of("annoy"), options_of("auto")
+    (['num_trees', 'seed'], ['recall', 'seed'])
+    """
+    build = choose_index if kind == "auto" else find_kind(kind).build
+    return [name for name in inspect.signature(build).parameters if name not in _EVERY]
+
+
+def check_options(kind: str, options: Iterable[str]) -> None:
+    """Raise ArtsearchError for an option that a kind, or "auto", does not take."""
+    known = options_of(kind)
+    for name in options:
+        if not known:
+            raise ArtsearchError(f"an index of the kind {kind!r} takes no options; got {name!r}")
+        if name not in known:
+            raise unknown(f"option of the kind {kind!r}", name, known)
+
+
+def construct_index(
+    kind: str = "auto",
+    metric: str = "angular",
+    features: Features | np.ndarray | None = None,
+    **options,
+) -> Index:
+    """Build an index of one of the KINDS, or the one that measures best for these features.
+
+    `options` are those of the kind, such as `num_trees` of "annoy" or `compress` of "usearch";
+    those of "auto" are `recall`, 0.99 unless asked otherwise, and `seed` (see choose_index). Raises
+    ArtsearchError for an unknown kind, metric or option, for a metric that the kind does not have,
+    and for features that hold no work or numbers that are not finite.
+
+    >>> index = construct_index("exact", "euclidean", np.eye(3))
+    >>> index.search("0", k=2)[0]
+    ['1', '2']
+    """
+    check_options(kind, options)
+    build = choose_index if kind == "auto" else find_kind(kind).build
+    return build(metric, check_features(metric, features), **options)
 
 
 def construct_ann_index(
@@ -44,9 +119,7 @@ def construct_ann_index(
     >>> index.search("0", k=2)[0]
     ['1', '2']
     """
-    check_whole("num_trees", num_trees)
-    check_whole("seed", seed, least=0)
-    return AnnoyIndex.build(metric, int(num_trees), check_features(metric, features), int(seed))
+    return AnnoyIndex.build(metric, check_features(metric, features), num_trees, seed)
 
 
 def construct_exact_index(
@@ -61,14 +134,17 @@ def load_index(
 ) -> Index:
     """Open a saved index; refuse it when it does not belong to the features or metric given.
 
+    A large one is not read for that, unless its files were changed or copied since it was written.
     Raises MismatchError, with both values, when metric, dimension, ids, or what made the features
-    is not the same, and ArtsearchError when the folder holds no index.
+    is not the same, and ArtsearchError when the folder holds no index, or one of a library that is
+    not installed.
     """
     if metric is not None and metric not in METRICS:
         raise unknown("metric", metric, METRICS)
     folder = Path(folder)
     try:
-        note, kind, medians = _read_note(folder)
+        saved = read_index(folder)
+        kind = find_kind(saved.note["settings"]["kind"])
     # json and NumPy raise their own for a broken file; a KeyError is a note without an entry.
     except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
         known = MismatchError if isinstance(error, MismatchError) else ArtsearchError
@@ -76,33 +152,20 @@ def load_index(
         raise known(
             f"{str(folder)!r} holds no index that can be read ({reason}); build it again"
         ) from None
-    _refuse("metric", note["metric"], metric)
+    _refuse("metric", saved.note["metric"], metric)
     if features is not None:
-        _compare_notes(note, features)
-    return kind.read(folder, note, medians)
+        _compare_notes(saved.note, saved.ids, features)
+    index = kind.read(saved)
+    index.chosen = saved.note["chosen"]
+    return index
 
 
-def _read_note(folder: Path) -> tuple[dict, type[Index], np.ndarray | None]:
-    """Read what an index says of itself, and see that all of it is as it was written."""
-    note = json.loads((folder / NOTE).read_text(encoding="utf-8"))
-    if note["format"] != FORMAT:
-        raise MismatchError(f"its format is {note['format']!r}, this version has {FORMAT}")
-    # Without this Annoy would map any file of a fitting size, and follow what it finds in it.
-    stated, kind = note.pop("sha256"), _KINDS[note["kind"]]
-    if hash_index(folder, note, kind.file) != stated:
-        raise MismatchError("its files are not as they were written")
-    medians = None
-    if note["metric"] == "hamming":
-        medians = np.load(folder / MEDIANS, allow_pickle=False)
-    return note, kind, medians
-
-
-def _compare_notes(note: dict, features: Features) -> None:
+def _compare_notes(note: dict, ids: list[str], features: Features) -> None:
     for key in sorted(note["made_by"].keys() | features.made_by.keys()):
         _refuse(key, note["made_by"].get(key, ""), features.made_by.get(key, ""))
     _refuse("dimension", note["dims"], features.dims)
-    _refuse("number of works", len(note["ids"]), len(features))
-    for mine, theirs in zip(note["ids"], features.ids, strict=True):
+    _refuse("number of works", len(ids), len(features))
+    for mine, theirs in zip(ids, features.ids, strict=True):
         _refuse("work", mine, theirs)
 
 

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from artsearch.distances import METRICS, to_bits
 from artsearch.errors import ArtsearchError, MismatchError, check_whole, unknown
 from artsearch.features import Features
-from artsearch.store import write_folder
-from artsearch.weights import file_sha256
+from artsearch.index_folder import Written, write_index
 
 if TYPE_CHECKING:
     from artsearch.exact_index import ExactIndex
-
-FORMAT = 1
-NOTE = "index.json"
-MEDIANS = "medians.npy"
-#: What lies in a folder of an index; one with anything else in it is the user's own.
-OWN = (NOTE, MEDIANS, "index.ann", "vectors.npy")
 
 
 class Index(ABC):
@@ -33,10 +25,11 @@ class Index(ABC):
 
     An index knows its `metric`, `dims`, `ids` and what made its features (`made_by`). For Hamming
     each dimension is turned into one bit: whether it is above its median over the collection.
+    `chosen` is the sentence by which `construct_index("auto", …)` says why it took this one.
     """
 
     kind: str
-    file: str
+    chosen: str = ""
     #: Whether works can be added, changed and taken out without building it again.
     can_follow = False
 
@@ -55,7 +48,24 @@ class Index(ABC):
         self.dims = dims
         self.made_by = dict(made_by)
         self._medians = medians
-        self._row = {id: row for row, id in enumerate(self.ids)}
+
+    # When it is first wanted: for a million works it takes a moment.
+    @cached_property
+    def _row(self) -> dict[str, int]:
+        return {id: row for row, id in enumerate(self.ids)}
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What it was built with, beside the features."""
+        return {"kind": self.kind}
+
+    @property
+    @abstractmethod
+    def memory(self) -> int:
+        """The bytes that it searches in memory, as far as it knows.
+
+        Rows that only settle the answer, and those of a saved exact index, stay in their files.
+        """
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -66,9 +76,9 @@ class Index(ABC):
         """Return the ids and distances of the k nearest works, nearest first.
 
         `query` is an id, which is itself left out of the answer (by its id: a true duplicate
-        stays), or a vector of `dims` numbers. `search_k` is Annoy's: how many nodes to look at; an
-        exact index looks at all. Raises ArtsearchError for an unknown id, a k beyond the
-        collection, and a vector that does not fit.
+        stays), or a vector of `dims` numbers. `search_k` is how far an approximate index looks:
+        Annoy's nodes, a graph's works, the clusters of an IVF; an exact index looks at all. Raises
+        ArtsearchError for an unknown id, a k beyond the collection, and a vector that does not fit.
         """
         row = self.row_of(query) if isinstance(query, str) else None
         if row is None:
@@ -80,6 +90,22 @@ class Index(ABC):
         rows, distances = self._nearest(query, row, k + (row is not None), search_k)
         keep = np.flatnonzero(rows != row)[:k] if row is not None else slice(k)
         return [self.ids[row] for row in rows[keep]], distances[keep]
+
+    def search_many(self, vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return rows and distances (both queries × k) of the k nearest to each of many vectors.
+
+        `vectors` are queries × dims; a batch takes less time than its queries one by one. Raises
+        ArtsearchError for a k beyond the collection, and for vectors that do not fit.
+        """
+        if np.ndim(vectors) != 2:
+            raise ArtsearchError(
+                f"many queries are an array of queries × {self.dims} numbers, not one of the shape "
+                f"{np.shape(vectors)}; one alone goes to `search`"
+            )
+        self._check_k(k, len(self))
+        if not len(vectors):
+            return np.empty((0, k), np.int64), np.empty((0, k))
+        return self._nearest_many(np.stack([self.check_vector(one) for one in vectors]), k)
 
     def answers(self, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Return rows and distances (both works × k) of every work's k nearest, itself left out."""
@@ -105,28 +131,26 @@ class Index(ABC):
     def exact(self) -> ExactIndex:
         """Return an index over the same rows that computes every distance."""
 
+    def close(self) -> None:  # noqa: B027  most hold nothing that others wait for
+        """Let go of what only one process at a time can have."""
+
     def save(self, folder: str | os.PathLike) -> Path:
         """Write the index as a folder, whole or not at all; other things are not replaced."""
-
-        def write(new: Path) -> None:
-            self._write(new / self.file)
-            if self._medians is not None:
-                np.save(new / MEDIANS, self._medians, allow_pickle=False)
-            note = self._note()
-            note["sha256"] = hash_index(new, note, self.file)
-            (new / NOTE).write_text(json.dumps(note), encoding="utf-8")
-
-        return write_folder(folder, write, OWN)
+        return write_index(folder, self._note(), self.ids, self._medians, self._write)
 
     def _note(self) -> dict:
         return {
-            "format": FORMAT,
-            "kind": self.kind,
             "metric": self.metric,
             "dims": self.dims,
             "made_by": self.made_by,
-            "ids": list(self.ids),
+            "chosen": self.chosen,
+            "settings": self.settings,
         }
+
+    @classmethod
+    @abstractmethod
+    def read(cls, saved: Written) -> Index:
+        """Open what `save` wrote."""
 
     def row_of(self, id: str) -> int:
         """Return the row of a work; raises ArtsearchError with the nearest ids if there is none."""
@@ -170,13 +194,12 @@ class Index(ABC):
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return rows and distances of the k nearest to a vector, or to a row of the index."""
 
+    def _nearest_many(self, vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return rows and distances of the k nearest to each of several vectors."""
+        found = [self._nearest(vector, None, k, None) for vector in vectors]
+        rows, distances = zip(*found, strict=True)
+        return np.stack(rows), np.stack(distances)
+
     @abstractmethod
-    def _write(self, path: Path) -> None:
-        """Write the vectors, or what stands for them."""
-
-
-def hash_index(folder: Path, note: dict, file: str) -> str:
-    """Return a hash of all that lies in the folder of an index; `file` holds its vectors."""
-    names = [file] + [MEDIANS] * (note["metric"] == "hamming")
-    hashes = [file_sha256(folder / name) for name in names]
-    return hashlib.sha256(json.dumps([note, hashes], sort_keys=True).encode()).hexdigest()
+    def _write(self, folder: Path) -> None:
+        """Write the vectors, or what stands for them, into a folder."""

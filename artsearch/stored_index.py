@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import zlib
 from contextlib import suppress
@@ -9,15 +10,16 @@ from pathlib import Path
 
 import numpy as np
 
-from artsearch.errors import ArtsearchError, unknown
+from artsearch.errors import ArtsearchError
 from artsearch.features import Features
-from artsearch.index import Index, construct_ann_index, construct_exact_index, load_index
+from artsearch.index import Index, check_options, construct_index, load_index, options_of
 from artsearch.store import write_folder
 
 #: Beside the index: a checksum of each row as it was when the index took it.
 MARKS = "marks.npy"
 INDEX = "index"
-KINDS = ("annoy", "exact")
+#: What was asked for, such as the kind "auto" with a recall.
+WANTED = "wanted.json"
 
 
 def stored_index(
@@ -27,20 +29,27 @@ def stored_index(
     metric: str = "angular",
     num_trees: int = 25,
     seed: int = 0,
+    **options,
 ) -> Index:
     """Return an index over features, kept in a folder for the next time.
 
-    When the features have changed since, an exact index takes over the rows that are the same;
-    Annoy, which takes no works in later, is planted again from the rows of the store. Nothing is
-    computed by a network for that. One that is damaged, or has other settings, is built again.
+    `kind` is "auto" or one of KINDS whose index is a folder; `options` are its own, and it gets
+    `num_trees` and `seed` if it has such. When the features have changed since, an exact index
+    takes over the rows that are the same; another is built again from the rows of the store, and
+    "auto" chooses again. Nothing is computed by a network for that. One that is damaged, or was
+    asked for with other settings, is built again.
 
-    Raises what construct_ann_index raises, and ArtsearchError where the folder cannot be written.
+    Raises what construct_index raises, and ArtsearchError where the folder cannot be written.
     """
-    if kind not in KINDS:
-        raise unknown("kind of index", kind, KINDS)
-    folder = Path(folder)
-    wanted = {"kind": kind, "metric": metric}
-    wanted |= {"num_trees": num_trees, "seed": seed} if kind == "annoy" else {}
+    if kind == "milvus":
+        raise ArtsearchError(
+            "an index of Milvus is kept by Milvus, in no folder; build it with "
+            "construct_index('milvus', metric, features, uri=…)"
+        )
+    check_options(kind, options)
+    given = {"num_trees": num_trees, "seed": seed}
+    options = {name: given[name] for name in options_of(kind) if name in given} | options
+    folder, wanted = Path(folder), {"kind": kind, "metric": metric} | options
     marks = mark_rows(features)
     index = None
     with suppress(Exception):  # NumPy raises whatever a broken file leads it to
@@ -49,12 +58,11 @@ def stored_index(
         same = _same(index, before, features, marks)
         if same.all() and index.ids == features.ids and index.made_by == features.made_by:
             return index
+    if index is not None and index.can_follow and kind != "auto":
         index = index.follow(features, same)
-    elif kind == "annoy":
-        index = construct_ann_index(metric, num_trees, features, seed=seed)
     else:
-        index = construct_exact_index(metric, features)
-    _write(folder, index, marks)
+        index = construct_index(kind, metric, features, **options)
+    _write(folder, index, marks, wanted)
     return index
 
 
@@ -65,9 +73,9 @@ def mark_rows(features: Features) -> np.ndarray:
 
 
 def _read(folder: Path, wanted: dict, features: Features) -> tuple[Index, np.ndarray]:
-    index = load_index(folder / INDEX)
-    if any(getattr(index, key) != value for key, value in wanted.items()):
+    if json.loads((folder / WANTED).read_text(encoding="utf-8")) != wanted:
         raise ArtsearchError("an index with other settings")
+    index = load_index(folder / INDEX, metric=wanted["metric"])
     if index.dims != features.dims:
         raise ArtsearchError("an index of other features")
     marks = np.load(folder / MARKS, allow_pickle=False)
@@ -83,9 +91,11 @@ def _same(index: Index, before: np.ndarray, features: Features, marks: np.ndarra
     return np.array([known.get(id) == mark for id, mark in found], dtype=bool)
 
 
-def _write(folder: Path, index: Index, marks: np.ndarray) -> None:
+def _write(folder: Path, index: Index, marks: np.ndarray, wanted: dict) -> None:
     def write(new: Path) -> None:
         index.save(new / INDEX)
         np.save(new / MARKS, marks, allow_pickle=False)
+        # NumPy's whole numbers are welcome as settings, and json does not know them.
+        (new / WANTED).write_text(json.dumps(wanted, default=int), encoding="utf-8")
 
-    write_folder(folder, write, (INDEX, MARKS))
+    write_folder(folder, write, (INDEX, MARKS, WANTED))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
+from artsearch import exact_index
 from artsearch.distances import to_bits
 from artsearch.errors import ArtsearchError, MismatchError
 from artsearch.features import Features
@@ -90,6 +91,39 @@ def test_neighbours_of_vectors_are_those_of_a_brute_force(kind, metric):
         ids, found = index.search(query, k=60, search_k=100_000)
         assert sorted(ids) == list(features.ids)
         assert found == pytest.approx(np.sort(expected), abs=1e-4)
+
+
+@both
+@every
+def test_a_batch_is_answered_as_its_queries_are(kind, metric, monkeypatch):
+    """Also where queries and rows are compared block by block."""
+    monkeypatch.setattr(exact_index, "QUERIES", 4)
+    monkeypatch.setattr(exact_index, "ROWS", 25)
+    index, queries = build(kind, metric, make()), make(rows=15, seed=1).vectors
+    for k in (1, 10, 60):
+        rows, distances = index.search_many(queries, k)
+        assert (rows.dtype, distances.dtype) == (np.int64, np.float64)
+        for query, found, near in zip(queries, rows, distances, strict=True):
+            ids, expected = index.search(query, k)
+            assert [index.ids[row] for row in found] == ids and near.tolist() == expected.tolist()
+
+
+@both
+def test_what_a_batch_cannot_be(kind):
+    index = build(kind, "angular", make())
+    with pytest.raises(ArtsearchError, match="many queries are an array of queries × 24 numbers"):
+        index.search_many(make().vectors[0], 3)
+    with pytest.raises(ArtsearchError, match="k is 61, but there are 60 works"):
+        index.search_many(make().vectors, 61)
+
+
+@both
+def test_an_index_says_what_it_was_built_with_and_holds(kind, tmp_path):
+    index = build(kind, "angular", make())
+    own = {"num_trees": 40, "seed": 0} if kind == "annoy" else {}
+    assert index.settings == {"kind": kind} | own
+    assert index.memory == 60 * 24 * 4
+    assert load_index(index.save(tmp_path / "index")).memory == 0
 
 
 @both
@@ -420,8 +454,8 @@ def test_a_damaged_index_is_refused(tmp_path, kind, metric):
     assert load_index(folder).search("003.jpg", 3)
 
 
-@pytest.mark.parametrize("entry", ["format", "kind", "metric", "dims", "ids", "made_by", "sha256",
-                                   "num_trees", "seed"])  # fmt: skip
+@pytest.mark.parametrize("entry", ["format", "metric", "dims", "made_by", "chosen", "settings",
+                                   "files", "sha256"])  # fmt: skip
 @pytest.mark.parametrize("value", ["missing", None, "rubbish", 99])
 def test_a_note_with_a_wrong_entry_is_refused(tmp_path, entry, value):
     folder = construct_ann_index("angular", 2, make()).save(tmp_path / "index")

@@ -1,5 +1,7 @@
 """An index on disk answers as one built from nothing would, whatever became of its features."""
 
+import functools
+import json
 import shutil
 
 import numpy as np
@@ -17,7 +19,7 @@ from artsearch.index import (
     construct_exact_index,
 )
 from artsearch.shards import ShardedRows
-from artsearch.stored_index import INDEX, MARKS, mark_rows, stored_index
+from artsearch.stored_index import INDEX, MARKS, WANTED, mark_rows, stored_index
 
 MADE_BY = {"network": "made up", "pool": 1, "collection": "before"}
 DIMS = 12
@@ -35,7 +37,7 @@ def make(rows=range(40), shift: dict | None = None, **note) -> Features:
 
 
 def from_nothing(kind: str, metric: str, features: Features):
-    if kind == "exact":
+    if kind in ("exact", "faiss"):  # which finds all among as few as these
         return construct_exact_index(metric, features)
     return construct_ann_index(metric, 10, features)
 
@@ -67,7 +69,8 @@ def builds(monkeypatch):
             kinds.append(kind)
             return real(*args, **options)
 
-        monkeypatch.setattr(cls, "build", staticmethod(build))
+        # By its signature it is told which options a kind has.
+        monkeypatch.setattr(cls, "build", staticmethod(functools.wraps(cls.build)(build)))
     return kinds
 
 
@@ -111,7 +114,7 @@ def test_the_folder_holds_index_and_marks_and_nothing_is_left_beside_it(tmp_path
     for shift in (None, {3: 1}):
         stored(make(shift=shift), tmp_path / "index", "exact")
         assert [path.name for path in tmp_path.iterdir()] == ["index"]
-        assert {path.name for path in (tmp_path / "index").iterdir()} == {INDEX, MARKS}
+        assert {path.name for path in (tmp_path / "index").iterdir()} == {INDEX, MARKS, WANTED}
 
 
 # Changed
@@ -201,6 +204,71 @@ def test_rows_of_another_length_build_it_again(tmp_path, builds):
     assert builds == ["exact", "exact"]
 
 
+# Other kinds, and the one that is chosen
+
+OTHERS = {
+    "hnswlib": {"M": 8},
+    "faiss": {"structure": "ivf", "nlist": 2, "nprobe": 2},
+    "usearch": {"compress": "int8"},
+    "auto": {"recall": 0.9},
+}
+others = pytest.mark.parametrize("kind", OTHERS)
+
+
+@others
+def test_every_kind_is_kept_and_built_again_when_its_features_change(tmp_path, monkeypatch, kind):
+    built, real = [], stored_index_module.construct_index
+    monkeypatch.setattr(
+        stored_index_module,
+        "construct_index",
+        lambda *given, **options: built.append(options) or real(*given, **options),
+    )
+    for features in (make(), make(), CHANGES["all of it"], CHANGES["all of it"]):
+        index = stored(features, tmp_path / "index", kind, **OTHERS[kind])
+        assert_same_answers(index, construct_exact_index("angular", features), features)
+    assert len(built) == 2 and built[0].items() >= OTHERS[kind].items()
+    assert index.settings["kind"] == ("exact" if kind == "auto" else kind)
+
+
+@others
+def test_other_options_build_it_again(tmp_path, kind):
+    other = {"M": 9, "nprobe": 1, "compress": "half", "recall": 0.8}
+    stored(make(), tmp_path / "index", kind, **OTHERS[kind])
+    changed = {name: other.get(name, value) for name, value in OTHERS[kind].items()}
+    index = stored(make(), tmp_path / "index", kind, **changed)
+    if kind != "auto":
+        assert index.settings.items() >= changed.items()
+    stored(make(), tmp_path / "index", kind, **changed)
+
+
+def test_what_was_chosen_comes_back_without_being_measured_again(tmp_path, monkeypatch):
+    first = stored(make(), tmp_path / "index", "auto")
+    monkeypatch.setattr(
+        stored_index_module, "construct_index", lambda *a, **b: pytest.fail("measured again")
+    )
+    again = stored(make(), tmp_path / "index", "auto")
+    assert again.chosen == first.chosen != ""
+
+
+def test_options_that_are_not_the_kinds_are_refused(tmp_path):
+    with pytest.raises(ArtsearchError, match="option of the kind 'annoy' 'recall'; known"):
+        stored(make(), tmp_path / "index", "annoy", recall=0.9)
+    with pytest.raises(ArtsearchError, match="kept by Milvus, in no folder; build it with"):
+        stored(make(), tmp_path / "index", "milvus", uri="x.db")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_of_an_older_version_is_built_again(tmp_path, builds):
+    """As it was before there was a note of what was asked for."""
+    stored(make(), tmp_path / "index", "exact")
+    (tmp_path / "index" / WANTED).unlink()
+    note = tmp_path / "index" / INDEX / "index.json"
+    note.write_text(json.dumps({"format": 1, "kind": "exact", "metric": "angular", "ids": []}))
+    index = stored(make(), tmp_path / "index", "exact")
+    assert_same_answers(index, construct_exact_index("angular", make()), make())
+    assert builds == ["exact", "exact", "exact"]
+
+
 # Damaged, and not ours
 
 
@@ -231,7 +299,9 @@ def damage(folder):
         path.write_bytes(data)
 
 
-@pytest.mark.parametrize("kind, metric", [("exact", "hamming"), ("annoy", "angular")])
+@pytest.mark.parametrize(
+    "kind, metric", [("exact", "hamming"), ("annoy", "angular"), ("faiss", "angular")]
+)
 def test_whatever_is_damaged_is_built_again(tmp_path, kind, metric):
     features = make(range(12))
     expected = from_nothing(kind, metric, features)
