@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,9 +14,11 @@ from PIL import Image
 from artsearch.errors import ArtsearchError
 from artsearch.exact_index import ExactIndex
 from artsearch.images import open_image
+from artsearch.index_base import Index
 from artsearch.question import Part, Question
+from artsearch.remote import RemoteFile
 from artsearch.results import Neighbour, Results
-from artsearch.where import Both, as_tree, count_without_number
+from artsearch.where import Both, Tree, as_tree, count_without_number
 
 if TYPE_CHECKING:
     from artsearch.search import Search
@@ -40,7 +43,7 @@ SAME = 1e-6
 #: Metrics in which rows can be added, and their sum be compared.
 ADDABLE = ("angular", "euclidean", "manhattan", "dot")
 #: What can be liked besides a list of it.
-THING = str | bytes | bytearray | memoryview | os.PathLike | np.ndarray | Image.Image
+THING = str | bytes | bytearray | memoryview | os.PathLike | RemoteFile | np.ndarray | Image.Image
 
 
 def answer(search: Search, question: Question, given: Mapping[str, object]) -> Results:
@@ -48,65 +51,77 @@ def answer(search: Search, question: Question, given: Mapping[str, object]) -> R
 
     `given` has by its name what is no work of the collection: an image, a row, or a Described.
     """
-    exact, known = search.exact, describe_all(search, question, given)
-    vector = combine(exact, question, {id: one.row for id, one in known.items()})
+    index, known = comparing(search), describe_all(search, question, given)
+    vector = combine(index, question, {id: one.row for id, one in known.items()})
     candidates = find_candidates(search, question, known)
     if question.per:
-        names, among, groups = candidates.group(question.per)
-        found, distances = exact.nearest_of(vector, among, question.each, groups)
-        group_of = dict(zip(among.tolist(), names[groups].tolist(), strict=True))
+        found, distances, values = candidates.nearest_in_each(vector, question.per, question.each)
     else:
-        found, distances = exact.nearest_of(vector, candidates.rows, question.k)
-        group_of = {}
-        candidates.say_if_few(question.k)
-    ids = [exact.ids[row] for row in found]
+        found, distances = candidates.nearest(vector, question.k)
+        values = [""] * len(found)
+    ids = [index.ids[row] for row in found]
     captions = map(search.collection.caption, ids)
-    values = [group_of.get(row, "") for row in found.tolist()]
     neighbours = map(Neighbour, ids, distances.tolist(), captions, values)
     one = question.works[0] if len(question.works) == 1 else None
     return Results(
         one if one in search.collection else None,
         tuple(neighbours),
-        exact.metric,
+        index.metric,
         search.index.made_by,
         question,
         tuple(candidates.notes),
     )
 
 
-class Candidates:
+def comparing(search: Search) -> Index:
+    """Return what compares a search's rows: Milvus where it keeps them, else rows in memory."""
+    return search.index if _is_kept_elsewhere(search) else search.exact
+
+
+def comparing_plain(search: Search) -> Index:
+    """Return what tells copies of a work from works that are alike, see Search.plain."""
+    return search.index.plain if _is_kept_elsewhere(search) else search.plain
+
+
+def candidates_of(search: Search) -> Candidates:
+    """Return all works of a search as candidates."""
+    if _is_kept_elsewhere(search):
+        from artsearch.milvus_ask import InMilvus
+
+        return InMilvus(search)
+    return InMemory(search)
+
+
+def _is_kept_elsewhere(search: Search) -> bool:
+    return getattr(search.index, "answers_questions", False)
+
+
+class Candidates(ABC):
     """The works of a search that may answer a question, and what is to be said of them.
 
-    `notes` are sentences: how many match, what was left out.
+    `notes` are sentences: how many match, what was left out. What follows is the same wherever the
+    rows are; how works are counted and compared is told by InMemory and InMilvus. Rows are those of
+    the search's index.
     """
 
     def __init__(self, search: Search):
         self._search, self._columns = search, search.collection.columns
-        self._keep = np.ones(len(search.index), bool)
         self.notes: list[str] = []
-
-    @property
-    def rows(self) -> np.ndarray:
-        """The rows of the index that are left."""
-        return np.flatnonzero(self._keep)
 
     def require(self, where: str) -> None:
         """Keep the works that match a condition."""
         tree = as_tree(where)
         if tree is None:
             return
-        mask = self._match(tree)
-        self._keep &= mask
-        self.notes.append(f"{_share(mask)} {'matches' if mask.sum() == 1 else 'match'} {where}.")
-        if not mask.any() and isinstance(tree, Both):
-            alone = ", ".join(f"{self._match(part).sum():,}" for part in tree.parts)
+        count = self._keep_matching(tree)
+        share = f"{count:,}" if count else "None"
+        share = f"{share} of {len(self._search.index):,} works"
+        self.notes.append(f"{share} {'matches' if count == 1 else 'match'} {where}.")
+        if not count and isinstance(tree, Both):
+            alone = ", ".join(f"{self._count(part):,}" for part in tree.parts)
             self.notes.append(f"Its parts match, each alone: {alone}.")
-        for column, count in count_without_number(tree, self._columns).items():
-            self.notes.append(f"Not compared: {_works(count)} without a number in {column}.")
-
-    def leave_out(self, ids: tuple[str, ...]) -> None:
-        """Leave out works by their ids; those that the index does not hold are none of it."""
-        self._keep[self._search.exact.rows_of(ids)] = False
+        for column, without in count_without_number(tree, self._columns).items():
+            self.notes.append(f"Not compared: {_works(without)} without a number in {column}.")
 
     def leave_out_same(self, column: str, ids: tuple[str, ...]) -> None:
         """Leave out works that have the same in a column as one of these."""
@@ -116,41 +131,126 @@ class Candidates:
         if not values:
             self.notes.append(f"No {column} is known of what is asked for: none is left out.")
             return
-        self._drop(texts.isin(values).to_numpy(bool)[self._search.places], f"of the same {column}")
+        self._note_left_out(self._drop_texts(column, texts.isin(values)), f"of the same {column}")
 
     def leave_out_copies(self, vectors: list[np.ndarray]) -> None:
         """Leave out works that are nearer to one of these rows than two works usually are."""
-        plain, rows, near = self._search.plain, self.rows, copy_distance(self._search)
-        copies = np.zeros_like(self._keep)
-        for vector in vectors:
-            copies[_nearer_than(near, plain, vector, rows)] = True
-        self._drop(copies, f"as near-duplicates (nearer than {near:.3g})")
+        near = copy_distance(self._search)
+        count = self._drop_near(vectors, near)
+        self._note_left_out(count, f"as near-duplicates (nearer than {near:.3g})")
 
-    def group(self, column: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the values of a column, the rows that have one, and which of them each has."""
+    def nearest(self, vector: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return rows and distances of the k nearest, nearest first; all where there are fewer."""
+        rows, distances = self._nearest(vector, k)
+        if len(rows) < k:
+            self.notes.append(f"{_works(len(rows))} left to show, of {k} asked for.")
+        return rows, distances
+
+    def _note_groups(self, unknown: int, names: int, column: str) -> None:
+        if unknown:
+            self.notes.append(f"In no group: {_works(unknown)} without {column}.")
+        self.notes.append(f"{names:,} different in {column}.")
+
+    def _note_left_out(self, count: int, why: str) -> None:
+        self.notes.append(f"Left out {why}: {_works(count)}.")
+
+    @abstractmethod
+    def leave_out(self, ids: tuple[str, ...]) -> None:
+        """Leave out works by their ids; those that the index does not hold are none of it."""
+
+    @abstractmethod
+    def nearest_in_each(
+        self, vector: np.ndarray, column: str, each: int
+    ) -> tuple[np.ndarray, np.ndarray, list[str]]:
+        """Return rows, distances and groups: the nearest works of each value of a column.
+
+        Group by group, the one with the nearest work first; works without a value are in none.
+        """
+
+    @abstractmethod
+    def on_the_way(self, start: str, end: str, most: int) -> tuple[ExactIndex, np.ndarray]:
+        """Return an exact index that holds both works, and its rows that a path may lead over.
+
+        Where there are more than `most`, it is enough that it holds those nearest to both.
+        """
+
+    @abstractmethod
+    def _count(self, tree: Tree) -> int:
+        """Return how many works of the index match a condition, whatever is left."""
+
+    @abstractmethod
+    def _keep_matching(self, tree: Tree) -> int:
+        """Keep the works that match a condition; return how many of the index do."""
+
+    @abstractmethod
+    def _drop_texts(self, column: str, those: pd.Series) -> int:
+        """Leave out works of which a column has the texts of `those` works of the table."""
+
+    @abstractmethod
+    def _drop_near(self, vectors: list[np.ndarray], near: float) -> int:
+        """Leave out works nearer to one of these rows than a distance; return how many."""
+
+    @abstractmethod
+    def _nearest(self, vector: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return rows and distances of the k nearest."""
+
+
+class InMemory(Candidates):
+    """Candidates whose rows are at hand: a mask says which of them are left."""
+
+    def __init__(self, search: Search):
+        super().__init__(search)
+        self._keep = np.ones(len(search.index), bool)
+
+    @property
+    def rows(self) -> np.ndarray:
+        """The rows of the index that are left."""
+        return np.flatnonzero(self._keep)
+
+    def leave_out(self, ids):
+        self._keep[self._search.exact.rows_of(ids)] = False
+
+    def nearest_in_each(self, vector, column, each):
         rows = self.rows
         values = self._columns.texts(column).str.strip().iloc[self._search.places[rows]]
         known = (values != "").to_numpy(bool)
-        if unknown := int((~known).sum()):
-            self.notes.append(f"In no group: {_works(unknown)} without {column}.")
         rows = rows[known]
         groups, names = pd.factorize(values[known].to_numpy(object), sort=True)
-        self.notes.append(f"{len(names):,} different in {column}.")
-        return names, rows, groups
+        self._note_groups(int((~known).sum()), len(names), column)
+        found, distances = self._search.exact.nearest_of(vector, rows, each, groups)
+        group_of = dict(zip(rows.tolist(), names[groups].tolist(), strict=True))
+        return found, distances, [group_of[row] for row in found.tolist()]
 
-    def say_if_few(self, k: int) -> None:
-        """Note when fewer works are left than were asked for."""
-        left = int(self._keep.sum())
-        if left < k:
-            self.notes.append(f"{_works(left)} left to show, of {k} asked for.")
+    def on_the_way(self, start, end, most):
+        return self._search.exact, self.rows
 
-    def _match(self, tree) -> np.ndarray:
+    def _count(self, tree):
+        return int(self._match(tree).sum())
+
+    def _keep_matching(self, tree):
+        mask = self._match(tree)
+        self._keep &= mask
+        return int(mask.sum())
+
+    def _drop_texts(self, column, those):
+        return self._drop(those.to_numpy(bool)[self._search.places])
+
+    def _drop_near(self, vectors, near):
+        copies = np.zeros_like(self._keep)
+        for vector in vectors:
+            copies[nearer_than(near, self._search.plain, vector, self.rows)] = True
+        return self._drop(copies)
+
+    def _nearest(self, vector, k):
+        return self._search.exact.nearest_of(vector, self.rows, k)
+
+    def _match(self, tree: Tree) -> np.ndarray:
         return tree.mask(self._columns)[self._search.places]
 
-    def _drop(self, mask: np.ndarray, why: str) -> None:
+    def _drop(self, mask: np.ndarray) -> int:
         count = int((mask & self._keep).sum())
         self._keep &= ~mask
-        self.notes.append(f"Left out {why}: {_works(count)}.")
+        return count
 
 
 def find_candidates(
@@ -162,7 +262,7 @@ def find_candidates(
     """
     for id in question.exclude:
         search.collection.row(id)
-    candidates = Candidates(search)
+    candidates = candidates_of(search)
     candidates.require(question.where)
     candidates.leave_out((*question.works, *question.exclude))
     liked = tuple(id for id, _ in question.like)
@@ -173,7 +273,7 @@ def find_candidates(
     return candidates
 
 
-def combine(exact: ExactIndex, question: Question, rows: Mapping[str, np.ndarray]) -> np.ndarray:
+def combine(index: Index, question: Question, rows: Mapping[str, np.ndarray]) -> np.ndarray:
     """Return the row that a question is near to: the works liked, less those not liked, by weight.
 
     That is the weighted mean of the rows liked, less the rows not liked on the same scale, all of
@@ -183,14 +283,14 @@ def combine(exact: ExactIndex, question: Question, rows: Mapping[str, np.ndarray
     """
     if len(question.works) == 1:
         return rows[question.works[0]]
-    if exact.metric not in ADDABLE:
+    if index.metric not in ADDABLE:
         raise ArtsearchError(
-            f"several works cannot be put together in the metric {exact.metric!r}; take one of "
+            f"several works cannot be put together in the metric {index.metric!r}; take one of "
             f"{', '.join(ADDABLE)}"
         )
     total = sum(weight for _, weight in question.like)
     signed = [*question.like, *((id, -weight) for id, weight in question.unlike)]
-    parts = [np.float32(weight / total) * exact.prepare(rows[id]) for id, weight in signed]
+    parts = [np.float32(weight / total) * index.prepare(rows[id]) for id, weight in signed]
     vector = np.sum(parts, axis=0)
     if np.linalg.norm(vector) < 1e-3 * max(np.linalg.norm(part) for part in parts):
         raise ArtsearchError(
@@ -205,14 +305,18 @@ def copy_distance(search: Search) -> float:
     COPY times the median distance of a work to its nearest that is not the same to the digit, over
     SAMPLE works drawn by chance.
     """
-    plain = search.plain
+    plain = comparing_plain(search)
     if plain.metric == "dot":
         raise ArtsearchError(
             "an inner product does not tell copies; leave them out in the metric angular"
         )
     if "copy" not in search.learnt:
         drawn = np.random.default_rng(0).permutation(len(plain))[: SAMPLE if len(plain) > 1 else 0]
-        near = [plain.search(plain.ids[row], min(5, len(plain) - 1))[1] for row in drawn]
+        k = min(5, len(plain) - 1)
+        if isinstance(plain, ExactIndex):
+            near = [plain.search(plain.ids[row], k)[1] for row in drawn]
+        else:  # a server takes its time for each request, so it is asked once
+            near = plain.distances_from(drawn, k)
         apart = [distances[distances > SAME][0] for distances in near if distances[-1] > SAME]
         search.learnt["copy"] = max(SAME, COPY * float(np.median(apart))) if apart else SAME
     return search.learnt["copy"]
@@ -274,23 +378,24 @@ def _describe(search: Search, thing: object, part: Part | None) -> Described:
     """Describe a work, an image, a row, or a part of a work or an image."""
     if isinstance(thing, Described):
         return thing
+    index, plain = comparing(search), comparing_plain(search)
     if isinstance(thing, np.ndarray):
         if part is not None:
             raise ArtsearchError("a row of numbers has no parts; like a work, or an image")
-        row = search.exact.check_vector(thing)
+        row = index.check_vector(thing)
         return Described(row, row)
     work = thing if isinstance(thing, str) else None
     if work is not None and part is None:
-        return Described(search.exact.row(work), search.plain.row(work))
+        return Described(index.row(work), plain.row(work))
     image = thing if work is None else search.collection.path(work)
-    row, plain = search.look(image if part is None else cut(open_image(image), part))
-    row, plain = search.exact.check_vector(row), search.plain.check_vector(plain)
-    if work is not None and len(search.plain.rows_of([work])):
-        plain = search.plain.row(work)  # copies are those of the whole work
-    return Described(row, plain)
+    row, plain_row = search.look(image if part is None else cut(open_image(image), part))
+    row, plain_row = index.check_vector(row), plain.check_vector(plain_row)
+    if work is not None and len(plain.rows_of([work])):
+        plain_row = plain.row(work)  # copies are those of the whole work
+    return Described(row, plain_row)
 
 
-def _nearer_than(
+def nearer_than(
     limit: float, index: ExactIndex, vector: np.ndarray, rows: np.ndarray
 ) -> np.ndarray:
     """Return which of some rows are nearer to a vector than a distance."""
@@ -301,11 +406,6 @@ def _nearer_than(
         if len(found) < k or distances[-1] >= limit:
             return found[distances < limit]
         k *= 8
-
-
-def _share(mask: np.ndarray) -> str:
-    found = f"{mask.sum():,}" if mask.any() else "None"
-    return f"{found} of {len(mask):,} works"
 
 
 def _works(count: int) -> str:

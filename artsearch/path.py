@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from artsearch.ask import Candidates
+from artsearch.ask import candidates_of
 from artsearch.errors import ArtsearchError, check_whole
 from artsearch.exact_index import ExactIndex
 from artsearch.question import Question
@@ -25,15 +25,16 @@ LENS = 1500
 
 def walk(search: Search, question: Question, end: str, stones: int) -> Results:
     """Return the path from the one work liked to another; see Search.path."""
-    exact = search.exact
     start = question.like[0][0]
-    ends = [int(exact.row_of(id)) for id in (start, end)]
+    for id in (start, end):
+        search.index.row_of(id)
     for id in question.exclude:
         search.collection.row(id)
-    candidates = Candidates(search)
+    candidates = candidates_of(search)
     candidates.require(question.where)
     candidates.leave_out(question.exclude)
-    rows, steps = find_path(exact, *ends, candidates.rows, stones)
+    exact, rows = candidates.on_the_way(start, end, LENS)
+    rows, steps = find_path(exact, exact.row_of(start), exact.row_of(end), rows, stones)
     ids = [exact.ids[row] for row in rows[1:]]
     neighbours = map(Neighbour, ids, steps.tolist(), map(search.collection.caption, ids))
     (straight,) = exact.distances(exact.row(start), rows[-1:])

@@ -111,7 +111,7 @@ class Condition:
         A text that no work has is an error, since it is likely to be misspelt; the empty one asks
         for works of which this is not known. A number may well be that of no work.
         """
-        columns.texts(self.column)
+        self.check(columns)
         if self.op in ORDERS:  # NaN, where there is no number, is neither smaller nor greater
             return ORDERS[self.op](columns.numbers(self.column), self.values[0])
         if self.op == "contains":
@@ -119,13 +119,28 @@ class Condition:
             return found.to_numpy(bool)
         return self._equal(columns)
 
-    def _equal(self, columns: Columns) -> np.ndarray:
-        texts = [value for value in self.values if isinstance(value, str)]
-        numbers = [value for value in self.values if not isinstance(value, str)]
+    def check(self, columns: Columns) -> None:
+        """Raise WhereError for a column that is not there, and for a text that no work has."""
+        columns.texts(self.column)
+        if self.op != "in":
+            return
         known = columns.known(self.column)
-        for text in texts:
+        for text in self.texts:
             if text and text not in known:
                 raise WhereError(str(unknown(self.column, text, sorted(known - {""}))))
+
+    @property
+    def texts(self) -> list[str]:
+        """Those of the values that are texts."""
+        return [value for value in self.values if isinstance(value, str)]
+
+    @property
+    def numbers(self) -> list[float]:
+        """Those of the values that are numbers."""
+        return [value for value in self.values if not isinstance(value, str)]
+
+    def _equal(self, columns: Columns) -> np.ndarray:
+        texts, numbers = self.texts, self.numbers
         mask = columns.texts(self.column).isin(texts).to_numpy(bool)
         return mask | np.isin(columns.numbers(self.column), numbers) if numbers else mask
 
