@@ -42,13 +42,14 @@ main.add_command(similar)
 @main.command()
 @click.option("--collection", default="data", help="Folder of images, with or without works.csv.")
 @click.option("--networks", default="auto", help="auto, or names with commas between.")
+@click.option("--index", default="annoy", help="Kind of index: annoy, exact, auto, milvus, …")
 @click.option("--out", default="build", help="Folder for all that is made.")
-def demo(collection: str, networks: str, out: str) -> None:
+def demo(collection: str, networks: str, index: str, out: str) -> None:
     """Collection, features, index, executed notebooks, and a page to open."""
     from artsearch.site import write_page, write_site
 
     started, out_folder = time.monotonic(), Path(out)
-    works, searches = _open(collection, networks, out)
+    works, searches = _open(collection, networks, out, index)
     searches.extract()
     fewest = len(works)
     for network, crop in searches:
@@ -61,9 +62,11 @@ def demo(collection: str, networks: str, out: str) -> None:
         )
     write_site(works, searches, out_folder / "site")
     page = write_page(works, searches, out_folder / "gallery.html")
+    searches.close()
     parameters = {
         "COLLECTION": str(works.folder.resolve()),
         "NETWORKS": networks,
+        "INDEX": index,
         "OUT": str(out_folder.resolve()),
     }
     if fewest <= NEIGHBOURS:  # a small folder: show as many neighbours as there are
@@ -83,6 +86,8 @@ def demo(collection: str, networks: str, out: str) -> None:
 @click.option("--batch-size", default=None, type=int, help="Images a forward pass.")
 @click.option("--workers", default=None, type=int, help="Threads that decode ahead.")
 @click.option("--out", default="build", help="Folder where features are kept.")
+@click.option("--engine", default="local", help="local, or ray: the processors and GPUs of many.")
+@click.option("--address", default=None, help="A Ray cluster to join: auto, or HOST:PORT.")
 def extract(
     folder: str,
     networks: str,
@@ -92,11 +97,17 @@ def extract(
     batch_size: int | None,
     workers: int | None,
     out: str,
+    engine: str,
+    address: str | None,
 ) -> None:
     """Compute the features of the images in FOLDER, in one pass over the files.
 
     Stopped or killed, it goes on where it was when started again. In a folder that was computed
     before only works that are new or changed are computed.
+
+    The engine ray starts a Ray of its own on this machine, or joins the cluster at --address, whose
+    nodes must see FOLDER under the same name. A cluster that asks for a token (Ray's default) wants
+    RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN_PATH naming its file, on every node and here.
     """
     from artsearch.collection import Collection
     from artsearch.extract import extract as run_extract
@@ -104,12 +115,13 @@ def extract(
     from artsearch.networks import choose_networks
     from artsearch.notebook import complete
 
-    works = Collection(complete(Path(folder)))
+    works = Collection(complete(folder))
     chosen, sentence = choose_networks(networks)
     click.echo(f"{len(works):,} works in {folder}. {sentence}")
     names = layers.split(",") if layers else None
     extractors = extractors_for(chosen, crops.split(","), names, precision)
-    found = run_extract(works, extractors, out, batch_size, workers)
+    options = {"engine": engine, "address": address}
+    found = run_extract(works, extractors, out, batch_size, workers, **options)
     for extractor in extractors:
         for layer in extractor.layers:
             features = found[extractor.network.name, extractor.transform.crop, layer]
@@ -125,12 +137,15 @@ def extract(
 @click.option("--networks", default="auto", help="auto, or names with commas between.")
 @click.option("--k", default=20, help="Neighbours of each work.")
 @click.option("--image-side", default=800, help="Longer side of the large pictures; 0 for none.")
+@click.option("--index", default="annoy", help="Kind of index: annoy, exact, auto, milvus, …")
 @click.option("--out", default="build", help="Folder where features are kept.")
-def site(folder: str, collection: str, networks: str, k: int, image_side: int, out: str) -> None:
+def site(
+    folder: str, collection: str, networks: str, k: int, image_side: int, index: str, out: str
+) -> None:
     """Write the static demo to FOLDER: a page that opens by double click, or on any web host."""
     from artsearch.site import write_site
 
-    works, searches = _open(collection, networks, out)
+    works, searches = _open(collection, networks, out, index)
     click.echo(write_site(works, searches, folder, k=k, image_side=image_side))
 
 
@@ -164,7 +179,7 @@ def evaluate(
     from artsearch.report import METRICS, make_folder, make_report
 
     make_folder(out)
-    works = Collection(complete(Path(folder)))
+    works = Collection(complete(folder))
     click.echo(f"{len(works):,} works in {folder}.")
     report = make_report(
         works,
@@ -198,15 +213,15 @@ def run(notebook: str, output: str, parameters: tuple[tuple[str, str], ...]) -> 
     click.echo(run_notebook(notebook, output, values))
 
 
-def _open(folder: str, networks: str, out: str):
+def _open(folder: str, networks: str, out: str, index: str):
     """Return a collection and its searches, and say what they are."""
     from artsearch.collection import Collection
     from artsearch.notebook import complete
     from artsearch.search import Searches
 
-    works = Collection(complete(Path(folder)))
+    works = Collection(complete(folder))
     click.echo(f"{len(works):,} works in {folder}.")
-    searches = Searches(works, networks, out=out)
+    searches = Searches(works, networks, out=out, index=index)
     click.echo(searches.sentence)
     return works, searches
 

@@ -6,8 +6,9 @@ import hashlib
 import os
 import shutil
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ import filelock
 import numpy as np
 
 from artsearch.collection import Collection
-from artsearch.errors import ArtsearchError, MismatchError
+from artsearch.errors import ArtsearchError, MismatchError, unknown
 from artsearch.features import FeatureExtractor, Features, none_readable
 from artsearch.files import fingerprint, is_proof, stamp
 from artsearch.journal import Entry, Journal
@@ -42,6 +43,9 @@ from artsearch.transforms import CROPS, NO_CROP
 
 if TYPE_CHECKING:
     from torch import nn
+
+#: What runs the pipeline: this process, or Ray Data on this machine or on many.
+ENGINES = ("local", "ray")
 
 #: What features are found by: network, crop, layer.
 Key = tuple[str, str, str]
@@ -74,6 +78,8 @@ def extract(
     workers: int | None = None,
     progress: bool = True,
     shard_rows: int = SHARD_ROWS,
+    engine: str = "local",
+    address: str | None = None,
 ) -> dict[Key, Features]:
     """Bring the stores of a collection up to date, in one pass over its files; return them.
 
@@ -82,9 +88,16 @@ def extract(
     out. Rows go to disk as they come: a run that is stopped, killed or out of room goes on where it
     was when it is started again. While another process works on the same store, this one waits.
 
+    The `engine` "ray" spreads the work over the processors and GPUs of a Ray cluster, and the store
+    is the same. Without an `address` a Ray of this machine starts and ends with the run; "auto" or
+    "HOST:PORT" joins one that is there. Its nodes must see the files under the same names, and have
+    the packages and weights that are here. A cluster that asks for a token (Ray's own default)
+    wants RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN_PATH naming its file, on every node and here.
+
     Raises what compute_features raises, MismatchError where a folder holds features of something
     else, and ArtsearchError where it cannot write; nothing computed is lost then.
     """
+    source = _choose_engine(engine, address)
     folders = {key: store_folder(out, collection, *key) for key in _keys(extractors)}
     if _stale(folders, collection):
         with _locked(folders.values()):
@@ -93,7 +106,7 @@ def extract(
             for folder in stale.values():
                 recover_folder(folder)
             with _targets(stale, shard_rows) as targets:
-                _compute(collection, targets, batch_size, workers, progress)
+                _compute(collection, targets, source, batch_size, workers, progress)
                 for target in targets.values():
                     target.finish(collection)
     for folder in folders.values():
@@ -152,6 +165,11 @@ class _Target:
         self._old_rows = {sha256: row for row, sha256 in enumerate(self._old_contents)}
         self.journal = Journal(_partial(folder), note)
         self.seen = {one.id: one for one in [*entries, *self.journal.entries]}
+
+    @property
+    def contents(self) -> set[str]:
+        """The contents of which there are rows."""
+        return self._old_rows.keys() | self.journal.rows.keys()
 
     def has(self, sha256: str) -> bool:
         """Tell whether there is a row for a file with this content."""
@@ -233,9 +251,31 @@ def _keys(extractors: Iterable[FeatureExtractor]) -> list[tuple[FeatureExtractor
     return [(extractor, layer) for extractor in extractors for layer in extractor.layers]
 
 
+def _choose_engine(engine: str, address: str | None) -> Callable[..., Iterator[Work | Rows]]:
+    """Return what gives a stream of works and rows; it takes what `run` takes, and what is known.
+
+    Raises ArtsearchError for an unknown engine, and for an address where there is none.
+    """
+    if engine not in ENGINES:
+        raise unknown("engine", engine, ENGINES)
+    if engine == "local":
+        if address is not None:
+            raise ArtsearchError(
+                f"the address {address!r} is for the engine 'ray', and the engine is 'local'"
+            )
+        return lambda paths, extractors, wanted, known, *rest: run(paths, extractors, wanted, *rest)
+    from artsearch.ray_engine import run_on_ray
+    from artsearch.ray_session import check_address, import_ray
+
+    import_ray()
+    check_address(address)
+    return partial(run_on_ray, address=address)
+
+
 def _compute(
     collection: Collection,
     targets: dict[tuple[FeatureExtractor, str], _Target],
+    source: Callable[..., Iterator[Work | Rows]],
     batch_size: int | None,
     workers: int | None,
     progress: bool,
@@ -260,11 +300,14 @@ def _compute(
             if not all(target.has(sha256) for target in mine)
         ]
 
-    for done in run(paths, extractors, wanted, batch_size, workers, progress):
-        if isinstance(done, Work):
-            _keep_without_rows(done, targets.values())
-        else:
-            _keep_rows(done, targets)
+    known = set().union(*(target.contents for target in targets.values()))
+    stream = source(paths, extractors, wanted, known, batch_size, workers, progress)
+    with closing(stream):
+        for done in stream:
+            if isinstance(done, Work):
+                _keep_without_rows(done, targets.values())
+            else:
+                _keep_rows(done, targets)
 
 
 def _unsure(collection: Collection, targets: Sequence[_Target]) -> Iterator[tuple[str, Path]]:

@@ -163,11 +163,24 @@ class FeatureExtractor:
         other._shared = self
         return other
 
+    def without_model(self) -> FeatureExtractor:
+        """Return an extractor that makes squares alone, and is light to send to another process."""
+        other = copy.copy(self)
+        other._given = other._shared = None
+        return other
+
+    def __getstate__(self) -> dict:
+        # What another process needs to load the network itself. The hash is taken there again, of
+        # what is found there.
+        left_out = ("runner", "weights")
+        state = {name: value for name, value in self.__dict__.items() if name not in left_out}
+        return state | {"_given": _on_processor(self._given)}
+
     def made_by(self, layer: str) -> dict:
         """Return the note that goes with the rows of a layer."""
         return {
             "network": self.network.name,
-            "weights": self._weights,
+            "weights": self.weights,
             "layer": layer,
             "pool": self._note_pooling(layer),
             "crop": self.transform.crop,
@@ -222,7 +235,8 @@ class FeatureExtractor:
         return Runner(forward, self.precision)
 
     @cached_property
-    def _weights(self) -> str:
+    def weights(self) -> str:
+        """The SHA-256 of the weights; raises WeightsError where they cannot be had."""
         if self._given is not None:
             # With its own hash, a model of the user's is never taken for the registered one.
             return _hash_model(self._given)
@@ -330,6 +344,13 @@ def none_readable(collection: Collection, skipped: Sequence[tuple[str, str]]) ->
         f"none of the {len(collection)} works of {collection.name} can be read as an image, the "
         f"first one because: {skipped[0][1]}"
     )
+
+
+def _on_processor(model: nn.Module | None) -> nn.Module | None:
+    """Return the model, or a copy where it is on a GPU, which another machine may not have."""
+    if model is None or all(one.device.type == "cpu" for one in model.state_dict().values()):
+        return model
+    return copy.deepcopy(model).cpu()
 
 
 def _hash_model(model: nn.Module) -> str:

@@ -65,23 +65,34 @@ def run(
     """
     extractors = list(dict.fromkeys(extractors))
     wanted = wanted or (lambda sha256: extractors)
-    batches = [_Batch(extractor, batch_size, len(paths)) for extractor in extractors]
-    title = ", ".join(dict.fromkeys(extractor.network.title for extractor in extractors))
 
     def read(item: tuple[str, Path]) -> Work:
-        return _read(*item, wanted)
+        return read_work(*item, wanted)
 
-    with Progress(len(paths), title, show=progress) as bar, _Lanes() as lanes:
+    with (
+        Progress(len(paths), title_of(extractors), show=progress) as bar,
+        Passes(extractors, batch_size, len(paths), bar) as passes,
+    ):
         for work in look_ahead(read, paths.items(), _number_of(workers)):
             yield work
-            for batch in batches:
-                if batch.add(work):
-                    batch.compile_if_it_repays(bar, lanes)
-                    yield from lanes.submit(batch.take())
+            yield from passes.add(work)
             bar.update(1)
-        for batch in batches:
-            yield from lanes.submit(batch.take())
-        yield from lanes.finish()
+        yield from passes.finish()
+
+
+def title_of(extractors: Iterable[FeatureExtractor]) -> str:
+    """Return the titles of the networks, each once, with commas between."""
+    return ", ".join(dict.fromkeys(extractor.network.title for extractor in extractors))
+
+
+def read_work(id: str, path: Path, wanted: Wanted) -> Work:
+    """Read a file and make the squares of it that are wanted; a Work with a reason if it cannot."""
+
+    def squares(sha256: str) -> dict[FeatureExtractor, np.ndarray]:
+        return _squares(path, wanted(sha256))
+
+    state, found, reason = read_steadily(path, squares)
+    return Work(id, state, found or {}, reason)
 
 
 def look_ahead(
@@ -105,6 +116,44 @@ def look_ahead(
             yield pending.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+class Passes:
+    """The forward passes of some extractors over works that come one by one, batch by batch.
+
+    `works` is how many are to come, as far as that is known; `bar` says when a network is compiled.
+    """
+
+    def __init__(
+        self,
+        extractors: Iterable[FeatureExtractor],
+        batch_size: int | None,
+        works: int,
+        bar: Progress,
+    ):
+        self._batches = [_Batch(extractor, batch_size, works) for extractor in extractors]
+        self._bar = bar
+        self._lanes = _Lanes()
+
+    def __enter__(self) -> Passes:
+        self._lanes.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._lanes.__exit__(*error)
+
+    def add(self, work: Work) -> Iterator[Rows]:
+        """Take a work; yield the rows that are there by now."""
+        for batch in self._batches:
+            if batch.add(work):
+                batch.compile_if_it_repays(self._bar, self._lanes)
+                yield from self._lanes.submit(batch.take())
+
+    def finish(self) -> Iterator[Rows]:
+        """Compute what waits, full batch or not, and yield all rows that are still to come."""
+        for batch in self._batches:
+            yield from self._lanes.submit(batch.take())
+        yield from self._lanes.finish()
 
 
 class _Batch:
@@ -197,14 +246,6 @@ class _Lanes:
         seconds = (time.perf_counter() - started) / len(works) / self._number
         self._seconds.setdefault(extractor, []).append(seconds)
         return Rows(extractor, works, rows)
-
-
-def _read(id: str, path: Path, wanted: Wanted) -> Work:
-    def squares(sha256: str) -> dict[FeatureExtractor, np.ndarray]:
-        return _squares(path, wanted(sha256))
-
-    state, found, reason = read_steadily(path, squares)
-    return Work(id, state, found or {}, reason)
 
 
 def _squares(path: Path, extractors: Iterable[FeatureExtractor]) -> dict:

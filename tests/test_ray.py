@@ -1,0 +1,426 @@
+"""The pipeline on a real Ray of two nodes on this machine: the same store, whatever is killed."""
+
+import json
+import os
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from pathlib import Path
+
+import numpy as np
+import pytest
+from extracting import LITE, Slow, run, tiny_extractor, tiny_model
+
+import artsearch.extract
+import artsearch.ray_workers
+from artsearch import Collection
+from artsearch.errors import ArtsearchError, CollectionError, WeightsError
+from artsearch.extract import extract
+from artsearch.features import FeatureExtractor, Features
+from artsearch.files import FileState
+from artsearch.pipeline import Rows, Work
+from artsearch.ray_engine import _taken
+from artsearch.ray_session import light_imports
+from artsearch.ray_workers import Known, Networks, Unseen, read_files, unpack
+from artsearch.store import MANIFEST
+
+ray = pytest.importorskip("ray")
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+ROOT = Path(__file__).parent.parent
+NODE = {"num_cpus": 1, "object_store_memory": 200_000_000}
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A Ray of two nodes with a processor each, to which this process is connected."""
+    from ray.cluster_utils import Cluster
+
+    head = NODE | {"include_dashboard": False}
+    with pytest.MonkeyPatch.context() as patch, light_imports():
+        tests = str(Path(__file__).parent)  # for the extractors that are defined here
+        patch.setenv("PYTHONPATH", tests, prepend=os.pathsep)
+        cluster = Cluster(initialize_head=True, head_node_args=head)
+        try:
+            cluster.add_node(**NODE)
+            ray.init(cluster.address, log_to_driver=False, logging_level="critical")
+            yield cluster
+        finally:
+            ray.shutdown()
+            cluster.shutdown()
+
+
+@pytest.fixture
+def many(tmp_path, noise) -> Path:
+    """A folder of 48 small pictures, one of them twice, and a file that cannot be read."""
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(48):
+        noise(20 + number, 30, seed=number).save(folder / f"work {number:02}.png")
+    shutil.copy(folder / "work 00.png", folder / "the same.png")
+    (folder / "broken.jpg").write_bytes(b"no picture")
+    return folder
+
+
+@pytest.fixture
+def came(monkeypatch) -> list[str]:
+    """The ids of the works whose rows came from a network, in this process or elsewhere."""
+    ids: list[str] = []
+    keep = artsearch.extract._keep_rows
+
+    def counting(done, targets):
+        ids.extend(work.id for work in done.works)
+        keep(done, targets)
+
+    monkeypatch.setattr(artsearch.extract, "_keep_rows", counting)
+    return ids
+
+
+class Marking(Slow):
+    """A slow extractor that leaves the name of its node, and waits until others have, too."""
+
+    def rows(self, squares):
+        Path(self.marks, ray.get_runtime_context().get_node_id()).touch()
+        wait_for(lambda: len(os.listdir(self.marks)) >= self.nodes)
+        return super().rows(squares)
+
+
+def marking(folder: Path, seconds: float, nodes: int = 1) -> Marking:
+    extractor = Marking(LITE, layers="2", precision="exact", model=tiny_model())
+    folder.mkdir(exist_ok=True)
+    extractor.marks, extractor.seconds, extractor.nodes = str(folder), seconds, nodes
+    return extractor
+
+
+def same(first: Features, second: Features) -> bool:
+    """Tell whether two stores hold the same works and rows."""
+    assert first.ids == second.ids and first.skipped == second.skipped
+    assert first.made_by == second.made_by
+    assert cosines(first, second).min() >= 1 - 1e-4
+    return True
+
+
+def cosines(first: Features, second: Features) -> np.ndarray:
+    one, other = np.asarray(first.vectors, float), np.asarray(second.vectors, float)
+    return (one * other).sum(1) / np.linalg.norm(one, axis=1) / np.linalg.norm(other, axis=1)
+
+
+def manifest_of(out: Path) -> dict:
+    (path,) = out.glob(f"stores/[!.]*/{MANIFEST}")
+    return json.loads(path.read_text())
+
+
+def journal_lines(out: Path) -> int:
+    return sum(path.read_bytes().count(b"\n") for path in out.glob("stores/.*partial/*.jsonl"))
+
+
+def raylet_of(node) -> int:
+    """Return the process that is a node to Ray; its workers end with it."""
+    (raylet,) = node.all_processes["raylet"]
+    return raylet.process.pid
+
+
+def wait_for(condition, seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+def shell(*words: object, **environment: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "artsearch", *map(str, words)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=300,
+        env=os.environ | environment,
+    )
+
+
+# The same store
+
+
+def test_paintings_have_the_rows_that_one_machine_gives(cluster, few, tmp_path):
+    folder = tmp_path / "few"
+    shutil.copytree(few, folder)
+    (folder / "letter.jpg").write_text("Dear museum,")
+    first = next(folder.glob("*hokusai_poppies.jpg"))
+    (folder / "cut off.jpg").write_bytes(first.read_bytes()[:20_000])
+    found = {}
+    for engine in ("local", "ray"):
+        extractor = FeatureExtractor(LITE, precision="exact")
+        pair = [extractor, extractor.with_crop("center_crop")]
+        out = tmp_path / engine
+        found[engine] = extract(Collection(folder), pair, out, progress=False, engine=engine)
+    assert found["local"].keys() == found["ray"].keys() and len(found["ray"]) == 2
+    for key, features in found["ray"].items():
+        assert same(features, found["local"][key])
+        assert len(features) == 5 and len(features.skipped) == 2
+    names = [sorted(path.name for path in (tmp_path / one / "stores").iterdir()) for one in found]
+    assert names[0] == names[1]
+    for name in names[0]:
+        if not name.startswith("."):
+            notes = [tmp_path / engine / "stores" / name / MANIFEST for engine in found]
+            one, other = (json.loads(path.read_text()) for path in notes)
+            assert one == other
+
+
+def test_a_folder_that_grows_has_only_its_new_works_computed(cluster, many, tmp_path, noise, came):
+    first = run(many, tmp_path / "out", engine="ray")
+    assert len(first) == 49 and "not a JPEG" in dict(first.skipped)["broken.jpg"]
+    came.clear()
+    noise(9, 9, seed=99).save(many / "new.png")
+    shutil.copy(many / "work 07.png", many / "an old one again.png")
+    (many / "work 08.png").unlink()
+    grown = run(many, tmp_path / "out", engine="ray")
+    assert came == ["new.png"] and len(grown) == 50
+    assert same(grown, run(many, tmp_path / "local"))
+    assert manifest_of(tmp_path / "out") == manifest_of(tmp_path / "local")
+
+
+def test_where_all_is_known_ray_is_not_even_asked(many, tmp_path, monkeypatch):
+    run(many, tmp_path / "out")
+    monkeypatch.setattr(artsearch.ray_engine, "session", None)
+    newest = max(path.stat().st_ctime for path in many.iterdir())
+    time.sleep(max(0, newest + 2.1 - time.time()))
+    run(many, tmp_path / "out")  # with dates that are a proof by now
+    assert len(run(many, tmp_path / "out", engine="ray")) == 49
+
+
+# Errors
+
+
+def test_an_error_of_a_worker_is_the_sentence_it_would_be_here(cluster, many, tmp_path):
+    extractor = tiny_extractor()
+    extractor.weights = "0" * 64  # as if the file here were another one than on the nodes
+    with pytest.raises(
+        WeightsError, match="node .* has other weights of efficientnet_lite0.*not 0"
+    ):
+        run(many, tmp_path / "out", extractors=[extractor], engine="ray")
+    assert ray.is_initialized()
+
+
+class Broken(FeatureExtractor):
+    """An extractor with a mistake in it."""
+
+    def rows(self, squares):
+        raise ZeroDivisionError("a cosmic ray")
+
+
+def test_a_mistake_in_a_network_ends_the_job_in_a_sentence(cluster, many, tmp_path):
+    broken = Broken(LITE, layers="2", precision="exact", model=tiny_model())
+    with pytest.raises(ArtsearchError, match=r"ended before its time \(.*cosmic ray.*goes on"):
+        run(many, tmp_path / "out", extractors=[broken], engine="ray")
+
+
+def test_nothing_but_unreadable_works_is_one_error(cluster, tmp_path):
+    (tmp_path / "works").mkdir()
+    (tmp_path / "works" / "a.jpg").write_text("no picture")
+    with pytest.raises(CollectionError, match="none of the 1 works"):
+        run(tmp_path / "works", tmp_path / "out", engine="ray")
+
+
+def test_one_that_is_connected_joins_no_other(cluster, many, tmp_path):
+    with pytest.raises(ArtsearchError, match="connected to a Ray already.*ray.shutdown"):
+        run(many, tmp_path / "out", engine="ray", address=cluster.address)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"engine": "rai"}, "unknown engine 'rai'; did you mean 'ray'. known: local, ray"),
+        ({"address": "auto"}, "address 'auto' is for the engine 'ray'"),
+    ],
+)
+def test_engines_and_addresses_are_checked_first(many, tmp_path, options, message):
+    with pytest.raises(ArtsearchError, match=message):
+        run(many, tmp_path / "out", **options)
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_the_package_it_is_named(many, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(ArtsearchError, match=r"pip install 'artsearch\[scale\]'"):
+        run(many, tmp_path / "out", engine="ray")
+
+
+@pytest.mark.parametrize(
+    "address, message",
+    [
+        ("127.0.0.1:1", "no Ray cluster answers at '127.0.0.1:1'"),
+        ("nonsense", "'nonsense' is no address of a Ray cluster; take 'auto'"),
+    ],
+)
+def test_the_command_names_an_address_of_nobody(few, tmp_path, address, message):
+    words = ("--networks", LITE, "--precision", "exact", "--out", tmp_path, "--address", address)
+    done = shell("extract", few, "--engine", "ray", *words)
+    assert done.returncode == 1 and message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+# What travels, and what nodes do, without a cluster
+
+
+def test_a_loaded_network_stays_and_a_given_one_travels(few):
+    picture = next(few.glob("*.jpg"))
+    packaged, given = FeatureExtractor(LITE, precision="exact"), tiny_extractor()
+    before = len(pickle.dumps(packaged))
+    row, own = packaged(picture), given(picture)
+    assert len(pickle.dumps(packaged)) == before < 5_000
+    first, second = pickle.loads(pickle.dumps([packaged, packaged.with_crop("center_crop")]))
+    assert first.runner is second.runner and first.weights == packaged.weights
+    assert first(picture) == pytest.approx(row, abs=1e-4)
+    assert pickle.loads(pickle.dumps(given))(picture) == pytest.approx(own, abs=1e-4)
+    assert len(pickle.dumps(given.without_model())) < 5_000 < len(pickle.dumps(given))
+
+
+def test_contents_that_are_known_are_told_by_extractor():
+    first, second = tiny_extractor(), tiny_extractor(layers="0")
+    wanted = {"a" * 64: [second], "c" * 64: []}
+    known = Known(wanted, wanted.get, [first, second])
+    copies = pickle.loads(pickle.dumps(known)), ["one", "two"]
+    answers = [copies[0].wanted(letter * 64, copies[1]) for letter in "abcd"]
+    assert answers == [["two"], ["one", "two"], [], ["one", "two"]]
+    assert Known([], None, [first]).wanted("a" * 64, ["one"]) == ["one"]
+
+
+def as_block(*paths: Path):
+    import pyarrow as pa
+
+    files = [pickle.dumps(path) for path in paths]
+    return pa.table({"id": [path.name for path in paths], "path": files})
+
+
+def test_a_node_reads_and_computes_what_is_there(many):
+    extractor = tiny_extractor()
+    block = as_block(many / "work 01.png", many / "broken.jpg", many / "gone.png")
+    read = read_files(block, [extractor], Known([], None, [extractor]))
+    good, bad, unseen = unpack(read)
+    assert good.squares[0].shape == (224, 224, 3) and "not a JPEG" in bad.reason
+    assert isinstance(unseen, Unseen) and "no such image file" in unseen.work.reason
+    networks = Networks([extractor], [extractor.weights], None, 3, 1)
+    (done,) = unpack(networks(read))
+    assert [type(one) for one in done] == [Work, Work, Unseen, Rows]
+    assert done[0].squares == {} and done[3].extractor == 0
+    row = extractor(many / "work 01.png")
+    assert done[3].by_layer["2"][0] == pytest.approx(row, abs=1e-5)
+
+
+def test_a_node_without_bfloat16_is_named_with_what_to_do(many, monkeypatch):
+    monkeypatch.setattr(artsearch.ray_workers, "fast_is_possible", lambda: False)
+    extractor = tiny_extractor()
+    extractor.precision = "fast"
+    read = read_files(as_block(many / "work 01.png"), [extractor], Known([], None, [extractor]))
+    (error,) = unpack(Networks([extractor], [extractor.weights], None, 1, 1)(read))
+    assert isinstance(error, ArtsearchError)
+    assert "node " in str(error) and "--precision exact" in str(error)
+
+
+def test_a_file_that_only_this_machine_sees_ends_the_job(many):
+    work = Work("a", FileState(0, 0, 0), {}, "no such image file: 'a'")
+    unseen = Unseen(work, "10.0.0.7")
+    with pytest.raises(
+        ArtsearchError, match="node 10.0.0.7 does not see .*work 01.*all nodes share"
+    ):
+        _taken(unseen, {"a": many / "work 01.png"}, [])
+    assert _taken(unseen, {"a": many / "gone.png"}, []) is work
+
+
+# Killed
+
+
+DRIVER = """
+import sys
+from pathlib import Path
+from extracting import run
+from test_ray import marking
+folder, out, marks, address = sys.argv[1:]
+run(folder, out, extractors=[marking(Path(marks), 1.0)], engine="ray", address=address)
+"""
+
+
+def test_a_killed_driver_goes_on_where_it_was(cluster, many, tmp_path, came):
+    out, marks = tmp_path / "out", tmp_path / "marks"
+    words = [sys.executable, "-c", DRIVER, many, out, marks, cluster.address]
+    process = subprocess.Popen(list(map(str, words)))
+    try:
+        wait_for(lambda: journal_lines(out) >= 3 or process.poll() is not None)
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+    finally:
+        process.kill()
+    journal = next(out.glob("stores/.*partial/rows.f32"))
+    kept = journal.stat().st_size // (4 * 6)
+    assert 0 < kept < 49
+    features = run(many, out, extractors=[marking(marks, 0)], engine="ray")
+    assert len(came) <= 49 - kept + 1 and len(set(came)) == len(came)
+    assert same(features, run(many, tmp_path / "local"))
+
+
+def test_the_command_joins_a_cluster(cluster, few, tmp_path):
+    options = ("--networks", LITE, "--crops", "no_crop", "--precision", "exact")
+    words = ("extract", few, *options, "--out", tmp_path / "out", "--engine", "ray")
+    done = shell(*words, "--address", cluster.address)
+    assert done.returncode == 0, done.stderr
+    assert "5 works, 1,280 numbers each, in:" in done.stdout
+    (line,) = done.stderr.strip().splitlines()  # our own progress bar, and nothing of Ray's
+    assert line.startswith("EfficientNet-Lite0: 5 works in")
+    local = tmp_path / "local"
+    assert shell(*words[:-3], local).returncode == 0
+    assert manifest_of(local) == manifest_of(tmp_path / "out")
+
+
+def test_a_killed_node_costs_no_work_and_doubles_none(cluster, many, tmp_path):
+    """The last test of this cluster: one of its nodes is gone afterwards."""
+    marks, out = tmp_path / "marks", tmp_path / "out"
+    victim = next(iter(cluster.worker_nodes))
+
+    left: list[int] = []
+
+    def kill() -> None:
+        wait_for(lambda: (marks / victim.node_id).exists() and journal_lines(out) >= 2)
+        os.kill(raylet_of(victim), signal.SIGKILL)
+        left.append(49 * 24 - next(out.glob("stores/.*partial/rows.f32")).stat().st_size)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    features = run(many, out, extractors=[marking(marks, 0.5, nodes=2)], engine="ray")
+    killer.join()
+    assert left[0] > 0  # in mid-run: rows were still to come when it was killed
+    alive = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
+    assert victim.node_id not in alive and len(alive) == 1
+    assert same(features, run(many, tmp_path / "local"))
+
+
+# A Ray of our own
+
+
+def processes_with(mark: str) -> list[str]:
+    """Return the names of the processes that have a text in their environment."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark in (folder / "environ").read_bytes().decode("utf-8", "replace"):
+                found.append((folder / "comm").read_text().strip())
+        except OSError:
+            continue  # ended meanwhile
+    return found
+
+
+def test_the_command_starts_a_ray_of_its_own_and_leaves_nothing(few, tmp_path):
+    """In a home where nobody has used Ray before."""
+    mark = uuid.uuid4().hex
+    words = ("--networks", LITE, "--crops", "no_crop", "--precision", "exact", "--engine", "ray")
+    out = ("--out", tmp_path / "out")
+    done = shell("extract", few, *words, *out, HOME=str(tmp_path), ARTSEARCH_MARK=mark)
+    assert done.returncode == 0, done.stderr
+    assert "5 works, 1,280 numbers each, in:" in done.stdout
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith("EfficientNet-Lite0: 5 works in")
+    wait_for(lambda: processes_with(mark) == [], 30)
