@@ -7,6 +7,8 @@ from pathlib import Path
 
 from artsearch.distances import METRICS
 from artsearch.errors import ArtsearchError, unknown
+from artsearch.index import KINDS
+from artsearch.remote import is_address
 from artsearch.transforms import CROPS
 
 #: The parameters of every notebook, and the type of each.
@@ -15,6 +17,7 @@ PARAMETERS = {
     "NETWORKS": (str, list),
     "CROP": str,
     "METRIC": str,
+    "INDEX": str,
     "NUM_TREES": int,
     "K": int,
     "SEED": int,
@@ -39,17 +42,22 @@ def check_parameters(names: Mapping[str, object]) -> None:
         raise unknown("crop", names["CROP"], CROPS)
     if "METRIC" in names and names["METRIC"] not in METRICS:
         raise unknown("metric", names["METRIC"], METRICS)
+    if "INDEX" in names and names["INDEX"] not in ("auto", *KINDS):
+        raise unknown("kind of index", names["INDEX"], ("auto", *KINDS))
     for name in ("NUM_TREES", "K"):
         if name in names and names[name] < 1:
             raise ArtsearchError(f"{name} is {names[name]}; take 1 or more")
 
 
-def project_path(path: str | Path) -> Path:
+def project_path(path: str | Path) -> Path | str:
     """Return a path as it is meant, wherever the notebook was started.
 
     Inside the project a relative path is taken from the project's folder, or from the current one
-    when only that has it; elsewhere it is taken from the current folder.
+    when only that has it; elsewhere it is taken from the current folder. An address, such as
+    "s3://museum/scans", stays what it is.
     """
+    if is_address(path):
+        return path
     here = Path.cwd()
     path = Path(path).expanduser()
     for folder in (here, *here.parents):
@@ -59,7 +67,7 @@ def project_path(path: str | Path) -> Path:
     return path
 
 
-def begin(names: Mapping[str, object]) -> tuple[Path, Path]:
+def begin(names: Mapping[str, object]) -> tuple[Path | str, Path]:
     """Check the parameters of a notebook and set up its pictures; return COLLECTION and OUT.
 
     The shipped collection is completed first: its repainted works are made when they are missing,
@@ -71,11 +79,14 @@ def begin(names: Mapping[str, object]) -> tuple[Path, Path]:
     return collection, project_path(str(names["OUT"]))
 
 
-def complete(collection: Path) -> Path:
+def complete(collection: str | Path) -> Path | str:
     """Make the repainted works of the shipped collection where they are missing; return it.
 
-    Any other folder is left as it is.
+    Any other folder, and one at an address, is left as it is.
     """
+    if is_address(collection):
+        return collection
+    collection = Path(collection)
     project = collection.resolve().parent
     if collection.resolve() == project / "data" and (project / "artsearch/repaint.py").is_file():
         from artsearch.repaint import repaint

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from artsearch.errors import MismatchError, unknown
 from artsearch.extract import extract, store_folder
 from artsearch.features import FeatureExtractor, Features, fast_is_possible
 from artsearch.images import ImageSource, open_image
-from artsearch.index import METRICS, ExactIndex, Index
+from artsearch.index import KINDS, METRICS, ExactIndex, Index, options_of
 from artsearch.networks import Network, as_network, choose_networks
 from artsearch.path import walk
 from artsearch.places import Match, Matcher
@@ -26,6 +27,10 @@ from artsearch.question import Part, Question
 from artsearch.results import Neighbour, Results
 from artsearch.stored_index import stored_index
 from artsearch.transforms import CROPS
+
+if TYPE_CHECKING:
+    from artsearch.blend_index import BlendIndex
+    from artsearch.milvus_blend import MilvusBlendIndex
 
 #: The places of the dial that have a name; the article's recipe is "final".
 PLACES = {"content": 0.0, "blend": 0.5, "style": 1.0}
@@ -199,16 +204,23 @@ class BlendSearch(Search):
     """A collection and its blend at one place of the dial; `turn` gives another, at once."""
 
     def __init__(
-        self, collection: Collection, blend: Blend, extractor: FeatureExtractor, place: float = 0.5
+        self,
+        collection: Collection,
+        blend: Blend,
+        extractor: FeatureExtractor,
+        place: float = 0.5,
+        index: BlendIndex | MilvusBlendIndex | None = None,
     ):
-        super().__init__(collection, blend.index(place))
+        self._dial = blend.index(place) if index is None else index
+        super().__init__(collection, self._dial.turn(place))
         self.blend = blend
         self._extractor = extractor
 
     def turn(self, place: float) -> BlendSearch:
         """Return the search at another place, from 0 (content) to 1 (style)."""
         other = copy.copy(self)
-        other.index = other.exact = self.blend.index(place)
+        other.index = self._dial.turn(place)
+        vars(other).pop("exact", None)
         other.learnt = self.learnt if place == self.index.made_by.get("dial") else {}
         return other
 
@@ -234,8 +246,13 @@ class Searches(Mapping):
     `names` are networks as choose_networks takes them; `sentence` says which ones were taken and
     why. `searches.dial("vgg16", "no_crop", 0.5)` is a search in the network's blend, at a place
     from 0 (content) to 1 (style). Features are computed when a search is first asked for, and kept
-    below `out` for the next time; `extract` computes all of them in one pass. `num_trees` and
-    `seed` are Annoy's. Raises ArtsearchError for an unknown network, crop or metric.
+    below `out` for the next time; `extract` computes all of them in one pass.
+
+    `index` is a kind of index, or "auto": the one that answers soonest at the `recall` asked for,
+    as measured on the collection (see choose_index). `num_trees` and `seed` are those of "annoy",
+    the article's. For "milvus", `uri` is a file of Milvus Lite or the address of a server; without
+    one it is what the variable ARTSEARCH_MILVUS says, or a file below `out`. Raises ArtsearchError
+    for an unknown network, crop, metric or index.
     """
 
     def __init__(
@@ -249,13 +266,19 @@ class Searches(Mapping):
         seed: int = 0,
         progress: bool = True,
         precision: str = "auto",
+        index: str = "annoy",
+        recall: float = 0.99,
+        uri: str | os.PathLike | None = None,
     ):
         self.collection = collection
         self.crops = [crops] if isinstance(crops, str) else list(crops)
-        _check_names(self.crops, metric)  # now, and not after minutes of computing
+        _check_names(self.crops, metric, index)  # now, and not after minutes of computing
         self.networks: list[Network]
         self.networks, self.sentence = choose_networks(names)
-        self._make = {"metric": metric, "num_trees": num_trees, "seed": seed}
+        self._kind, self._metric = index, metric
+        options = {"num_trees": num_trees, "seed": seed, "recall": recall}
+        self._options = {name: options[name] for name in options_of(index) if name in options}
+        self._uri = uri or os.environ.get("ARTSEARCH_MILVUS") or Path(out, "milvus.db")
         self._out, self._progress, self._precision = out, progress, precision
         self._made: dict[tuple[str, str], Search] = {}
         self._dials: dict[tuple[str, str], BlendSearch] = {}
@@ -285,6 +308,13 @@ class Searches(Mapping):
             first = self.extractor(network, self.crops[0], blend=network.blend is not None)
             extractors += [first, *(first.with_crop(crop) for crop in self.crops[1:])]
         extract(self.collection, extractors, self._out, progress=self._progress)
+
+    def close(self) -> None:
+        """Let go of all indexes: a file of Milvus Lite is open to one process at a time."""
+        for search in (*self._made.values(), *self._dials.values()):
+            search.index.close()
+        self._made.clear()
+        self._dials.clear()
 
     def features(self, network: str, crop: str) -> Features:
         """Return the features behind one of the searches."""
@@ -333,22 +363,38 @@ class Searches(Mapping):
             store = store_folder(self._out, self.collection, extractor, extractor.layers[0])
             folder = Path(self._out, "descriptors", f"{store.name}-blend")
             blend = stored_blend(features, extractor.network, folder)
-            self._dials[key] = BlendSearch(self.collection, blend, extractor)
+            index = self._blend_index(blend, folder.name)
+            self._dials[key] = BlendSearch(self.collection, blend, extractor, index=index)
         return self._dials[key]
 
     def _index(self, network: str, crop: str) -> Index:
-        extractor = self.extractor(network, crop)
+        extractor, features = self.extractor(network, crop), self.features(network, crop)
         store = store_folder(self._out, self.collection, extractor, extractor.layers[0])
-        folder = Path(self._out, "indexes", f"{store.name}-annoy-{self._make['metric']}")
-        return stored_index(self.features(network, crop), folder, **self._make)
+        kind, metric = self._kind, self._metric
+        if kind == "milvus":
+            from artsearch.milvus_index import stored_milvus
+
+            name = f"{store.name}-{metric}"
+            return stored_milvus(features, self.collection.works, self._uri, name, metric)
+        folder = Path(self._out, "indexes", f"{store.name}-{kind}-{metric}")
+        return stored_index(features, folder, kind, metric, **self._options)
+
+    def _blend_index(self, blend: Blend, name: str) -> MilvusBlendIndex | None:
+        if self._kind != "milvus":
+            return None  # the blend's own, in memory
+        from artsearch.milvus_blend import MilvusBlendIndex
+
+        return MilvusBlendIndex.of(blend, self.collection.works, self._uri, name=name)
 
 
-def _check_names(crops: Sequence[str], metric: str) -> None:
+def _check_names(crops: Sequence[str], metric: str, index: str) -> None:
     for crop in crops:
         if crop not in CROPS:
             raise unknown("crop", crop, CROPS)
     if metric not in METRICS:
         raise unknown("metric", metric, METRICS)
+    if index not in ("auto", *KINDS):
+        raise unknown("kind of index", index, ("auto", *KINDS))
 
 
 def _possible_precision(precision: str) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from artsearch.errors import ArtsearchError, unknown
+from artsearch.remote import RemoteFile, is_address
 from artsearch.tables import printable
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 @click.option("--network", default="", help="Network; else one whose features are there already.")
 @click.option("--crop", default="no_crop", help="Crop.")
 @click.option("--dial", default=None, type=float, help="From 0 (content) to 1 (style).")
+@click.option("--index", default="annoy", help="Kind of index: annoy, exact, auto, milvus, …")
+@click.option("--uri", default="", help="File or address of Milvus.")
 @click.option("--out", default="build", help="Folder where features are kept.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 def similar(
@@ -55,6 +58,8 @@ def similar(
     network: str,
     crop: str,
     dial: float | None,
+    index: str,
+    uri: str,
     out: str,
     as_json: bool,
 ) -> None:
@@ -68,7 +73,7 @@ def similar(
     works = Collection(collection)
     liked = [find_thing(works, image) for image in images]
     exclude = [find_work(works, image) for image in exclude]
-    search = open_search(works, network, crop, dial, out)
+    search = open_search(works, network, crop, dial, out, index=index, uri=uri)
     if path_to:
         if len(images) > 1 or unlike or other or no_copies or per or part:
             raise ArtsearchError(
@@ -94,13 +99,16 @@ def similar(
     click.echo(to_json(works, answer, goal) if as_json else to_text(answer))
 
 
-def find_thing(works: Collection, image: str) -> str | Path:
-    """Return the work that is meant, by its id or its file, or else the file itself.
+def find_thing(works: Collection, image: str) -> str | Path | RemoteFile:
+    """Return the work that is meant, by its id, its file or its address, or else the file itself.
 
     Raises ArtsearchError, with the nearest ids, where there is neither.
     """
     if image in works:
         return image
+    if is_address(image):
+        found = (id for id in works if str(works.path(id)) == image)
+        return next(found, None) or RemoteFile.at(image)
     path = os.path.expanduser(image)
     if not os.path.isfile(path):
         raise unknown("work or file", image, works.ids)
@@ -124,18 +132,19 @@ def open_search(
     crop: str = "no_crop",
     dial: float | None = None,
     out="build",
+    **options,
 ) -> Search:
     """Return a search over a collection, with features computed before where there are any.
 
     Without a network it is the first whose features are there already, which needs neither torch
-    nor the network itself.
+    nor the network itself. `options` are those of Searches.
     """
     from artsearch.search import Searches
 
     computed = computed_networks(works, crop, out)
     names = network or next(iter(computed), "auto")
     precision = "exact" if computed.get(names) == {"exact"} else "auto"
-    searches = Searches(works, names, [crop], out=out, precision=precision)
+    searches = Searches(works, names, [crop], out=out, precision=precision, **options)
     name = searches.networks[0].name
     return searches[name, crop] if dial is None else searches.dial(name, crop, dial)
 

@@ -22,6 +22,7 @@ CHANGED = {
     "NETWORKS": "efficientnet_lite1",
     "CROP": "center_crop",
     "METRIC": "euclidean",
+    "INDEX": "auto",
     "NUM_TREES": 10,
     "K": 5,
     "SEED": 3,

@@ -162,11 +162,47 @@ def test_searches_are_made_when_asked_for_and_kept(collection, tmp_path, one_thr
         searches["vgg16", "no_crop"]
 
 
+@pytest.mark.parametrize("kind", ["exact", "auto", "faiss", "hnswlib", "usearch", "milvus"])
+def test_every_kind_of_index_answers_as_annoy_does(kind, collection, tmp_path, one_thread):
+    def open_with(index):
+        options = {"out": tmp_path, "progress": False, "precision": "exact", "index": index}
+        return Searches(collection, LITE, ["no_crop"], **options)
+
+    article, other = (open_with(index)[LITE, "no_crop"] for index in ("annoy", kind))
+    assert other.index.kind == ("exact" if kind == "auto" else kind)
+    found, wanted = (one.by_work(MONA_LISA, k=4) for one in (other, article))
+    assert found.ids == wanted.ids
+    assert found.distances == pytest.approx(wanted.distances, abs=1e-4)
+    assert open_with(kind)[LITE, "no_crop"].by_work(MONA_LISA, k=4).ids == wanted.ids
+
+
+def test_questions_and_the_dial_in_milvus_are_answered_as_in_memory(
+    collection, tmp_path, monkeypatch, one_thread
+):
+    def open_with(index):
+        options = {"out": tmp_path, "progress": False, "precision": "exact", "index": index}
+        return Searches(collection, LITE, ["no_crop"], **options)
+
+    monkeypatch.setenv("ARTSEARCH_MILVUS", str(tmp_path / "museum.db"))
+    memory, milvus = map(open_with, ("exact", "milvus"))
+    question = {"like": MONA_LISA, "k": 3, "where": "year < 1900", "per": "style"}
+    for one, other in [
+        (memory[LITE, "no_crop"], milvus[LITE, "no_crop"]),
+        *((memory.dial(LITE, "no_crop", at), milvus.dial(LITE, "no_crop", at)) for at in (0, 0.7)),
+    ]:
+        assert other.index.kind.startswith("milvus")
+        wanted, found = one.ask(**question), other.ask(**question)
+        assert (found.ids, found.notes) == (wanted.ids, wanted.notes)
+        assert found.distances == pytest.approx(wanted.distances, abs=1e-4)
+    assert (tmp_path / "museum.db").exists()
+
+
 def test_searches_with_wrong_names_fail_before_any_computing(collection, tmp_path):
     for options, says in [
         ({"names": "vg16"}, "unknown network 'vg16'; did you mean 'vgg16'"),
         ({"crops": "centre_crop"}, "unknown crop 'centre_crop'; did you mean 'center_crop'"),
         ({"metric": "cosine"}, "unknown metric 'cosine'; known: angular"),
+        ({"index": "anoy"}, "unknown kind of index 'anoy'; did you mean 'annoy'"),
     ]:
         with pytest.raises(ArtsearchError, match=says):
             Searches(collection, **({"names": LITE, "out": tmp_path} | options))
