@@ -7,25 +7,23 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 import uuid
 from pathlib import Path
 
-import numpy as np
 import pytest
-from extracting import LITE, Slow, run, tiny_extractor, tiny_model
+from clusters import journal_lines, make_many, marking, same, two_nodes, wait_for
+from extracting import LITE, run, tiny_extractor, tiny_model
 
 import artsearch.extract
 import artsearch.ray_workers
 from artsearch import Collection
 from artsearch.errors import ArtsearchError, CollectionError, WeightsError
 from artsearch.extract import extract
-from artsearch.features import FeatureExtractor, Features
+from artsearch.features import FeatureExtractor
 from artsearch.files import FileState
 from artsearch.pipeline import Rows, Work
 from artsearch.ray_engine import _taken
-from artsearch.ray_session import light_imports
 from artsearch.ray_workers import Known, Networks, Unseen, read_files, unpack
 from artsearch.store import MANIFEST
 
@@ -33,38 +31,18 @@ ray = pytest.importorskip("ray")
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 ROOT = Path(__file__).parent.parent
-NODE = {"num_cpus": 1, "object_store_memory": 200_000_000}
 
 
 @pytest.fixture(scope="module")
 def cluster():
     """A Ray of two nodes with a processor each, to which this process is connected."""
-    from ray.cluster_utils import Cluster
-
-    head = NODE | {"include_dashboard": False}
-    with pytest.MonkeyPatch.context() as patch, light_imports():
-        tests = str(Path(__file__).parent)  # for the extractors that are defined here
-        patch.setenv("PYTHONPATH", tests, prepend=os.pathsep)
-        cluster = Cluster(initialize_head=True, head_node_args=head)
-        try:
-            cluster.add_node(**NODE)
-            ray.init(cluster.address, log_to_driver=False, logging_level="critical")
-            yield cluster
-        finally:
-            ray.shutdown()
-            cluster.shutdown()
+    with two_nodes() as cluster:
+        yield cluster
 
 
 @pytest.fixture
 def many(tmp_path, noise) -> Path:
-    """A folder of 48 small pictures, one of them twice, and a file that cannot be read."""
-    folder = tmp_path / "many"
-    folder.mkdir()
-    for number in range(48):
-        noise(20 + number, 30, seed=number).save(folder / f"work {number:02}.png")
-    shutil.copy(folder / "work 00.png", folder / "the same.png")
-    (folder / "broken.jpg").write_bytes(b"no picture")
-    return folder
+    return make_many(tmp_path / "many", noise)
 
 
 @pytest.fixture
@@ -81,55 +59,9 @@ def came(monkeypatch) -> list[str]:
     return ids
 
 
-class Marking(Slow):
-    """A slow extractor that leaves the name of its node, and waits until others have, too."""
-
-    def rows(self, squares):
-        Path(self.marks, ray.get_runtime_context().get_node_id()).touch()
-        wait_for(lambda: len(os.listdir(self.marks)) >= self.nodes)
-        return super().rows(squares)
-
-
-def marking(folder: Path, seconds: float, nodes: int = 1) -> Marking:
-    extractor = Marking(LITE, layers="2", precision="exact", model=tiny_model())
-    folder.mkdir(exist_ok=True)
-    extractor.marks, extractor.seconds, extractor.nodes = str(folder), seconds, nodes
-    return extractor
-
-
-def same(first: Features, second: Features) -> bool:
-    """Tell whether two stores hold the same works and rows."""
-    assert first.ids == second.ids and first.skipped == second.skipped
-    assert first.made_by == second.made_by
-    assert cosines(first, second).min() >= 1 - 1e-4
-    return True
-
-
-def cosines(first: Features, second: Features) -> np.ndarray:
-    one, other = np.asarray(first.vectors, float), np.asarray(second.vectors, float)
-    return (one * other).sum(1) / np.linalg.norm(one, axis=1) / np.linalg.norm(other, axis=1)
-
-
 def manifest_of(out: Path) -> dict:
     (path,) = out.glob(f"stores/[!.]*/{MANIFEST}")
     return json.loads(path.read_text())
-
-
-def journal_lines(out: Path) -> int:
-    return sum(path.read_bytes().count(b"\n") for path in out.glob("stores/.*partial/*.jsonl"))
-
-
-def raylet_of(node) -> int:
-    """Return the process that is a node to Ray; its workers end with it."""
-    (raylet,) = node.all_processes["raylet"]
-    return raylet.process.pid
-
-
-def wait_for(condition, seconds: float = 120) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.05)
 
 
 def shell(*words: object, **environment: str) -> subprocess.CompletedProcess:
@@ -339,7 +271,7 @@ DRIVER = """
 import sys
 from pathlib import Path
 from extracting import run
-from test_ray import marking
+from clusters import marking
 folder, out, marks, address = sys.argv[1:]
 run(folder, out, extractors=[marking(Path(marks), 1.0)], engine="ray", address=address)
 """
@@ -374,28 +306,6 @@ def test_the_command_joins_a_cluster(cluster, few, tmp_path):
     local = tmp_path / "local"
     assert shell(*words[:-3], local).returncode == 0
     assert manifest_of(local) == manifest_of(tmp_path / "out")
-
-
-def test_a_killed_node_costs_no_work_and_doubles_none(cluster, many, tmp_path):
-    """The last test of this cluster: one of its nodes is gone afterwards."""
-    marks, out = tmp_path / "marks", tmp_path / "out"
-    victim = next(iter(cluster.worker_nodes))
-
-    left: list[int] = []
-
-    def kill() -> None:
-        wait_for(lambda: (marks / victim.node_id).exists() and journal_lines(out) >= 2)
-        os.kill(raylet_of(victim), signal.SIGKILL)
-        left.append(49 * 24 - next(out.glob("stores/.*partial/rows.f32")).stat().st_size)
-
-    killer = threading.Thread(target=kill)
-    killer.start()
-    features = run(many, out, extractors=[marking(marks, 0.5, nodes=2)], engine="ray")
-    killer.join()
-    assert left[0] > 0  # in mid-run: rows were still to come when it was killed
-    alive = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
-    assert victim.node_id not in alive and len(alive) == 1
-    assert same(features, run(many, tmp_path / "local"))
 
 
 # A Ray of our own
