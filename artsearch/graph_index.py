@@ -103,13 +103,17 @@ class GraphIndex(Index):
         """Return an index over the same rows; those of a saved one stay on disk."""
         return self._exact
 
-    def truth(self, rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return rows and distances of the k nearest to some rows, themselves among them.
+    def rows_at(self, rows: np.ndarray) -> np.ndarray:
+        """Return some rows as they are compared."""
+        return self._rows[rows]
+
+    def truth(self, vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return rows and distances of the k truly nearest to some vectors.
 
         All distances are computed, and what is on disk is read in parts.
         """
         basics = self.metric, self.ids, self.dims, self.made_by
-        return ExactIndex(*basics, vectors=self._rows).search_many(self._rows[rows], k)
+        return ExactIndex(*basics, vectors=self._rows).search_many(vectors, k)
 
     @cached_property
     def _exact(self) -> ExactIndex:
