@@ -2,6 +2,7 @@
 
 COLLECTION = data
 NETWORKS = auto
+INDEX = annoy
 PYTHON = python3
 
 VENV := .venv
@@ -19,16 +20,18 @@ help:   ## list these commands
 	@echo
 	@echo '  make demo COLLECTION=/a/folder/of/images      your own works, with or without a works.csv'
 	@echo '  make demo NETWORKS=resnet50,vgg16             other networks'
+	@echo '  make demo INDEX=auto                          the index that measures best'
 
 demo: $(INSTALLED)   ## collection, features, index, executed notebooks and a page to open
-	@$(PY) -m artsearch demo --collection "$(COLLECTION)" --networks "$(NETWORKS)" --out build
+	@$(PY) -m artsearch demo --collection "$(COLLECTION)" --networks "$(NETWORKS)" \
+		--index "$(INDEX)" --out build
 
 lab: $(INSTALLED) $(REPAINTED)   ## open JupyterLab on the notebooks
 	@$(PY) -m jupyterlab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks
 
 app: $(INSTALLED) $(REPAINTED)   ## open the gallery alone, as an app in the browser
 	@$(PY) -m artsearch.app notebooks/04_compare_networks.ipynb \
-		-p COLLECTION "$(COLLECTION)" -p NETWORKS "$(NETWORKS)"
+		-p COLLECTION "$(COLLECTION)" -p NETWORKS "$(NETWORKS)" -p INDEX "$(INDEX)"
 
 evaluate: $(INSTALLED)   ## measure what networks and descriptors find: build/evaluate/report.html
 	@$(PY) -m artsearch evaluate "$(COLLECTION)" --networks "$(NETWORKS)" --out build/evaluate \
