@@ -1,12 +1,11 @@
 """Annoy and exact search, held against a brute force that SciPy counts out."""
 
 import json
-import subprocess
-import sys
 import time
 
 import numpy as np
 import pytest
+from apart import same_apart
 from scipy.spatial.distance import cdist
 
 from artsearch import exact_index
@@ -355,29 +354,12 @@ def test_seeds_that_are_none():
 
 # Save and load
 
-ASK = """
-import json, sys
-import numpy as np
-from artsearch.index import load_index
-
-index = load_index(sys.argv[1])
-answers = [index.search("003.jpg", 8), index.search(np.arange(24) / 24, 8)]
-print(json.dumps([(ids, distances.tolist()) for ids, distances in answers]))
-"""
-
 
 @pytest.mark.parametrize(
     "kind, metric", [("annoy", metric) for metric in METRICS] + [("exact", "hamming")]
 )
 def test_a_fresh_process_answers_the_same(tmp_path, kind, metric):
-    index = build(kind, metric, make(), num_trees=5)
-    expected = [index.search("003.jpg", 8), index.search(np.arange(24) / 24, 8)]
-    folder = index.save(tmp_path / "index")
-    done = subprocess.run(
-        [sys.executable, "-c", ASK, folder], capture_output=True, text=True, check=True
-    )
-    for (ids, distances), (found, others) in zip(expected, json.loads(done.stdout), strict=True):
-        assert found == ids and others == distances.tolist()
+    assert same_apart(build(kind, metric, make(), num_trees=5), tmp_path / "index")
 
 
 @both

@@ -2,11 +2,11 @@
 
 import json
 import shutil
-import subprocess
 import sys
 
 import numpy as np
 import pytest
+from apart import same_apart
 
 from artsearch import index_folder
 from artsearch.errors import ArtsearchError, MismatchError
@@ -348,29 +348,10 @@ def test_a_library_that_is_not_installed_is_named_with_its_command(kind, monkeyp
 
 # Save and load
 
-ASK = """
-import json, sys
-import numpy as np
-from artsearch.index import load_index
-
-index = load_index(sys.argv[1])
-answers = [index.search("003.jpg", 8), index.search(np.arange(24) / 24, 8)]
-print(json.dumps([(ids, distances.tolist()) for ids, distances in answers]))
-"""
-
 
 @one_of_each
 def test_a_fresh_process_answers_the_same(tmp_path, way):
-    index = build(way)
-    expected = [index.search("003.jpg", 8), index.search(np.arange(24) / 24, 8)]
-    done = subprocess.run(
-        [sys.executable, "-c", ASK, index.save(tmp_path / "index")],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for (ids, distances), (found, others) in zip(expected, json.loads(done.stdout), strict=True):
-        assert found == ids and others == distances.tolist()
+    assert same_apart(build(way), tmp_path / "index")
 
 
 @ways
