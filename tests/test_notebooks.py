@@ -143,6 +143,7 @@ def test_repainted_works_are_found_by_content(changed):
         ({"CROP": "centre_crop"}, "unknown crop 'centre_crop'; did you mean 'center_crop'"),
         ({"METRIC": "cosine"}, "unknown metric 'cosine'; known: angular"),
         ({"NUM_TREES": 0}, "NUM_TREES is 0; take 1 or more"),
+        ({"INDEX": "anoy"}, "unknown kind of index 'anoy'; did you mean 'annoy'"),
         ({"K": True}, "K is True; give it a number"),
         ({"SEED": "one"}, "SEED is 'one'; give it a number"),
         ({"NETWORKS": 3}, "NETWORKS is 3; give it a text or a list"),
