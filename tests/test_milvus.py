@@ -49,7 +49,8 @@ def same_search(index, exact, queries, k) -> None:
 @contextmanager
 def python(code: str, *arguments: str):
     """Run a program beside this one, ended at the latest when the block is left."""
-    command = [sys.executable, "-c", code, *map(str, arguments)]
+    # Unbuffered: what it says is waited for.
+    command = [sys.executable, "-u", "-c", code, *map(str, arguments)]
     run = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         yield run
@@ -274,6 +275,18 @@ stored_milvus(Features(vectors, [str(n) for n in range(len(vectors))]), None, sy
     index.close()
 
 
+def wait_for_port(port: int, run: subprocess.Popen, seconds: float = 120) -> None:
+    """Wait until a process listens."""
+    end = time.monotonic() + seconds
+    while True:
+        assert run.poll() is None and time.monotonic() < end, "it does not listen"
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError:
+            time.sleep(0.1)
+
+
 @pytest.fixture
 def server(tmp_path):
     """The address of a Milvus Lite that runs as a server of its own, and its process."""
@@ -283,7 +296,7 @@ def server(tmp_path):
     code = "import sys; from milvus_lite.cmdline import main; main(sys.argv[1:])"
     where = "--data-dir", tmp_path / "server.db", "--host", "127.0.0.1", "--port", str(port)
     with python(code, "server", *where) as run:
-        run.stdout.readline()  # it says when it listens
+        wait_for_port(port, run)
         yield f"http://127.0.0.1:{port}", run
 
 
