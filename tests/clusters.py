@@ -47,6 +47,12 @@ def make_many(folder: Path, noise) -> Path:
     return folder
 
 
+def settle(folder: Path) -> None:
+    """Wait until the dates of all files are a proof: of younger ones a store notes none."""
+    newest = max(path.stat().st_ctime for path in folder.iterdir())
+    time.sleep(max(0, newest + 2.1 - time.time()))
+
+
 class Marking(Slow):
     """A slow extractor that leaves the name of its node, and waits until others have, too."""
 

@@ -7,12 +7,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import uuid
 from pathlib import Path
 
 import pytest
-from clusters import journal_lines, make_many, marking, same, two_nodes, wait_for
+from clusters import journal_lines, make_many, marking, same, settle, two_nodes, wait_for
 from extracting import LITE, run, tiny_extractor, tiny_model
 
 import artsearch.extract
@@ -84,6 +83,7 @@ def test_paintings_have_the_rows_that_one_machine_gives(cluster, few, tmp_path):
     (folder / "letter.jpg").write_text("Dear museum,")
     first = next(folder.glob("*hokusai_poppies.jpg"))
     (folder / "cut off.jpg").write_bytes(first.read_bytes()[:20_000])
+    settle(folder)
     found = {}
     for engine in ("local", "ray"):
         extractor = FeatureExtractor(LITE, precision="exact")
@@ -110,6 +110,7 @@ def test_a_folder_that_grows_has_only_its_new_works_computed(cluster, many, tmp_
     noise(9, 9, seed=99).save(many / "new.png")
     shutil.copy(many / "work 07.png", many / "an old one again.png")
     (many / "work 08.png").unlink()
+    settle(many)
     grown = run(many, tmp_path / "out", engine="ray")
     assert came == ["new.png"] and len(grown) == 50
     assert same(grown, run(many, tmp_path / "local"))
@@ -119,8 +120,7 @@ def test_a_folder_that_grows_has_only_its_new_works_computed(cluster, many, tmp_
 def test_where_all_is_known_ray_is_not_even_asked(many, tmp_path, monkeypatch):
     run(many, tmp_path / "out")
     monkeypatch.setattr(artsearch.ray_engine, "session", None)
-    newest = max(path.stat().st_ctime for path in many.iterdir())
-    time.sleep(max(0, newest + 2.1 - time.time()))
+    settle(many)
     run(many, tmp_path / "out")  # with dates that are a proof by now
     assert len(run(many, tmp_path / "out", engine="ray")) == 49
 
