@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -300,7 +301,8 @@ def _compute(
             if not all(target.has(sha256) for target in mine)
         ]
 
-    known = set().union(*(target.contents for target in targets.values()))
+    # Only looked at where it is sent away: of millions of works it takes much memory.
+    known = chain.from_iterable(target.contents for target in targets.values())
     stream = source(paths, extractors, wanted, known, batch_size, workers, progress)
     with closing(stream):
         for done in stream:

@@ -48,6 +48,12 @@ KINDS = {
 _EVERY = ("metric", "features")
 
 
+def check_kind(kind: str) -> None:
+    """Raise ArtsearchError unless a kind of index is "auto" or one of KINDS."""
+    if kind != "auto" and kind not in KINDS:
+        raise unknown("kind of index", kind, ["auto", *KINDS])
+
+
 def find_kind(kind: str) -> type[Index]:
     """Return the class of a kind of index; raises ArtsearchError for an unknown one.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from artsearch.distances import METRICS
 from artsearch.errors import ArtsearchError, unknown
-from artsearch.index import KINDS
+from artsearch.index import check_kind
 from artsearch.remote import is_address
 from artsearch.transforms import CROPS
 
@@ -42,8 +42,8 @@ def check_parameters(names: Mapping[str, object]) -> None:
         raise unknown("crop", names["CROP"], CROPS)
     if "METRIC" in names and names["METRIC"] not in METRICS:
         raise unknown("metric", names["METRIC"], METRICS)
-    if "INDEX" in names and names["INDEX"] not in ("auto", *KINDS):
-        raise unknown("kind of index", names["INDEX"], ("auto", *KINDS))
+    if "INDEX" in names:
+        check_kind(names["INDEX"])
     for name in ("NUM_TREES", "K"):
         if name in names and names[name] < 1:
             raise ArtsearchError(f"{name} is {names[name]}; take 1 or more")

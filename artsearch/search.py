@@ -19,7 +19,7 @@ from artsearch.errors import MismatchError, unknown
 from artsearch.extract import extract, store_folder
 from artsearch.features import FeatureExtractor, Features, fast_is_possible
 from artsearch.images import ImageSource, open_image
-from artsearch.index import KINDS, METRICS, ExactIndex, Index, options_of
+from artsearch.index import METRICS, ExactIndex, Index, check_kind, options_of
 from artsearch.networks import Network, as_network, choose_networks
 from artsearch.path import walk
 from artsearch.places import Match, Matcher
@@ -393,8 +393,7 @@ def _check_names(crops: Sequence[str], metric: str, index: str) -> None:
             raise unknown("crop", crop, CROPS)
     if metric not in METRICS:
         raise unknown("metric", metric, METRICS)
-    if index not in ("auto", *KINDS):
-        raise unknown("kind of index", index, ("auto", *KINDS))
+    check_kind(index)
 
 
 def _possible_precision(precision: str) -> str:
