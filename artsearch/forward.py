@@ -7,7 +7,7 @@ import logging
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import nn
@@ -156,7 +156,8 @@ class Runner:
         if kind == "cuda":
             squares = squares.pin_memory().to(kind, non_blocking=True)
         fast = self.precision == "fast"
-        with torch.no_grad(), torch.autocast(kind, torch.bfloat16, enabled=fast):
+        products = nullcontext() if fast else full_float32(kind)
+        with torch.no_grad(), products, torch.autocast(kind, torch.bfloat16, enabled=fast):
             outputs = self._forward(squares)
         return [output[:number].cpu() for output in outputs]
 
@@ -168,6 +169,18 @@ class Runner:
             main = threading.current_thread() is threading.main_thread()
             self._own.forward = self._plain if main else self._plain.twin()
         return self._own.forward
+
+
+def full_float32(kind: str) -> AbstractContextManager:
+    """Let a GPU multiply float32 as it is; left alone, it rounds in convolutions to TF32's 10 bits.
+
+    On an H200 that took the cosine to the processor's rows from 1.0000 down to 0.9996.
+
+    >>> with full_float32("cuda"):
+    ...     print(torch.backends.cudnn.allow_tf32)
+    False
+    """
+    return torch.backends.cudnn.flags(True, allow_tf32=False) if kind == "cuda" else nullcontext()
 
 
 def lanes() -> int:
