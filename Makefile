@@ -4,6 +4,7 @@ COLLECTION = data
 NETWORKS = auto
 INDEX = annoy
 PYTHON = python3
+WORKERS = 2
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -12,7 +13,8 @@ REPAINTED := data/repainted/works.csv
 NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lab app evaluate bench-extract bench-index browser clean
+.PHONY: help demo test test-all test-quality style no-caches lab app evaluate bench-extract bench-index
+.PHONY: browser clean
 .NOTPARALLEL:
 
 help:   ## list these commands
@@ -42,15 +44,27 @@ TEST := env -u ARTSEARCH_WEIGHTS ARTSEARCH_OFFLINE=1 \
 	TORCH_HOME="$(CURDIR)/build/no-caches/torch" \
 	HF_HOME="$(CURDIR)/build/no-caches/huggingface" \
 	IPYTHONDIR="$(CURDIR)/build/no-caches/ipython" \
-	$(PY) -m pytest
+	$(PY) -m pytest -n $(WORKERS) --dist loadgroup --durations=15
+NBVAL := --nbval-lax --nbval-current-env --nbval-sanitize-with tests/nbval_sanitize.cfg
 
-test: $(INSTALLED) $(REPAINTED) browser   ## all that CI runs: style, unit tests, the notebooks as committed
-	@rm -rf build/no-caches && mkdir -p build/no-caches/torch build/no-caches/huggingface
+test: $(INSTALLED) $(REPAINTED) browser style no-caches   ## all that CI runs: style, unit tests, the notebooks as committed
+	$(TEST)
+	$(TEST) $(NBVAL) notebooks
+
+test-all: $(INSTALLED) $(REPAINTED) browser style no-caches   ## every test there is, with more examples: hours
+	HYPOTHESIS_PROFILE=long $(TEST) -m ''
+	$(TEST) $(NBVAL) notebooks
+
+test-quality: $(INSTALLED) $(REPAINTED) no-caches   ## the figures alone: how well networks find what they should
+	$(TEST) -m quality
+
+style: $(INSTALLED)
 	$(PY) -m ruff check artsearch tests notebooks
 	$(PY) -m ruff format --check artsearch tests notebooks
 	$(PY) -m nbstripout --verify --keep-output --keep-count --keep-id $(NOTEBOOKS) </dev/null
-	$(TEST)
-	$(TEST) --nbval-lax --nbval-current-env --nbval-sanitize-with tests/nbval_sanitize.cfg notebooks
+
+no-caches:
+	@rm -rf build/no-caches && mkdir -p build/no-caches/torch build/no-caches/huggingface
 
 bench-extract: $(INSTALLED) $(REPAINTED)   ## measure extraction beside the article's loop and other projects
 	@$(PY) tests/bench/extract.py --collection "$(COLLECTION)" --networks "$(NETWORKS)" $(BENCH)

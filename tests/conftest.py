@@ -7,7 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from PIL import Image
+from tiers import FEW as FEW_EXAMPLES
+
+settings.register_profile("short", max_examples=FEW_EXAMPLES, deadline=None)
+settings.register_profile("long", max_examples=500, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or "short")
 
 ROOT = Path(__file__).parents[1]
 FEW = (

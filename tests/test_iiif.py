@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from loopback import Loopback
+from tiers import examples
 
 from artsearch import iiif
 from artsearch.collection import Collection
@@ -507,7 +508,7 @@ SPOILT = st.sampled_from(WHOLE).flatmap(
 )
 
 
-@settings(deadline=None, max_examples=300, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=examples(300), suppress_health_check=list(HealthCheck))
 @given(first=SPOILT | JSON, other=SPOILT | JSON, every_page=st.booleans())
 def test_any_json_gives_sound_items_or_a_sentence(first, other, every_page):
     library = Library({MANIFEST: first, f"{HOME}/other": other})
@@ -524,7 +525,7 @@ def test_any_json_gives_sound_items_or_a_sentence(first, other, every_page):
     assert len({item.key for item in items}) == len(items)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=examples(300))
 @given(st.text("<>!&-[]/ab \n'\"=", max_size=40))
 def test_any_markup_becomes_one_line(text):
     assert "\n" not in strip_markup(text)

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from tiers import examples
 
 from artsearch.errors import ArtsearchError
 from artsearch.features import Features
@@ -87,7 +88,7 @@ def conditions(columns, texts):
 
 
 @settings(
-    max_examples=5,
+    max_examples=examples(5),
     deadline=None,
     phases=[Phase.generate],  # each try writes a file
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tiers import examples
 
 from artsearch import own_folder, spreadsheets
 from artsearch.column_names import map_columns, usual_column
@@ -335,7 +336,7 @@ JSON = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=examples(150), suppress_health_check=list(HealthCheck))
 @given(value=JSON)
 def test_any_json_is_works_or_a_sentence(value, tmp_path_factory, paintings):
     table = tmp_path_factory.mktemp("json") / "t.json"
@@ -349,7 +350,7 @@ def test_any_json_is_works_or_a_sentence(value, tmp_path_factory, paintings):
         assert all(isinstance(text, str) for about in works.values() for text in about.values())
 
 
-@settings(deadline=None, max_examples=150, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=examples(150), suppress_health_check=list(HealthCheck))
 @given(data=st.binary(max_size=60) | st.text(",;\t\"\n'ab é", max_size=60).map(str.encode))
 def test_any_bytes_are_works_or_a_sentence(data, tmp_path_factory, paintings):
     table = tmp_path_factory.mktemp("csv") / "t.csv"

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiers import examples
 
 from artsearch.errors import ArtsearchError
 from artsearch.question import SMALLEST, Question, check_part, read_link, weigh
@@ -46,7 +47,7 @@ def questions(draw):
 
 
 @given(questions())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_any_question_comes_back_from_its_link(question):
     link = question.to_link(network="vgg16", crop="no_crop", dial=0.25)
     assert link.startswith("?") and link.isascii() and " " not in link and "#" not in link
@@ -121,7 +122,7 @@ def test_a_link_that_is_no_question_is_a_sentence(link, message):
 
 
 @given(st.text(max_size=80) | st.text("?&=%+;,#like-weightpartk01.aé", max_size=80))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_any_text_is_a_question_or_a_sentence(link):
     try:
         question, view = read_link("?like=a.jpg&" + link)

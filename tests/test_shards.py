@@ -5,14 +5,13 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from artsearch.shards import SHARD_ROWS, ShardedRows, names, read_rows, write_rows
 
 #: A busy machine is no failure.
-relaxed = settings(deadline=None)
 LENGTHS = st.lists(st.integers(0, 5), min_size=1, max_size=5)
 
 
@@ -42,33 +41,28 @@ def assert_same_choice(rows: ShardedRows, whole: np.ndarray, key) -> None:
 # Choosing rows
 
 
-@relaxed
 @given(LENGTHS, st.integers(-30, 30))
 def test_a_number(lengths, number):
     assert_same_choice(*make(lengths), number)
     assert_same_choice(*make(lengths), np.int64(number))
 
 
-@relaxed
 @given(LENGTHS, st.data())
 def test_a_slice(lengths, data):
     assert_same_choice(*make(lengths), data.draw(st.slices(sum(lengths))))
 
 
-@relaxed
 @given(LENGTHS, st.slices(40))
 def test_a_slice_that_reaches_beyond(lengths, key):
     assert_same_choice(*make(lengths), key)
 
 
-@relaxed
 @given(LENGTHS, st.lists(st.integers(-25, 25), max_size=12))
 def test_a_list_or_an_array_of_numbers(lengths, numbers):
     assert_same_choice(*make(lengths), numbers)
     assert_same_choice(*make(lengths), np.array(numbers, dtype=np.int32))
 
 
-@relaxed
 @given(LENGTHS, st.data())
 def test_an_array_of_truths(lengths, data):
     rows, whole = make(lengths)
@@ -76,7 +70,6 @@ def test_an_array_of_truths(lengths, data):
     assert_same_choice(rows, whole, mask)
 
 
-@relaxed
 @given(LENGTHS.filter(sum), st.data())
 def test_any_key_that_numpy_takes(lengths, data):
     rows, whole = make(lengths)

@@ -18,6 +18,7 @@ from browser import chromium, visit
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from madeup import HOSTILE, make_folder, searches_by_colour
+from tiers import examples
 
 from artsearch import Collection
 from artsearch.errors import ArtsearchError
@@ -142,7 +143,7 @@ def questions(draw):
     )
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(80), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     asked=st.lists(st.tuples(questions(), st.lists(st.tuples(ids, texts), max_size=4)), max_size=4),
     dial=st.none() | st.floats(0, 1),

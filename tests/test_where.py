@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiers import examples
 
 from artsearch.errors import ArtsearchError
 from artsearch.tables import fold, read_number, write_number
@@ -390,7 +391,7 @@ ENDS = st.none() | NUMBERS | st.sampled_from([1503, 1830, 1831, 1907])
     name=TEXTS.filter(bool),
     values=st.lists(TEXTS | NUMBERS, max_size=3),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_any_dictionary_comes_back_from_its_text(odd, style, year, name, values):
     where = {"odd": odd, "style": style, "year": year, "object type": ["print", ""]}
     where = {column: wanted for column, wanted in where.items() if wanted is not None}
@@ -520,7 +521,7 @@ WORDS = ("style", "year", '"Cubism"', "1831", "==", "!=", "<", ">=", "and", "or"
 
 
 @given(st.text(max_size=60) | st.lists(st.sampled_from(WORDS), max_size=14).map(" ".join))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 def test_any_text_is_a_tree_or_a_sentence(where):
     try:
         tree = as_tree(where)
