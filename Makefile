@@ -45,15 +45,12 @@ TEST := env -u ARTSEARCH_WEIGHTS ARTSEARCH_OFFLINE=1 \
 	HF_HOME="$(CURDIR)/build/no-caches/huggingface" \
 	IPYTHONDIR="$(CURDIR)/build/no-caches/ipython" \
 	$(PY) -m pytest -n $(WORKERS) --dist loadgroup --durations=15
-NBVAL := --nbval-lax --nbval-current-env --nbval-sanitize-with tests/nbval_sanitize.cfg
 
 test: $(INSTALLED) $(REPAINTED) browser style no-caches   ## all that CI runs: style, unit tests, the notebooks as committed
 	$(TEST)
-	$(TEST) $(NBVAL) notebooks
 
 test-all: $(INSTALLED) $(REPAINTED) browser style no-caches   ## every test there is, with more examples: hours
 	HYPOTHESIS_PROFILE=long $(TEST) -m ''
-	$(TEST) $(NBVAL) notebooks
 
 test-quality: $(INSTALLED) $(REPAINTED) no-caches   ## the figures alone: how well networks find what they should
 	$(TEST) -m quality
