@@ -37,6 +37,7 @@ def bench(*words: str) -> str:
 # The command
 
 
+@pytest.mark.slow
 def test_speed_prints_what_it_writes(few, tmp_path, module):
     methods = ["article", "exact", "forward_exact"]
     options = ["--networks", LITE, "--methods", ",".join(methods), "--rounds", "1", "--no-peers"]
@@ -62,6 +63,7 @@ def test_speed_prints_what_it_writes(few, tmp_path, module):
     assert notes["machine"]["torch"] and notes["collection"] == few.name
 
 
+@pytest.mark.slow
 def test_the_other_parts_print_what_they_write(few, tmp_path, module):
     parts = ["--only", "faithful", "--only", "open", "--only", "decode"]
     options = ["--out", str(tmp_path), "--quick", "--no-compile"]
@@ -81,6 +83,7 @@ def test_the_other_parts_print_what_they_write(few, tmp_path, module):
     assert "Written to" in text
 
 
+@pytest.mark.slow
 def test_peak_memory_is_that_of_a_process_of_its_own(module, tmp_path):
     memory = module("memory")
     folder = memory.make_works(tmp_path / "works", 20)
@@ -88,6 +91,7 @@ def test_peak_memory_is_that_of_a_process_of_its_own(module, tmp_path):
     assert row["precision"] == "exact" and row["works"] == 20 and row["peak_mb"] > 100
 
 
+@pytest.mark.slow
 def test_errors_are_one_sentence(tmp_path):
     command = [sys.executable, str(BENCH / "extract.py"), "--networks", "vg16"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)

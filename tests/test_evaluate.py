@@ -92,6 +92,7 @@ def places(paintings, one_thread) -> Features:
     return Features(vectors, tuple(str(row) for row in range(len(vectors))))
 
 
+@pytest.mark.quality
 def test_annoy_finds_most_of_the_true_neighbours_in_real_paintings(places):
     exact = construct_exact_index("angular", places)
     recalls = [
@@ -107,6 +108,7 @@ def test_up_to_as_many_works_as_numbers_annoy_misses_nothing():
     assert recall_at_k(construct_ann_index("angular", 1, features), exact, 20) == 1
 
 
+@pytest.mark.quality
 @pytest.mark.skipif(not WIKIART.is_dir(), reason="the development collection is not here")
 def test_neighbours_are_of_the_same_style_far_more_often_than_not(tmp_path, one_thread):
     """Of two styles that anyone tells apart, a network trained on photographs does too."""

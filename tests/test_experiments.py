@@ -332,6 +332,7 @@ def test_altered_paintings_find_themselves(few, build, one_thread):
     ) == pytest.approx(1 / 5)  # all five works are among the first five
 
 
+@pytest.mark.quality
 def test_the_reach_on_the_repainted_works(paintings, build, one_thread):
     """What is asked of the dial; the figures are those of precision "fast" and no crop."""
     repainted = Collection(paintings.parent / "repainted")

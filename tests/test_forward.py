@@ -347,6 +347,7 @@ def test_the_fast_way_stays_close_on_paintings(lite, painted):
     assert cosines(fast, exact).mean() > 0.999 and cosines(fast, exact).min() > 0.997
 
 
+@pytest.mark.slow
 @in_bf16
 def test_the_fast_way_stays_as_close_when_it_is_compiled(lite, painted):
     """Torch's own folding of batch norm would round twice, and leave 0.9974 of 0.9996."""

@@ -137,10 +137,17 @@ def data(mixed, queries, tmp_path_factory):
     return prepare(tmp_path_factory.mktemp("data") / "bench", mixed, queries, SHARES, 10)
 
 
+#: The libraries of the default tier; the others are built and asked in the slow one.
+QUICK = ("exact", "exact bfloat16", "annoy trees=25")
+
+
 @pytest.mark.parametrize(
     "method",
-    [one for one in METHODS if one.build.get("kind") != "auto"],
-    ids=lambda one: one.title,
+    [
+        pytest.param(one, id=one.title, marks=() if one.title in QUICK else pytest.mark.slow)
+        for one in METHODS
+        if one.build.get("kind") != "auto"
+    ],
 )
 def test_a_library_that_looks_far_finds_all_one_by_one_in_a_batch_and_under_filters(
     method, data, tmp_path
@@ -180,6 +187,7 @@ def share(found: list[list[int]], nearest: np.ndarray) -> float:
 # A run
 
 
+@pytest.mark.slow
 def test_exact_search_finds_all_and_few_trees_do_not(mixed, queries, tmp_path):
     said = []
     methods = [EXACT, FEW_TREES, Method("nothing", "nowhere"), Method("toy", "half", most=100)]
@@ -205,6 +213,7 @@ def test_exact_search_finds_all_and_few_trees_do_not(mixed, queries, tmp_path):
     assert "2,000 × 32: building exact" in said and "round 2 of 2" in said
 
 
+@pytest.mark.slow
 def test_what_was_built_is_used_again_unless_the_features_are_others(mixed, queries, tmp_path):
     options = {"rounds": 1, "seconds": 0.05, "folder": tmp_path, "shares": (0.1,)}
     (first,), _ = measure(mixed, [EXACT], queries, **options)
@@ -225,6 +234,7 @@ def test_a_process_that_dies_is_a_reason_and_no_end():
         process.ask(end_at_once)
 
 
+@pytest.mark.slow
 def test_a_build_ends_with_the_benchmark(tmp_path):
     program = (
         "import os, sys\n"
@@ -347,6 +357,7 @@ def bench(few, out, monkeypatch):
     return lambda *words: CliRunner().invoke(command, [*folders, "--queries", "20", *words])
 
 
+@pytest.mark.slow
 def test_the_command_prints_what_it_writes_and_goes_on_where_it_was(bench, out, few):
     show = importlib.import_module("report").show
     options = ["--dims", "1280", "--rounds", "1"]
@@ -385,6 +396,7 @@ def test_errors_are_one_sentence(bench, words, message):
     assert done.exit_code == 1 and done.output.splitlines()[-1].startswith(f"Error: {message}")
 
 
+@pytest.mark.slow
 def test_it_starts_as_a_user_starts_it(tmp_path):
     command = [sys.executable, str(ROOT / "tests" / "bench" / "index.py"), "--sizes", "few"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300)

@@ -67,8 +67,3 @@ def test_run_names_the_parameters_there_are(tmp_path):
     done = artsearch("run", *words)
     assert done.returncode == 1
     assert "unknown parameter of 03_index.ipynb 'TREES'; did you mean 'NUM_TREES'?" in done.stderr
-
-
-def test_import_costs_no_torch():
-    code = "import sys, artsearch; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

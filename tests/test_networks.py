@@ -278,16 +278,6 @@ def run_python(code: str) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
 
-def test_the_registry_costs_no_torch():
-    run = run_python(
-        "import sys, artsearch, artsearch.networks, artsearch.hooks\n"
-        "assert artsearch.NETWORKS['resnet50'].dims == 2048\n"
-        "artsearch.choose_networks('vgg16,efficientnet_lite0')\n"
-        "print(*{'torch', 'timm', 'torchvision', 'pandas', 'huggingface_hub'} & {*sys.modules})"
-    )
-    assert run.stdout.split() == []
-
-
 def test_a_packaged_network_is_loaded_without_a_word():
     run = run_python("import artsearch.networks as n; n.load_model('efficientnet_lite0')")
     assert (run.stdout, run.stderr) == ("", "")

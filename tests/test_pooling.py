@@ -269,6 +269,7 @@ def test_rows_are_those_of_the_maps_caught_by_hand():
         assert np.allclose(rows[layer], expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_compiled_pass_gives_the_same_rows():
     layers = {"0:gram": 1, "2": 1}
     runner = Runner(Forward(tiny_model(), layers, 64, *[(0.5, 0.5, 0.5)] * 2), "exact")
@@ -399,6 +400,7 @@ def ten_nearest(cosines: torch.Tensor) -> list[set[int]]:
     return [set(row) for row in others.topk(10, dim=1).indices.tolist()]
 
 
+@pytest.mark.quality
 def test_the_quick_way_to_whole_roots_is_right(repainted_maps):
     maps = repainted_maps["blocks.4"][:4]
     rows = pooling.gram(maps, channels=None)
@@ -409,6 +411,7 @@ def test_the_quick_way_to_whole_roots_is_right(repainted_maps):
 
 # Measured: 0.89 and 0.76 of the ten in common. Among all 441, where each work has near ones, 0.92
 # and 0.82; a blend takes "blocks.4" and nothing deeper.
+@pytest.mark.quality
 @pytest.mark.parametrize("layer, least", [("blocks.4", 0.85), ("conv_head", 0.7)])
 def test_the_neighbours_stay_with_48_directions(repainted_maps, layer, least):
     maps = repainted_maps[layer]

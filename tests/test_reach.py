@@ -20,6 +20,7 @@ def found_first(searches: Searches, sample: int) -> dict[str, float]:
     return dict(zip(rows["descriptor"], rows["value"], strict=True))
 
 
+@pytest.mark.quality
 def test_details_of_the_shipped_works_are_found_by_the_blend(tmp_path):
     # Each of these works has twenty of the same content beside it. Found in 40 draws: 0.75 by the
     # blend, 0.47 by the final layer.
@@ -29,6 +30,7 @@ def test_details_of_the_shipped_works_are_found_by_the_blend(tmp_path):
     assert found["blend"] >= found["final"] + 0.1
 
 
+@pytest.mark.quality
 @pytest.mark.skipif(not WIKIART.is_dir(), reason="the labelled paintings do not ship")
 def test_the_blend_is_ahead_of_the_articles_recipe_on_labelled_paintings(tmp_path):
     # Measured: 1.31, 1.44 and 1.34 times the final layer; 0.90 of the details.

@@ -261,6 +261,7 @@ def test_true_duplicates_count_as_found_before(monkeypatch):
     assert ranking.ranks(queries, asked, "d").tolist() == [4, 4, 4, 4, 1]
 
 
+@pytest.mark.quality
 def test_a_real_network_finds_paintings_again(paintings, one_thread):
     from artsearch import compute_features
 

@@ -155,6 +155,7 @@ def autofaiss_python() -> Path:
     return python
 
 
+@pytest.mark.slow
 def test_autofaiss_reads_it(tmp_path, autofaiss_python):
     """With 12 shards, whose order must not change: the reader sorts them by name."""
     features = make(300, 8)

@@ -499,17 +499,24 @@ def test_a_file_that_holds_no_weights_is_named(fresh, monkeypatch, file, what):
         load_model(replace(NETWORKS["resnet50"], weights=Weights(file)))
 
 
-@pytest.mark.parametrize("name", ["TORCH_HOME", "XDG_CACHE_HOME", None])
-def test_torchs_folder_is_found_without_importing_torch(tmp_path, name):
+def test_torchs_folder_is_found_without_importing_torch(tmp_path):
     code = """
-import sys
+import os, sys
 from artsearch.weights import _torch_cache
-alone = _torch_cache()
-assert "torch" not in sys.modules
+
+def find():
+    found = []
+    for name in ("TORCH_HOME", "XDG_CACHE_HOME", None):
+        for other in ("TORCH_HOME", "XDG_CACHE_HOME"):
+            os.environ.pop(other, None)
+        if name:
+            os.environ[name] = sys.argv[1]
+        found.append(_torch_cache())
+    return found
+
+alone = find()
+assert "torch" not in sys.modules and len(set(alone)) == 3
 import torch
-assert alone == _torch_cache(), (alone, _torch_cache())
+assert alone == find(), (alone, find())
 """
-    names = ("TORCH_HOME", "XDG_CACHE_HOME")
-    env = {key: value for key, value in os.environ.items() if key not in names}
-    env |= {name: str(tmp_path)} if name else {}
-    subprocess.run([sys.executable, "-c", code], env=env, check=True)
+    subprocess.run([sys.executable, "-c", code, tmp_path], check=True)

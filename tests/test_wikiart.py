@@ -436,12 +436,6 @@ def test_a_missing_package_is_named_with_its_extra(monkeypatch, shards):
         list(wikiart.items(5, dataset=shards))
 
 
-def test_the_module_is_imported_without_datasets_and_torch():
-    code = "import sys, artsearch.wikiart; print({'datasets', 'torch'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "set()"
-
-
 @pytest.mark.parametrize(
     ("name", "written"),
     [
