@@ -15,6 +15,9 @@ settings.register_profile("short", max_examples=FEW_EXAMPLES, deadline=None)
 settings.register_profile("long", max_examples=500, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or "short")
 
+#: There are no examples in here, and notebooks/ has a file of the same name.
+collect_ignore = ["conftest.py"]
+
 ROOT = Path(__file__).parents[1]
 FEW = (
     "giuseppe-arcimboldo_spring.jpg",
