@@ -116,7 +116,7 @@ def extract(
     from artsearch.notebook import complete
 
     works = Collection(complete(folder))
-    chosen, sentence = choose_networks(networks)
+    chosen, sentence, _ = choose_networks(networks)
     click.echo(f"{len(works):,} works in {folder}. {sentence}")
     names = layers.split(",") if layers else None
     extractors = extractors_for(chosen, crops.split(","), names, precision)

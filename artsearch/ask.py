@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from artsearch.collection import MACHINE_MADE
 from artsearch.errors import ArtsearchError
 from artsearch.exact_index import ExactIndex
 from artsearch.images import open_image
@@ -132,6 +133,13 @@ class Candidates(ABC):
             self.notes.append(f"No {column} is known of what is asked for: none is left out.")
             return
         self._note_left_out(self._drop_texts(column, texts.isin(values)), f"of the same {column}")
+
+    def leave_out_machine_made(self) -> None:
+        """Leave out works that a machine made, see Collection.machine_made."""
+        collection = self._search.collection
+        if collection.machines:
+            those = collection.works["id"].isin(collection.machines.keys())
+            self._note_left_out(self._drop_texts(MACHINE_MADE, those), "as made by a machine")
 
     def leave_out_copies(self, vectors: list[np.ndarray]) -> None:
         """Leave out works that are nearer to one of these rows than two works usually are."""
@@ -264,6 +272,8 @@ def find_candidates(
         search.collection.row(id)
     candidates = candidates_of(search)
     candidates.require(question.where)
+    if not question.machine_made:
+        candidates.leave_out_machine_made()
     candidates.leave_out((*question.works, *question.exclude))
     liked = tuple(id for id, _ in question.like)
     for column in question.other:

@@ -161,9 +161,9 @@ class AskVerbs:
     def question(self, now: Moment | None = None) -> Question:
         """Return what is asked at a moment, the present one if none is given."""
         now = now or self.now
-        return now.asked.question(now.query, now.k)
+        return replace(now.asked.question(now.query, now.k), machine_made=now.machine_made)
 
-    def _read(self, link: str) -> dict:
+    def _read(self: GalleryState, link: str) -> dict:
         """Return the changes that a link asks for."""
         question, view = read_link(link)
         (query, weight), *liked = question.like
@@ -180,8 +180,10 @@ class AskVerbs:
             question.part,
         )
         changes = {name: view[name] for name in ("network", "crop", "dial") if name in view}
-        asked = replace(asked, goal=view.get("goal", ""))
-        return self._further(query) | changes | {"asked": asked, "k": min(question.k, self.k_max)}
+        changes["asked"] = replace(asked, goal=view.get("goal", ""))
+        changes["k"] = min(question.k, self.k_max)
+        changes["machine_made"] = question.machine_made or not self.has_both
+        return self._further(query) | changes
 
     def _ask_more(self, **changes) -> None:
         self._go(asked=replace(self.now.asked, **changes))
@@ -210,7 +212,8 @@ class AskVerbs:
                 raise ArtsearchError(
                     "stepping stones lead from one work of the collection to another; select one"
                 )
-            return search.path(now.query, asked.goal, where=asked.where, exclude=asked.exclude)
+            left_out = {"exclude": asked.exclude, "machine_made": now.machine_made}
+            return search.path(now.query, asked.goal, where=asked.where, **left_out)
         question = self.question(now)
         if question.is_plain and now.query not in self.uploads:
             return search.by_work(now.query, now.k)

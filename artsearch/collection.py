@@ -7,7 +7,7 @@ import posixpath
 import re
 import unicodedata
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -19,13 +19,16 @@ from artsearch.errors import ArtsearchError, CollectionError, ImageError, unknow
 from artsearch.files import fingerprint, hash_file
 from artsearch.images import SUFFIXES, open_image
 from artsearch.remote import RemoteFile, RemoteFolder, as_local, check_address, is_address
-from artsearch.tables import cut_text, shorten
+from artsearch.tables import cut_text, fold, shorten
 from artsearch.where import Columns
 
 TABLE = "works.csv"
 #: Characters of one field of a table; what is longer was not meant as a caption, and is cut.
 LONGEST = 10_000
 COLUMNS = ("artist", "title", "year", "style")
+#: Column that names what machine made a work; empty, or a word that says none, for one by hand.
+MACHINE_MADE = "machine_made"
+NO_MACHINE = {"", "no", "none", "false", "0"}
 
 
 class Collection:
@@ -36,7 +39,8 @@ class Collection:
     year, style` and any others; `file` relative to the table) may lie in the folder or in any
     subfolder; where two tables name the same work, the one higher up wins. Works that no table
     names are taken too, and the title of a work without one is its file name. Names that begin
-    with a dot are passed over, and links to folders are not followed.
+    with a dot are passed over, and links to folders are not followed. A column `machine_made` names
+    the tool that made a work: such works are marked wherever they are shown, and can be left out.
 
     The folder may be in object storage: any address that fsspec has a protocol for, such as
     `s3://bucket/folder`. It is listed once, here; what changes there afterwards is seen when the
@@ -105,10 +109,37 @@ class Collection:
         return self.works.iloc[self.row(id)].to_dict()
 
     def caption(self, id: str) -> str:
-        """Return a work's artist, title, year and style in one line."""
+        """Return a work's artist, title, year and style in one line, and whether a machine made it.
+
+        >>> Collection("data/paintings").caption("albrecht-durer_lion.jpg")
+        'Albrecht Dürer, Lion, 1494, Northern Renaissance'
+        """
         work = self.work(id)
-        parts = (shorten(work[column], 300) for column in COLUMNS)
+        parts = [shorten(work[column], 300) for column in COLUMNS]
+        parts.append("made by a machine" if self.machine_made(id) else "")
         return ", ".join(part for part in parts if part)
+
+    def machine_made(self, id: str) -> str:
+        """Return what machine made a work, as its column `machine_made` has it; "" if none did."""
+        self.row(id)
+        return self.machines.get(id, "")
+
+    @cached_property
+    def machines(self) -> Mapping[str, str]:
+        """The works that a machine made, each with what made it."""
+        if MACHINE_MADE not in self.works:
+            return {}
+        made_by = zip(self.ids, self.works[MACHINE_MADE].str.strip(), strict=True)
+        return {id: name for id, name in made_by if fold(name) not in NO_MACHINE}
+
+    def has_both(self, ids: Sequence[str]) -> bool:
+        """Whether of these works some are made by a machine, and two or more by hand."""
+        machines = sum(id in self.machines for id in ids)
+        return 0 < machines <= len(ids) - 2
+
+    def by_hand_first(self, ids: Sequence[str]) -> list[str]:
+        """Return works in the order given, but those made by a machine after the others."""
+        return sorted(ids, key=lambda id: id in self.machines)
 
     def sample(self, n: int, seed: int = 0) -> list[str]:
         """Return n ids drawn at random without repeats, the same ones for the same seed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -116,6 +117,21 @@ class ExactIndex(Index):
         nearest = np.array([starts[group] for group in groups.tolist()])
         order = np.lexsort((exact, groups, nearest))
         return rows[order], exact[order]
+
+    def answers_among(self, rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return every work's k nearest among some rows, itself left out: places in `rows`, and
+        distances (both works × k). Of the rows there are more than k.
+        """
+        part = copy.copy(self)
+        vars(part).pop("_row", None)
+        part.ids, part._vectors = tuple(self.ids[row] for row in rows), self._vectors[rows]
+        if self.metric == "euclidean":
+            part._squares = self._squares[rows]
+        found, distances = part._nearest_many(self._vectors, k + 1)
+        # One more than asked for: each loses itself, or the last where it is not among them.
+        lost = rows[found] == np.arange(len(self))[:, None]
+        lost[~lost.any(axis=1), -1] = True
+        return found[~lost].reshape(-1, k), distances[~lost].reshape(-1, k)
 
     @property
     def memory(self) -> int:

@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
-from artsearch.collection import TABLE, Collection
+from artsearch.collection import MACHINE_MADE, TABLE, Collection
 from artsearch.evaluate import score_labels
 from artsearch.extract import extract
 from artsearch.features import FeatureExtractor, Features
@@ -35,7 +35,7 @@ CONTENT, MANNER = "content", "manner"
 #: With more works nothing is compared each with each: for 100,000 that takes hours.
 MOST_WORKS = 10_000
 #: Columns that say what a work is called or where it comes from, and no kind of work.
-NO_LABELS = {"id", "title", "year", "licence", "source", "file", CONTENT, MANNER}
+NO_LABELS = {"id", "title", "year", "licence", "source", "file", CONTENT, MANNER, MACHINE_MADE}
 
 
 def content_and_manner(

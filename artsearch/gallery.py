@@ -13,7 +13,9 @@ import traitlets
 
 from artsearch.collection import Collection
 from artsearch.gallery_state import GalleryState
+from artsearch.opening import choose_opening
 from artsearch.search import Search
+from artsearch.transforms import default_crop
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,7 +29,8 @@ class Gallery(anywidget.AnyWidget):
     """A drawer of works, the selected one and its neighbours, as several networks see them.
 
     Takes what GalleryState takes; `state` is one, and calling its methods moves the gallery too.
-    Only the pictures in sight travel to the browser, each once.
+    Where neither a query nor a link is given it opens on a work that is chosen for its answer (see
+    choose_opening), with works made by a machine left out. Only the pictures in sight travel to the browser, each once.
 
         Gallery(collection, Searches(collection))
     """
@@ -48,6 +51,7 @@ class Gallery(anywidget.AnyWidget):
         network: str | None = None,
         crop: str | None = None,
         dial: float | None = None,
+        machine_made: bool | None = None,
         link: str | None = None,
         drawer: int = 24,
         seed: int = 0,
@@ -56,9 +60,14 @@ class Gallery(anywidget.AnyWidget):
         # In the app, the question of the address (Voilà hands it on so).
         asked = os.environ.get("QUERY_STRING", "") if link is None else link
         link = f"?{asked.lstrip('?')}" if "like=" in asked else ""
-        options = {"query": query, "network": network, "crop": crop, "dial": dial, "link": link}
-        more = {"drawer": drawer, "seed": seed, "out": out}
-        self.state = GalleryState(collection, searches, k, **options, **more)
+        if machine_made is None:
+            machine_made = query is not None or bool(link)
+        key = network or searches.networks[0].name, crop or default_crop(searches.crops)
+        if query is None and not link and key in searches:  # else GalleryState says what is wrong
+            query = choose_opening(collection, {key[0]: searches[key]}, k, seed)
+        options = {"network": network, "crop": crop, "dial": dial, "machine_made": machine_made}
+        more = {"link": link, "drawer": drawer, "seed": seed, "out": out}
+        self.state = GalleryState(collection, searches, k, query=query, **options, **more)
         self._turn = 0
         super().__init__(view=self._next_view())
         self.state.listeners.append(self._show)
@@ -106,6 +115,8 @@ class Gallery(anywidget.AnyWidget):
                 state.turn_dial(place)
             case {"do": "compare", "on": on}:
                 state.compare(on)
+            case {"do": "machine_made", "on": on}:
+                state.show_machine_made(on)
             case {"do": "search", "text": text}:
                 state.search_drawer(text)
             case {"do": "page", "page": page}:

@@ -47,6 +47,7 @@ class Moment:
     dial: float | None = None
     asked: Asked = Asked()
     compare: bool = False
+    machine_made: bool = True
     trail: tuple[str, ...] = ()
     place: int = 0
     search: str = ""
@@ -62,7 +63,8 @@ class Moment:
     def depends(self) -> tuple:
         """All of it that the answers depend on."""
         asked = replace(self.asked, why="")
-        return self.query, self.network, self.crop, self.k, self.dial, self.compare, asked
+        where = self.network, self.crop, self.dial, self.compare, self.machine_made
+        return self.query, self.k, *where, asked
 
 
 class GalleryState(AskVerbs):
@@ -72,7 +74,8 @@ class GalleryState(AskVerbs):
     `crops` and `sentence`. `drawer` is the number of works on a page of the drawer; `query` the
     first work selected, the drawer's first if none is given. `dial` is a place from 0 (content) to
     1 (style), for searches that have a dial; None is the article's recipe, the network's final
-    layer. `link` is a question to begin with (see Question.to_link). Thumbnails are kept below
+    layer. `machine_made` says whether works made by a machine are shown, where the collection has
+    others too. `link` is a question to begin with (see Question.to_link). Thumbnails are kept below
     `out`.
 
     Its verbs are what a visitor can do. What goes wrong then is a sentence in `view()["error"]`,
@@ -90,6 +93,7 @@ class GalleryState(AskVerbs):
         network: str | None = None,
         crop: str | None = None,
         dial: float | None = None,
+        machine_made: bool = True,
         link: str = "",
         drawer: int = 24,
         seed: int = 0,
@@ -110,9 +114,12 @@ class GalleryState(AskVerbs):
         now = self._check(Moment(network, crop or default_crop(searches.crops), k, dial, seed=seed))
         self._ids = list(searches[now.network, now.crop].index.ids)
         self.k_max = min(max(MOST, k), len(self._ids) - 1)
+        self.has_both = collection.has_both(self._ids)
+        self.machines = sum(id in collection.machines for id in self._ids)
         self._order = self._shuffle(seed)
         trail = (self._order[0] if query is None else query,)
-        self.now = replace(now, k=min(k, self.k_max), trail=trail)
+        k, machine_made = min(k, self.k_max), bool(machine_made) or not self.has_both
+        self.now = replace(now, k=k, machine_made=machine_made, trail=trail)
         self.answers = self._ask(self.now)
         self.diary = Trail(collection)
         self._note()
@@ -169,6 +176,10 @@ class GalleryState(AskVerbs):
     def turn_dial(self, place: float | None) -> None:
         """Weigh content (0) against style (1); None goes back to the network's final layer."""
         self._go(dial=place)
+
+    def show_machine_made(self, on: bool = True) -> None:
+        """Show works made by a machine, or leave them out of drawer and answers."""
+        self._go(machine_made=bool(on) or not self.has_both, page=0)
 
     def compare(self, on: bool = True) -> None:
         """Show the networks side by side, or one alone."""
@@ -306,8 +317,12 @@ class GalleryState(AskVerbs):
     def _matches(self, text: str) -> Sequence[str]:
         """Return the works of the drawer: all in random order, or those with all words."""
         wanted = fold(text).split()
-        if not wanted:
-            return self._order
+        found = self._with_words(wanted) if wanted else self._order
+        if self.now.machine_made:
+            return found
+        return [id for id in found if id not in self.collection.machines]
+
+    def _with_words(self, wanted: Sequence[str]) -> list[str]:
         if not self._captions:
             works = self.collection.works.set_index("id").loc[self._ids, list(COLUMNS)]
             self._captions = [fold(" ".join(row)) for row in works.itertuples(index=False)]
@@ -315,7 +330,9 @@ class GalleryState(AskVerbs):
         return [id for id, caption in found if all(word in caption for word in wanted)]
 
     def _shuffle(self, seed: int) -> list[str]:
-        return np.random.default_rng(seed).permutation(np.array(self._ids, object)).tolist()
+        """Return all works in random order, those made by a machine after the others."""
+        order = np.random.default_rng(seed).permutation(np.array(self._ids, object)).tolist()
+        return self.collection.by_hand_first(order)
 
 
 def dial_place(place: float) -> float:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from artsearch.ask_view import ask_view
-from artsearch.collection import COLUMNS
+from artsearch.collection import COLUMNS, MACHINE_MADE
 from artsearch.images import thumbnail
+from artsearch.networks import WHY
 from artsearch.tables import disarm
 from artsearch.thumbnails import SIDES
 
@@ -32,7 +33,7 @@ def view(state: GalleryState) -> dict:
     shown = chain(now.trail, page, beside, *(answer.ids for answer in answers.values()))
     state.thumbnails.prepare(id for id in shown if id in state.collection)
     return {
-        "sentence": state.searches.sentence,
+        **say_networks(state.searches),
         "count": len(state),
         "networks": _choices(state.titles, now.network),
         "crops": _choices({crop: words(crop) for crop in state.searches.crops}, now.crop),
@@ -45,6 +46,11 @@ def view(state: GalleryState) -> dict:
         },
         "compare": now.compare,
         "compare_available": len(state.titles) > 1,
+        "machine_made": {
+            "available": state.has_both,
+            "shown": now.machine_made,
+            "count": state.machines,
+        },
         "can_upload": True,
         "query": _work(state, now.query, "image"),
         "rows": _rows(state),
@@ -73,17 +79,23 @@ def results(state: GalleryState) -> pd.DataFrame:
     """Return the current results as a table, a row a neighbour.
 
     The column `dial` is its place, and empty (NaN) for the network's final layer. There is a column
-    `group` where the nearest in each of a column were asked for.
+    `group` where the nearest in each of a column were asked for. Where the collection has works
+    made by a machine beside others, `left_out` says whether these were left out ("machine_made"),
+    and `machine_made` what made each of those that were not.
     """
+    more = [MACHINE_MADE] if state.has_both else []
     now, rows = state.now, []
     for network, answer in state.answers.items():
         asked = {"query": now.query, "network": network, "crop": now.crop, "dial": now.dial}
+        asked["left_out"] = "" if now.machine_made else MACHINE_MADE
         for rank, one in enumerate(answer, 1):
             work = state.collection.work(one.id) | {"caption": one.caption}
             known = {column: work.get(column, "") for column in EXPORTED}
+            known[MACHINE_MADE] = state.collection.machine_made(one.id)
             found = {"rank": rank, "distance": one.distance, "group": one.group, "id": one.id}
             rows.append({**asked, **found, **known})
-    columns = ["query", "network", "crop", "dial", "rank", "distance", "group", "id", *EXPORTED]
+    columns = ["query", "network", "crop", "dial", *(["left_out"] if more else [])]
+    columns += ["rank", "distance", "group", "id", *EXPORTED, *more]
     table = pd.DataFrame(rows, columns=columns).astype({"dial": float})
     return table if now.asked.per else table.drop(columns="group")
 
@@ -94,6 +106,14 @@ def to_csv(table: pd.DataFrame) -> str:
     return table.assign(**{column: table[column].map(disarm) for column in texts}).to_csv(
         index=False
     )
+
+
+def say_networks(searches: Mapping) -> dict[str, str]:
+    """Return which networks were taken, in a line, and why these; "" where that needs no reason."""
+    return {
+        "sentence": searches.sentence.replace(WHY, ""),
+        "reason": getattr(searches, "reason", ""),
+    }
 
 
 def words(name: str) -> str:
@@ -162,7 +182,7 @@ def _overlap(state: GalleryState) -> dict:
     lists = [set(answer.ids) for answer in state.answers.values()]
     common = len(set.intersection(*lists)) if lists else 0
     alone = sum(times == 1 for times in Counter(chain(*lists)).values())
-    k = state.now.k
+    k = max(map(len, lists), default=0)
     text = (
         f"in common: {common} of {k} works are in all {len(lists)} rows, "
         f"{alone} {'is' if alone == 1 else 'are'} in one row only."
@@ -179,12 +199,13 @@ def _work(state: GalleryState, id: str, kind: str) -> dict:
         width, height = thumbnail(data, SIDES["thumb"]).size
     else:
         caption, work = state.collection.caption(id), state.collection.work(id)
+        work[MACHINE_MADE] = state.collection.machine_made(id)
         width, height = state.thumbnails.size(id)
     # Only the selected work has a large picture.
     large = {"thumb": f"thumb/{id}", "image": f"image/{id}"}
     return {
         "id": id,
-        **{column: work.get(column, "") for column in (*COLUMNS, "licence", "source")},
+        **{column: work.get(column, "") for column in (*COLUMNS, MACHINE_MADE, "licence", "source")},
         "caption": caption,
         "alt": caption,
         **(large if kind == "image" else {"thumb": f"{kind}/{id}"}),

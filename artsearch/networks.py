@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from artsearch.errors import ArtsearchError, WeightsError, unknown
 from artsearch.weights import Weights, download_weights, fetch_weights, find_weights, why_not
@@ -252,8 +252,23 @@ def load_model(network: Network | str) -> nn.Module:
     )
 
 
-def choose_networks(names: str | list[str] = "auto") -> tuple[list[Network], str]:
-    """Return the networks to use, and one sentence that says which they are and why.
+class Chosen(NamedTuple):
+    """Networks to use, a line that says which they are, and why these, where it is not asked for.
+
+    The line ends in WHY where there is a reason; pages put the reason there themselves.
+    """
+
+    networks: list[Network]
+    sentence: str
+    reason: str = ""
+
+
+#: Where a reader of the line learns more.
+WHY = " (why: README.md, “The networks”)"
+
+
+def choose_networks(names: str | list[str] = "auto") -> Chosen:
+    """Return the networks to use, one line that says which they are, and the reason.
 
     `names` is "auto", one name, several with commas between, or a list. "auto" takes the article's
     three where all their weights can be had (here already, or by a download that answers within
@@ -266,18 +281,20 @@ def choose_networks(names: str | list[str] = "auto") -> tuple[list[Network], str
     if list(names) == ["auto"]:
         return _choose_auto()
     networks = [as_network(name) for name in dict.fromkeys(names)]
-    return networks, f"Networks: {_titles(networks)}, as asked for."
+    return Chosen(networks, f"Networks: {_titles(networks)}, as asked for.")
 
 
-def _choose_auto() -> tuple[list[Network], str]:
+def _choose_auto() -> Chosen:
     article = [NETWORKS[name] for name in ARTICLE]
     reason = _why_not(article)
     if not reason:
-        return article, f"Networks: {_titles(article)}, the three of the article."
+        return Chosen(article, f"Networks: {_titles(article)}, the three of the article.")
     packaged = [NETWORKS[name] for name in PACKAGED]
-    return packaged, (
-        f"Networks: {_titles(packaged)}, whose weights come as packages. They stand in for the "
-        f"article's three ({_titles(article)}), whose weights cannot be had here: {reason}."
+    return Chosen(
+        packaged,
+        f"Networks: {_titles(packaged)}, standing in for the article's three{WHY}.",
+        f"The article's three are {_titles(article)}. Their weights cannot be had here: {reason}. "
+        "The networks that stand in for them have theirs in Python packages.",
     )
 
 

@@ -32,6 +32,8 @@ def walk(search: Search, question: Question, end: str, stones: int) -> Results:
         search.collection.row(id)
     candidates = candidates_of(search)
     candidates.require(question.where)
+    if not question.machine_made:
+        candidates.leave_out_machine_made()
     candidates.leave_out(question.exclude)
     exact, rows = candidates.on_the_way(start, end, LENS)
     rows, steps = find_path(exact, exact.row_of(start), exact.row_of(end), rows, stones)

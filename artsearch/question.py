@@ -23,7 +23,8 @@ class Question:
 
     `like` and `unlike` are works with their weights. `where` is a condition (see artsearch.where),
     `other` names columns in which an answer differs from the works liked, `copies` says whether
-    near-duplicates of them may come, `exclude` are works that may not. With `per`, a column, come
+    near-duplicates of them may come, `machine_made` whether works made by a machine may (see
+    Collection.machine_made), `exclude` are works that may not. With `per`, a column, come
     the `each` nearest of each of its values, else the `k` nearest. `part` is a rectangle of the one
     work liked: (left, top, right, bottom), each from 0 to 1.
     """
@@ -33,6 +34,7 @@ class Question:
     where: str = ""
     other: tuple[str, ...] = ()
     copies: bool = True
+    machine_made: bool = True
     exclude: tuple[str, ...] = ()
     per: str = ""
     each: int = 1
@@ -80,6 +82,7 @@ class Question:
         pairs += [("where", self.where)] if self.where else []
         pairs += [("other", column) for column in self.other]
         pairs += [] if self.copies else [("copies", "no")]
+        pairs += [] if self.machine_made else [("machine", "no")]
         pairs += [("exclude", id) for id in self.exclude]
         pairs += [("per", self.per)] if self.per else []
         pairs += [("each", self.each)] if self.per or self.each != 1 else []
@@ -116,7 +119,8 @@ def read_link(link: str) -> tuple[Question, dict[str, str | float]]:
     view: dict[str, str | float] = {name: one[name] for name in VIEW if one.get(name)}
     if "dial" in view:
         view["dial"] = _read_float("dial", one["dial"])
-    return Question(**asked, copies=one.get("copies") != "no"), view
+    asked |= {"copies": one.get("copies") != "no", "machine_made": one.get("machine") != "no"}
+    return Question(**asked), view
 
 
 def weigh(works: object) -> tuple[tuple[str, float], ...]:

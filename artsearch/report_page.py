@@ -23,7 +23,7 @@ from artsearch.alter import ALTERATIONS
 from artsearch.experiments import CONTENT, CORRECTED, MANNER, place_of, verdicts
 from artsearch.gallery_view import words
 from artsearch.measured import Measured
-from artsearch.page import WEB, Pictures
+from artsearch.page import WEB, Pictures, networks_line
 from artsearch.report import Report
 from artsearch.transforms import default_crop
 
@@ -56,7 +56,7 @@ def make_page(report: Report) -> str:
         style=style,
         style_hash=f"sha256-{base64.b64encode(digest).decode('ascii')}",
         name=escape(report.searches.collection.name),
-        sentence=escape(report.searches.sentence),
+        networks_line=networks_line(report.searches),
         sections="\n".join(section for section in sections if section),
     )
 

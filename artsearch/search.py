@@ -78,6 +78,7 @@ class Search:
         where: str | Mapping | None = None,
         other: str | Sequence[str] = (),
         copies: bool = True,
+        machine_made: bool = True,
         exclude: str | Sequence[str] = (),
         per: str = "",
         each: int = 1,
@@ -95,6 +96,7 @@ class Search:
             where=where,
             other=other,
             copies=copies,
+            machine_made=machine_made,
             exclude=exclude,
             per=per,
             each=each,
@@ -118,14 +120,16 @@ class Search:
         stones: int = 5,
         where: str | Mapping | None = None,
         exclude: str | Sequence[str] = (),
+        machine_made: bool = True,
     ) -> Results:
         """Return stepping stones from one work to another: works that lead there in small steps.
 
         The answer ends with `end`, and each distance is that to the work before, the first one that
-        to `start`. At most `stones` works lie between, all of which match `where`. Raises what
-        `ask` raises.
+        to `start`. At most `stones` works lie between, all of which match `where`, and with
+        `machine_made` off no machine made them. Raises what `ask` raises.
         """
-        return walk(self, Question(like=start, where=where, exclude=exclude), end, stones)
+        question = Question(like=start, where=where, exclude=exclude, machine_made=machine_made)
+        return walk(self, question, end, stones)
 
     def why(
         self, first: str | ImageSource, second: str | ImageSource, most: int = 5
@@ -243,8 +247,8 @@ class BlendSearch(Search):
 class Searches(Mapping):
     """A Search for each network and crop: `searches["vgg16", "no_crop"]`.
 
-    `names` are networks as choose_networks takes them; `sentence` says which ones were taken and
-    why. `searches.dial("vgg16", "no_crop", 0.5)` is a search in the network's blend, at a place
+    `names` are networks as choose_networks takes them; `sentence` says which ones were taken, and
+    `reason` why, where others stand in for the article's. `searches.dial("vgg16", "no_crop", 0.5)` is a search in the network's blend, at a place
     from 0 (content) to 1 (style). Features are computed when a search is first asked for, and kept
     below `out` for the next time; `extract` computes all of them in one pass.
 
@@ -274,7 +278,7 @@ class Searches(Mapping):
         self.crops = [crops] if isinstance(crops, str) else list(crops)
         _check_names(self.crops, metric, index)  # now, and not after minutes of computing
         self.networks: list[Network]
-        self.networks, self.sentence = choose_networks(names)
+        self.networks, self.sentence, self.reason = choose_networks(names)
         self._kind, self._metric = index, metric
         options = {"num_trees": num_trees, "seed": seed, "recall": recall}
         self._options = {name: options[name] for name in options_of(index) if name in options}

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 @click.option("--unlike", multiple=True, help="A work not to be like; may be given again.")
 @click.option("--other", multiple=True, help="Column in which the answer differs: artist.")
 @click.option("--no-copies", is_flag=True, help="Leave out near-duplicates of what is asked for.")
+@click.option("--no-machine-made", is_flag=True, help="Leave out works made by a machine.")
 @click.option("--exclude", multiple=True, help="A work to leave out; may be given again.")
 @click.option("--per", default="", help="Column of which each value answers with its nearest.")
 @click.option("--each", default=1, help="How many for each value of that column.")
@@ -49,6 +50,7 @@ def similar(
     unlike: Sequence[str],
     other: Sequence[str],
     no_copies: bool,
+    no_machine_made: bool,
     exclude: Sequence[str],
     per: str,
     each: int,
@@ -78,10 +80,10 @@ def similar(
         if len(images) > 1 or unlike or other or no_copies or per or part:
             raise ArtsearchError(
                 "a path leads from one work to another; besides --path-to it takes --stones, "
-                "--where and --exclude"
+                "--where, --exclude and --no-machine-made"
             )
         ends = find_work(works, images[0]), find_work(works, path_to)
-        answer = search.path(*ends, stones, where, exclude)
+        answer = search.path(*ends, stones, where, exclude, not no_machine_made)
     else:
         answer = search.ask(
             liked,
@@ -90,6 +92,7 @@ def similar(
             where=where,
             other=other,
             copies=not no_copies,
+            machine_made=not no_machine_made,
             exclude=exclude,
             per=per,
             each=each,

@@ -21,7 +21,7 @@ from PIL import Image
 from tqdm import tqdm
 
 import artsearch
-from artsearch.collection import Collection
+from artsearch.collection import MACHINE_MADE, Collection
 from artsearch.errors import ArtsearchError, MismatchError
 from artsearch.files import hash_file
 from artsearch.gallery_state import dial_place, words
@@ -29,7 +29,8 @@ from artsearch.gallery_view import has_dial
 from artsearch.images import thumbnail, to_jpeg
 from artsearch.index import METRICS, Index
 from artsearch.networks import Network
-from artsearch.page import write_page
+from artsearch.opening import choose_opening
+from artsearch.page import networks_line, write_page
 from artsearch.remote import RemoteFile
 from artsearch.search import Search
 from artsearch.store import write_folder
@@ -41,6 +42,8 @@ WEB = Path(__file__).parent / "web"
 #: Files of the site that are the same for every collection.
 ASSETS = ("gallery.css", "gallery.js", "site.css", "site.js")
 OWN = {"index.html", "data", "images", "thumbs", *ASSETS}
+#: How the name of a file ends whose answers leave out works made by a machine.
+BY_HAND = "--by-hand"
 #: What the page says of a work.
 COLUMNS = ("id", "title", "artist", "year", "style", "licence", "source")
 
@@ -64,7 +67,10 @@ def write_site(
     thumbnail: at 800 pixels the pictures of 10,000 works take about 1 GB, their thumbnails 0.1 GB.
 
     Where `searches` have a dial between content (0) and style (1), the answers at its places `dial`
-    are computed too; with an empty `dial` the page has none.
+    are computed too; with an empty `dial` the page has none. Where the collection has works made by
+    a machine beside others, every answer is computed a second time without them. The page opens on
+    a work that is chosen for its answers (see choose_opening), with the networks side by side and
+    without works made by a machine.
 
     The folder is swapped as a whole, and pictures of unchanged files are taken over from the last
     time. Raises ArtsearchError when `out` holds anything else than an older site, and
@@ -81,9 +87,14 @@ def write_site(
         pictures = _write_pictures(collection, ids, new, out, sides, progress)
         (new / "data").mkdir()
         files = _answer_files(searches, stops)
+        by_hand = [id for id in ids if id not in collection.machines]
+        has_both = collection.has_both(ids)
         for file, asked in tqdm(files.items(), "Answers", disable=not progress, leave=False):
-            answer = pack_answers(*_all_answers(_search(searches, *asked).index, ids, k))
-            _write_data(new, file, answer)
+            search = _search(searches, *asked)
+            _write_data(new, file, pack_answers(*_all_answers(search.index, ids, k)))
+            if has_both:
+                answers = _answers_among(search, ids, by_hand, min(k, len(by_hand) - 1))
+                _write_data(new, file + BY_HAND, pack_answers(*answers))
         works = _describe_works(collection, ids, pictures)
         head = {
             "networks": [{"name": one.name, "title": one.title} for one in searches.networks],
@@ -91,6 +102,8 @@ def write_site(
             "crop": default_crop(searches.crops),
             "answers": [[*key, file] for file, (*key, place) in files.items() if place is None],
             "dial": _describe_dial(searches, stops, files),
+            "by_hand": BY_HAND if has_both else "",
+            "first": choose_opening(collection, _shown(searches), min(10, k)),
             "k": k,
             "images": image_side > 0,
             "unit": _unit(searches),
@@ -143,6 +156,21 @@ def _all_answers(index: Index, ids: list[str], k: int) -> tuple[np.ndarray, np.n
     place_of = np.empty(len(ids), np.int64)
     place_of[order] = np.arange(len(ids))
     return place_of[rows[order]], distances[order]
+
+
+def _answers_among(
+    search: Search, ids: list[str], among: list[str], k: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return places in `among` and distances of every work's k nearest there, in order of `ids`."""
+    rows, order = search.exact.rows_of(among), search.exact.rows_of(ids)
+    places, distances = search.exact.answers_among(rows, k)
+    return places[order], distances[order]
+
+
+def _shown(searches: Mapping[tuple[str, str], Search]) -> dict[str, Search]:
+    """Return the searches that a visitor sees first, by network."""
+    crop = default_crop(searches.crops)
+    return {network.name: searches[network.name, crop] for network in searches.networks}
 
 
 def _dial_stops(searches: Mapping[tuple[str, str], Search], dial: Sequence[float]) -> list[float]:
@@ -285,6 +313,8 @@ def _describe_works(
     table = collection.works.set_index("id", drop=False).loc[ids]
     columns = {name: table[name].tolist() if name in table else [] for name in COLUMNS}
     names, widths, heights = map(list, zip(*pictures, strict=True))
+    if collection.machines:
+        columns[MACHINE_MADE] = [collection.machine_made(id) for id in ids]
     return columns | {"picture": "".join(names), "width": widths, "height": heights}
 
 
@@ -317,7 +347,7 @@ def _site_html(title: str, searches: Mapping, works: int, k: int) -> str:
     """Return the page: what is said of the networks is in it, the rest comes as data."""
     return Template((WEB / "site.html").read_text(encoding="utf-8")).substitute(
         title=escape(title),
-        sentence=escape(searches.sentence),
+        networks_line=networks_line(searches),
         works=f"{works:,}",
         k=k,
         version=escape(artsearch.__version__),

@@ -267,6 +267,7 @@ def describe(question: Question, collection: Collection, goal: str = "") -> str:
         question.where and f"only {shorten(question.where, 300)}",
         others and f"not of the same {_join(others, ' or ')}",
         "" if question.copies else "without near-duplicates",
+        "" if question.machine_made else "without works made by a machine",
         exclude and f"without {name(exclude)}",
         question.per and f"the {_nearest(question.each)} in each {shorten(question.per, 80)}",
     ]

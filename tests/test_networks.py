@@ -159,9 +159,9 @@ def test_an_unknown_network_is_answered_with_the_nearest():
     ],
 )
 def test_networks_are_taken_as_asked_for(names, expected):
-    networks, sentence = choose_networks(names)
+    networks, sentence, reason = choose_networks(names)
     assert [network.name for network in networks] == expected
-    assert sentence.endswith("as asked for.")
+    assert sentence.endswith("as asked for.") and not reason
 
 
 @pytest.mark.parametrize("names", ["", " , ", [], None])

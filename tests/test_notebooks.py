@@ -70,7 +70,7 @@ def test_there_are_notebooks():
 def test_the_sentence_about_the_networks_comes_first(notebook):
     first = text_of(notebook).strip().splitlines()[0]
     assert first.startswith("Networks: EfficientNet-Lite0, EfficientNet-Lite1 and")
-    assert "stand in for the article's three" in first
+    assert "standing in for the article's three" in first
 
 
 @each_notebook

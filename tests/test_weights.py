@@ -19,7 +19,7 @@ from loopback import Loopback, closed_address, dropping_address
 
 from artsearch import download
 from artsearch.errors import WeightsError
-from artsearch.networks import ARTICLE, NETWORKS, PACKAGED, build_model, choose_networks, load_model
+from artsearch.networks import ARTICLE, NETWORKS, PACKAGED, WHY, build_model, choose_networks, load_model
 from artsearch.weights import Weights, fetch_weights, file_sha256, find_weights
 
 BODY = b"numbers " * 5000
@@ -243,11 +243,12 @@ def article_at(monkeypatch, url: str):
 
 
 def assert_packaged(chosen, reason: str):
-    networks, sentence = chosen
-    assert [network.name for network in networks] == list(PACKAGED)
-    assert "EfficientNet-Lite0, EfficientNet-Lite1 and EfficientNet-Lite2" in sentence
-    assert "Inception-V4, ResNet-50 and VGG-16" in sentence
-    assert re.search(f"cannot be had here: {reason}\\.$", sentence)
+    assert [network.name for network in chosen.networks] == list(PACKAGED)
+    lite = "EfficientNet-Lite0, EfficientNet-Lite1 and EfficientNet-Lite2"
+    sentence = f"Networks: {lite}, standing in for the article's three{WHY}."
+    assert chosen.sentence == sentence
+    assert "Inception-V4, ResNet-50 and VGG-16" in chosen.reason
+    assert re.search(f"cannot be had here: {reason}\\. ", chosen.reason)
 
 
 def test_auto_takes_the_three_of_the_article(server, monkeypatch):
@@ -255,12 +256,12 @@ def test_auto_takes_the_three_of_the_article(server, monkeypatch):
     for name in ("resnet50", "vgg16"):
         server.put(f"/{name}.pth", BODY)
     server.put_on_hub("timm/inception_v4.tf_in1k", BODY)
-    networks, sentence = choose_networks("auto")
+    networks, sentence, reason = choose_networks("auto")
     assert tuple(network.name for network in networks) == ARTICLE
-    assert sentence.endswith("the three of the article.")
+    assert sentence.endswith("the three of the article.") and not reason
     assert all(find_weights(network.weights) for network in networks)
     server.asked.clear()
-    assert choose_networks("auto") == (networks, sentence)
+    assert choose_networks("auto") == (networks, sentence, reason)
     assert server.asked == []
 
 

@@ -6,6 +6,7 @@
 //   {do: "select", id}   {do: "network", name}   {do: "crop", name}   {do: "k", k}
 //   {do: "dial", place}  (from 0 to 1, or null for the network's final layer)
 //   {do: "compare", on}  {do: "refresh"}         {do: "search", text} {do: "page", page}
+//   {do: "machine_made", on}  (whether works made by a machine are shown)
 //   {do: "back"}  {do: "forward"}  {do: "go", place}  {do: "upload", file}
 //   {do: "export"}  {do: "picture"}
 //
@@ -39,6 +40,10 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     parts.dial_slider = make("input", {
       type: "range", min: 0, max: 1, step: "any", value: 0.5, "aria-label": "Dial",
     });
+    parts.machines = make("div", {
+      role: "group", "aria-label": "Works made by a machine", class: "as-switch",
+    });
+    parts.machines_said = make("span", {});
     parts.recipes = make("div", { role: "group", "aria-label": "Features", class: "as-switch" });
     parts.file = make("input", { type: "file", accept: "image/*", hidden: "" });
     parts.image = make("img", {});
@@ -55,6 +60,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     part("k", "label", { class: "as-k" }, "Neighbours", parts.k_slider, parts.k_number);
     part("dial", "div", { class: "as-dial" }, parts.recipes,
       make("label", {}, make("span", {}, "content"), parts.dial_slider, make("span", {}, "style")));
+    part("machine", "div", { class: "as-machines" }, parts.machines_said, parts.machines);
     part("upload", "div", { class: "as-tool" },
       (parts.upload_button = button("Your own image…")), parts.file);
     part("export", "button", { type: "button", class: "as-button" }, "Save table");
@@ -64,12 +70,14 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     part("status", "p", { class: "as-status", role: "status" });
     part("caption", "div", { class: "as-caption", role: "tooltip" },
       words("caption_title", "strong"), words("caption_more", "span"),
+      words("caption_machine", "span"),
       words("caption_rights", "small"));
     part("query", "section", { class: "as-query", "aria-label": "Selected work" },
       make("figure", {},
         (parts.mat = make("div", { class: "as-mat" }, parts.image)),
         make("figcaption", {},
           words("title", "h2"), words("artist", "p", "as-artist"), words("style", "p"),
+          words("by_machine", "p"),
           words("rights", "p", "as-quiet"), (parts.source = make("p", { class: "as-quiet" })))));
     part("neighbours", "section", { class: "as-neighbours", "aria-label": "Similar works" },
       part("overlap", "p", { class: "as-overlap" }),
@@ -88,9 +96,10 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
 
     // JupyterLab would take Enter and the arrows for its own.
     part("gallery", "div", { class: "artsearch", "data-lm-suppress-shortcuts": "true" },
-      words("sentence", "p", "as-quiet as-sentence"),
+      make("div", { class: "as-quiet as-said-first" }, words("sentence", "p", "as-sentence"),
+        part("reason", "details", {}, make("summary", {}, "Why these?"), words("why", "p"))),
       make("div", { class: "as-bar" },
-        parts.networks, parts.compare, parts.crops, parts.dial, parts.k,
+        parts.networks, parts.compare, parts.crops, parts.dial, parts.k, parts.machine,
         make("span", { class: "as-space" }), parts.upload),
       parts.error, (parts.wait = make("p", { class: "as-wait as-quiet", hidden: "" })),
       make("div", { class: "as-main" }, parts.query, parts.neighbours),
@@ -104,6 +113,8 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     const focus = placeOfFocus();
     view = next;
     parts.sentence.textContent = view.sentence;
+    parts.why.textContent = view.reason || "";
+    parts.reason.hidden = !view.reason;
     tell(parts.error, view.error);
     ask?.update(view);
     if (parts.status.textContent !== summary()) parts.status.textContent = summary();
@@ -118,6 +129,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     parts.k_slider.value = view.k;
     parts.k_number.textContent = view.k;
     fillDial(view.dial);
+    fillMachines(view.machine_made);
     parts.upload.hidden = !view.can_upload;
     parts.picture.hidden = !view.can_upload;
     fillQuery(view.query);
@@ -161,6 +173,15 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     parts.dial_slider.setAttribute("aria-valuetext", said);
   }
 
+  function fillMachines({ available, shown, count }) {
+    parts.machine.hidden = !available;
+    parts.machines_said.textContent = `Made by a machine (${count.toLocaleString("en")})`;
+    fillSwitch(parts.machines, [
+      { name: "out", title: "left out", selected: !shown },
+      { name: "shown", title: "shown", selected: shown },
+    ]);
+  }
+
   function fillQuery(work) {
     parts.query.classList.toggle("as-empty", !work);
     if (!work) return;
@@ -170,6 +191,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     parts.title.textContent = work.title;
     fillWords(parts.artist, work, ["artist", "year"]);
     fillWords(parts.style, work, ["style"]);
+    tell(parts.by_machine, bySaid(work));
     parts.rights.textContent = work.licence ? `Licence: ${work.licence}` : "";
     parts.source.replaceChildren(...(work.source ? ["Source: ", sourceOf(work.source)] : []));
   }
@@ -252,7 +274,9 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
   function workItem(id) {
     const tags = [make("span", { class: "as-distance" }), make("span", { class: "as-only" })];
     const image = make("img", { loading: "lazy", draggable: "false" });
-    const one = make("button", { type: "button", "data-part": "work", "data-id": id }, image);
+    // Hidden from those who listen: the picture's text says it too.
+    const badge = make("span", { class: "as-badge", "aria-hidden": "true" }, "machine");
+    const one = make("button", { type: "button", "data-part": "work", "data-id": id }, image, badge);
     return make("li", {}, one, make("p", {}, ...tags));
   }
 
@@ -262,6 +286,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     one.work = work;
     markCurrent(one, work.id === view.query?.id);
     item.classList.toggle("as-alone", Boolean(work.only));
+    one.querySelector(".as-badge").hidden = !work.machine_made;
     item.style.setProperty("--ratio", ratio(work));
     one.firstElementChild.alt = work.only ? `${work.alt}. In this row only` : work.alt;
     show(one.firstElementChild, work.thumb);
@@ -427,6 +452,9 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     else if (one.dataset.part === "work") go({ do: "select", id: one.dataset.id });
     else if (parts.networks.contains(one)) go({ do: "network", name: one.dataset.name });
     else if (parts.crops.contains(one)) go({ do: "crop", name: one.dataset.name });
+    else if (parts.machines.contains(one)) {
+      go({ do: "machine_made", on: one.dataset.name === "shown" });
+    }
     else if (parts.recipes.contains(one)) turnDial(one.dataset.name === "dial" ? dialPlace() : null);
   }
 
@@ -480,6 +508,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     const { work } = one;
     parts.caption_title.textContent = work.title;
     parts.caption_more.textContent = [work.artist, work.year, work.style].filter(Boolean).join(", ");
+    tell(parts.caption_machine, bySaid(work));
     parts.caption_rights.textContent = work.licence || "";
     put(card, one);
   }
@@ -535,6 +564,11 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     if (!/^https?:\/\/\S+$/.test(text)) return text;
     return make("a", { href: text, target: "_blank", rel: "noopener noreferrer" }, text);
   }
+}
+
+/** What is said of a work that a machine made. */
+function bySaid(work) {
+  return work.machine_made ? `Made by a machine: ${work.machine_made}` : "";
 }
 
 /** A place of the dial in words, as dial_text in gallery_view.py gives it. */

@@ -5,6 +5,7 @@
 
 const SAID = ["artist", "title", "year", "style"]; // what a caption says, and the drawer searches
 const WORDS = [...SAID, "licence", "source"];
+const MACHINE = "machine_made"; // the column of what made a work, where a machine did
 const PAGE = 24; // works on a page of the drawer
 const TRAIL = 50; // works that the trail remembers, so that links stay short enough to send
 
@@ -61,22 +62,27 @@ async function readWorks(data) {
   const columns = JSON.parse(new TextDecoder().decode(await unpack(data.works)));
   const works = columns.id.map((id, row) => {
     const work = { id, width: columns.width[row], height: columns.height[row] };
-    for (const name of WORDS) work[name] = columns[name][row] || "";
-    work.caption = SAID.map((name) => oneLine(work[name])).filter(Boolean).join(", ");
+    for (const name of [...WORDS, MACHINE]) work[name] = columns[name]?.[row] || "";
+    const by = work[MACHINE] && "made by a machine";
+    work.caption = [...SAID.map((name) => oneLine(work[name])), by].filter(Boolean).join(", ");
     const picture = columns.picture.slice(12 * row, 12 * row + 12);
     const file = `${picture.slice(0, 2)}/${picture}.jpg`;
     const [thumb, image] = [`thumbs/${file}`, `${data.images ? "images" : "thumbs"}/${file}`];
     return { ...work, alt: work.caption, thumb, image };
   });
+  const byHand = [...works.keys()].filter((row) => !works[row][MACHINE]);
   return {
-    ...data, works, rows: new Map(works.map((work, row) => [work.id, row])),
+    ...data, works, byHand, rows: new Map(works.map((work, row) => [work.id, row])),
     folded: works.map((work) => fold(SAID.map((name) => work[name]).join(" "))),
     order: {}, loaded: new Map(),
   };
 }
 
-/** Make of what pack_answers packed a function from a row to its neighbours, nearest first. */
-async function readAnswers({ k, digits, low, packed }) {
+/**
+ * Make of what pack_answers packed a function from a row to its neighbours, nearest first; where
+ * they are places in a list of rows, `rows` is that list.
+ */
+async function readAnswers({ k, digits, low, packed }, rows = null) {
   const bytes = await unpack(packed);
   const plane = bytes.length / 5;
   const count = plane / k;
@@ -86,8 +92,9 @@ async function readAnswers({ k, digits, low, packed }) {
       const at = rank * count + row;
       units += bytes[at + 3 * plane] + 256 * bytes[at + 4 * plane];
       const distance = units / 10 ** digits;
+      const place = bytes[at] + 256 * bytes[at + plane] + 65536 * bytes[at + 2 * plane];
       return {
-        row: bytes[at] + 256 * bytes[at + plane] + 65536 * bytes[at + 2 * plane],
+        row: rows ? rows[place] : place,
         distance, distance_text: distanceText(distance, digits),
       };
     });
@@ -103,13 +110,14 @@ function distanceText(distance, digits) {
 
 // ---- state ------------------------------------------------------------------------------------
 
-/** The state of a page that is opened without a link. */
+/** The state of a page that is opened without a link: networks side by side, no machine's works. */
 function firstState(site) {
-  const state = {
+  return {
     network: site.networks[0].name, crop: site.crop, k: Math.min(10, site.k), dial: null,
-    compare: false, trail: [], place: 0, search: "", page: 0, seed: 0, error: "",
+    compare: site.networks.length > 1, machine_made: !site.by_hand,
+    trail: [site.first], place: 0, search: "", page: 0, seed: 0, error: "",
   };
-  return { ...state, trail: [site.works[order(state.seed, site)[0]].id] };
+  return state;
 }
 
 /** The state after something the visitor did; states are never changed in place. */
@@ -126,6 +134,7 @@ function reduce(state, what, site) {
     case "k": return { ...next, k: Math.max(1, Math.min(site.k, what.k)) };
     case "dial": return { ...next, dial: site.dial ? what.place : null };
     case "compare": return { ...next, compare: what.on && site.networks.length > 1 };
+    case "machine_made": return { ...next, machine_made: what.on || !site.by_hand, page: 0 };
     case "refresh": return { ...next, seed: state.seed + 1, search: "", page: 0 };
     case "search": return { ...next, search: what.text, page: 0 };
     case "page": return { ...next, page: Math.max(0, Math.min(pages(state, site) - 1, what.page)) };
@@ -155,8 +164,12 @@ function viewOf(state, site, answers) {
     networks: choices(site.networks, state.network), crops: choices(site.crops, state.crop),
     k: state.k, k_max: site.k, compare: state.compare,
     compare_available: site.networks.length > 1, can_upload: false,
+    machine_made: {
+      available: Boolean(site.by_hand), shown: state.machine_made,
+      count: site.works.length - site.byHand.length,
+    },
     query: workOf(state.trail[state.place], site) || null, rows,
-    overlap: state.compare && rows.length ? overlapOf(rows, state.k) : null,
+    overlap: state.compare && rows.length ? overlapOf(rows) : null,
     drawer: drawerOf(state, site),
     trail: {
       works: state.trail.map((id) => workOf(id, site)), place: state.place, back: state.place,
@@ -194,7 +207,8 @@ function timesIn(rows) {
 }
 
 /** What share of the works all networks find, and a sentence about it. */
-function overlapOf(rows, k) {
+function overlapOf(rows) {
+  const k = Math.max(...rows.map(({ works }) => works.length));
   const times = [...timesIn(rows).values()];
   const common = times.filter((n) => n === rows.length).length;
   const alone = times.filter((n) => n === 1).length;
@@ -217,14 +231,14 @@ function pages(state, site) {
 }
 
 /** The rows of the drawer: all in random order, or those whose caption has every word searched. */
-function matches({ search, seed }, site) {
+function matches({ search, seed, machine_made: all }, site) {
   const words = oneLine(fold(search)).split(" ").filter(Boolean);
-  if (!words.length) return order(seed, site);
   const has = (row) => words.every((word) => site.folded[row].includes(word));
-  return [...site.works.keys()].filter(has);
+  const found = words.length ? [...site.works.keys()].filter(has) : order(seed, site);
+  return all ? found : found.filter((row) => !site.works[row][MACHINE]);
 }
 
-/** All rows in an order drawn at random, the same one for the same seed. */
+/** All rows in an order drawn at random, a machine's last; the same one for the same seed. */
 function order(seed, site) {
   if (!site.order[seed]) {
     const rows = [...site.works.keys()];
@@ -233,7 +247,8 @@ function order(seed, site) {
       const j = Math.floor(random() * (i + 1));
       [rows[i], rows[j]] = [rows[j], rows[i]];
     }
-    site.order = { [seed]: rows };
+    const last = (row) => Number(Boolean(site.works[row][MACHINE]));
+    site.order = { [seed]: rows.sort((a, b) => last(a) - last(b)) }; // a sort that is stable
   }
   return site.order[seed];
 }
@@ -264,7 +279,7 @@ function isNamed(name) {
 // ---- address ----------------------------------------------------------------------------------
 
 /** Write a state as `#work=…&network=…&…`. Works are named by id: a link survives a rebuild. */
-function toAddress({ trail, place, network, crop, k, dial, compare }) {
+function toAddress({ trail, place, network, crop, k, dial, compare, machine_made: all }) {
   const parts = [];
   const put = (name, ids) => parts.push(`${name}=${ids.map(encode).join(",")}`);
   if (trail.length) put("work", [trail[place]]);
@@ -273,6 +288,7 @@ function toAddress({ trail, place, network, crop, k, dial, compare }) {
   put("k", [k]);
   if (dial !== null) put("dial", [dial]);
   if (compare) put("compare", [1]);
+  if (!all) put("machine", ["no"]);
   if (place > 0) put("back", trail.slice(0, place));
   if (place < trail.length - 1) put("forward", trail.slice(place + 1));
   return `#${parts.join("&")}`;
@@ -301,7 +317,9 @@ function fromAddress(hash, state, site) {
     crop: choice("crop", site.crops),
     k: Math.max(1, Math.min(site.k, Math.round(asked.get("k")?.[0]) || first.k)),
     dial: stop,
-    compare: asked.get("compare")?.[0] === "1" && site.networks.length > 1,
+    compare: (asked.get("compare")?.[0] === "1" || !asked.size) && site.networks.length > 1,
+    // A link that says nothing of them is one to a view with all works.
+    machine_made: !site.by_hand || (asked.size > 0 && asked.get("machine")?.[0] !== "no"),
     trail: here.length ? [...before, here[0], ...after] : before,
     place: before.length,
     error: missing.length ? sorry(missing) : "",
@@ -377,13 +395,16 @@ async function start() {
 }
 
 /** Load the answers that a state shows, each file once; return them by network. */
-async function answersFor({ network, crop, dial, compare }, site) {
+async function answersFor({ network, crop, dial, compare, machine_made: all }, site) {
   const files = dial === null
     ? site.answers : site.dial.answers.filter(([, , place]) => place === dial);
   const wanted = files.filter(([name, of]) => of === crop && (compare || name === network));
   const loaded = wanted.map(async ([name, ...rest]) => {
-    const file = rest.at(-1);
-    if (!site.loaded.has(file)) site.loaded.set(file, load(file).then(readAnswers));
+    const file = all ? rest.at(-1) : rest.at(-1) + site.by_hand;
+    if (!site.loaded.has(file)) {
+      const read = (answers) => readAnswers(answers, all ? null : site.byHand);
+      site.loaded.set(file, load(file).then(read));
+    }
     try {
       return [name, await site.loaded.get(file)];
     } catch (error) {
@@ -402,12 +423,15 @@ function show(image, address) {
 async function saveTable(state, site) {
   const { query, rows } = viewOf(state, site, await answersFor(state, site));
   if (!query) return;
-  const columns = ["id", "caption", ...WORDS];
+  const more = site.by_hand ? [MACHINE] : [];
+  const columns = ["id", "caption", ...WORDS, ...more];
   const lines = rows.flatMap(({ network, works }) => works.map((work, i) => [
-    ...[query.id, network, state.crop].map(disarm), state.dial ?? "", i + 1, work.distance,
+    ...[query.id, network, state.crop].map(disarm), state.dial ?? "",
+    ...more.map(() => (state.machine_made ? "" : MACHINE)), i + 1, work.distance,
     ...columns.map((name) => disarm(work[name])),
   ]));
-  lines.unshift(["query", "network", "crop", "dial", "rank", "distance", ...columns]);
+  const asked = ["query", "network", "crop", "dial", ...more.map(() => "left_out")];
+  lines.unshift([...asked, "rank", "distance", ...columns]);
   const text = lines.map((line) => `${line.map(cell).join(",")}\n`).join("");
   const link = document.createElement("a");
   // The byte order mark tells Excel that the file is UTF-8.
