@@ -30,7 +30,8 @@ class Gallery(anywidget.AnyWidget):
 
     Takes what GalleryState takes; `state` is one, and calling its methods moves the gallery too.
     Where neither a query nor a link is given it opens on a work that is chosen for its answer (see
-    choose_opening), with works made by a machine left out. Only the pictures in sight travel to the browser, each once.
+    choose_opening), with works made by a machine left out. Only the pictures in sight travel to the
+    browser, each once.
 
         Gallery(collection, Searches(collection))
     """

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from artsearch.gallery_state import GalleryState
 
 FEW = 12  # works at once up to which their larger thumbnails are shown
+#: What is told of a work.
+TOLD = (*COLUMNS, MACHINE_MADE, "licence", "source")
 #: Columns of an exported table.
 EXPORTED = ("caption", "artist", "title", "year", "style", "licence", "source")
 
@@ -205,7 +207,7 @@ def _work(state: GalleryState, id: str, kind: str) -> dict:
     large = {"thumb": f"thumb/{id}", "image": f"image/{id}"}
     return {
         "id": id,
-        **{column: work.get(column, "") for column in (*COLUMNS, MACHINE_MADE, "licence", "source")},
+        **{column: work.get(column, "") for column in TOLD},
         "caption": caption,
         "alt": caption,
         **(large if kind == "image" else {"thumb": f"{kind}/{id}"}),

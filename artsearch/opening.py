@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -36,21 +36,26 @@ def choose_opening(
       common: 1 where they agree on half, 0 where on all or none. One search alone has none.
 
     Answers hold works made by hand only, where there are two or more. The same seed gives the same
-    work, in a few milliseconds for each work drawn.
+    work.
     """
     ids = next(iter(searches.values())).index.ids
     drawn = _draw(collection, ids, seed)
     k = min(k, len(ids) - 1)
     if k < 1 or len(drawn) == 1:
         return drawn[0]
-    answers = {id: _ask(collection, searches, id, k) for id in drawn}
-    scores = _near(list(answers.values()))
-    others = [[_other(collection, id, one) for one in answers[id]] for id in drawn]
+    every = not collection.has_both(ids)
+    questions = [Question(id, k=k, machine_made=every) for id in drawn]
+    answers = [_ask(searches.values(), question) for question in questions]
+    scores = _near(answers)
+    others = [
+        [_other(collection, id, answer) for answer in of_work]
+        for id, of_work in zip(drawn, answers, strict=True)
+    ]
     if not np.isnan(others).all():
         # Where nothing is known of one work alone, it is as surprising as the works usually are.
         scores *= np.nan_to_num(np.array(others), nan=np.nanmean(others)).mean(axis=1)
     if len(searches) > 1:
-        scores *= [_between(answers[id]) for id in drawn]
+        scores *= list(map(_between, answers))
     return drawn[int(np.argmax(scores))]
 
 
@@ -59,13 +64,10 @@ def _draw(collection: Collection, ids: Sequence[str], seed: int) -> list[str]:
     return np.random.default_rng(seed).permutation(np.array(by_hand, object))[:SAMPLE].tolist()
 
 
-def _ask(
-    collection: Collection, searches: Mapping[str, Search], id: str, k: int
-) -> list[Results]:
-    """Return the answer of each search, without works made by a machine where there are both."""
-    if collection.has_both(next(iter(searches.values())).index.ids):
-        return [one.answer(Question(id, k=k, machine_made=False)) for one in searches.values()]
-    return [one.by_work(id, k) for one in searches.values()]
+def _ask(searches: Iterable[Search], question: Question) -> list[Results]:
+    if question.is_plain:
+        return [search.by_work(question.works[0], question.k) for search in searches]
+    return [search.answer(question) for search in searches]
 
 
 def _near(answers: Sequence[Sequence[Results]]) -> np.ndarray:

@@ -138,9 +138,7 @@ def _query_section(
     return f"<section>\n{query}\n{rows}\n</section>"
 
 
-def _rows(
-    answers: Mapping[str, Results], networks: Sequence[Network], pictures: Pictures
-) -> str:
+def _rows(answers: Mapping[str, Results], networks: Sequence[Network], pictures: Pictures) -> str:
     """Return answers, a row a network; works in one row only are marked."""
     rows = []
     for network in networks:

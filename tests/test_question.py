@@ -35,6 +35,7 @@ def questions(draw):
         where=draw(where),
         other=draw(st.lists(TEXTS, max_size=3)),
         copies=draw(st.booleans()),
+        machine_made=draw(st.booleans()),
         exclude=draw(st.lists(TEXTS, max_size=3)),
         per=draw(TEXTS),
         each=draw(st.integers(1, 99)),
@@ -161,7 +162,7 @@ def test_works_not_liked_come_last():
 @pytest.mark.parametrize(
     "more",
     [{"unlike": "b.jpg"}, {"where": "year > 3"}, {"other": "artist"}, {"copies": False},
-     {"exclude": "b.jpg"}, {"per": "style"}, {"part": (0, 0, 1, 0.5)},
+     {"machine_made": False}, {"exclude": "b.jpg"}, {"per": "style"}, {"part": (0, 0, 1, 0.5)},
      {"like": ["a.jpg", "b.jpg"]}],
 )  # fmt: skip
 def test_a_question_that_asks_for_more_is_not_plain(more):

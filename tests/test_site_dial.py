@@ -11,7 +11,7 @@ import pytest
 from browser import chromium, ids, query, views_of_walk, visit, works
 from madeup import searches_by_colour
 from test_site import read_data, unpack, unpack_answers
-from test_site_browser import SCREENS, do, essence, ready, step
+from test_site_browser import ALONE, SCREENS, do, essence, ready, step
 
 from artsearch.errors import ArtsearchError, MismatchError
 from artsearch.gallery_state import GalleryState
@@ -102,7 +102,7 @@ def page(browser, built):
     with visit(browser, viewport={"width": 1280, "height": 900}) as page:
         page.asked = []
         page.on("request", lambda request: page.asked.append(request.url.rpartition("/")[2]))
-        page.goto(built.as_uri())
+        page.goto(built.as_uri() + ALONE)
         ready(page)
         yield page
 
@@ -214,7 +214,7 @@ def test_uneven_stops(browser, collection, searches, tmp_path):
         collection, searches, tmp_path / "s", progress=False, image_side=0, dial=(0, 0.33, 0.4, 1)
     )
     with visit(browser) as page:
-        page.goto(site.as_uri())
+        page.goto(site.as_uri() + ALONE)
         ready(page)
         slider = slider_of(page)
         press(page, "dial")
@@ -236,7 +236,7 @@ def test_no_dial_no_control(browser, collection, tmp_path):
     without = searches_by_colour(collection)
     site = write_site(collection, without, tmp_path / "s", progress=False, image_side=0)
     with visit(browser) as page:
-        page.goto(site.as_uri())
+        page.goto(site.as_uri() + ALONE)
         ready(page)
         assert page.locator("[data-part=dial]").is_hidden()
         page.goto("about:blank")
@@ -249,7 +249,7 @@ def test_a_missing_file_is_said(browser, collection, searches, tmp_path):
     site = write_site(collection, searches, tmp_path / "s", progress=False, image_side=0)
     (site.parent / "data" / f"{LITE}--no_crop--dial-50.js").unlink()
     with visit(browser) as page:
-        page.goto(site.as_uri())
+        page.goto(site.as_uri() + ALONE)
         ready(page)
         press(page, "dial")
         page.get_by_role("alert").get_by_text("is the folder of this page complete").wait_for()
@@ -300,7 +300,7 @@ def test_same_walk_in_python_and_javascript(page, collection, searches):
 def test_by_touch_narrow_and_wide(browser, built, width, scheme):
     size = {"width": width, "height": 1000}
     with visit(browser, viewport=size, color_scheme=scheme, has_touch=True) as page:
-        page.goto(built.as_uri())
+        page.goto(built.as_uri() + ALONE)
         ready(page)
         page.screenshot(path=SCREENS / f"dial-site-{width}-{scheme}-off.png")
         box = slider_of(page).bounding_box()

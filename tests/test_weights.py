@@ -19,7 +19,15 @@ from loopback import Loopback, closed_address, dropping_address
 
 from artsearch import download
 from artsearch.errors import WeightsError
-from artsearch.networks import ARTICLE, NETWORKS, PACKAGED, WHY, build_model, choose_networks, load_model
+from artsearch.networks import (
+    ARTICLE,
+    NETWORKS,
+    PACKAGED,
+    WHY,
+    build_model,
+    choose_networks,
+    load_model,
+)
 from artsearch.weights import Weights, fetch_weights, file_sha256, find_weights
 
 BODY = b"numbers " * 5000
