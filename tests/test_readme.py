@@ -1,4 +1,4 @@
-"""The README keeps its word: its code runs and prints what it says, its files and targets exist."""
+"""README and docs keep their word: their code prints what they say, what they name is there."""
 
 import contextlib
 import io
@@ -6,14 +6,36 @@ import re
 import textwrap
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [
+    *ROOT.glob("*.md"),
+    *(ROOT / "docs").glob("*.md"),
+    ROOT / "data" / "paintings" / "DATASHEET.md",
+]
+EXAMPLE = re.compile(r"```python\n(.*?)```\n\n((?: {4}[^\n]*\n)+)", re.S)
+WITH_CODE = [page for page in PAGES if "```python" in page.read_text(encoding="utf-8")]
+
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
-def test_the_code_prints_what_the_readme_says(monkeypatch):
-    monkeypatch.chdir(ROOT)
-    examples = re.findall(r"```python\n(.*?)```\n\n((?: {4}[^\n]*\n)+)", README, re.S)
-    assert len(examples) == README.count("```python")
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory):
+    """A folder with the data, in which nothing was computed yet."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    (folder / "data").symlink_to(ROOT / "data")
+    return folder
+
+
+@pytest.mark.xdist_group("pages with code")
+@pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: page.name)
+def test_the_code_prints_what_the_page_says(page, monkeypatch, elsewhere):
+    monkeypatch.chdir(elsewhere)
+    text = page.read_text(encoding="utf-8")
+    examples = EXAMPLE.findall(text)
+    assert len(examples) == text.count("```python")
     for code, printed in examples:
         out = io.StringIO()
         with contextlib.redirect_stdout(out):
@@ -21,17 +43,51 @@ def test_the_code_prints_what_the_readme_says(monkeypatch):
         assert out.getvalue() == textwrap.dedent(printed)
 
 
-def test_every_link_leads_to_a_file():
-    links = re.findall(r"\]\(([^)]+)\)", README)
-    assert len(links) > 4
-    assert [link for link in links if not (ROOT / link).exists()] == []
+def test_code_is_found_in_the_pages():
+    assert [page.name for page in sorted(WITH_CODE)] == [
+        "README.md",
+        "dial.md",
+        "index.md",
+        "questions.md",
+    ]
 
 
-def test_every_command_is_a_target_of_make():
+@each_page
+def test_every_link_leads_to_a_file_and_a_heading(page):
+    for link in re.findall(r"\]\(([^)]+)\)", page.read_text(encoding="utf-8")):
+        name, _, heading = link.partition("#")
+        target = page.parent / name if name else page
+        if name.startswith("https://keepachangelog.com/"):
+            continue
+        assert target.exists(), link
+        if heading:
+            titles = re.findall(r"^#+ (.+)$", target.read_text(encoding="utf-8"), re.M)
+            assert heading in [title.lower().replace(" ", "-") for title in titles], link
+
+
+def test_the_readme_leads_to_every_page_of_docs():
+    for page in (ROOT / "docs").glob("*.md"):
+        assert f"](docs/{page.name})" in README
+
+
+@each_page
+def test_every_command_is_a_target_of_make(page):
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    targets = set(re.findall(r"make ([a-z-]+)", README))
-    assert targets >= {"demo", "test", "lab"}
+    targets = re.findall(r"(?:^ {4}|`)make ([a-z-]+)", page.read_text(encoding="utf-8"), re.M)
     assert [name for name in targets if f"\n{name}:" not in makefile] == []
+
+
+@each_page
+def test_every_command_of_ours_is_one(page):
+    from artsearch.__main__ import main
+
+    words = re.findall(r"-m artsearch ([a-z]+)", page.read_text(encoding="utf-8"))
+    assert [word for word in words if word not in main.commands] == []
+
+
+def test_the_readme_opens_with_two_commands_and_tells_of_lab():
+    assert re.findall(r"^ {4}make (\w+)", README, re.M)[:2] == ["demo", "test"]
+    assert "`make lab`" in README
 
 
 def test_ci_runs_the_same_command():
@@ -39,9 +95,19 @@ def test_ci_runs_the_same_command():
 
 
 def test_the_table_of_networks_is_the_registry():
+    from artsearch.networks_command import table_of_networks
+
+    found = re.search(r"<!-- networks: [^>]* -->\n\n(.*?)\n\n<!-- /networks -->", README, re.S)
+    assert found, "README.md has lost the marks around its table of networks"
+    assert found[1] == table_of_networks()
+
+
+def test_the_command_prints_the_table():
+    from click.testing import CliRunner
+
+    from artsearch.__main__ import main
     from artsearch.networks import NETWORKS
 
-    for network in NETWORKS.values():
-        short = network.name.replace("efficientnet_lite", "_lite")
-        assert f"`{network.name}`" in README or f"`{short}`" in README
-        assert f"{network.dims:,}" in README
+    lines = CliRunner().invoke(main, ["networks"]).output.splitlines()
+    assert len({line.count("|") for line in lines}) == 1
+    assert [line.split("`")[1] for line in lines[2:]] == [*NETWORKS, "timm:NAME"]
