@@ -73,7 +73,7 @@ def test_the_hook_runs_the_style_that_make_test_runs():
     assert re.fullmatch(r"make( --[\w-]+)* style", hook["entry"])
     # Whatever it is asked for: what is checked is the project, not the files that changed.
     assert hook["always_run"] and not hook["pass_filenames"]
-    assert "style" in re.search(r"^test:([^#]*)", makefile, re.M)[1].split()
+    assert "style" in re.search(r"^test:([^#\n]*)", makefile, re.M)[1].split()
     recipe = re.search(r"^style:.*\n((?:\t.*\n)+)", makefile, re.M)[1]
     for command in ("ruff check", "ruff format --check", "nbstripout --verify"):
         assert command in recipe
