@@ -25,7 +25,7 @@ def read(name: str) -> str:
 
 
 CONTRIBUTING = read("CONTRIBUTING.md")
-FOLDERS = "artsearch|tests|docs|notebooks|data"
+FOLDERS = "artsearch|tests|tools|docs|notebooks|data"
 
 
 def test_every_file_it_names_is_there():

@@ -90,6 +90,19 @@ def test_the_readme_opens_with_two_commands_and_tells_of_lab():
     assert "`make lab`" in README
 
 
+def test_the_readme_says_how_large_the_installation_is():
+    source = (ROOT / "tools" / "install.py").read_text(encoding="utf-8")
+    sizes = re.findall(r'^    "(\w+)": \((\d+), (\d+)\),$', source, re.M)
+    demo = next(row[1:] for row in sizes if row[0] == "demo")
+    everything = [sum(int(row[i]) for row in sizes) for i in (1, 2)]
+    (download, disk), (all_download, all_disk) = [
+        [f"{int(size) / 1000:.1f} GB" for size in pair] for pair in (demo, everything)
+    ]
+    readme = " ".join(README.split())
+    assert f"`make demo` {download} to download and {disk} on the disk" in readme
+    assert f"`make test` {all_download} and {all_disk}" in readme
+
+
 def test_ci_runs_the_same_command():
     assert "exec make test" in (ROOT / ".ci/run").read_text(encoding="utf-8")
 
