@@ -1,0 +1,650 @@
+"""Deliberate faults, one at a time, and whether the tests notice: proof that they still bite.
+
+What `make test` notices, what `make test-all` does, and a single fault:
+
+    .venv/bin/python tests/mutants.py --jobs 2
+    .venv/bin/python tests/mutants.py --tier all
+    .venv/bin/python tests/mutants.py --only nearest-pixel
+
+Each fault is put into a copy of the working tree. The tests that are likely to notice it run first,
+and only if they all pass, the whole tier. What fails then has to pass in a copy without the fault.
+tests/test_mutants.py holds the texts against the code, so that the list follows it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+#: What of the tests each tier runs, and which share of the faults it has to notice.
+TIERS = {"fast": ("not slow and not quality", 28 / 30), "all": ("", 1.0)}
+#: Not copied: what is made, and what is large.
+LEFT = (".git", ".venv", "build", "*.egg-info", "__pycache__", ".hypothesis", ".*_cache")
+
+
+class NotSound(Exception):
+    """Something else than the fault is wrong: the code has moved, or the tests fail without it."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A mistake that somebody could make: `old`, which stands once in a file, becomes `new`.
+
+    `file` is below artsearch/. `tests` are those that are likely to notice, below tests/.
+    """
+
+    name: str
+    file: str
+    tests: str
+    old: str
+    new: str
+
+    def apply(self, root: Path) -> None:
+        """Put the fault into a copy of the project."""
+        path = root / "artsearch" / self.file
+        text = path.read_text(encoding="utf-8")
+        if (count := text.count(self.old)) != 1:
+            raise NotSound(f"{self.name}: {self.file} has its text {count} times; write it anew")
+        path.write_text(text.replace(self.old, self.new), encoding="utf-8", newline="\n")
+
+
+FAULTS = [
+    # ---- from files to pixels
+    Fault(
+        "orientation-ignored",
+        "images.py",
+        "test_images.py",
+        "    image = _turn_upright(image)\n",
+        "",
+    ),
+    Fault(
+        "transparency-over-black",
+        "images.py",
+        "test_images.py",
+        'Image.new("RGBA", strip.size, "white")',
+        'Image.new("RGBA", strip.size, "black")',
+    ),
+    Fault(
+        "deep-grey-cut-off",
+        "images.py",
+        "test_images.py",
+        "values.astype(np.float32) * np.float32(255 / white)",
+        "values.astype(np.float32)",
+    ),
+    Fault(
+        "lower-table-wins",
+        "collection.py",
+        "test_collection.py",
+        '(-id.count("/"), id)',
+        '(id.count("/"), id)',
+    ),
+    Fault(
+        "crop-from-the-corner",
+        "transforms.py",
+        "test_transforms.py",
+        "left, top = (width - side) // 2, (height - side) // 2",
+        "left, top = 0, 0",
+    ),
+    Fault(
+        "nearest-pixel",
+        "transforms.py",
+        "test_transforms.py",
+        "Image.Resampling[self.interpolation.upper()]",
+        "Image.Resampling.NEAREST",
+    ),
+    Fault(
+        "small-pictures-outlive-a-change",
+        "thumbnails.py",
+        "test_gallery.py::test_thumbnails_are_made_once",
+        '{stat.st_size} {stat.st_mtime_ns}"',
+        '{stat.st_size}"',
+    ),
+    # ---- from pixels to features
+    Fault(
+        "channels-swapped",
+        "forward.py",
+        "test_forward.py test_features.py",
+        "squares.permute(0, 3, 1, 2).float()",
+        "squares.flip(3).permute(0, 3, 1, 2).float()",
+    ),
+    Fault(
+        "mean-and-deviation-swapped",
+        "forward.py",
+        "test_forward.py test_features.py",
+        "/ 255 - self.mean) / self.std",
+        "/ 255 - self.std) / self.mean",
+    ),
+    Fault(
+        "as-in-training",
+        "forward.py",
+        "test_features.py test_forward.py",
+        "self.eval().to(device(), memory_format",
+        "self.train().to(device(), memory_format",
+    ),
+    Fault(
+        "hook-before-the-layer",
+        "hooks.py",
+        "test_hooks.py",
+        "self.outputs[name] = output.detach().clone()",
+        "self.outputs[name] = inputs[0].detach().clone()",
+    ),
+    Fault(
+        "hook-never-removed",
+        "hooks.py",
+        "test_hooks.py",
+        "self._handles.pop().remove()",
+        "self._handles.pop()",
+    ),
+    Fault(
+        "hook-without-a-copy",
+        "hooks.py",
+        "test_hooks.py test_forward.py",
+        "output.detach().clone()",
+        "output.detach()",
+    ),
+    Fault(
+        "layers-under-each-others-names",
+        "features.py",
+        "test_features.py test_pooling.py",
+        "zip(self.layers, outputs, strict=True)",
+        "zip(sorted(self.layers), outputs, strict=True)",
+    ),
+    Fault(
+        "tokens-pooled-the-other-way",
+        "pooling.py",
+        "test_pooling.py",
+        "else maps.transpose(1, 2)",
+        "else maps",
+    ),
+    Fault(
+        "rows-counted-from-one",
+        "features.py",
+        "test_features.py test_search.py",
+        "{id: row for row, id in enumerate(self.ids)}",
+        "{id: row - 1 for row, id in enumerate(self.ids)}",
+    ),
+    Fault(
+        "last-batch-lost",
+        "pipeline.py",
+        "test_pipeline.py",
+        """\
+        for batch in self._batches:
+            yield from self._lanes.submit(batch.take())
+        yield from self._lanes.finish()""",
+        """\
+        yield from self._lanes.finish()""",
+    ),
+    Fault(
+        "weights-unchecked",
+        "weights.py",
+        "test_weights.py",
+        "if not file_sha256(path).startswith(known):",
+        "if known and not file_sha256(path):",
+    ),
+    # ---- features on disk
+    Fault(
+        "journal-forgets-its-last-entry",
+        "journal.py",
+        "test_journal.py",
+        """\
+            end += len(line)
+            yield json.loads(text), end""",
+        """\
+            yield json.loads(text), end
+            end += len(line)""",
+    ),
+    Fault(
+        "journal-takes-spoiled-rows",
+        "journal.py",
+        "test_journal.py",
+        """if len(content) != size or zlib.crc32(content) != facts["crc"]:""",
+        """if len(content) != size:""",
+    ),
+    Fault(
+        "manifest-before-the-rows",
+        "store.py",
+        "test_store.py test_extract.py",
+        """\
+        _make_folders(new)
+        for number, (start, stop)""",
+        """\
+        _make_folders(new)
+        _write_words(new, contents)
+        for number, (start, stop)""",
+    ),
+    Fault(
+        "another-content-of-the-same-size",
+        "files.py",
+        "test_files.py test_extract.py",
+        "return status.st_size, status.st_mtime_ns, status.st_ctime_ns",
+        "return status.st_size, status.st_mtime_ns, status.st_mtime_ns",
+    ),
+    Fault(
+        "half-an-object-taken",
+        "files.py",
+        "test_remote.py",
+        "if after is not None and after[0] not in (0, size):",
+        "if after is None:",
+    ),
+    Fault(
+        "stale-index-taken",
+        "stored_index.py",
+        "test_stored_index.py",
+        "if same.all() and index.ids == features.ids",
+        "if index.ids == features.ids",
+    ),
+    # ---- indexes
+    Fault(
+        "distance-squared",
+        "distances.py",
+        "test_index.py",
+        "return np.sqrt(np.maximum(0, 2 - 2 * cosine))",
+        "return np.maximum(0, 2 - 2 * cosine)",
+    ),
+    Fault(
+        "angular-without-unit-length",
+        "distances.py",
+        "test_index.py",
+        'return unit_rows(vectors) if metric == "angular" else vectors',
+        "return vectors",
+    ),
+    Fault(
+        "bits-at-the-median",
+        "distances.py",
+        "test_index.py",
+        "(np.asarray(vectors) > medians)",
+        "(np.asarray(vectors) >= medians)",
+    ),
+    Fault(
+        "annoy-by-another-metric",
+        "annoy_index.py",
+        "test_index.py",
+        "trees = annoy.AnnoyIndex(features.dims, metric)",
+        'trees = annoy.AnnoyIndex(features.dims, "angular")',
+    ),
+    Fault(
+        "annoy-inner-product-unturned",
+        "annoy_index.py",
+        "test_index.py",
+        'return rows, -distances if self.metric == "dot" else distances',
+        "return rows, distances",
+    ),
+    Fault(
+        "answer-one-row-off",
+        "index_base.py",
+        "test_index.py",
+        "return [self.ids[row] for row in rows[keep]], distances[keep]",
+        "return [self.ids[row - 1] for row in rows[keep]], distances[keep]",
+    ),
+    Fault(
+        "work-among-its-own-neighbours",
+        "index_base.py",
+        "test_index.py",
+        "keep = np.flatnonzero(rows != row)[:k] if row is not None else slice(k)",
+        "keep = slice(k)",
+    ),
+    # ---- questions
+    Fault(
+        "filter-after-the-search",
+        "ask.py",
+        "test_ask.py",
+        "        return self._search.exact.nearest_of(vector, self.rows, k)",
+        """\
+        found, distances = self._search.exact.nearest_of(vector, np.arange(len(self._keep)), k)
+        return found[self._keep[found]], distances[self._keep[found]]""",
+    ),
+    Fault(
+        "index-rows-taken-for-the-tables",
+        "search.py",
+        "test_ask.py test_search.py",
+        "return np.array([self.collection.row(id) for id in self.index.ids])",
+        "return np.arange(len(self.index.ids))",
+    ),
+    Fault(
+        "left-out-and-there-all-the-same",
+        "ask.py",
+        "test_ask.py",
+        "candidates.leave_out((*question.works, *question.exclude))",
+        "candidates.leave_out(question.works)",
+    ),
+    Fault(
+        "the-same-artist-stays",
+        "ask.py",
+        "test_ask.py",
+        "for column in question.other:",
+        "for column in question.other[1:]:",
+    ),
+    Fault(
+        "copies-stay",
+        "ask.py",
+        "test_ask.py",
+        "return found[distances < limit]",
+        "return found[distances < 0]",
+    ),
+    Fault(
+        "weights-not-relative",
+        "ask.py",
+        "test_ask.py",
+        "np.float32(weight / total)",
+        "np.float32(weight)",
+    ),
+    Fault(
+        "between-without-its-end",
+        "where.py",
+        "test_where.py",
+        """Condition(column, ">=", (low,)), Condition(column, "<=", (high,))""",
+        """Condition(column, ">=", (low,)), Condition(column, "<", (high,))""",
+    ),
+    Fault(
+        "unequal-read-as-equal",
+        "where.py",
+        "test_where.py",
+        '_turn(op in ("!=", "<>"),',
+        '_turn(op == "<>",',
+    ),
+    Fault(
+        "condition-not-in-the-link",
+        "question.py",
+        "test_question.py",
+        """        pairs += [("where", self.where)] if self.where else []\n""",
+        "",
+    ),
+    Fault(
+        "path-back-to-its-start",
+        "path.py",
+        "test_path.py",
+        "exact.row_of(start), exact.row_of(end), rows, stones)",
+        "exact.row_of(end), exact.row_of(start), rows, stones)",
+    ),
+    Fault(
+        "quotes-let-into-milvus",
+        "milvus_filter.py",
+        "test_milvus_filter.py",
+        "map(spell, condition.texts)",
+        "map(str, condition.texts)",
+    ),
+    # ---- the dial
+    Fault(
+        "dial-from-the-other-end",
+        "descriptors.py",
+        "test_descriptors.py",
+        "max(0.0, 1 - 2 * place), max(0.0, 2 * place - 1)",
+        "max(0.0, 2 * place - 1), max(0.0, 1 - 2 * place)",
+    ),
+    Fault(
+        "blend-weighed-twice",
+        "descriptors.py",
+        "test_descriptors.py",
+        "weights = np.sqrt(self.column_weights(place))\n",
+        "weights = self.column_weights(place)\n",
+    ),
+    Fault(
+        "whitening-dropped",
+        "descriptors.py",
+        "test_descriptors.py",
+        "pca.components_.T * spread**-WHITENING",
+        "pca.components_.T",
+    ),
+    # ---- what is measured
+    Fault(
+        "query-counted-as-found",
+        "rankings.py",
+        "test_agreement.py test_evaluate_labels.py",
+        "        similar[np.arange(len(rows)), rows] = -np.inf\n",
+        "",
+    ),
+    Fault(
+        "recall-held-against-itself",
+        "evaluate.py",
+        "test_evaluate.py",
+        "true, _ = exact.search(id, k)",
+        "true, _ = index.search(id, k, search_k)",
+    ),
+    Fault(
+        "interval-of-90-percent",
+        "scores.py",
+        "test_evaluate_labels.py",
+        'method="percentile",',
+        'method="percentile", confidence_level=0.9,',
+    ),
+    Fault(
+        "ranks-from-zero",
+        "recovery.py",
+        "test_recovery.py",
+        "return before + 1",
+        "return before",
+    ),
+    # ---- gallery, page and site
+    Fault(
+        "drawer-one-page-back",
+        "gallery_state.py",
+        "test_gallery.py",
+        "start = self.now.page * self._drawer",
+        "start = max(0, self.now.page - 1) * self._drawer",
+    ),
+    Fault(
+        "image-kept-at-full-size",
+        "gallery_state.py",
+        "test_gallery.py",
+        "thumbnail(data, 1024)",
+        "thumbnail(data, 10**6)",
+    ),
+    Fault(
+        "images-of-one-name-are-one",
+        "gallery_state.py",
+        "test_gallery.py test_gallery_ask.py",
+        'id = f"{UPLOADED}{len(self.uploads) + 1}"',
+        'id = f"{UPLOADED}{name}"',
+    ),
+    Fault(
+        "formulas-let-into-tables",
+        "gallery_view.py",
+        "test_gallery.py",
+        "table[column].map(disarm) for column in texts",
+        "table[column] for column in texts",
+    ),
+    Fault(
+        "markup-let-into-the-page",
+        "page.py",
+        "test_site.py",
+        "caption = escape(self.collection.caption(id))",
+        "caption = self.collection.caption(id)",
+    ),
+    Fault(
+        "markup-let-into-the-trail",
+        "trail_page.py",
+        "test_trail.py",
+        "<bdi>{escape(self._caption(id))}</bdi>",
+        "<bdi>{self._caption(id)}</bdi>",
+    ),
+    Fault(
+        "answers-in-the-order-of-the-index",
+        "site.py",
+        "test_site.py",
+        "return place_of[rows[order]], distances[order]",
+        "return place_of[rows], distances",
+    ),
+    Fault(
+        "markup-let-into-the-gallery",
+        "web/gallery.js",
+        "test_site_browser.py::test_hostile_titles_are_text",
+        "parts.title.textContent = work.title;",
+        "parts.title.innerHTML = work.title;",
+    ),
+    Fault(
+        "planes-unpacked-in-the-wrong-order",
+        "web/site.js",
+        "test_site_browser.py::test_a_visit",
+        "units += bytes[at + 3 * plane] + 256 * bytes[at + 4 * plane];",
+        "units += bytes[at + 4 * plane] + 256 * bytes[at + 3 * plane];",
+    ),
+    Fault(
+        "dial-not-in-the-address",
+        "web/site.js",
+        "test_site_dial.py::test_the_address_leads_back",
+        """  if (dial !== null) put("dial", [dial]);\n""",
+        "",
+    ),
+    Fault(
+        "formulas-let-into-tables-of-the-site",
+        "web/site.js",
+        "test_site_browser.py::test_export",
+        "columns.map((name) => disarm(work[name]))",
+        "columns.map((name) => work[name])",
+    ),
+    Fault(
+        "values-not-quoted",
+        "web/ask.js",
+        "test_ask_browser.py::test_texts_and_columns_are_quoted_as_python_reads_them",
+        r"""return `"${text.replace(/["\\]/g, "\\$&")}"`;""",
+        r"""return `"${text.replace(/["]/g, "\\$&")}"`;""",
+    ),
+    # ---- works from elsewhere, and many machines
+    Fault(
+        "works-under-copyright-taken",
+        "museums.py",
+        "test_museums.py",
+        """work.get("isPublicDomain") is True)""",
+        """"isPublicDomain" in work)""",
+    ),
+    Fault(
+        "largest-size-of-a-server-ignored",
+        "iiif_image.py",
+        "test_iiif.py",
+        "    side = min([side, *filter(None, most)])\n",
+        "",
+    ),
+    Fault(
+        "no-pause-between-requests",
+        "polite.py",
+        "test_polite.py",
+        "self._free[host] = start + 1 / self.rate",
+        "self._free[host] = start",
+    ),
+    Fault(
+        "content-and-manner-swapped",
+        "repaint.py",
+        "test_repaint.py",
+        "painter.paint(*pair)",
+        "painter.paint(*pair[::-1])",
+    ),
+    Fault(
+        "files-under-the-ids-of-others",
+        "ray_engine.py",
+        "test_ray.py",
+        """yield pa.table({"id": list(ids), "path": [""",
+        """yield pa.table({"id": list(ids[::-1]), "path": [""",
+    ),
+]
+
+
+# ---- a copy of the project, and its tests --------------------------------------------------------
+
+
+@contextmanager
+def copied() -> Iterator[Path]:
+    """Copy the working tree into a folder that is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="artsearch-fault-") as folder:
+        root = Path(folder, "artsearch")
+        shutil.copytree(ROOT, root, ignore=shutil.ignore_patterns(*LEFT))
+        yield root
+
+
+def first_failure(root: Path, tier: str, tests: list[str]) -> str:
+    """Run some tests of a tier, all if none are named; return the first that fails, "" if none."""
+    marks, _ = TIERS[tier]
+    # As in the Makefile: what comes out must not depend on what was downloaded before.
+    caches = {"TORCH_HOME": "torch", "HF_HOME": "huggingface", "IPYTHONDIR": "ipython"}
+    environment = os.environ | {name: str(root / "build" / of) for name, of in caches.items()}
+    environment |= {"PYTHONPATH": str(root), "ARTSEARCH_OFFLINE": "1"}
+    if tier == "all":
+        environment["HYPOTHESIS_PROFILE"] = "long"
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-rfE", "--tb=no", "-m", marks]
+    command += ["-p", "no:cacheprovider"]
+    if tests:  # in this one process: others would take longer to start than a few tests take
+        command += ["-o", "addopts=--doctest-modules", *tests]
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
+    failed = re.search(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", done.stdout, re.MULTILINE)
+    if done.returncode == 1 and failed:
+        return failed[1]
+    if done.returncode == 0 or (done.returncode == 5 and tests):  # 5: they are of another tier
+        return ""
+    raise NotSound(f"pytest ended with {done.returncode}: {done.stdout[-500:]}{done.stderr[-500:]}")
+
+
+class Sound:
+    """A copy without any fault, in which what notices a fault has to pass."""
+
+    def __init__(self, root: Path, tier: str):
+        self._lock = threading.Lock()
+        self._fails = functools.cache(lambda test: first_failure(root, tier, [test]))
+
+    def check(self, test: str) -> None:
+        """Raise NotSound for a test that fails without a fault too."""
+        with self._lock:
+            if self._fails(test.partition("[")[0]):
+                raise NotSound(f"{test} fails without any fault")
+
+
+def who_notices(fault: Fault, tier: str, sound: Sound) -> str:
+    """Return the test that notices a fault, "" where none of the tier does."""
+    with copied() as root:
+        fault.apply(root)
+        likely = [f"tests/{test}" for test in fault.tests.split()]
+        noticed = first_failure(root, tier, likely) or first_failure(root, tier, [])
+    if noticed:
+        sound.check(noticed)
+    return noticed
+
+
+def main() -> int:
+    """Try the faults and print who noticed; return 1 where too few were, 2 for other trouble."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--tier", choices=TIERS, default="fast", help="the tests that are run")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="these faults alone")
+    parser.add_argument("--jobs", type=int, default=1, help="faults that are tried at a time")
+    parser.add_argument("--list", action="store_true", help="name the faults, try none")
+    asked = parser.parse_args()
+    by_name = {fault.name: fault for fault in FAULTS}
+    unknown = set(asked.only or ()) - set(by_name)
+    if unknown:
+        parser.error(f"no fault {min(unknown)!r}; see --list")
+    faults = [by_name[name] for name in asked.only or by_name]
+    if asked.list:
+        print(*(f"{fault.name:40} {fault.file}" for fault in faults), sep="\n")
+        return 0
+
+    def attempt(fault: Fault) -> str | None:
+        started = time.monotonic()
+        try:
+            noticed = who_notices(fault, asked.tier, sound)
+            said = f"noticed by {noticed}" if noticed else "NOT NOTICED"
+        except NotSound as error:
+            noticed, said = None, f"TROUBLE: {error}"
+        print(f"{fault.name:40} {said} ({time.monotonic() - started:.0f} s)", flush=True)
+        return noticed
+
+    with copied() as root, ThreadPoolExecutor(asked.jobs) as pool:
+        sound = Sound(root, asked.tier)
+        found = list(pool.map(attempt, faults))
+    count, least = sum(map(bool, found)), TIERS[asked.tier][1] * len(faults)
+    print(f"{count} of {len(faults)} faults are noticed by the tier {asked.tier!r}")
+    return 2 if None in found else int(count < least)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
