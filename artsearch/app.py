@@ -25,11 +25,15 @@ def serve(
     """Serve the gallery of a notebook until it is stopped.
 
     `parameters` take the place of the notebook's own. `options` go to Voilà, such as
-    `--no-browser`, `--port=8866`, `--theme=dark`.
+    `--no-browser`, `--port=8866`, `--theme=dark`. Raises ArtsearchError for no notebook, and where
+    Voilà is not installed.
     """
     from traitlets.config import Config
-    from voila.app import Voila
 
+    try:
+        from voila.app import Voila
+    except ImportError:
+        raise ArtsearchError("the app wants Voilà: pip install 'artsearch[app]'") from None
     if not Path(notebook).is_file():
         raise ArtsearchError(f"no such notebook: {str(notebook)!r}; name one that exists")
     # Where Voilà looks for templates.
