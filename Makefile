@@ -1,20 +1,22 @@
-# Two commands: `make demo` and `make test`. Each makes .venv first when it is missing.
+# Two commands: `make demo` and `make test`. Each first installs into .venv what it wants.
 
 COLLECTION = data
 NETWORKS = auto
 INDEX = annoy
+NOTEBOOKS = 1-5
+SETS = all
 PYTHON = python3
 WORKERS = 2
 
-VENV := .venv
-PY := $(VENV)/bin/python
-INSTALLED := $(VENV)/.installed
+PY := .venv/bin/python
 REPAINTED := data/repainted/works.csv
-NOTEBOOKS := $(sort $(wildcard notebooks/*.ipynb))
+NOTEBOOK_FILES := $(sort $(wildcard notebooks/*.ipynb))
+# Where have-SET stands before a colon's end, tools/install.py sees to that set of packages.
+INSTALLED := have-all
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-quality style no-caches lab app evaluate bench-extract bench-index
-.PHONY: browser clean
+.PHONY: help install demo test test-all test-quality style no-caches lab app evaluate bench-extract
+.PHONY: bench-index browser clean
 .NOTPARALLEL:
 
 help:   ## list these commands
@@ -23,19 +25,28 @@ help:   ## list these commands
 	@echo '  make demo COLLECTION=/a/folder/of/images      your own works, with or without a works.csv'
 	@echo '  make demo NETWORKS=resnet50,vgg16             other networks'
 	@echo '  make demo INDEX=auto                          the index that measures best'
+	@echo '  make demo NOTEBOOKS=all                       all notebooks, not only 1 to 5'
+	@echo '  make install SETS="demo map"                  only some sets of packages'
 
-demo: $(INSTALLED)   ## collection, features, index, executed notebooks and a page to open
+install:   ## install what all commands want (each of them installs its own when it is missing)
+	@$(PYTHON) tools/install.py $(SETS)
+
+have-%:
+	@$(PYTHON) tools/install.py $*
+
+# Notebooks 6 to 8 want two more sets; the first five want none.
+demo: have-demo $(if $(filter-out 1-5 none,$(NOTEBOOKS)),have-evaluate have-map)   ## collection, features, index, a page to open, executed notebooks
 	@$(PY) -m artsearch demo --collection "$(COLLECTION)" --networks "$(NETWORKS)" \
-		--index "$(INDEX)" --out build
+		--index "$(INDEX)" --notebooks "$(NOTEBOOKS)" --out build
 
-lab: $(INSTALLED) $(REPAINTED)   ## open JupyterLab on the notebooks
+lab: have-lab $(REPAINTED)   ## open JupyterLab on the notebooks
 	@$(PY) -m jupyterlab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks
 
-app: $(INSTALLED) $(REPAINTED)   ## open the gallery alone, as an app in the browser
+app: have-app $(REPAINTED)   ## open the gallery alone, as an app in the browser
 	@$(PY) -m artsearch.app notebooks/04_compare_networks.ipynb \
 		-p COLLECTION "$(COLLECTION)" -p NETWORKS "$(NETWORKS)" -p INDEX "$(INDEX)"
 
-evaluate: $(INSTALLED)   ## measure what networks and descriptors find: build/evaluate/report.html
+evaluate: have-evaluate   ## measure what networks and descriptors find: build/evaluate/report.html
 	@$(PY) -m artsearch evaluate "$(COLLECTION)" --networks "$(NETWORKS)" --out build/evaluate \
 		$(EVALUATE)
 
@@ -58,7 +69,7 @@ test-quality: $(INSTALLED) $(REPAINTED) no-caches   ## the figures alone: how we
 style: $(INSTALLED)
 	$(PY) -m ruff check artsearch tests notebooks
 	$(PY) -m ruff format --check artsearch tests notebooks
-	$(PY) -m nbstripout --verify --keep-output --keep-count --keep-id $(NOTEBOOKS) </dev/null
+	$(PY) -m nbstripout --verify --keep-output --keep-count --keep-id $(NOTEBOOK_FILES) </dev/null
 
 no-caches:
 	@rm -rf build/no-caches && mkdir -p build/no-caches/torch build/no-caches/huggingface
@@ -82,40 +93,7 @@ clean:   ## remove what was made: build, data/repainted and caches (not .venv)
 	find artsearch tests notebooks \( -name __pycache__ -o -name .ipynb_checkpoints \) \
 		-prune -exec rm -rf {} +
 
-$(REPAINTED): data/paintings/works.csv artsearch/repaint.py | $(INSTALLED)
+$(REPAINTED): data/paintings/works.csv artsearch/repaint.py | have-demo
 	@echo 'Repainting: 21 paintings, each in the manner of each (about half a minute, once)'
 	@$(PY) -m artsearch.repaint
 	@touch $@
-
-# annoy comes as source: it wants a C++ compiler and Python's headers. Debian keeps these two, and
-# venv, in packages of their own. Tried, not asked for by name: Pythons not from Debian bring theirs.
-READY := $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null && \
-	echo '\#include <Python.h>' | c++ -x c++ -fsyntax-only - 2>/dev/null \
-	-I"$$($(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("include"))')"
-DEBIAN := g++ python3-dev python3-venv
-PIP := $(PY) -m pip --disable-pip-version-check install --progress-bar off -c constraints.txt
-
-# A stopped installation leaves .installing behind, and is started afresh: half of a package cannot
-# be told from a whole one. Only what was begun here is removed.
-$(INSTALLED): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-		echo 'artsearch wants Python 3.11 or newer as $(PYTHON); name another: make PYTHON=python3.11'; \
-		exit 1; }
-	@$(READY) || ! command -v apt-get >/dev/null || [ "$$(id -u)" != 0 ] || { \
-		echo 'Installing from Debian: $(DEBIAN)'; \
-		apt-get -qq update && DEBIAN_FRONTEND=noninteractive \
-			apt-get -qq install -y --no-install-recommends $(DEBIAN) >/dev/null; }
-	@$(READY) || { \
-		echo 'artsearch wants a C++ compiler and the headers and venv of $(PYTHON).'; \
-		echo 'On Debian and Ubuntu, as root: apt-get install $(DEBIAN)'; \
-		exit 1; }
-	@if [ -e $(VENV)/.installing ]; then rm -rf $(VENV); fi
-	@if [ -x $(PY) ]; then echo 'Bringing .venv up to date with pyproject.toml and constraints.txt'; \
-		else echo 'Setting up .venv with all packages: about 3 minutes and 8 GB, once'; fi
-	@mkdir -p $(VENV) build && touch $(VENV)/.installing
-	@[ -x $(PY) ] || $(PYTHON) -m venv $(VENV)
-	@{ $(PIP) pip && $(PIP) --build-constraint constraints.txt --editable '.[app,evaluate,fetch,map,scale,test]'; } \
-		>build/install.log 2>&1 || { [ ! -e $@ ] || rm $(VENV)/.installing; \
-		tail -n 40 build/install.log; \
-		echo 'The installation failed; all that pip said is in build/install.log'; exit 1; }
-	@mv $(VENV)/.installing $@ && touch $@

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import sys
-import time
 import warnings
-from pathlib import Path
 
 import click
 
@@ -15,9 +13,6 @@ from artsearch.networks_command import networks
 from artsearch.similar import similar
 from artsearch.tables import printable
 from artsearch.transforms import CROPS
-
-#: What the notebooks show of each answer at most.
-NEIGHBOURS = 8
 
 
 class Commands(click.Group):
@@ -45,38 +40,27 @@ main.add_command(networks)
 @click.option("--collection", default="data", help="Folder of images, with or without works.csv.")
 @click.option("--networks", default="auto", help="auto, or names with commas between.")
 @click.option("--index", default="annoy", help="Kind of index: annoy, exact, auto, milvus, …")
+@click.option("--notebooks", default="1-5", help="Notebooks to execute: 1-5, all, none, 1,2,5 …")
 @click.option("--out", default="build", help="Folder for all that is made.")
-def demo(collection: str, networks: str, index: str, out: str) -> None:
-    """Collection, features, index, executed notebooks, and a page to open."""
-    from artsearch.site import write_page, write_site
+@click.pass_context
+def demo(
+    context: click.Context, collection: str, networks: str, index: str, notebooks: str, out: str
+) -> None:
+    """Collection, features, index, a page to open, and executed notebooks.
 
-    started, out_folder = time.monotonic(), Path(out)
-    works, searches = _open(collection, networks, out, index)
-    searches.extract()
-    fewest = len(works)
-    for network, crop in searches:
-        features = searches.features(network, crop)
-        click.echo(f"  {network}, {crop}: {features.report()}")
-        fewest = min(fewest, len(features))
-    if fewest < 2:
-        raise ArtsearchError(
-            f"only {fewest} work of {collection} can be read; a search wants two or more"
-        )
-    write_site(works, searches, out_folder / "site")
-    page = write_page(works, searches, out_folder / "gallery.html")
-    searches.close()
-    parameters = {
-        "COLLECTION": str(works.folder.resolve()),
-        "NETWORKS": networks,
-        "INDEX": index,
-        "OUT": str(out_folder.resolve()),
-    }
-    if fewest <= NEIGHBOURS:  # a small folder: show as many neighbours as there are
-        parameters["K"] = fewest - 1
-    executed = [_execute(path, out_folder, parameters) for path in _notebooks()]
-    click.echo(f"Done in {time.monotonic() - started:.0f} s. Look at:")
-    for path in (out_folder / "site/index.html", page, *executed):
-        click.echo(f"  {path}")
+    Stopped at any moment, the same command goes on from there. The exit code is 1 where a notebook
+    failed; everything else is there all the same.
+    """
+    from artsearch.demo import choose_notebooks, make_demo
+
+    chosen = choose_notebooks(notebooks)
+    try:
+        works, searches = _open(collection, networks, out, index)
+        is_whole = make_demo(works, searches, chosen, {"NETWORKS": networks, "INDEX": index}, out)
+    except KeyboardInterrupt:
+        click.echo("\nStopped. The same command goes on from there.", err=True)
+        context.exit(130)
+    context.exit(0 if is_whole else 1)
 
 
 @main.command()
@@ -235,19 +219,6 @@ def _lines(text: str) -> str:
 
 def _split(names: str) -> list[str]:
     return [name.strip() for name in names.split(",") if name.strip()]
-
-
-def _notebooks() -> list[Path]:
-    from artsearch.notebook import project_path
-
-    return sorted(project_path("notebooks").glob("[0-9]*.ipynb"))
-
-
-def _execute(notebook: Path, out: Path, parameters: dict[str, str]) -> Path:
-    from artsearch.runner import run_notebook
-
-    click.echo(f"Executing {notebook.name} …")
-    return run_notebook(notebook, out / "notebooks" / notebook.name, parameters)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,9 @@ def serve(
     try:
         from voila.app import Voila
     except ImportError:
-        raise ArtsearchError("the app wants Voilà: pip install 'artsearch[app]'") from None
+        raise ArtsearchError(
+            "the app is served by Voilà, which is not installed; run `pip install 'artsearch[app]'`"
+        ) from None
     if not Path(notebook).is_file():
         raise ArtsearchError(f"no such notebook: {str(notebook)!r}; name one that exists")
     # Where Voilà looks for templates.

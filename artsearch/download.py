@@ -20,6 +20,7 @@ from artsearch.errors import WeightsError
 TIMEOUT = 10.0
 #: Bytes a second; a server that sends less has stopped, for us.
 SLOWEST = 1000
+MEGABYTE = 1_000_000
 
 
 def unreachable(addresses: Iterable[str], timeout: float | None = None) -> str:
@@ -94,19 +95,18 @@ def _stated(headers) -> str:
 
 def _receive(address: str, file: BinaryIO, title: str) -> tuple[str, str]:
     """Write what the server sends; return its SHA-256, and the one that the hub stated or ""."""
-    from tqdm.auto import tqdm
+    from artsearch.progress import Progress
 
     follow = _FollowAndNote()
     opener = urllib.request.build_opener(follow)
     digest = hashlib.sha256()
     with opener.open(_request(address, "GET"), timeout=TIMEOUT) as response:
         size = int(response.headers.get("Content-Length") or 0)
-        bar = tqdm(total=size or None, desc=title, unit="B", unit_scale=True, unit_divisor=1024)
-        with bar:
+        with Progress(size / MEGABYTE if size else None, title, unit="MB") as bar:
             for chunk in _chunks(response):
                 file.write(chunk)
                 digest.update(chunk)
-                bar.update(len(chunk))
+                bar.update(len(chunk) / MEGABYTE)
         if size and file.tell() != size:
             raise OSError(f"{host(address)} sent {file.tell():,} of {size:,} bytes")
         return digest.hexdigest(), _stated(response.headers) or follow.stated

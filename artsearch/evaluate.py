@@ -175,7 +175,7 @@ def _load_metrics(k: int) -> dict[str, Callable]:
     except ImportError:
         raise ArtsearchError(
             "scores are computed by torchmetrics, which is not installed; "
-            "run `pip install artsearch[evaluate]`"
+            "run `pip install 'artsearch[evaluate]'`"
         ) from None
     return {
         "precision": partial(retrieval.retrieval_precision, top_k=k),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import pickle
 import re
 from dataclasses import dataclass, replace
@@ -207,6 +209,9 @@ NETWORKS = Registry(
     efficientnet_lite2=_lite(2, 260, "efficientnet-lite2-9656183e.pth", 25),
 )
 
+#: The variable in which one process hands on to those it starts what "auto" came to.
+HANDED = "ARTSEARCH_AUTO"
+
 #: The article's three networks, and the three that need no download.
 ARTICLE = ("inception_v4", "resnet50", "vgg16")
 PACKAGED = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
@@ -286,9 +291,25 @@ def choose_networks(names: str | list[str] = "auto") -> Chosen:
     if not names:
         raise ArtsearchError("no network named; name one or more, or 'auto'")
     if list(names) == ["auto"]:
-        return _choose_auto()
+        return _handed() or _choose_auto()
     networks = [as_network(name) for name in dict.fromkeys(names)]
     return Chosen(networks, f"Networks: {_titles(networks)}, as asked for.")
+
+
+def hand_on(chosen: Chosen) -> dict[str, str]:
+    """Return what to put into the environment of a process, so that its "auto" is this choice.
+
+    It then asks no server again, which where packets are swallowed takes 10 seconds each time.
+    """
+    names = [network.name for network in chosen.networks]
+    return {HANDED: json.dumps([names, chosen.sentence, chosen.reason])}
+
+
+def _handed() -> Chosen | None:
+    if HANDED not in os.environ:
+        return None
+    names, *said = json.loads(os.environ[HANDED])
+    return Chosen([NETWORKS[name] for name in names], *said)
 
 
 def _choose_auto() -> Chosen:

@@ -9,15 +9,16 @@ from tqdm import tqdm
 #: In a log file each state is a line of its own, so there are few of them.
 SECONDS_BETWEEN_LINES = 30
 
-STATE = "{n:,} of {total:,} works, {speed}, {remaining} left{postfix}"
+STATE = "{done} of {whole} {unit}, {speed}, {remaining} left{postfix}"
 BAR = "{desc}: {percentage:3.0f}%|{bar}| " + STATE
 LINE = "{desc}: " + STATE
-END = "{desc}: {n:,} works in {elapsed}, {speed}"
+END = "{desc}: {done} {unit} in {elapsed}, {speed}"
 
 
 class Progress(tqdm):
     """A bar with works a second and time left, which leaves one plain line behind.
 
+    `unit` is what is counted, where it is not works; `total` may be None where nobody knows it.
     On a terminal it is tqdm's own. In a notebook the text of the cell's output is replaced, and the
     saved notebook keeps the last line (a widget would be an empty box there). Where the output is
     no terminal (a log file, CI), it is a line every half a minute.
@@ -30,9 +31,16 @@ class Progress(tqdm):
     True
     """
 
-    def __init__(self, total: int, desc: str, file=None, show: bool = True):
+    def __init__(
+        self,
+        total: float | None,
+        desc: str,
+        file=None,
+        show: bool = True,
+        unit: str = "works",
+    ):
         file = sys.stderr if file is None else file
-        options = {"total": total, "desc": desc, "unit": "work", "disable": not show}
+        options = {"total": total, "desc": desc, "unit": unit, "disable": not show}
         if not show:
             super().__init__(**options)
         elif _in_notebook():
@@ -48,9 +56,11 @@ class Progress(tqdm):
     def format_dict(self):
         """What the line is made of; `speed` is works a second, over all once it is done."""
         facts = super().format_dict
+        total = "?" if facts["total"] is None else f"{facts['total']:,.0f}"
         whole = facts["n"] / facts["elapsed"] if facts["elapsed"] else 0
         rate = whole if self.bar_format == END else facts["rate"] or whole
-        return facts | {"speed": f"{rate:,.1f} works/s"}
+        speed = f"{rate:,.1f} {facts['unit']}/s"
+        return facts | {"done": f"{facts['n']:,.0f}", "whole": total, "speed": speed}
 
     def close(self):
         """Leave the last line: how many works in what time."""

@@ -18,11 +18,11 @@ from itertools import product
 from pathlib import Path
 
 from PIL import Image
-from tqdm import tqdm
 
 from artsearch.collection import MACHINE_MADE, TABLE, read_table
 from artsearch.errors import ArtsearchError
 from artsearch.images import open_image, to_jpeg
+from artsearch.progress import Progress
 
 COLUMNS = (
     *("file", "artist", "title", "year", "style", "content", "manner"),
@@ -147,10 +147,9 @@ def _paint(
     # One thread a picture, several pictures at once: twice as fast as the other way round, and the
     # pixels do not depend on the number of cores.
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        done = pool.map(paint, todo)
-        hidden = None if progress else True  # None: a bar on a terminal, nothing in a log
-        for _ in tqdm(done, "Repainting", len(todo), unit=" works", disable=hidden):
-            pass
+        with Progress(len(todo), "Repainting", show=progress) as bar:
+            for _ in pool.map(paint, todo):
+                bar.update()
 
 
 @cache

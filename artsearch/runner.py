@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from artsearch.errors import ArtsearchError, unknown
 
+#: Seconds that a kernel may take to start, and its last output to come: on a busy machine the
+#: usual 60 and 4 are not enough.
+PATIENCE = 300
+
 
 def run_notebook(
-    notebook: str | os.PathLike, output: str | os.PathLike, parameters: Mapping[str, object]
+    notebook: str | os.PathLike,
+    output: str | os.PathLike,
+    parameters: Mapping[str, object],
+    environment: Mapping[str, str] | None = None,
 ) -> Path:
     """Execute a notebook with papermill and write it, with its outputs, to `output`.
 
+    The kernel is one of this very Python, whatever kernels the user has, and gets `environment` in
+    addition to what is set here.
+
     Raises ArtsearchError for a parameter that the notebook does not have, before it starts (where
-    papermill itself prints a line and goes on), and with one sentence for a cell that fails; what
-    was executed until then is in `output`.
+    papermill itself prints a line and goes on), and with one sentence for a cell that fails or a
+    kernel that dies; what was executed until then is in `output`.
     """
     import papermill
     from papermill.exceptions import PapermillExecutionError
@@ -28,20 +41,67 @@ def run_notebook(
     for name in parameters:
         if name not in known:
             raise unknown(f"parameter of {notebook.name}", name, known)
+    # Without a handler what papermill and nbclient log would be printed; they raise it, too.
+    logging.getLogger("papermill").addHandler(logging.NullHandler())
     output.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        papermill.execute_notebook(
-            str(notebook),
-            str(output),
-            dict(parameters),
-            cwd=str(notebook.parent),
-            progress_bar=False,
-            # The kernel's own warnings (of a connection on this machine) are not for a terminal.
-            extra_arguments=["--IPKernelApp.log_level=ERROR"],
+    with tempfile.TemporaryDirectory(prefix="artsearch-kernel-", ignore_cleanup_errors=True) as own:
+        try:
+            papermill.execute_notebook(
+                str(notebook),
+                str(output),
+                dict(parameters),
+                cwd=str(notebook.parent),
+                progress_bar=False,
+                start_timeout=PATIENCE,
+                iopub_timeout=PATIENCE,
+                kernel_manager_class=_own_kernel(Path(own), environment or {}),
+            )
+        except PapermillExecutionError as error:
+            reason = f"cell {error.exec_count}: {error.ename}: {error.evalue}"
+        except (RuntimeError, TimeoutError) as error:  # nbclient's DeadKernelError is one, too
+            reason = _why_dead(output, Path(own), error)
+        else:
+            return output
+    raise ArtsearchError(f"{notebook.name}, {reason} (executed as far as that: {output})")
+
+
+def _own_kernel(folder: Path, environment: Mapping[str, str]) -> type:
+    """Return a manager of kernels of this Python that keep what they say themselves in `folder`."""
+    from jupyter_client.kernelspec import KernelSpec
+    from jupyter_client.manager import AsyncKernelManager
+
+    class OwnKernel(AsyncKernelManager):
+        # Not the one called python3 that is found first: it may be another Python's.
+        kernel_spec = KernelSpec(
+            argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+            display_name="Python 3",
+            language="python",
         )
-    except PapermillExecutionError as error:
-        where = f"{notebook.name}, cell {error.exec_count}"
-        raise ArtsearchError(
-            f"{where}: {error.ename}: {error.evalue} (executed as far as that: {output})"
-        ) from None
-    return output
+
+        async def start_kernel(self, **options) -> None:
+            # A start-up file or another backend of the user's would make other notebooks of these.
+            inherited = {name: os.environ[name] for name in os.environ if name != "MPLBACKEND"}
+            own = {"IPYTHONDIR": str(folder / "ipython"), **environment}
+            # Warnings of a kernel, of its debugger and of its connection are not for a terminal.
+            with _said(folder).open("ab") as said:
+                streams = {"stdout": said, "stderr": said}
+                await super().start_kernel(env=inherited | own, **streams, **options)
+
+    return OwnKernel
+
+
+def _said(folder: Path) -> Path:
+    return folder / "said.txt"
+
+
+def _why_dead(output: Path, folder: Path, error: RuntimeError) -> str:
+    """Say at which cell a kernel ended, and what it said at last."""
+    import nbformat
+
+    cells = nbformat.read(output, 4).cells if output.is_file() else []
+    number = max((cell.get("execution_count") or 0 for cell in cells), default=0) + 1
+    said = (
+        _said(folder).read_text("utf-8", "replace").split("\n") if _said(folder).is_file() else []
+    )
+    last = next((line.strip()[:200] for line in reversed(said) if line.strip()), "nothing")
+    return f"cell {number}: {' '.join(str(error).split())}; the last that it said was: {last}"

@@ -18,7 +18,6 @@ from string import Template
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 import artsearch
 from artsearch.collection import MACHINE_MADE, Collection
@@ -31,6 +30,7 @@ from artsearch.index import METRICS, Index
 from artsearch.networks import Network
 from artsearch.opening import choose_opening
 from artsearch.page import networks_line, write_page
+from artsearch.progress import Progress
 from artsearch.remote import RemoteFile
 from artsearch.search import Search
 from artsearch.store import write_folder
@@ -89,12 +89,14 @@ def write_site(
         files = _answer_files(searches, stops)
         by_hand = [id for id in ids if id not in collection.machines]
         has_both = collection.has_both(ids)
-        for file, asked in tqdm(files.items(), "Answers", disable=not progress, leave=False):
-            search = _search(searches, *asked)
-            _write_data(new, file, pack_answers(*_all_answers(search.index, ids, k)))
-            if has_both:
-                answers = _answers_among(search, ids, by_hand, min(k, len(by_hand) - 1))
-                _write_data(new, file + BY_HAND, pack_answers(*answers))
+        with Progress(len(files), "Answers", show=progress, unit="files") as bar:
+            for file, asked in files.items():
+                search = _search(searches, *asked)
+                _write_data(new, file, pack_answers(*_all_answers(search.index, ids, k)))
+                if has_both:
+                    answers = _answers_among(search, ids, by_hand, min(k, len(by_hand) - 1))
+                    _write_data(new, file + BY_HAND, pack_answers(*answers))
+                bar.update()
         works = _describe_works(collection, ids, pictures)
         head = {
             "networks": [{"name": one.name, "title": one.title} for one in searches.networks],
@@ -288,8 +290,11 @@ def _write_pictures(
     lock = threading.Lock()
     sides = {folder: side for folder, side in sides.items() if side}
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        written = pool.map(write, ids)
-        names = list(tqdm(written, "Pictures", len(ids), leave=False, disable=not progress))
+        names = []
+        with Progress(len(ids), "Pictures", show=progress) as bar:
+            for name in pool.map(write, ids):
+                names.append(name)
+                bar.update()
     sizes = {name: size(name) for name in begun}
     return [(name, *sizes[name]) for name in names]
 

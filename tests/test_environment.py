@@ -124,7 +124,7 @@ def find_imports(folder: Path) -> set[str]:
     ("folder", "extras"),
     [
         ("artsearch", ["app", "evaluate", "fetch", "map", "scale"]),
-        ("tests", ["app", "evaluate", "fetch", "map", "scale", "test"]),
+        ("tests", ["app", "evaluate", "fetch", "lab", "map", "scale", "test"]),
     ],
 )
 def test_what_is_imported_is_a_direct_dependency(folder, extras):
