@@ -256,11 +256,12 @@ fetch(met(client, known=known(out), base=base), out, client=client, progress=Fal
 """
 
 
-def test_killed_at_ten_random_moments_it_is_complete_in_the_end(server, tmp_path):
+@pytest.mark.parametrize("times", [3, pytest.param(10, marks=pytest.mark.slow)])
+def test_killed_at_random_moments_it_is_complete_in_the_end(server, tmp_path, times):
     out, moments = tmp_path / "out", random.Random(0)
     server.delay = 0.01
     command = [sys.executable, "-c", SCRIPT, server.base("met"), str(out)]
-    for _ in range(10):
+    for _ in range(times):
         before, wanted = len(server.asked), moments.randint(1, 7)
         with subprocess.Popen(command, stderr=subprocess.PIPE) as run:
             while len(server.asked) < before + wanted and run.poll() is None:
@@ -284,7 +285,7 @@ def test_killed_at_ten_random_moments_it_is_complete_in_the_end(server, tmp_path
         ".fetch.lock",
     }
     # A picture is asked for once, and once more where a kill came before it was noted.
-    assert len(server.pictures_asked()) <= 21 + 10
+    assert len(server.pictures_asked()) <= 21 + times
     server.asked.clear()
     subprocess.run(command, check=True, timeout=60)
     assert server.pictures_asked() == []

@@ -36,9 +36,28 @@ WAYS = {
     "hnsw": ("faiss", {"structure": "hnsw"}),
     "hnsw-int8": ("faiss", {"structure": "hnsw", "compress": "int8"}),
 }
-ways = pytest.mark.parametrize("way", WAYS)
+#: One way for each library and structure; the others change how rows are compressed alone.
+FIRST = ("hnswlib", "usearch-int8", "flat", "ivf", "hnsw-int8")
+
+
+def slow_unless(first: bool, *values):
+    return pytest.param(*values, marks=() if first else pytest.mark.slow)
+
+
+ways = pytest.mark.parametrize("way", [slow_unless(way in FIRST, way) for way in WAYS])
 every = pytest.mark.parametrize("metric", METRICS)
-one_of_each = pytest.mark.parametrize("way", ["hnswlib", "usearch-int8", "ivf", "hnsw"])
+#: In angles by each of FIRST, and by one of them in each metric: what they share is GraphIndex.
+ways_and_metrics = pytest.mark.parametrize(
+    ("way", "metric"),
+    [
+        slow_unless(way in FIRST and metric == METRICS[0] or way == FIRST[-1], way, metric)
+        for way in WAYS
+        for metric in METRICS
+    ],
+)
+one_of_each = pytest.mark.parametrize(
+    "way", ["hnswlib", "ivf", *(slow_unless(False, way) for way in ("usearch-int8", "hnsw"))]
+)
 
 
 def make(rows: int = 600, dims: int = 24, seed: int = 0, **note) -> Features:
@@ -94,8 +113,7 @@ def test_a_work_is_its_own_nearest_neighbour(way, metric):
         assert id not in index.search(id, 20)[0]
 
 
-@ways
-@every
+@ways_and_metrics
 def test_a_batch_is_answered_as_its_queries_are(way, metric):
     index, queries = build(way, metric), make(rows=30, seed=1).vectors
     rows, distances = index.search_many(queries, 7)
@@ -107,7 +125,7 @@ def test_a_batch_is_answered_as_its_queries_are(way, metric):
 
 
 @ways
-@pytest.mark.parametrize("k", [200, 598, 599])
+@pytest.mark.parametrize("k", [slow_unless(False, 200), slow_unless(False, 598), 599])
 def test_never_fewer_are_answered_than_asked_for(way, k):
     features = make()
     exact, index = construct_exact_index("angular", features), build(way, features=features)
@@ -133,8 +151,7 @@ def test_copies_are_found_and_the_work_itself_is_left_out(way):
             assert index.search(original, 5)[0][0] == copy
 
 
-@ways
-@every
+@ways_and_metrics
 def test_works_that_are_all_the_same(way, metric):
     """To a graph there is no way from one to another; none is missed all the same."""
     features = Features(np.ones((300, 8)), [str(row) for row in range(300)])
@@ -142,8 +159,7 @@ def test_works_that_are_all_the_same(way, metric):
     assert len(set(ids)) == 250 and "7" not in ids and len(set(distances)) == 1
 
 
-@ways
-@every
+@ways_and_metrics
 def test_rows_of_zeros_are_as_far_as_in_an_exact_index(way, metric):
     vectors = np.vstack([make(rows=60).vectors, np.zeros((20, 24))])
     features = Features(vectors, [str(row) for row in range(80)])
@@ -152,8 +168,7 @@ def test_rows_of_zeros_are_as_far_as_in_an_exact_index(way, metric):
         assert index.search(id, 79)[1] == pytest.approx(exact.search(id, 79)[1], abs=1e-6)
 
 
-@ways
-@every
+@ways_and_metrics
 def test_tiny_collections(way, metric):
     options = {"nprobe": 1} if way.startswith("ivf") else {}
     two = build(way, metric, Features(np.eye(2, 3), ["a", "b"]), **options)
@@ -206,8 +221,7 @@ def test_rows_in_shards_are_as_good_as_in_one_array(way):
     assert index.exact().search("003.jpg", 10)[0] == ids
 
 
-@ways
-@every
+@ways_and_metrics
 def test_an_exact_index_over_the_same_rows(way, metric):
     features = make()
     expected = construct_exact_index(metric, features).search("003.jpg", 20)
@@ -349,13 +363,14 @@ def test_a_library_that_is_not_installed_is_named_with_its_command(kind, monkeyp
 # Save and load
 
 
-@one_of_each
+@pytest.mark.parametrize(
+    "way", ["hnsw", *(slow_unless(False, way) for way in ("hnswlib", "usearch-int8", "ivf"))]
+)
 def test_a_fresh_process_answers_the_same(tmp_path, way):
     assert same_apart(build(way), tmp_path / "index")
 
 
-@ways
-@every
+@ways_and_metrics
 def test_a_saved_index_is_the_same(tmp_path, way, metric):
     features = make()
     index = build(way, metric, features)

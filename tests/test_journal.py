@@ -282,7 +282,9 @@ journal.close()
 
 
 @pytest.mark.skipif(not hasattr(resource, "RLIMIT_FSIZE"), reason="no limit for sizes of files")
-@pytest.mark.parametrize("limit, dims", [(50_000, 300), (7_777, 3), (20_000, 4)])
+@pytest.mark.parametrize(
+    "limit, dims", [(50_000, 300), (7_777, 3), pytest.param(20_000, 4, marks=pytest.mark.slow)]
+)
 def test_on_a_full_disk_whole_batches_are_kept_and_the_rest_follows(tmp_path, limit, dims):
     """With rows of 300 numbers the rows have no room first, with 3 or 4 the lines."""
     folder = tmp_path / "journal"

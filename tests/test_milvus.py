@@ -22,6 +22,7 @@ from artsearch.where import parse
 
 pytest.importorskip("pymilvus")
 pytest.importorskip("milvus_lite")
+pytestmark = [pytest.mark.xdist_group("milvus"), pytest.mark.usefixtures("milvus_at_once")]
 METRICS = ("angular", "euclidean", "dot")
 MADE_BY = {"network": "vgg16", "layer": "fc1", "collection": "as it was"}
 #: Ids that would end a text, a line or an expression, and longer ones than a key may be.
@@ -244,6 +245,7 @@ def test_a_second_process_is_told_what_to_do(tmp_path):
     index.close()
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_goes_on_where_it_was(tmp_path, written):
     uri, count = tmp_path / "works.db", 2500
     np.save(tmp_path / "vectors.npy", make_vectors(count))
@@ -300,6 +302,7 @@ def server(tmp_path):
         yield f"http://127.0.0.1:{port}", run
 
 
+@pytest.mark.slow
 def test_a_server_answers_as_a_file_does(server, written):
     uri, run = server
     features = make_features(60)
@@ -323,6 +326,7 @@ def test_a_server_answers_as_a_file_does(server, written):
     index.close()
 
 
+@pytest.mark.slow
 def test_nothing_is_left_running(tmp_path):
     """A file is free for another process as soon as the last index of it was closed."""
     uri, features = tmp_path / "works.db", make_features(5)

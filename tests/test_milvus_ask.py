@@ -13,6 +13,7 @@ from artsearch.search import Search
 from artsearch.where import WhereError, parse
 
 pytest.importorskip("milvus_lite")
+pytestmark = [pytest.mark.xdist_group("milvus"), pytest.mark.usefixtures("milvus_at_once")]
 COUNT = 400
 QUESTIONS = [
     {},
@@ -43,7 +44,11 @@ def vectors():
     return vectors
 
 
-@pytest.fixture(scope="module", params=["flat", "hnsw", "euclidean", "dot", 0, 0.3])
+#: What other metrics, structures and ends of the dial change is tested without conditions too.
+MORE = [pytest.param(kind, marks=pytest.mark.slow) for kind in ("hnsw", "euclidean", "dot", 0)]
+
+
+@pytest.fixture(scope="module", params=["flat", 0.3, *MORE])
 def searches(request, collection, vectors, tmp_path_factory):
     """A search by Milvus, and one in memory; numbers are places of the dial."""
     uri, works, kind = tmp_path_factory.mktemp("milvus") / "w.db", collection.works, request.param
@@ -126,6 +131,7 @@ def test_several_vectors_are_asked_at_once_with_weights(collection, tmp_path):
     index.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("structure", ["flat", "hnsw"])
 def test_recall_under_filters_is_held(tmp_path, structure):
     """Rows in clusters, of which a condition leaves few: where a graph by itself loses works."""

@@ -162,12 +162,22 @@ def test_searches_are_made_when_asked_for_and_kept(collection, tmp_path, one_thr
         searches["vgg16", "no_crop"]
 
 
-@pytest.mark.parametrize("kind", ["exact", "auto", "faiss", "hnswlib", "usearch", "milvus"])
-def test_every_kind_of_index_answers_as_annoy_does(kind, collection, tmp_path, one_thread):
+@pytest.fixture(scope="module")
+def open_with(collection, tmp_path_factory, one_thread):
+    """Make searches by a kind of index; the features are computed by the first that asks."""
+    out = tmp_path_factory.mktemp("out")
+
     def open_with(index):
-        options = {"out": tmp_path, "progress": False, "precision": "exact", "index": index}
+        options = {"out": out, "progress": False, "precision": "exact", "index": index}
         return Searches(collection, LITE, ["no_crop"], **options)
 
+    return open_with
+
+
+@pytest.mark.xdist_group("kinds")
+@pytest.mark.usefixtures("milvus_at_once")
+@pytest.mark.parametrize("kind", ["exact", "auto", "faiss", "hnswlib", "usearch", "milvus"])
+def test_every_kind_of_index_answers_as_annoy_does(kind, open_with):
     article, other = (open_with(index)[LITE, "no_crop"] for index in ("annoy", kind))
     assert other.index.kind == ("exact" if kind == "auto" else kind)
     found, wanted = (one.by_work(MONA_LISA, k=4) for one in (other, article))
@@ -176,13 +186,11 @@ def test_every_kind_of_index_answers_as_annoy_does(kind, collection, tmp_path, o
     assert open_with(kind)[LITE, "no_crop"].by_work(MONA_LISA, k=4).ids == wanted.ids
 
 
+@pytest.mark.xdist_group("kinds")
+@pytest.mark.usefixtures("milvus_at_once")
 def test_questions_and_the_dial_in_milvus_are_answered_as_in_memory(
-    collection, tmp_path, monkeypatch, one_thread
+    open_with, tmp_path, monkeypatch
 ):
-    def open_with(index):
-        options = {"out": tmp_path, "progress": False, "precision": "exact", "index": index}
-        return Searches(collection, LITE, ["no_crop"], **options)
-
     monkeypatch.setenv("ARTSEARCH_MILVUS", str(tmp_path / "museum.db"))
     memory, milvus = map(open_with, ("exact", "milvus"))
     question = {"like": MONA_LISA, "k": 3, "where": "year < 1900", "per": "style"}

@@ -47,10 +47,11 @@ def run(folder: Path, out: Path, *words: object) -> subprocess.CompletedProcess:
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=300)
 
 
-def call(folder: Path, out: Path, *words: object):
+def call(folder: Path, out: Path, *words: object) -> subprocess.CompletedProcess:
     """Run the command within the tests, which is quicker."""
     words = ["similar", *map(str, words), "--collection", str(folder), "--out", str(out)]
-    return CliRunner().invoke(main, words)
+    done = CliRunner().invoke(main, words)
+    return subprocess.CompletedProcess(words, done.exit_code, done.stdout, done.stderr)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +60,7 @@ def similar(few, out):
 
     def similar(*words: object) -> str:
         done = call(few, out, *words)
-        assert done.exit_code == 0, done.output
+        assert done.returncode == 0, done.stderr
         return done.stdout
 
     return similar
@@ -171,7 +172,7 @@ def test_a_part_of_a_work_is_described_by_the_network(similar, searches):
 
 def test_features_are_computed_where_there_are_none(few, tmp_path):
     done = call(few, tmp_path / "out", MONA_LISA, "--network", LITE, "--k", 1, "--json")
-    assert done.exit_code == 0, done.output
+    assert done.returncode == 0, done.stderr
     assert len(json.loads(done.stdout)["works"]) == 1
     assert list((tmp_path / "out" / "stores").iterdir())
 
@@ -194,7 +195,7 @@ def test_a_work_is_answered_without_torch_or_any_network(few, out):
 
 def test_features_there_already_are_taken_whatever_their_precision(few, out):
     before = sorted(path.name for path in (out / "stores").iterdir())
-    assert call(few, out, MONA_LISA).exit_code == 0
+    assert call(few, out, MONA_LISA).returncode == 0
     assert sorted(path.name for path in (out / "stores").iterdir()) == before
 
 
@@ -241,11 +242,12 @@ def test_features_there_already_are_taken_whatever_their_precision(few, out):
 )
 def test_a_mistake_is_one_sentence(few, out, words, message):
     done = call(few, out, *words)
-    assert (done.exit_code, done.stdout) == (1, "")
+    assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("Error: ") and done.stderr.count("\n") == 1
     assert message.replace("of few", f"of {few.name}") in done.stderr
 
 
+@pytest.mark.slow
 def test_a_mistake_is_one_sentence_in_a_shell(few, out):
     done = run(few, out, "mona-lisa.jpg")
     assert (done.returncode, done.stdout) == (1, "")
@@ -253,20 +255,21 @@ def test_a_mistake_is_one_sentence_in_a_shell(few, out):
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("runs", [call, pytest.param(run, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("words", [[b"\xff.jpg"], [MONA_LISA, "--where", b"style contains '\xff'"]])
-def test_bytes_that_are_no_text_are_named(few, out, words):
-    done = run(few, out, *words)
+def test_bytes_that_are_no_text_are_named(few, out, runs, words):
+    done = runs(few, out, *map(os.fsdecode, words))
     assert done.returncode == 1 and done.stderr.startswith("Error: ")
     assert done.stderr.count("\n") == 1 and r"\udcff" in done.stderr
 
 
 def test_a_collection_that_is_none_and_no_image_at_all(few, out):
     done = call(Path("nowhere"), out, MONA_LISA)
-    assert (done.exit_code, done.stdout) == (1, "")
+    assert (done.returncode, done.stdout) == (1, "")
     assert (
         done.stderr == "Error: the collection 'nowhere' does not exist; name a folder of images\n"
     )
-    assert call(few, out).exit_code == 2  # as click says it, with the usage
+    assert call(few, out).returncode == 2  # as click says it, with the usage
 
 
 def test_a_damaged_store_is_no_traceback(few, out, tmp_path):
@@ -275,7 +278,7 @@ def test_a_damaged_store_is_no_traceback(few, out, tmp_path):
     for number, manifest in enumerate(sorted((copy / "stores").glob("*/manifest.json"))):
         manifest.write_text(("", "{}", '{"made_by": 3}', "[]")[number % 4])
     done = call(few, copy, MONA_LISA, "--network", LITE, "--json")
-    assert done.exit_code == 0, done.output
+    assert done.returncode == 0, done.stderr
     assert len(json.loads(done.stdout)["works"]) == 4
 
 
@@ -304,9 +307,10 @@ def no_commands(text: str) -> bool:
     return all(one.isprintable() or one == "\n" for one in text)
 
 
+@pytest.mark.parametrize("runs", [call, pytest.param(run, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("words", [[], ["--per", "style"], ["--where", 'title contains "\x1b"']])
-def test_no_word_of_a_work_commands_the_terminal(hostile, words):
-    done = run(*hostile, MONA_LISA, *words)
+def test_no_word_of_a_work_commands_the_terminal(hostile, runs, words):
+    done = runs(*hostile, MONA_LISA, *words)
     assert done.returncode == 0, done.stderr
     assert no_commands(done.stdout) and no_commands(done.stderr)
     assert r"\x1b]0;broken in\x07" in done.stdout and r"\u202edesrever" in done.stdout
@@ -314,7 +318,7 @@ def test_no_word_of_a_work_commands_the_terminal(hostile, words):
 
 
 def test_json_keeps_every_word_as_it_is_in_ascii(hostile):
-    done = run(*hostile, MONA_LISA, "--json")
+    done = call(*hostile, MONA_LISA, "--json")
     assert done.stdout.isascii() and no_commands(done.stdout)
     found = json.loads(done.stdout)
     assert {work["title"] for work in found["works"]} == {ESCAPES}

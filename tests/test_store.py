@@ -4,9 +4,11 @@ import json
 import multiprocessing
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -266,24 +268,21 @@ def test_no_store_at_all(tmp_path):
 
 # Whole or not at all
 
-SAVE = """
-import os, signal, sys
-from pathlib import Path
-from artsearch.store import write_folder
 
-def write(new):
+def write_half(new: Path) -> None:
     (new / "manifest.json").write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)
-
-write_folder(sys.argv[1], write, ["manifest.json"])
-"""
 
 
 def test_a_save_that_is_killed_leaves_the_old_one(tmp_path):
     for folder in (tmp_path / "new", tmp_path / "old"):
         if folder.name == "old":
             write_folder(folder, lambda new: (new / "manifest.json").write_text("whole"))
-        subprocess.run([sys.executable, "-c", SAVE, str(folder)], check=False)
+        save = partial(write_folder, folder, write_half, ["manifest.json"])
+        process = multiprocessing.get_context("fork").Process(target=save)
+        process.start()
+        process.join(60)
+        assert process.exitcode == -signal.SIGKILL
     assert not (tmp_path / "new").exists()
     assert (tmp_path / "old" / "manifest.json").read_text() == "whole"
 

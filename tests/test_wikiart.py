@@ -381,18 +381,19 @@ FROM_HUB = """
 import sys
 from artsearch import wikiart
 from artsearch.errors import ArtsearchError
-try:
-    for work in wikiart.items(10, dataset=sys.argv[1]):
-        print(work.key, len(work.image), work.about["style"], work.about["source"], sep="|")
-except ArtsearchError as error:
-    print(error)
+for name in sys.argv[1:]:
+    try:
+        for work in wikiart.items(10, dataset=name):
+            print(work.key, len(work.image), work.about["style"], work.about["source"], sep="|")
+    except ArtsearchError as error:
+        print(error)
 """
 
 
-def read_from_hub(hub: DatasetHub, name: str, home: Path) -> list[str]:
+def read_from_hub(hub: DatasetHub, home: Path, *names: str) -> list[str]:
     # The address of the hub is read when its library is imported.
     env = os.environ | {"HF_ENDPOINT": hub.url, "HF_HOME": str(home), "ARTSEARCH_OFFLINE": ""}
-    command = [sys.executable, "-c", FROM_HUB, name]
+    command = [sys.executable, "-c", FROM_HUB, *names]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
@@ -400,16 +401,15 @@ def read_from_hub(hub: DatasetHub, name: str, home: Path) -> list[str]:
 
 def test_a_dataset_of_the_hub_is_streamed_and_most_of_it_is_never_sent(shards, tmp_path):
     with DatasetHub("huggan/wikiart", shards) as hub:
-        lines = read_from_hub(hub, "huggan/wikiart", tmp_path)
+        *lines, missing = read_from_hub(hub, tmp_path, "huggan/wikiart", "huggan/wikiert")
         assert len(hub.sent) <= 2 < len(hub.files)  # the schema of one file, the works of another
-        missing = read_from_hub(hub, "huggan/wikiert", tmp_path)
     works = {line.split("|")[0]: line.split("|")[1:] for line in lines}
     local = {work.key: work for work in wikiart.items(10, dataset=shards)}
     assert works.keys() == local.keys()
     for key, (size, style, source) in works.items():
         assert (int(size), style) == (len(local[key].image), local[key].about["style"])
         assert source == "https://huggingface.co/datasets/huggan/wikiart"
-    assert missing[0].startswith("cannot open the dataset 'huggan/wikiert'")
+    assert missing.startswith("cannot open the dataset 'huggan/wikiert'")
 
 
 def test_a_hub_out_of_reach_and_one_switched_off_are_said_at_once(monkeypatch):
