@@ -222,7 +222,9 @@ def test_where_uv_fails_it_says_so_and_pip_goes_on(install, commands, capsys):
 
 def test_where_both_fail_it_ends_in_a_sentence(install, commands):
     commands[1].extend(["/bin/uv", "-m pip"])
-    with pytest.raises(SystemExit, match="The installation failed.*goes on from there.*install.log"):
+    with pytest.raises(
+        SystemExit, match="The installation failed.*goes on from there.*install.log"
+    ):
         install.install({"demo"})
 
 
