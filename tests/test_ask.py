@@ -16,6 +16,7 @@ from asking import (
     nearest_by_hand,
 )
 from PIL import Image
+from tiers import slow
 
 from artsearch.ask import ADDABLE, COPY, Described, copy_distance
 from artsearch.collection import Collection
@@ -55,11 +56,7 @@ def vectors():
     return make_vectors(COUNT)
 
 
-@pytest.fixture(
-    scope="module",
-    params=[*SEARCHES, *(pytest.param(one, marks=pytest.mark.slow) for one in MORE)],
-    ids=str,
-)
+@pytest.fixture(scope="module", params=[*SEARCHES, *map(slow, MORE)], ids=str)
 def asked(request, collection, vectors):
     """A search, its rows, and the metric in which they are compared."""
     kind, metric = request.param

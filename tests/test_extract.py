@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from extracting import LITE, Slow, run, tiny_extractor, tiny_model
 from PIL import Image
+from tiers import slow
 
 import artsearch.features
 import artsearch.forward
@@ -330,7 +331,7 @@ def start(*args) -> multiprocessing.Process:
     return process
 
 
-@pytest.mark.parametrize("times", [4, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("times", [4, slow(20)])
 def test_a_run_killed_at_any_moment_loses_nothing_and_doubles_nothing(many, tmp_path, times):
     """At random moments between the beginning and the end, several in a row for each store."""
     chance, undisturbed = random.Random(1), run(many, tmp_path / "undisturbed")
@@ -357,7 +358,7 @@ class Killed(BaseException):
 STEPS = ("mkdir", "rename", "rmtree", "fsync", "link", "savetxt")
 
 
-@pytest.mark.parametrize("grown", [pytest.param(False, marks=pytest.mark.slow), True])
+@pytest.mark.parametrize("grown", [slow(False), True])
 def test_killed_at_every_step_of_the_finish(many, tmp_path, noise, monkeypatch, grown):
     """Every rename, removal and sync of the last phase, one after the other, is the last one."""
     if grown:

@@ -20,6 +20,7 @@ from loopback import Answer, closed_address
 from madeup import HOSTILE
 from museum import Museum
 from PIL import Image
+from tiers import slow
 
 from artsearch import ArtsearchError, Collection
 from artsearch.__main__ import Commands
@@ -256,7 +257,7 @@ fetch(met(client, known=known(out), base=base), out, client=client, progress=Fal
 """
 
 
-@pytest.mark.parametrize("times", [3, pytest.param(10, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("times", [3, slow(10)])
 def test_killed_at_random_moments_it_is_complete_in_the_end(server, tmp_path, times):
     out, moments = tmp_path / "out", random.Random(0)
     server.delay = 0.01

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from apart import same_apart
 from scipy.spatial.distance import cdist
+from tiers import slow
 
 from artsearch import exact_index
 from artsearch.distances import to_bits
@@ -353,11 +354,7 @@ def test_seeds_that_are_none():
     [
         ("annoy", "angular"),
         ("exact", "hamming"),
-        *(
-            pytest.param("annoy", one, marks=pytest.mark.slow)
-            for one in METRICS
-            if one != "angular"
-        ),
+        *(slow("annoy", one) for one in METRICS if one != "angular"),
     ],
 )
 def test_a_fresh_process_answers_the_same(tmp_path, kind, metric):

@@ -3,10 +3,12 @@
 import json
 import shutil
 import sys
+from itertools import product
 
 import numpy as np
 import pytest
 from apart import same_apart
+from tiers import slow
 
 from artsearch import index_folder
 from artsearch.errors import ArtsearchError, MismatchError
@@ -36,28 +38,17 @@ WAYS = {
     "hnsw": ("faiss", {"structure": "hnsw"}),
     "hnsw-int8": ("faiss", {"structure": "hnsw", "compress": "int8"}),
 }
-#: One way for each library and structure; the others change how rows are compressed alone.
+# One way for each library and structure; the others change how rows are compressed alone.
 FIRST = ("hnswlib", "usearch-int8", "flat", "ivf", "hnsw-int8")
-
-
-def slow_unless(first: bool, *values):
-    return pytest.param(*values, marks=() if first else pytest.mark.slow)
-
-
-ways = pytest.mark.parametrize("way", [slow_unless(way in FIRST, way) for way in WAYS])
+ways = pytest.mark.parametrize("way", [*FIRST, *map(slow, sorted({*WAYS} - {*FIRST}))])
 every = pytest.mark.parametrize("metric", METRICS)
-#: In angles by each of FIRST, and by one of them in each metric: what they share is GraphIndex.
-ways_and_metrics = pytest.mark.parametrize(
-    ("way", "metric"),
-    [
-        slow_unless(way in FIRST and metric == METRICS[0] or way == FIRST[-1], way, metric)
-        for way in WAYS
-        for metric in METRICS
-    ],
-)
 one_of_each = pytest.mark.parametrize(
-    "way", ["hnswlib", "ivf", *(slow_unless(False, way) for way in ("usearch-int8", "hnsw"))]
+    "way", ["hnswlib", "ivf", *map(slow, ["usearch-int8", "hnsw"])]
 )
+# In angles by each of FIRST, and by one of them in each metric: what they share is GraphIndex.
+MOST = [*((way, "angular") for way in FIRST), *((FIRST[-1], metric) for metric in METRICS[1:])]
+REST = [pair for pair in product(WAYS, METRICS) if pair not in MOST]
+ways_and_metrics = pytest.mark.parametrize("way, metric", [*MOST, *(slow(*pair) for pair in REST)])
 
 
 def make(rows: int = 600, dims: int = 24, seed: int = 0, **note) -> Features:
@@ -125,7 +116,7 @@ def test_a_batch_is_answered_as_its_queries_are(way, metric):
 
 
 @ways
-@pytest.mark.parametrize("k", [slow_unless(False, 200), slow_unless(False, 598), 599])
+@pytest.mark.parametrize("k", [slow(200), slow(598), 599])
 def test_never_fewer_are_answered_than_asked_for(way, k):
     features = make()
     exact, index = construct_exact_index("angular", features), build(way, features=features)
@@ -363,9 +354,7 @@ def test_a_library_that_is_not_installed_is_named_with_its_command(kind, monkeyp
 # Save and load
 
 
-@pytest.mark.parametrize(
-    "way", ["hnsw", *(slow_unless(False, way) for way in ("hnswlib", "usearch-int8", "ivf"))]
-)
+@pytest.mark.parametrize("way", ["hnsw", *map(slow, ["hnswlib", "usearch-int8", "ivf"])])
 def test_a_fresh_process_answers_the_same(tmp_path, way):
     assert same_apart(build(way), tmp_path / "index")
 

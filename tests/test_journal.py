@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tiers import slow
 
 from artsearch.errors import ArtsearchError, MismatchError
 from artsearch.files import FileState
@@ -282,9 +283,7 @@ journal.close()
 
 
 @pytest.mark.skipif(not hasattr(resource, "RLIMIT_FSIZE"), reason="no limit for sizes of files")
-@pytest.mark.parametrize(
-    "limit, dims", [(50_000, 300), (7_777, 3), pytest.param(20_000, 4, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("limit, dims", [(50_000, 300), (7_777, 3), slow(20_000, 4)])
 def test_on_a_full_disk_whole_batches_are_kept_and_the_rest_follows(tmp_path, limit, dims):
     """With rows of 300 numbers the rows have no room first, with 3 or 4 the lines."""
     folder = tmp_path / "journal"

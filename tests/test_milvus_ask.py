@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from asking import make_blend_search, make_collection, make_search, make_vectors
+from tiers import slow
 
 from artsearch.features import Features
 from artsearch.index import construct_exact_index
@@ -45,7 +46,7 @@ def vectors():
 
 
 #: What other metrics, structures and ends of the dial change is tested without conditions too.
-MORE = [pytest.param(kind, marks=pytest.mark.slow) for kind in ("hnsw", "euclidean", "dot", 0)]
+MORE = map(slow, ("hnsw", "euclidean", "dot", 0))
 
 
 @pytest.fixture(scope="module", params=["flat", 0.3, *MORE])

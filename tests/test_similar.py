@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from tiers import slow
 
 from artsearch.__main__ import main
 from artsearch.collection import Collection
@@ -256,7 +257,7 @@ def test_a_mistake_is_one_sentence_in_a_shell(few, out):
     assert done.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("runs", [call, pytest.param(run, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("runs", [call, slow(run)])
 @pytest.mark.parametrize("words", [[b"\xff.jpg"], [MONA_LISA, "--where", b"style contains '\xff'"]])
 def test_bytes_that_are_no_text_are_named(few, out, runs, words):
     done = runs(few, out, *map(os.fsdecode, words))
@@ -308,7 +309,7 @@ def no_commands(text: str) -> bool:
     return all(one.isprintable() or one == "\n" for one in text)
 
 
-@pytest.mark.parametrize("runs", [call, pytest.param(run, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("runs", [call, slow(run)])
 @pytest.mark.parametrize("words", [[], ["--per", "style"], ["--where", 'title contains "\x1b"']])
 def test_no_word_of_a_work_commands_the_terminal(hostile, runs, words):
     done = runs(*hostile, MONA_LISA, *words)

@@ -3,9 +3,11 @@
 import functools
 import json
 import shutil
+from itertools import product
 
 import numpy as np
 import pytest
+from tiers import slow
 
 from artsearch import exact_index as index_module
 from artsearch import stored_index as stored_index_module
@@ -135,20 +137,14 @@ CHANGES = {
 
 
 #: Every change in one metric; in the others, and by a forest, those that change the most.
-FOLLOWED = [
-    pytest.param(
-        *(kind, metric, change),
-        marks=()
-        if metric == "angular" and kind == "exact" or change in ("all of it", "two swapped")
-        else pytest.mark.slow,
-    )
-    for kind in ("exact", "annoy")
-    for metric in METRICS
-    for change in CHANGES
-]
+ALL = [*product(("exact", "annoy"), METRICS, CHANGES)]
+FOLLOWED = [one for one in ALL if one[:2] == ("exact", "angular")]
+FOLLOWED += [one for one in ALL if one[2] in ("all of it", "two swapped") and one not in FOLLOWED]
 
 
-@pytest.mark.parametrize("kind, metric, change", FOLLOWED)
+@pytest.mark.parametrize(
+    "kind, metric, change", [*FOLLOWED, *(slow(*one) for one in ALL if one not in FOLLOWED)]
+)
 def test_it_follows_its_features(tmp_path, kind, metric, change):
     stored(make(), tmp_path / "index", kind, metric)
     features = CHANGES[change]
@@ -312,12 +308,7 @@ def damage(folder):
 
 
 @pytest.mark.parametrize(
-    "kind, metric",
-    [
-        ("exact", "hamming"),
-        pytest.param("annoy", "angular", marks=pytest.mark.slow),
-        pytest.param("faiss", "angular", marks=pytest.mark.slow),
-    ],
+    "kind, metric", [("exact", "hamming"), slow("annoy", "angular"), slow("faiss", "angular")]
 )
 def test_whatever_is_damaged_is_built_again(tmp_path, kind, metric):
     features = make(range(12))
