@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 CHROMIUM = "/usr/bin/chromium"
+SCREENS = Path(__file__).parents[1] / "build" / "screens"
 ARGUMENTS = [
     "--no-sandbox",  # which root may not have
     "--disable-dev-shm-usage",  # small in containers
@@ -67,6 +68,36 @@ def ids(page, part):
 def query(page):
     """Return the id of the selected work."""
     return page.locator("[data-part=query]").get_attribute("data-id")
+
+
+def part(page, name):
+    """Find a part of the gallery."""
+    return page.locator(f"[data-part={name}]")
+
+
+def open_menu(page, list_, place):
+    """Open the menu of a work; return its items."""
+    item = page.locator(f"[data-part={list_}] li").nth(place)
+    item.hover()
+    item.locator(".as-more").click()
+    return page.get_by_role("menuitem")
+
+
+def slider_of(page):
+    """Find the slider of the dial."""
+    return page.get_by_role("slider", name="Dial")
+
+
+def begin_part(page):
+    """Begin to draw a part of the selected work."""
+    page.locator(".as-mat").first.hover()
+    part(page, "draw").click()
+
+
+def screenshot(page, name, selector=".artsearch"):
+    """Keep a picture of the page for whoever wants to look; no test reads it."""
+    page.mouse.move(1, 1)
+    page.locator(selector).screenshot(path=SCREENS / f"{name}.png")
 
 
 def views_of_walk(page, start: str, walk: list[dict]) -> list[dict]:

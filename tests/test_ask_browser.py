@@ -1,20 +1,19 @@
-"""The gallery's questions in a browser: with views made up here, and once with a kernel behind."""
+"""The gallery's questions in a browser, with views made up here."""
 
 import base64
-import csv
 import io
-import json
+from functools import cache
 
 import pytest
-from browser import chromium, ids, query, visit, works
+from browser import begin_part, chromium, ids, open_menu, part, visit, works
 from madeup import HOSTILE
 from PIL import Image
-from test_gallery_browser import WAVE, opened, ready, served, settled, write_notebook
 
 from artsearch.gallery import WEB
 from artsearch.where import Both, Condition, Either, parse
 
-LITE = "efficientnet_lite0"
+pytestmark = pytest.mark.xdist_group("site")
+
 SIZES = [(90, 60), (60, 90), (600, 60), (60, 600), (80, 80), (120, 60), (70, 90)]
 MENU = ["Like this too", "Not like this", "Leave out"]
 KEPT = ["Stepping stones to here", "Keep"]
@@ -42,16 +41,23 @@ ASK = {
 }
 
 
+@cache
+def paint(number):
+    """Return the picture of a work as an address."""
+    out = io.BytesIO()
+    size = SIZES[number % len(SIZES)]
+    Image.new("RGB", size, (40 * (number % 7), 90, 120)).save(out, "PNG")
+    return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()
+
+
 def work(number, title="", **more):
     """Return a work as a view has it."""
     width, height = SIZES[number % len(SIZES)]
-    out = io.BytesIO()
-    Image.new("RGB", (width, height), (40 * (number % 7), 90, 120)).save(out, "PNG")
-    picture = "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()
     title = title or f"Work {number}"
     known = {"title": title, "artist": 'The "Elder"', "year": "1831", "style": "Ukiyo-e"}
     place = {"id": str(number), "caption": title, "alt": title, "width": width, "height": height}
-    return known | place | {"thumb": picture, "image": picture, "licence": "", "source": ""} | more
+    seen = dict.fromkeys(("thumb", "image"), paint(number)) | {"licence": "", "source": ""}
+    return known | place | seen | more
 
 
 def view(first=None, rows=None, error="", **ask):
@@ -133,19 +139,8 @@ def sent(page):
     return page.evaluate("sent.splice(0)")
 
 
-def part(page, name):
-    return page.locator(f"[data-part={name}]")
-
-
 def focused(page):
     return page.evaluate("document.activeElement.textContent || document.activeElement.dataset.id")
-
-
-def open_menu(page, list_, place):
-    item = page.locator(f"[data-part={list_}] li").nth(place)
-    item.hover()
-    item.locator(".as-more").click()
-    return page.get_by_role("menuitem")
 
 
 # ---- calm ------------------------------------------------------------------------------------
@@ -334,27 +329,29 @@ def test_a_condition_with_the_help_of_suggestions(page, panel):
     assert sent(page) == [{"do": "require", "text": 'style == "Ukiyo-e" '}]
 
 
-@pytest.mark.parametrize(
-    "text, options",
-    [
-        ("", ["artist", "title", "year", "style", "`object type`"]),
-        ("(not obj", ["`object type`"]),
-        ("style", ["==", "!=", "in [", "contains", ">=", "<=", "between"]),
-        ("style not c", ["contains"]),
-        ("artist == dur", ['"Dürer"']),
-        ("artist != ", ['"Dürer"', r'"The \"Elder\""']),
-        ('style in ["Baroque"', [",", "]"]),
-        ('style in ["Baroque", ', ['"Baroque"', '"Tonalism"', '"Ukiyo-e"']),
-        ('style in ["Baroque"] ', ["and", "or"]),
-        ("`object type` == ", []),
-        ("year between 1800 and 1900 ", ["and", "or"]),
-        ('style == "Ukiyo-e" or (style == ', ['"Baroque"', '"Tonalism"', '"Ukiyo-e"']),
-        ('style == "and', []),
-    ],
-)
-def test_suggestions(page, text, options):
-    found = page.evaluate("([text, ask]) => suggest(text, ask).options", [text, ASK])
-    assert found == options
+SUGGESTED = {
+    "": ["artist", "title", "year", "style", "`object type`"],
+    "(not obj": ["`object type`"],
+    "style": ["==", "!=", "in [", "contains", ">=", "<=", "between"],
+    "style not c": ["contains"],
+    "artist == dur": ['"Dürer"'],
+    "artist != ": ['"Dürer"', r'"The \"Elder\""'],
+    'style in ["Baroque"': [",", "]"],
+    'style in ["Baroque", ': ['"Baroque"', '"Tonalism"', '"Ukiyo-e"'],
+    'style in ["Baroque"] ': ["and", "or"],
+    "`object type` == ": [],
+    "year between 1800 and 1900 ": ["and", "or"],
+    'style == "Ukiyo-e" or (style == ': ['"Baroque"', '"Tonalism"', '"Ukiyo-e"'],
+    'style == "and': [],
+}
+
+
+def test_suggestions(page):
+    found = page.evaluate(
+        "([texts, ask]) => texts.map((text) => [text, suggest(text, ask).options])",
+        [list(SUGGESTED), ASK],
+    )
+    assert dict(found) == SUGGESTED
 
 
 def test_what_is_wrong_is_said_at_the_field_and_the_text_stays(page, panel):
@@ -484,10 +481,13 @@ def test_what_is_known_of_a_work_can_be_required(page):
     assert isinstance(tree.parts[0], Either)
 
 
-@pytest.mark.parametrize("text", [*HOSTILE, 'back\\slash "and" \\', "`", "in"])
-def test_texts_and_columns_are_quoted_as_python_reads_them(page, text):
-    made = page.evaluate("text => `${quoteColumn(text)} == ${quoteText(text)}`", text)
-    assert parse(made) == Condition(text, "in", (text,))
+def test_texts_and_columns_are_quoted_as_python_reads_them(page):
+    texts = [*HOSTILE, 'back\\slash "and" \\', "`", "in"]
+    made = page.evaluate(
+        "all => all.map((text) => `${quoteColumn(text)} == ${quoteText(text)}`)", texts
+    )
+    for text, condition in zip(texts, made, strict=True):
+        assert parse(condition) == Condition(text, "in", (text,)), text
 
 
 # ---- a part of the work ----------------------------------------------------------------------
@@ -501,11 +501,6 @@ def picture(page, number, mat=0):
     left = box["x"] + (box["width"] - scale * width) / 2
     top = box["y"] + (box["height"] - scale * height) / 2
     return left, top, scale * width, scale * height
-
-
-def begin_part(page):
-    page.locator(".as-mat").first.hover()
-    part(page, "draw").click()
 
 
 @pytest.mark.parametrize("number", [0, 2, 3])
@@ -729,8 +724,21 @@ def copy_link(page):
 # ---- hostile texts, narrow and dark ----------------------------------------------------------
 
 
-@pytest.mark.parametrize("text", HOSTILE)
-def test_hostile_texts_are_text(page, text):
+def test_hostile_texts_are_text(page):
+    harm = page.locator(".artsearch").locator("svg, script, iframe, [onerror], [onload]")
+    for text in HOSTILE:
+        start(page, hostile(text))
+        part(page, "ask-more").click()
+        page.get_by_role("combobox", name="Only where").fill("style == ")
+        open_menu(page, "neighbours", 1)
+        assert harm.count() == 0 and page.title() == "", text
+        for node in (".as-notes", ".as-text", "[data-part=query] h2"):
+            shown = page.locator(node).first.evaluate("node => node.textContent")
+            assert shown == text, node
+
+
+def hostile(text):
+    """Return a view in which a text stands wherever one can."""
     more = {"artist": text, "style": text, "year": text, "group": text}
     one = work(1, text) | more | {"weight": 1, "side": "like"}
     asked = MUCH | {
@@ -747,17 +755,10 @@ def test_hostile_texts_are_text(page, text):
         "notes": [text],
         "why": {"work": one, "matches": MATCHES, "text": text},
     }
-    show(page, view(one, rows=[one, work(2)], error=text, **asked))
-    part(page, "ask-more").click()
-    page.get_by_role("combobox", name="Only where").fill("style == ")
-    open_menu(page, "neighbours", 1)
-    harm = page.locator(".artsearch").locator("svg, script, iframe, [onerror], [onload]")
-    assert harm.count() == 0 and page.title() == ""
-    assert page.locator(".as-notes").evaluate("node => node.textContent") == text
-    assert page.locator(".as-text").first.evaluate("node => node.textContent") == text
+    return view(one, rows=[one, work(2)], error=text, **asked)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", [pytest.param("light", marks=pytest.mark.slow), "dark"])
 def test_all_of_it_fits_a_narrow_screen(browser, scheme):
     screen = {"viewport": {"width": 360, "height": 800}, "color_scheme": scheme}
     with visit(browser, **screen) as page:
@@ -772,101 +773,3 @@ def test_all_of_it_fits_a_narrow_screen(browser, scheme):
         )
         light = [sum(map(int, colour[4:-1].split(","))) for colour in (ink, wall)]
         assert (light[0] < light[1]) == (scheme == "light") and abs(light[0] - light[1]) > 300
-
-
-# ---- with a kernel ---------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def app(browser, paintings, tmp_path_factory):
-    out = tmp_path_factory.mktemp("asked")
-    parameters = {"COLLECTION": str(paintings), "NETWORKS": LITE, "OUT": str(out), "QUERY": WAVE}
-    with served(write_notebook(out / "gallery.ipynb", parameters), out) as address:
-        yield address
-
-
-def test_questions_that_a_kernel_answers(browser, app, tmp_path):
-    with opened(browser, app) as page:
-        ready(page)
-        part(page, "ask-more").click()
-        field = page.get_by_role("combobox", name="Only where")
-        ask(page, field, 'style == "Impresionism"', error="Impressionism")
-        ask(page, field, 'style == "Impressionism"')
-        found = ids(page, "neighbours")
-        assert 1 < len(found) < 10
-        page.get_by_label("Nearest in each").select_option("artist")
-        settled(page)
-        page.locator(".as-group").first.wait_for()
-        assert (
-            len(set(page.locator(".as-group").all_inner_texts()))
-            == works(page, "neighbours").count()
-        )
-        part(page, "clear").click()
-        settled(page)
-        assert len(ids(page, "neighbours")) == 10
-
-        first = ids(page, "neighbours")[0]
-        choose(page, 0, "Like this too")
-        page.get_by_label("Weight of").nth(1).fill("3")
-        page.keyboard.press("Enter")
-        settled(page)
-        assert first not in ids(page, "neighbours")
-        part(page, "clear").click()
-        settled(page)
-
-        choose(page, 1, "Why similar?")
-        page.locator(".as-match").first.wait_for(timeout=120_000)
-        settled(page)
-        assert page.locator("[data-part=why] img[src^=blob]").count() == 1
-        begin_part(page)
-        for key in ("Shift+ArrowLeft", "Enter"):
-            page.keyboard.press(key)
-        page.locator(".as-text", has_text="part of the work").wait_for(timeout=120_000)
-        settled(page)
-        part(page, "clear").click()
-        settled(page)
-
-        end = ids(page, "neighbours")[9]
-        choose(page, 9, "Stepping stones to here")
-        part(page, "neighbours").get_by_role("heading", name="Stepping stones").wait_for()
-        assert ids(page, "neighbours")[-1] == end
-        choose(page, 0, "Keep")
-        page.locator("[data-part=neighbours] .as-kept").wait_for()
-        saved = {}
-        for item, ending in (("Save", "json"), ("table", "csv"), ("page", "html")):
-            part(page, "trail-menu").click()
-            with page.expect_download() as download:
-                page.get_by_role("menuitem", name=item).click()
-            assert download.value.suggested_filename.endswith(ending)
-            saved[ending] = tmp_path / f"trail.{ending}"
-            download.value.save_as(saved[ending])
-            settled(page)
-        assert json.loads(saved["json"].read_text("utf-8"))
-        assert list(csv.DictReader(saved["csv"].open(encoding="utf-8-sig", newline="")))
-        assert "<html" in saved["html"].read_text("utf-8")
-
-    with opened(browser, app) as page:
-        ready(page)
-        part(page, "trail-menu").click()
-        with page.expect_file_chooser() as chooser:
-            page.get_by_role("menuitem", name="Open…").click()
-        chooser.value.set_files(saved["json"])
-        page.wait_for_function("document.querySelector('.as-kept')")
-        settled(page)
-        assert query(page) == WAVE and part(page, "error").is_hidden()
-
-
-def ask(page, field, text, error=""):
-    field.fill(text)
-    page.keyboard.press("Enter")
-    if error:
-        part(page, "panel").get_by_role("alert").filter(has_text=error).wait_for()
-    else:
-        page.locator(".as-text").get_by_text(text, exact=True).wait_for()
-    settled(page)
-
-
-def choose(page, place, item):
-    """Choose from the menu of a neighbour."""
-    open_menu(page, "neighbours", place).filter(has_text=item).click()
-    settled(page)

@@ -1,113 +1,77 @@
-"""The gallery in a browser: as an app by Voilà, and in JupyterLab."""
+"""The app in a browser with a kernel behind: the gallery, its dial and questions, and the map.
+
+All of it stands on one page and in one kernel (see stage.py): every test begins with a new gallery.
+"""
 
 import csv
 import io
-import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
+import json
 from contextlib import contextmanager
 from pathlib import Path
 
-import nbformat
+import numpy as np
 import pytest
-from browser import chromium, ids, query, visit, works
-from madeup import HOSTILE, make_folder
+from apps import (
+    IMPORTS,
+    IMPORTS_MAP,
+    LITE,
+    MADE_UP,
+    PATIENCE,
+    ROOT,
+    SHOW,
+    SHOW_MADE_UP,
+    SHOW_MAP,
+    WAVE,
+    compare,
+    map_pictures,
+    map_ready,
+    opened,
+    press,
+    ready,
+    select,
+    served,
+    settled,
+    values,
+    wait_for_place,
+    wait_for_query,
+    write_notebook,
+)
+from browser import begin_part, chromium, ids, open_menu, part, query, screenshot, slider_of, works
+from madeup import HOSTILE, make_folder, searches_by_colour
 
 from artsearch.collection import Collection
 
-ROOT = Path(__file__).parents[1]
-SCREENS = ROOT / "build" / "screens"
-WAVE = "katsushika-hokusai_the-great-wave-off-kanagawa.jpg"
-LITE = [f"efficientnet_lite{number}" for number in range(3)]
+pytestmark = pytest.mark.xdist_group("kernel")
 
-# A notebook like notebooks/04, as short as can be.
-IMPORTS = """\
-from artsearch.collection import Collection
-from artsearch.gallery import Gallery
-from artsearch.search import Searches"""
-SHOW = """\
-collection = Collection(COLLECTION)
-searches = Searches(collection, NETWORKS, out=OUT)
-gallery = Gallery(collection, searches, query=QUERY, out=OUT)
-gallery"""
-MADE_UP = f"""\
+STAGE = f"""\
 import sys
 
-import numpy as np
-
 sys.path.insert(0, {str(ROOT / "tests")!r})
-from madeup import MadeUpSearches
+from stage import Stage"""
+# While there is a file GATE, no answer comes: a drag is always faster than the kernel.
+SHOW_DIAL = """\
+import time
+from pathlib import Path
 
-from artsearch.collection import Collection
-from artsearch.gallery import Gallery"""
-SHOW_MADE_UP = """\
 collection = Collection(COLLECTION)
-vectors = np.random.default_rng(0).normal(size=(len(collection), 16))
-gallery = Gallery(collection, MadeUpSearches(collection, vectors), query=QUERY, out=OUT)
+gallery = Gallery(collection, searches_by_colour(collection, dial=True), query=QUERY, out=OUT)
+asked = []
+
+def turn(place, turn=gallery.state.turn_dial):
+    asked.append(place)
+    while Path(GATE).exists():
+        time.sleep(0.01)
+    gallery.state.searches.sentence = f"asked {asked}"
+    turn(place)
+
+gallery.state.turn_dial = turn
 gallery"""
+COUNT = 400  # works on the map
+# The element of jupyter-scatter that has its api.
+API = """() => [...document.querySelectorAll("div[id]")].find((one) => one.api).api"""
 
 
-# ---- servers ---------------------------------------------------------------------------------
-
-
-def write_notebook(path, parameters, imports=IMPORTS, show=SHOW):
-    """Write a notebook that shows a gallery, and return its path."""
-    values = "\n".join(f"{name} = {value!r}" for name, value in parameters.items())
-    cells = [
-        nbformat.v4.new_code_cell(source, metadata={"tags": [tag]})
-        for source, tag in ((imports, "app"), (values, "parameters"), (show, "gallery"))
-    ]
-    cells.insert(0, nbformat.v4.new_markdown_cell("A story that the app leaves out."))
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
-    nbformat.write(notebook, path)
-    return path
-
-
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
-
-
-@contextmanager
-def server(module, *arguments, folder, path="", **environment):
-    """Run a server as `python -m module`, and give its address when it answers."""
-    port = free_port()
-    places = {
-        name: str(folder / name.lower())
-        for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
-    }
-    process = subprocess.Popen(
-        [sys.executable, "-m", module, *arguments, "--no-browser", f"--port={port}"],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **places, **environment},
-        stdout=open(folder / "server.log", "w"),
-        stderr=subprocess.STDOUT,
-    )
-    address = f"http://localhost:{port}"
-    try:
-        wait_for(f"{address}{path}", process, folder / "server.log")
-        yield address
-    finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-
-
-def wait_for(address, process, log, seconds=120):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end and process.poll() is None:
-        try:
-            return urllib.request.urlopen(address, timeout=5)
-        except OSError:
-            time.sleep(0.2)
-    pytest.fail(f"no answer from {address}:\n{log.read_text()[-2000:]}")
+# ---- one page, one kernel --------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -117,104 +81,78 @@ def browser():
 
 
 @pytest.fixture(scope="module")
-def out(browser, tmp_path_factory):
-    """A folder for features and thumbnails, common to all tests that have a browser."""
-    return tmp_path_factory.mktemp("out")
-
-
-@pytest.fixture(scope="module")
-def parameters(paintings, out):
-    return {"COLLECTION": str(paintings), "NETWORKS": LITE, "OUT": str(out), "QUERY": WAVE}
-
-
-@pytest.fixture(scope="module")
-def app(parameters, out):
-    """The address of the app over the 21 paintings."""
-    notebook = write_notebook(out / "gallery.ipynb", parameters)
-    with served(notebook, out) as address:
-        yield address
-
-
-def served(notebook, folder):
-    # Voilà's static files answer without starting a kernel, as the page itself would.
-    return server("artsearch.app", str(notebook), folder=folder, path="/voila/static/voila.js")
+def stage(browser, out):
+    """A page on which nothing is shown yet."""
+    with stage_opened(browser, out) as page:
+        yield page
 
 
 @contextmanager
-def opened(browser, address, path="", **options):
-    """Open the gallery in a new page; `page.received` counts the bytes that came by websocket."""
-    host = address.removeprefix("http://")
-    with visit(
-        browser, hosts=(host,), **{"viewport": {"width": 1280, "height": 1000}} | options
-    ) as page:
-        page.received = 0
-        page.on(
-            "websocket", lambda socket: socket.on("framereceived", lambda frame: count(page, frame))
-        )
-        page.goto(address + path, timeout=180_000)
+def stage_opened(browser, folder):
+    notebook = write_notebook(folder / "stage.ipynb", {}, STAGE, "Stage()")
+    with served(notebook, folder) as address, opened(browser, address) as page:
+        page.wait_for_function("window.stage", timeout=PATIENCE)
         yield page
-        assert not page.wrong, page.wrong
 
 
-def count(page, frame):
-    page.received += len(frame if isinstance(frame, bytes) else frame.encode())
+def put_on(page, imports, parameters, show):
+    """Show what the cells of a notebook show, as on a page that was opened just now."""
+    page.mouse.up()
+    page.mouse.move(1, 1)
+    page.set_viewport_size({"width": 1280, "height": 1000})
+    run(page, "")
+    page.wait_for_function("!document.querySelector('.artsearch')")
+    page.received = 0
+    page.wrong.clear()
+    run(page, "\n".join([imports, values(parameters), show]))
+
+
+def run(page, code):
+    """Let the stage show what code stands for; None only waits until the kernel answers."""
+    page.evaluate("code => stage.run(code)", code)
+    page.wait_for_function("stage.said !== null", timeout=PATIENCE)
+    said = page.evaluate("stage.said")
+    assert not said, said
+
+
+@pytest.fixture(scope="module")
+def gate(out):
+    return out / "gate"
+
+
+@pytest.fixture(scope="module")
+def scenes(paintings, out, gate):
+    """What can be shown: cells of a notebook, and what to wait for."""
+    titles = [*HOSTILE, *(f"Title {number}" for number in range(COUNT - len(HOSTILE)))]
+    known = {"COLLECTION": str(paintings), "QUERY": WAVE, "OUT": str(out)}
+    on_map = {
+        "COLLECTION": str(make_folder(out / "works", titles)),
+        "COLUMN": "title",
+        "OUT": str(out / "map"),
+    }
+    return {
+        "gallery": (ready, IMPORTS, known | {"NETWORKS": LITE}, SHOW),
+        "dial": (ready, MADE_UP, known | {"GATE": str(gate)}, SHOW_DIAL),
+        "map": (map_ready, IMPORTS_MAP, on_map, SHOW_MAP),
+    }
+
+
+def shows(scene):
+    """Show another scene than the gallery."""
+    return pytest.mark.parametrize("page", [scene], indirect=True)
 
 
 @pytest.fixture
-def page(browser, app):
-    with opened(browser, app) as page:
-        ready(page)
-        yield page
+def page(request, stage, scenes):
+    """The page, with a new gallery on it."""
+    wait, *cells = scenes[getattr(request, "param", "gallery")]
+    put_on(stage, *cells)
+    wait(stage)
+    yield stage
+    assert not stage.wrong, stage.wrong
 
 
-# ---- what a visitor does ---------------------------------------------------------------------
-
-
-def ready(page):
-    """Wait until the gallery is there, with all pictures that are in sight."""
-    page.wait_for_selector("[data-part=query] img[src^=blob]", timeout=180_000)
-    settled(page)
-
-
-def settled(page):
-    """Wait until every answer and every picture in sight has come."""
-    page.wait_for_selector(".artsearch:not(.as-waiting)", timeout=180_000)
-    page.wait_for_function(
-        """() => [...document.querySelectorAll("[data-part=work] img, [data-part=query] img")]
-          .filter((img) => {
-            const box = img.getBoundingClientRect();
-            return document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2) === img;
-          })
-          .every((img) => img.complete && img.naturalWidth)""",
-        timeout=60_000,
-    )
-
-
-def wait_for_query(page, id):
-    page.wait_for_function(
-        "id => document.querySelector('[data-part=query]').dataset.id === id", arg=id
-    )
-    settled(page)
-
-
-def select(page, part, place):
-    id = ids(page, part)[place]
-    works(page, part).nth(place).click()
-    wait_for_query(page, id)
-    return id
-
-
-def press(page, part, name):
-    button = f"[data-part={part}] button[data-name={name}]"
-    page.click(button)
-    page.wait_for_selector(f"{button}[aria-pressed=true]", timeout=180_000)
-    settled(page)
-
-
-def compare(page):
-    page.click("[data-part=compare]")
-    page.wait_for_selector("[data-part=overlap]", timeout=180_000)
-    settled(page)
+# ---- the gallery -----------------------------------------------------------------------------
 
 
 def error(page, text):
@@ -223,12 +161,6 @@ def error(page, text):
 
 def in_drawer(page, text):
     page.locator("[data-part=drawer]").get_by_text(text, exact=True).wait_for()
-
-
-def screenshot(page, name, selector=".artsearch"):
-    SCREENS.mkdir(parents=True, exist_ok=True)
-    page.mouse.move(1, 1)
-    page.locator(selector).screenshot(path=SCREENS / f"{name}.png")
 
 
 def test_a_visit(page, paintings):
@@ -445,177 +377,377 @@ def test_the_keyboard_is_enough(page):
     in_drawer(page, "21 works")
 
 
-def test_two_visitors_do_not_meet(browser, app, page):
-    with opened(browser, app) as other:
-        ready(other)
-        select(other, "drawer", 0)
-        assert query(other) != query(page) == WAVE
+def test_what_travels(page):
+    answered(page)
+    first, clicks = page.received, []
+    for step in (
+        lambda: select(page, "neighbours", 3),
+        lambda: select(page, "neighbours", 7),
+        lambda: press(page, "networks", LITE[2]),
+        lambda: compare(page),
+        lambda: select(page, "neighbours", 9),
+    ):
+        before = page.received
+        step()
+        answered(page)
+        clicks.append(page.received - before)
+    kilobytes = [round(count / 1000) for count in (first, *clicks)]
+    print(f"first view {kilobytes[0]} kB, clicks {kilobytes[1:]} kB")
+    assert min(first, *clicks) > 1000
+    assert first < 500_000 and max(clicks) < 150_000
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_narrow_and_wide(browser, app, theme):
-    with opened(browser, app, f"?theme={theme}", color_scheme=theme) as page:
-        ready(page)
-        for name, change in (("one", lambda: None), ("compare", lambda: compare(page))):
-            change()
-            for width in (400, 1600):
-                page.set_viewport_size({"width": width, "height": 1000})
-                assert page.evaluate("document.querySelector('.artsearch').scrollWidth") <= width
-                see_all(page)
-                screenshot(page, f"app-{name}-{width}-{theme}")
+def answered(page):
+    """Wait until all has come that the page has asked for, out of sight too."""
+    for _ in range(2):  # frames, in which the browser sees what has come near
+        page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+    run(page, None)
 
 
-def see_all(page):
-    """Scroll through the page, so that every picture comes into sight."""
-    for image in page.locator("[data-part=work] img").all():
-        image.scroll_into_view_if_needed()
-    settled(page)
-    page.locator("[data-part=networks]").scroll_into_view_if_needed()
-
-
-def test_what_travels(browser, app, record_property):
-    with opened(browser, app) as page:
-        ready(page)
-        page.wait_for_timeout(1000)
-        first, clicks = page.received, []
-        for step in (
-            lambda: select(page, "neighbours", 3),
-            lambda: select(page, "neighbours", 7),
-            lambda: press(page, "networks", LITE[2]),
-            lambda: compare(page),
-            lambda: select(page, "neighbours", 9),
-        ):
-            before = page.received
-            step()
-            page.wait_for_timeout(500)
-            clicks.append(page.received - before)
-        kilobytes = [round(count / 1000) for count in (first, *clicks)]
-        record_property("kilobytes", kilobytes)
-        print(f"first view {kilobytes[0]} kB, clicks {kilobytes[1:]} kB")
-        assert first < 500_000 and max(clicks) < 150_000
-
-
-# ---- other collections -----------------------------------------------------------------------
-
-
-def test_ten_thousand_hostile_works(browser, out, tmp_path):
-    """10,000 works with titles of markup, quotes, right-to-left and emoji."""
-    folder = make_folder(
-        tmp_path / "works", [*HOSTILE, *(f"Work {n}" for n in range(9993))], side=96
-    )
+@pytest.mark.parametrize("count", [21, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_hostile_works(stage, tmp_path, count):
+    """Titles of markup, quotes, right-to-left and emoji, also among 10,000 works."""
+    titles = [*HOSTILE, *(f"Work {number}" for number in range(count - len(HOSTILE)))]
     parameters = {
-        "COLLECTION": str(folder),
+        "COLLECTION": str(make_folder(tmp_path / "works", titles, side=96)),
         "OUT": str(tmp_path / "out"),
         "QUERY": "work 00000.png",
     }
-    notebook = write_notebook(tmp_path / "many.ipynb", parameters, MADE_UP, SHOW_MADE_UP)
-    with (
-        served(notebook, tmp_path) as app,
-        opened(browser, app) as page,
+    put_on(stage, MADE_UP, parameters, SHOW_MADE_UP)
+    ready(stage)
+    assert stage.received < 500_000
+    title = stage.locator("[data-part=query] h2")
+    for place, expected in enumerate(HOSTILE):
+        name = f"work {place:05}.png"
+        stage.fill("[data-part=drawer] input", expected)
+        works(stage, "drawer").and_(stage.locator(f'[data-id="{name}"]')).first.click()
+        wait_for_query(stage, name)
+        shown = title.evaluate("node => node.textContent")
+        assert shown.split() == expected.split()
+    before = stage.received
+    select(stage, "neighbours", 3)
+    assert stage.received - before < 150_000
+    harm = stage.locator(".artsearch").locator("svg, script, iframe, [onerror], [onload]")
+    assert harm.count() == 0
+    assert stage.title() == "Visually similar artworks"
+    works(stage, "trail").first.hover()
+    assert HOSTILE[0] in stage.locator("[data-part=caption]").inner_text()
+    screenshot(stage, f"app-hostile-{count}")
+    assert not stage.wrong, stage.wrong
+
+
+def test_a_narrow_screen(page):
+    for name, change in (("one", lambda: None), ("compare", lambda: compare(page))):
+        change()
+        page.set_viewport_size({"width": 400, "height": 1000})
+        assert page.evaluate("document.querySelector('.artsearch').scrollWidth") <= 400
+        screenshot(page, f"app-{name}-400")
+
+
+# ---- its dial --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def searches(collection):
+    return searches_by_colour(collection, dial=True)
+
+
+def found(searches, place, k=10):
+    return searches.dial(LITE[0], "no_crop", place).by_work(WAVE, k).ids
+
+
+@shows("dial")
+def test_turning_in_the_browser(page, searches):
+    final = ids(page, "neighbours")
+    slider = slider_of(page)
+    assert slider.get_attribute("aria-valuetext") == "not in use: the network's final layer"
+    press(page, "dial", "dial")
+    wait_for_place(page, "half way: content and style alike")
+    assert ids(page, "neighbours") == found(searches, 0.5) != final
+    assert slider.get_attribute("aria-valuetext") == "half way: content and style alike"
+    slider.fill("0.05")
+    wait_for_place(page, "more content than style (0.05)")
+    assert ids(page, "neighbours") == found(searches, 0.05)
+
+    # The keyboard turns on from there, and the focus stays.
+    slider.focus()
+    for key, place, text in (
+        ("ArrowLeft", 0, "content alone"),
+        ("End", 1, "style alone"),
+        ("ArrowDown", 0.95, "more style than content (0.95)"),
     ):
-        ready(page)
-        assert page.received < 500_000
-        title = page.locator("[data-part=query] h2")
-        for place, expected in enumerate(HOSTILE):
-            name = f"work {place:05}.png"
-            page.fill("[data-part=drawer] input", expected)
-            works(page, "drawer").and_(page.locator(f'[data-id="{name}"]')).first.click()
-            wait_for_query(page, name)
-            shown = title.evaluate("node => node.textContent")
-            assert shown.split() == expected.split()
-        before = page.received
-        started = time.monotonic()
-        select(page, "neighbours", 3)
-        print(f"click at 10,000 works: {1000 * (time.monotonic() - started):.0f} ms")
-        assert page.received - before < 150_000
-        harm = page.locator(".artsearch").locator("svg, script, iframe, [onerror], [onload]")
-        assert harm.count() == 0
-        assert page.title() == "Visually similar artworks"
-        works(page, "trail").first.hover()
-        assert HOSTILE[0] in page.locator("[data-part=caption]").inner_text()
-        screenshot(page, "app-hostile")
+        page.keyboard.press(key)
+        wait_for_place(page, text)
+        assert ids(page, "neighbours") == found(searches, place)
+        assert slider.get_attribute("aria-valuetext") == text
+        assert page.evaluate("document.activeElement.ariaLabel") == "Dial"
+        assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
+
+    press(page, "dial", "final")
+    assert ids(page, "neighbours") == final
+    # And from the final layer, the slider alone takes the dial up again, where it was.
+    slider.press("ArrowRight")
+    wait_for_place(page, "style alone")
+    assert page.locator("[data-part=dial] [aria-pressed=true]").inner_text().lower() == "dial"
 
 
-def test_an_error_in_the_set_up_is_one_sentence(browser, out, tmp_path):
-    parameters = {"COLLECTION": str(tmp_path / "nowhere"), "NETWORKS": LITE, "OUT": "", "QUERY": ""}
-    notebook = write_notebook(tmp_path / "wrong.ipynb", parameters)
-    with (
-        served(notebook, tmp_path) as app,
-        opened(browser, app) as page,
-    ):
-        page.get_by_text("does not exist; name a folder of images").wait_for(timeout=120_000)
-        assert "Traceback" not in page.content()
+@shows("dial")
+def test_while_an_answer_is_awaited_only_the_last_place_is_kept(page, searches, gate):
+    press(page, "dial", "dial")
+    slider = slider_of(page)
+    box = slider.bounding_box()
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] / 2, middle)
+    gate.touch()
+    try:
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] - 1, middle, steps=40)
+        assert slider.input_value() == "1"
+        page.mouse.up()
+    finally:
+        gate.unlink()
+    wait_for_place(page, "style alone")
+    assert slider.input_value() == "1"
+    asked = json.loads(page.locator(".as-sentence").inner_text().removeprefix("asked "))
+    assert len(asked) == 3 and asked[0] == 0.5 < asked[1] < asked[2] == 1, asked
+    assert ids(page, "neighbours") == found(searches, 1)
 
 
-def test_the_notebook_itself_is_the_app(browser, tmp_path):
-    """What `make app` starts, on the shipped collection; the README's picture is taken here."""
-    notebook = str(ROOT / "notebooks" / "04_compare_networks.ipynb")
-    with (
-        served(notebook, tmp_path) as app,
-        opened(browser, app) as page,
-    ):
-        # The features of 462 works, unless they are there from an earlier run.
-        page.wait_for_selector(".artsearch", timeout=400_000)
-        ready(page)
-        assert query(page).startswith("repainted/leonardo-da-vinci_mona-lisa--wassily-kandinsky")
-        assert "Content or manner" not in page.locator("body").inner_text()
-        for name in ("gallery", "gallery-side-by-side"):
-            page.screenshot(path=SCREENS / f"{name}.jpg", type="jpeg", quality=85)
-            if page.locator("[data-part=compare][aria-pressed=false]").is_visible():
-                compare(page)
+@shows("dial")
+def test_side_by_side_with_the_dial(page, searches):
+    press(page, "dial", "dial")
+    page.click("[data-part=compare]")
+    page.wait_for_selector("[data-part=overlap]")
+    slider_of(page).press("Home")
+    page.wait_for_selector("[aria-valuetext='content alone']")
+    page.wait_for_selector(".artsearch:not(.as-waiting)")
+    settled(page)
+    expected = [
+        searches.dial(one.name, "no_crop", 0).by_work(WAVE, 10).ids for one in searches.networks
+    ]
+    assert ids(page, "neighbours") == sum(expected, [])
 
 
-# ---- JupyterLab ------------------------------------------------------------------------------
+# ---- its questions ---------------------------------------------------------------------------
 
 
-def test_jupyterlab_in_the_dark(browser, parameters, out, tmp_path):
-    """The same gallery in a notebook, in JupyterLab's dark theme, by mouse and by keyboard."""
-    (tmp_path / "lab").mkdir()
-    write_notebook(tmp_path / "lab" / "gallery.ipynb", parameters)
-    settings = tmp_path / "settings" / "@jupyterlab" / "apputils-extension"
-    settings.mkdir(parents=True)
-    (settings / "themes.jupyterlab-settings").write_text('{"theme": "JupyterLab Dark"}')
-    (settings / "notification.jupyterlab-settings").write_text(
-        '{"fetchNews": "false", "checkForUpdates": false}'
+def test_questions_that_a_kernel_answers(page, scenes, tmp_path):
+    part(page, "ask-more").click()
+    field = page.get_by_role("combobox", name="Only where")
+    ask(page, field, 'style == "Impresionism"', error="Impressionism")
+    ask(page, field, 'style == "Impressionism"')
+    found = ids(page, "neighbours")
+    assert 1 < len(found) < 10
+    page.get_by_label("Nearest in each").select_option("artist")
+    settled(page)
+    page.locator(".as-group").first.wait_for()
+    assert (
+        len(set(page.locator(".as-group").all_inner_texts())) == works(page, "neighbours").count()
     )
-    lab = server(
-        "jupyterlab",
-        "--allow-root",
-        "--IdentityProvider.token=",
-        "--LabApp.expose_app_in_browser=True",
-        "--LabApp.extension_manager=readonly",
-        "--LabApp.news_url=None",
-        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-        f"--ServerApp.root_dir={tmp_path / 'lab'}",
-        folder=tmp_path,
-        path="/api",
-        JUPYTERLAB_SETTINGS_DIR=str(tmp_path / "settings"),
-    )
-    with lab as address, opened(browser, address, "/lab/tree/gallery.ipynb") as page:
-        run_all(page)
-        ready(page)
-        assert page.locator("body[data-jp-theme-light=false]").count() == 1
-        select(page, "neighbours", 2)
-        works(page, "neighbours").nth(1).focus()
-        id = page.evaluate("document.activeElement.dataset.id")
-        page.keyboard.press("Enter")  # which JupyterLab would take to edit the cell
-        wait_for_query(page, id)
-        page.keyboard.press("ArrowRight")
-        assert page.evaluate("document.activeElement.dataset.id") == ids(page, "neighbours")[2]
-        page.locator("[data-part=networks]").scroll_into_view_if_needed()
+    part(page, "clear").click()
+    settled(page)
+    assert len(ids(page, "neighbours")) == 10
+
+    first = ids(page, "neighbours")[0]
+    choose(page, 0, "Like this too")
+    page.get_by_label("Weight of").nth(1).fill("3")
+    page.keyboard.press("Enter")
+    settled(page)
+    assert first not in ids(page, "neighbours")
+    part(page, "clear").click()
+    settled(page)
+
+    choose(page, 1, "Why similar?")
+    page.locator(".as-match").first.wait_for(timeout=120_000)
+    settled(page)
+    assert page.locator("[data-part=why] img[src^=blob]").count() == 1
+    begin_part(page)
+    for key in ("Shift+ArrowLeft", "Enter"):
+        page.keyboard.press(key)
+    page.locator(".as-text", has_text="part of the work").wait_for(timeout=120_000)
+    settled(page)
+    part(page, "clear").click()
+    settled(page)
+
+    end = ids(page, "neighbours")[9]
+    choose(page, 9, "Stepping stones to here")
+    part(page, "neighbours").get_by_role("heading", name="Stepping stones").wait_for()
+    assert ids(page, "neighbours")[-1] == end
+    choose(page, 0, "Keep")
+    page.locator("[data-part=neighbours] .as-kept").wait_for()
+    saved = {}
+    for item, ending in (("Save", "json"), ("table", "csv"), ("page", "html")):
+        part(page, "trail-menu").click()
+        with page.expect_download() as download:
+            page.get_by_role("menuitem", name=item).click()
+        assert download.value.suggested_filename.endswith(ending)
+        saved[ending] = tmp_path / f"trail.{ending}"
+        download.value.save_as(saved[ending])
         settled(page)
-        screenshot(page, "lab-dark", "#jp-main-dock-panel")
-        # A second look at the same widget is a gallery too, and follows the first.
-        count = page.locator(".artsearch").count()
-        page.evaluate("jupyterapp.commands.execute('notebook:create-output-view')")
-        page.wait_for_function(f"document.querySelectorAll('.artsearch').length > {count}")
+    assert json.loads(saved["json"].read_text("utf-8"))
+    assert list(csv.DictReader(saved["csv"].open(encoding="utf-8-sig", newline="")))
+    assert "<html" in saved["html"].read_text("utf-8")
+
+    _, *cells = scenes["gallery"]
+    put_on(page, *cells)
+    ready(page)
+    part(page, "trail-menu").click()
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("menuitem", name="Open…").click()
+    chooser.value.set_files(saved["json"])
+    page.wait_for_function("document.querySelector('.as-kept')")
+    settled(page)
+    assert query(page) == WAVE and part(page, "error").is_hidden()
 
 
-def run_all(page):
-    """Run all cells when the kernel is ready; sooner, JupyterLab loses the command."""
-    page.wait_for_function(
-        """() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel
-          ?.status === "idle" """,
-        timeout=120_000,
+def ask(page, field, text, error=""):
+    field.fill(text)
+    page.keyboard.press("Enter")
+    if error:
+        part(page, "panel").get_by_role("alert").filter(has_text=error).wait_for()
+    else:
+        page.locator(".as-text").get_by_text(text, exact=True).wait_for()
+    settled(page)
+
+
+def choose(page, place, item):
+    """Choose from the menu of a neighbour."""
+    open_menu(page, "neighbours", place).filter(has_text=item).click()
+    settled(page)
+
+
+# ---- the map ---------------------------------------------------------------------------------
+
+
+def middle(box):
+    return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+
+
+def places(page, rows):
+    """Return where jupyter-scatter has the points of some works, in pixels of the page."""
+    return page.evaluate(
+        f"""rows => {{
+          const api = ({API})();
+          const {{left, top}} = api.get("canvas").getBoundingClientRect();
+          const places = rows.map((row) => api.getScreenPosition(row));
+          return places.map(([x, y]) => [x + left, y + top]);
+        }}""",
+        rows,
     )
-    page.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
+
+
+def count_made(out):
+    """Return of how many works pictures were made, each in two sizes."""
+    return len(list((out / "map" / "thumbs").rglob("*.webp"))) // 2
+
+
+def said(page, text):
+    page.locator(".am-said", has_text=text).wait_for()
+
+
+def zoom(page, x, y):
+    page.mouse.move(x, y)
+    for _ in range(6):
+        page.mouse.wheel(0, -120)
+    map_ready(page)
+
+
+@shows("map")
+def test_pictures_are_shown_where_there_is_room_and_more_as_one_zooms(page, out):
+    first = map_pictures(page)
+    assert 30 < len(first) < COUNT
+    made = count_made(out)
+    sides = np.array(list(first.values()))
+    left, top, right, bottom = sides.T
+    over = (left[:, None] < right) & (right[:, None] > left)
+    over &= (top[:, None] < bottom) & (bottom[:, None] > top)
+    assert over.sum() == len(sides), "a picture lies over another"
+    middles = np.array([middle(box) for box in first.values()])
+    assert np.abs(middles - places(page, list(first))).max() < 1.5, "a picture is not at its point"
+
+    zoom(page, *middle(next(iter(first.values()))))
+    nearer = map_pictures(page)
+    new = set(nearer) - set(first)
+    assert len(new) > 5
+    wide = [np.mean([box[2] - box[0] for box in one.values()]) for one in (first, nearer)]
+    assert wide[1] > wide[0]
+    # Only what came into sight was asked for.
+    assert made < 0.8 * COUNT and count_made(out) - made <= len(new)
+    middles = np.array([middle(box) for box in nearer.values()])
+    assert np.abs(middles - places(page, list(nearer))).max() < 1.5
+
+    switch = page.get_by_role("button", name="pictures")
+    switch.click()
+    assert not map_pictures(page)
+    switch.click()
+    map_ready(page)
+    assert set(map_pictures(page)) == set(nearer)
+
+
+@shows("map")
+def test_what_the_lasso_caught_is_known_in_python(page):
+    page.get_by_title("Activate lasso selection").click()
+    x, y = 400, 200
+    page.mouse.move(x, y)
+    page.mouse.down()
+    for corner in ((x + 160, y), (x + 160, y + 120), (x, y + 120), (x, y + 4)):
+        page.mouse.move(*corner, steps=12)
+    page.mouse.up()
+    said(page, "the kernel has")
+    rows = sorted(page.evaluate(f"() => [...({API})().get('selectedPoints')]"))
+    around = places(page, list(range(COUNT)))
+    inside = [r for r, (a, b) in enumerate(around) if x < a < x + 160 and y < b < y + 120]
+    border = 6  # the line was drawn in steps
+    surely = [r for r in inside if x + border < around[r][0] < x + 160 - border]
+    surely = [r for r in surely if y + border < around[r][1] < y + 120 - border]
+    assert len(rows) > 3 and set(surely) <= set(rows)
+    text = page.locator(".am-said").inner_text()
+    assert f"{len(rows)} works selected; the kernel has" in text
+    assert [f"work {row:05}.png" for row in rows] == eval(text.partition("has ")[2])
+    map_ready(page)
+    assert page.locator(".am-layer .am-selected").count() > 0
+
+
+@shows("map")
+def test_a_click_on_a_picture_asks_and_what_is_found_can_be_clicked(page):
+    row, box = next(iter(map_pictures(page).items()))
+    page.mouse.move(*middle(box))
+    card = page.locator(".am-card.am-open")
+    card.wait_for()
+    assert card.inner_text().startswith(f"Artist {row // 10}, ")
+    page.mouse.click(*middle(box))
+    said(page, "1 work selected; nearest to it:")
+    answers = page.locator(".am-answers button")
+    assert answers.evaluate_all("all => all.map((one) => one.dataset.row)") == list("0123")
+    page.wait_for_function(
+        "[...document.querySelectorAll('.am-answers img')].every((img) => img.naturalWidth)"
+    )
+    answers.nth(2).click()
+    page.wait_for_function(f"({API})().get('selectedPoints').join() === '2'")
+
+
+@shows("map")
+def test_hostile_texts_on_the_map(page):
+    legend = page.locator(".am-legend li")
+    assert legend.count() == 12 and not page.locator(".am-legend img, .am-legend svg").count()
+    texts = [" ".join(text.split())[:20] for text in legend.all_inner_texts()]
+    assert any(text.startswith("<img src=x onerror=") for text in texts)
+    # The answer shows the first works, whose captions are hostile.
+    row, box = next(iter(map_pictures(page).items()))
+    page.mouse.click(*middle(box))
+    page.wait_for_function("document.querySelectorAll('.am-answers img[src]').length === 4")
+    captions = page.locator(".am-answers img").evaluate_all("all => all.map((one) => one.alt)")
+    pairs = zip(captions[:3], HOSTILE, strict=False)
+    assert all(title in caption for caption, title in pairs)
+    for column, names in (("style", 1), ("year", 6), ("title", 12)):
+        page.locator(".am-foot select").select_option(column)
+        page.wait_for_function(f"document.querySelectorAll('.am-legend li').length === {names}")
+        frames = page.locator(".am-layer img").evaluate_all(
+            "all => all.map((one) => one.style.borderColor)"
+        )
+        dots = page.locator(".am-legend i").evaluate_all(
+            "all => all.map((one) => one.style.backgroundColor)"
+        )
+        assert set(frames) <= set(dots)
+        assert len(set(frames)) >= min(names, 2) or column == "title"  # most are of the others
+    assert page.title() == "Visually similar artworks"

@@ -1,14 +1,12 @@
-"""The dial between content and style, in the gallery's state, in the widget and in a browser."""
+"""The dial between content and style, in the gallery's state and in the widget."""
 
 import io
 
 import numpy as np
 import pandas as pd
 import pytest
-from browser import chromium, ids
 from madeup import MadeUpDial, searches_by_colour
 from PIL import Image
-from test_gallery_browser import MADE_UP, opened, ready, screenshot, served, settled, write_notebook
 
 from artsearch.errors import ArtsearchError
 from artsearch.gallery import Gallery
@@ -169,146 +167,3 @@ def test_widget_turns(collection, searches, out):
     assert "the dial is 'x'" in gallery.view["error"] and gallery.view["dial"]["place"] == 1.0
     gallery._handle_custom_msg({"do": "dial", "place": None}, [])
     assert gallery.view["dial"]["place"] is None and not gallery.view["error"]
-
-
-# ---- in a browser ----------------------------------------------------------------------------
-
-IMPORTS = MADE_UP.replace("import MadeUpSearches", "import searches_by_colour")
-# A slow answer, so that a drag is faster than the kernel.
-SHOW = """\
-import time
-
-collection = Collection(COLLECTION)
-gallery = Gallery(collection, searches_by_colour(collection, dial=True), query=QUERY, out=OUT)
-asked = []
-
-def turn(place, turn=gallery.state.turn_dial):
-    asked.append(place)
-    time.sleep(0.2)
-    gallery.state.searches.sentence = f"asked {asked}"
-    turn(place)
-
-gallery.state.turn_dial = turn
-gallery"""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def app(browser, paintings, out):
-    parameters = {"COLLECTION": str(paintings), "QUERY": WAVE, "OUT": str(out)}
-    notebook = write_notebook(out / "dial.ipynb", parameters, IMPORTS, SHOW)
-    with served(notebook, out) as address:
-        yield address
-
-
-@pytest.fixture
-def page(browser, app):
-    with opened(browser, app) as page:
-        ready(page)
-        yield page
-
-
-def found(searches, place, k=10):
-    return searches.dial(LITE, "no_crop", place).by_work(WAVE, k).ids
-
-
-def wait_for_place(page, text):
-    page.locator("[data-part=neighbours] h3", has_text=text).wait_for()
-    settled(page)
-
-
-def slider_of(page):
-    return page.get_by_role("slider", name="Dial")
-
-
-def press(page, name):
-    button = f"[data-part=dial] button[data-name={name}]"
-    page.click(button)
-    page.wait_for_selector(f"{button}[aria-pressed=true]")
-    settled(page)
-
-
-def test_turning_in_the_browser(page, searches):
-    final = ids(page, "neighbours")
-    slider = slider_of(page)
-    assert slider.get_attribute("aria-valuetext") == "not in use: the network's final layer"
-    press(page, "dial")
-    wait_for_place(page, "half way: content and style alike")
-    assert ids(page, "neighbours") == found(searches, 0.5) != final
-    assert slider.get_attribute("aria-valuetext") == "half way: content and style alike"
-    slider.fill("0.05")
-    wait_for_place(page, "more content than style (0.05)")
-    assert ids(page, "neighbours") == found(searches, 0.05)
-
-    # The keyboard turns on from there, and the focus stays.
-    slider.focus()
-    for key, place, text in (
-        ("ArrowLeft", 0, "content alone"),
-        ("End", 1, "style alone"),
-        ("ArrowDown", 0.95, "more style than content (0.95)"),
-    ):
-        page.keyboard.press(key)
-        wait_for_place(page, text)
-        assert ids(page, "neighbours") == found(searches, place)
-        assert slider.get_attribute("aria-valuetext") == text
-        assert page.evaluate("document.activeElement.ariaLabel") == "Dial"
-        assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
-
-    press(page, "final")
-    assert ids(page, "neighbours") == final
-    # And from the final layer, the slider alone takes the dial up again, where it was.
-    slider.press("ArrowRight")
-    wait_for_place(page, "style alone")
-    assert page.locator("[data-part=dial] [aria-pressed=true]").inner_text().lower() == "dial"
-
-
-def test_while_an_answer_is_awaited_only_the_last_place_is_kept(page, searches):
-    press(page, "dial")
-    slider = slider_of(page)
-    box = slider.bounding_box()
-    middle = box["y"] + box["height"] / 2
-    page.mouse.move(box["x"] + box["width"] / 2, middle)
-    page.mouse.down()
-    page.mouse.move(box["x"] + box["width"] - 1, middle, steps=40)
-    assert slider.input_value() == "1"
-    page.mouse.up()
-    wait_for_place(page, "style alone")
-    assert slider.input_value() == "1"
-    asked = page.locator(".as-sentence").inner_text()
-    assert 1 < asked.count("0.") <= 4 and asked.endswith("1]"), asked
-    assert ids(page, "neighbours") == found(searches, 1)
-
-
-def test_side_by_side_in_the_browser(page, searches):
-    press(page, "dial")
-    page.click("[data-part=compare]")
-    page.wait_for_selector("[data-part=overlap]")
-    slider_of(page).press("Home")
-    page.wait_for_selector("[aria-valuetext='content alone']")
-    page.wait_for_selector(".artsearch:not(.as-waiting)")
-    settled(page)
-    expected = [
-        searches.dial(one.name, "no_crop", 0).by_work(WAVE, 10).ids for one in searches.networks
-    ]
-    assert ids(page, "neighbours") == sum(expected, [])
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1280])
-def test_by_touch_narrow_and_wide(browser, app, width, theme):
-    size = {"width": width, "height": 1000}
-    with opened(
-        browser, app, f"?theme={theme}", color_scheme=theme, viewport=size, has_touch=True
-    ) as page:
-        ready(page)
-        screenshot(page, f"dial-widget-{width}-{theme}-off")
-        box = slider_of(page).bounding_box()
-        page.touchscreen.tap(box["x"] + 0.75 * box["width"], box["y"] + box["height"] / 2)
-        wait_for_place(page, "more style than content (0.")  # near 0.75: the thumb has a width
-        assert page.evaluate("document.querySelector('.artsearch').scrollWidth") <= width
-        screenshot(page, f"dial-widget-{width}-{theme}")
