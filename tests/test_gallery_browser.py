@@ -67,6 +67,7 @@ def turn(place, turn=gallery.state.turn_dial):
 gallery.state.turn_dial = turn
 gallery"""
 COUNT = 400  # works on the map
+RAW = 8 * 1024 * 1024  # bytes of a file that the browser must make smaller: see widget.js
 # The element of jupyter-scatter that has its api.
 API = """() => [...document.querySelectorAll("div[id]")].find((one) => one.api).api"""
 
@@ -271,8 +272,8 @@ def test_uploads(page, paintings, noise, tmp_path):
     mine = query(page)
 
     big = tmp_path / "big.png"
-    noise(2900, 2500).save(big, compress_level=0)
-    assert big.stat().st_size > 20_000_000
+    noise(1900, 1600).save(big, compress_level=0)
+    assert big.stat().st_size > RAW
     upload(page, big)
     page.locator("[data-part=query] h2", has_text="big.png").wait_for(timeout=180_000)
     settled(page)
@@ -282,7 +283,7 @@ def test_uploads(page, paintings, noise, tmp_path):
     upload(page, text)
     error(page, "notes.txt cannot be a query")
     assert page.locator("[data-part=query] h2").inner_text() == "big.png"
-    text.write_bytes(b"no image " * 2_000_000)
+    text.write_bytes(b"no image " * 1_000_000)
     upload(page, text)
     error(page, "notes.txt is not an image this browser can read")
 
