@@ -718,6 +718,7 @@ def test_a_click_on_a_picture_asks_and_what_is_found_can_be_clicked(page):
     assert card.inner_text().startswith(f"Artist {row // 10}, ")
     page.mouse.click(*middle(box))
     said(page, "1 work selected; nearest to it:")
+    assert page.evaluate(f"() => [...({API})().get('selectedPoints')]") == [row]
     answers = page.locator(".am-answers button")
     assert answers.evaluate_all("all => all.map((one) => one.dataset.row)") == list("0123")
     page.wait_for_function(
