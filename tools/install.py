@@ -199,6 +199,8 @@ def mend():
             if not is_whole(info):
                 print(f"Half installed, so installed anew: {info.name.split('-')[0]}", flush=True)
                 shutil.rmtree(info)
+        if not any(folder.glob("pip-*.dist-info")):  # half of pip cannot install the other half
+            shutil.rmtree(folder / "pip", ignore_errors=True)
 
 
 def is_whole(info):
