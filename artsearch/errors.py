@@ -33,6 +33,10 @@ class WeightsError(ArtsearchError):
     """A network's weights that cannot be had, or are not what they should be."""
 
 
+class EngineError(ArtsearchError):
+    """A library or an engine that is not installed, does not start, or ends before its time."""
+
+
 class MismatchError(ArtsearchError):
     """Two things that do not belong together, such as an index and features of another network."""
 

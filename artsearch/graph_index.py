@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 
 from artsearch.distances import check_features, distances_to, prepare_all, prepare_rows
-from artsearch.errors import ArtsearchError, check_whole, unknown
+from artsearch.errors import ArtsearchError, EngineError, check_whole, unknown
 from artsearch.exact_index import SPARE, ExactIndex
 from artsearch.features import Features
 from artsearch.index_base import Index
@@ -217,12 +217,12 @@ class Rows:
 
 
 def import_library(name: str) -> ModuleType:
-    """Return a library of approximate search; raises ArtsearchError where it is not installed."""
+    """Return a library of approximate search; raises EngineError where it is not installed."""
     try:
         return import_module(name)
     except ImportError:
         kind = name.split(".")[0]
-        raise ArtsearchError(
+        raise EngineError(
             f"an index of the kind {kind!r} needs a package that is not installed; "
             "run `pip install 'artsearch[scale]'`"
         ) from None

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from artsearch.errors import ArtsearchError
+from artsearch.errors import ArtsearchError, EngineError
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -34,7 +34,7 @@ def connect(uri: str | os.PathLike, token: str = "") -> tuple[MilvusClient, str]
     try:
         from pymilvus import MilvusClient, MilvusException
     except ImportError:
-        raise ArtsearchError(f"a search by Milvus wants pymilvus: {INSTALL}") from None
+        raise EngineError(f"a search by Milvus wants pymilvus: {INSTALL}") from None
     # All that goes wrong is raised as well; here it would be printed besides, with its traceback.
     for name in ("pymilvus", "milvus_lite", "grpc._server"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -97,7 +97,7 @@ def _check_path(uri: str) -> str:
     try:
         import milvus_lite  # noqa: F401
     except ImportError:
-        raise ArtsearchError(f"a file of Milvus wants milvus-lite: {INSTALL}") from None
+        raise EngineError(f"a file of Milvus wants milvus-lite: {INSTALL}") from None
     path = Path(uri).absolute()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

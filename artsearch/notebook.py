@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from artsearch.distances import METRICS
-from artsearch.errors import ArtsearchError, unknown
+from artsearch.errors import ArtsearchError, EngineError, unknown
 from artsearch.index import check_kind
 from artsearch.remote import is_address
 from artsearch.transforms import CROPS
@@ -77,6 +78,20 @@ def begin(names: Mapping[str, object]) -> tuple[Path | str, Path]:
     _use_small_pictures()
     collection = complete(project_path(str(names["COLLECTION"])))
     return collection, project_path(str(names["OUT"]))
+
+
+@contextmanager
+def if_possible() -> Iterator[None]:
+    """Do what wants an engine; where that cannot be had, say so in a sentence, and go on without.
+
+    >>> with if_possible():
+    ...     raise EngineError("Ray does not start on this machine")
+    Left out here: Ray does not start on this machine.
+    """
+    try:
+        yield
+    except EngineError as error:
+        print(f"Left out here: {error}.")
 
 
 def complete(collection: str | Path) -> Path | str:

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from artsearch.errors import ArtsearchError, check_whole
+from artsearch.errors import ArtsearchError, EngineError, check_whole
 from artsearch.features import FeatureExtractor
 from artsearch.files import stamp
 from artsearch.pipeline import Rows, Wanted, Work, title_of
 from artsearch.progress import Progress
-from artsearch.ray_session import import_ray, quiet, session
+from artsearch.ray_session import quiet, session
 from artsearch.ray_workers import Known, Networks, Unseen, read_files, unpack
 
 #: Works that travel together at most, on processors and to a GPU: what is lost with a node.
@@ -69,9 +69,8 @@ def run_on_ray(
         if value is not None:
             check_whole(name, value)
     extractors = list(dict.fromkeys(extractors))
-    ray = import_ray()
     with (
-        session(address),
+        session(address) as ray,
         quiet(),
         Progress(len(paths), title_of(extractors), show=progress) as bar,
     ):
@@ -83,7 +82,7 @@ def run_on_ray(
                 yield _taken(one, paths, extractors)
                 bar.update(not isinstance(one, Rows))
         except ray.exceptions.RayError as error:
-            raise ArtsearchError(
+            raise EngineError(
                 f"the job on Ray ended before its time ({_cause(error)}); what was computed is "
                 "kept, and the same command goes on from there"
             ) from error

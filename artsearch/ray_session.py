@@ -8,49 +8,68 @@ import re
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
-from artsearch.errors import ArtsearchError
+from artsearch.errors import ArtsearchError, EngineError
 
 #: Bytes in memory for what is on its way between the processes of a Ray of our own.
 STORE_BYTES = 500_000_000
 #: Seconds that a cluster has to answer.
 PATIENCE = 10
+#: Seconds that the first process of a Ray of our own has to come up, instead of Ray's 30: on a
+#: machine that has just installed everything, it is read from a disk that is still writing.
+START_PATIENCE = 120
+#: How long Ray waits for its first process where it starts one, and how often it tries to join.
+PORT_WAIT = "RAY_gcs_server_port_wait_time_s"
 #: Neither what the workers print nor what Ray says of itself.
 QUIET = {"log_to_driver": False, "logging_level": logging.CRITICAL}
+#: What Ray is told by the environment, unless the user says otherwise.
+VARIABLES = {
+    # It would warn of a future default that concerns tasks without a GPU, of which ours need none,
+    # and of actors that cannot start anew once this process is gone, which ends the job anyway.
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_BACKEND_LOG_LEVEL": "fatal",
+    # Ray tells its makers how it is used, unless it is told not to: nothing leaves the machine.
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+#: What Ray sets itself, and what is not to count for whatever comes next.
+SET_BY_RAY = ("RAY_AUTH_MODE",)
 
 
 @contextmanager
-def session(address: str | None = None) -> Iterator[None]:
+def session(address: str | None = None) -> Iterator[ModuleType]:
     """Start a Ray on this machine, or join the one at `address`; let go of it in the end.
 
-    Where this process is connected already, that Ray is used, and stays. Raises ArtsearchError for
-    a package that is missing, and for an address at which there is nothing, or nothing for us.
+    Yields the module `ray`. Where this process is connected already, that Ray is used, and stays;
+    otherwise the environment is in the end what it was. Raises ArtsearchError for a package that
+    is missing, for a Ray that does not start (both EngineError), and for an address at which there is nothing, or
+    nothing for us.
     """
-    ray = import_ray()
-    if ray.is_initialized():
-        if address is not None:
-            raise ArtsearchError(
-                f"this process is connected to a Ray already, so it cannot join {address!r}; call "
-                "ray.shutdown() first, or leave the address out to use the one there is"
-            )
-        yield
-        return
-    mode = os.environ.get("RAY_AUTH_MODE")
-    try:
-        if address in (None, "local"):
-            with light_imports():  # to the end: workers start as long as it runs
-                _start(ray)
-                yield
-        else:
-            _join(ray, address)
-            yield
-    finally:
-        ray.shutdown()
-        if mode is None:  # which Ray sets, and which is not to count for whatever comes next
-            os.environ.pop("RAY_AUTH_MODE", None)
+    with _variables(VARIABLES, SET_BY_RAY):
+        ray = import_ray()
+        if ray.is_initialized():
+            if address is not None:
+                raise ArtsearchError(
+                    "this process is connected to a Ray already, so it cannot join "
+                    f"{address!r}; call ray.shutdown() first, or leave the address out to use "
+                    "the one there is"
+                )
+            yield ray
+            return
+        try:
+            if address in (None, "local"):
+                with light_imports():  # to the end: workers start as long as it runs
+                    _start(ray)
+                    yield ray
+            else:
+                _join(ray, address)
+                yield ray
+        finally:
+            ray.shutdown()
 
 
 @contextmanager
@@ -70,43 +89,49 @@ def quiet() -> Iterator[None]:
 
 
 def import_ray():
-    """Import Ray with Ray Data; raises ArtsearchError where it is not installed."""
-    # It would warn of a future default that concerns tasks without a GPU, of which ours need none,
-    # and of actors that cannot start anew once this process is gone, which ends the job anyway.
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-    # Ray tells its makers how it is used, unless it is told not to: nothing leaves the machine.
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    """Import Ray with Ray Data; raises EngineError where it is not installed."""
     try:
         import ray
         import ray.data
     except ImportError:
-        raise ArtsearchError(
+        raise EngineError(
             "the engine 'ray' wants the package ray[data]: pip install 'artsearch[scale]'"
         ) from None
     return ray
 
 
 def _start(ray) -> None:
+    begin = time.monotonic()
+    try:
+        try:
+            _start_once(ray)
+        except Exception:  # Ray's own are bare
+            if time.monotonic() - begin >= START_PATIENCE:
+                raise
+            # Its parts have 15 and 30 seconds to find each other, which Ray lets nobody change.
+            # To read and compile them for the first time can take longer: now that is done.
+            ray.shutdown()
+            _start_once(ray)
+    except Exception as error:  # the disk, the memory, the ports: each has its own
+        raise EngineError(
+            f"Ray does not start on this machine ({_reason(error)}); take the engine 'local'"
+        ) from error
+
+
+def _start_once(ray) -> None:
     # Without a dashboard, and with nothing that others could reach but what asks for a token: Ray
     # makes one itself (~/.ray/auth_token), as its control port listens on all interfaces.
     options = {"include_dashboard": False, "object_store_memory": STORE_BYTES}
-    try:
-        with _muted():
-            ray.init("local", **options, **QUIET, _node_ip_address="127.0.0.1")
-    except Exception as error:  # the disk, the memory, the ports: each has its own
-        raise ArtsearchError(
-            f"Ray does not start on this machine ({_reason(error)}); take the engine 'local'"
-        ) from error
+    with _muted(), _variables({PORT_WAIT: str(START_PATIENCE)}):
+        ray.init("local", **options, **QUIET, _node_ip_address="127.0.0.1")
 
 
 def _join(ray, address: str) -> None:
     import artsearch
 
-    # Where something else answers, each try takes most of a minute, and Ray would try 20 times.
-    os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "1")
     try:
-        with _muted():
+        # Where something else answers, each try takes most of a minute, and Ray would try 20 times.
+        with _muted(), _variables({PORT_WAIT: "1"}):
             # The nodes run what runs here, whichever version they have themselves.
             ray.init(address, **QUIET, runtime_env={"py_modules": [artsearch]})
     except Exception as error:  # a port of something else, another version, a token: each its own
@@ -115,6 +140,18 @@ def _join(ray, address: str) -> None:
             "versions of Ray and Python there and here, and its token (RAY_AUTH_MODE=token, and "
             "RAY_AUTH_TOKEN_PATH naming the file that holds it)"
         ) from error
+
+
+@contextmanager
+def _variables(values: Mapping[str, str], others: Iterable[str] = ()) -> Iterator[None]:
+    """Set environment variables that are not set; in the end take back those, and `others`."""
+    new = {*values, *others} - os.environ.keys()
+    os.environ.update({name: values[name] for name in values.keys() & new})
+    try:
+        yield
+    finally:
+        for name in new:
+            os.environ.pop(name, None)
 
 
 @contextmanager
