@@ -9,6 +9,7 @@ import importlib.metadata
 import pkgutil
 import re
 import sys
+import zipfile
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
@@ -47,8 +48,8 @@ def find_and_show(out: Path) -> None:
         assert by_image.ids == collection.ids[:1], key
     answer = searches.dial(LITE, "no_crop", 0.5).ask(collection.ids[0], k=3, where="year > 1")
     assert len(answer) == 3
-    page = write_page(collection, searches, out / "gallery.html").read_text("utf-8")
-    assert page.count("<section>") == len(collection)
+    page = write_page(collection, searches, out / "gallery.html", queries=5)
+    assert page.read_text("utf-8").count("<section>") == 5
     site = write_site(collection, searches, out / "site", k=3, progress=False)
     assert {"gallery.js", "site.js", "data"} <= {path.name for path in site.parent.iterdir()}
 
@@ -101,7 +102,7 @@ def name_extras(out: Path) -> None:
     assert named(map_layout, features) == "map"
     points = Features(features.vectors[:, :2], features.ids)
     assert named(ArtMap, collection, points, out=out) == "map"
-    (out / "works.xlsx").write_bytes(b"PK")
+    zipfile.ZipFile(out / "works.xlsx", "w").close()
     assert named(read_rows, out / "works.xlsx") == "fetch"
     assert named(list, items(1)) == "fetch"
 
