@@ -20,9 +20,14 @@ from artsearch.errors import ArtsearchError, EngineError
 STORE_BYTES = 500_000_000
 #: Seconds that a cluster has to answer.
 PATIENCE = 10
-#: Seconds that the first process of a Ray of our own has to come up, instead of Ray's 30: on a
-#: machine that has just installed everything, it is read from a disk that is still writing.
-START_PATIENCE = 120
+#: Seconds that the first process of a Ray of our own has to come up, instead of Ray's 30.
+START_PATIENCE = 60
+#: How often that is tried. Its parts have 15 and 30 seconds to find each other, which Ray lets
+#: nobody change. To read and compile them for the first time can take longer, on two cores that
+#: have other work; a second try finds that done.
+TRIES = 3
+#: Seconds within which Ray gives up for other reasons than its limits, and does so again.
+AT_ONCE = 10
 #: How long Ray waits for its first process where it starts one, and how often it tries to join.
 PORT_WAIT = "RAY_gcs_server_port_wait_time_s"
 #: Neither what the workers print nor what Ray says of itself.
@@ -45,9 +50,9 @@ def session(address: str | None = None) -> Iterator[ModuleType]:
     """Start a Ray on this machine, or join the one at `address`; let go of it in the end.
 
     Yields the module `ray`. Where this process is connected already, that Ray is used, and stays;
-    otherwise the environment is in the end what it was. Raises ArtsearchError for a package that
-    is missing, for a Ray that does not start (both EngineError), and for an address at which there is nothing, or
-    nothing for us.
+    otherwise the environment is in the end what it was. Raises EngineError for a package that is
+    missing and for a Ray that does not start, and ArtsearchError for an address at which there is
+    nothing, or nothing for us.
     """
     with _variables(VARIABLES, SET_BY_RAY):
         ray = import_ray()
@@ -101,21 +106,19 @@ def import_ray():
 
 
 def _start(ray) -> None:
-    begin = time.monotonic()
-    try:
+    for number in range(1, TRIES + 1):
+        begin = time.monotonic()
         try:
             _start_once(ray)
-        except Exception:  # Ray's own are bare
-            if time.monotonic() - begin >= START_PATIENCE:
-                raise
-            # Its parts have 15 and 30 seconds to find each other, which Ray lets nobody change.
-            # To read and compile them for the first time can take longer: now that is done.
+        except Exception as error:  # the disk, the memory, the ports: each has its own
             ray.shutdown()
-            _start_once(ray)
-    except Exception as error:  # the disk, the memory, the ports: each has its own
-        raise EngineError(
-            f"Ray does not start on this machine ({_reason(error)}); take the engine 'local'"
-        ) from error
+            if number == TRIES or time.monotonic() - begin < AT_ONCE:
+                raise EngineError(
+                    f"Ray does not start on this machine ({_reason(error)}); take the engine "
+                    "'local'"
+                ) from error
+        else:
+            return
 
 
 def _start_once(ray) -> None:

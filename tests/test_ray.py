@@ -77,6 +77,7 @@ def shell(*words: object, **environment: str) -> subprocess.CompletedProcess:
 # The same store
 
 
+@pytest.mark.slow
 def test_paintings_have_the_rows_that_one_machine_gives(cluster, few, tmp_path):
     folder = tmp_path / "few"
     shutil.copytree(few, folder)
@@ -103,6 +104,7 @@ def test_paintings_have_the_rows_that_one_machine_gives(cluster, few, tmp_path):
             assert one == other
 
 
+@pytest.mark.slow
 def test_a_folder_that_grows_has_only_its_new_works_computed(cluster, many, tmp_path, noise, came):
     first = run(many, tmp_path / "out", engine="ray")
     assert len(first) == 49 and "not a JPEG" in dict(first.skipped)["broken.jpg"]
@@ -128,6 +130,7 @@ def test_where_all_is_known_ray_is_not_even_asked(many, tmp_path, monkeypatch):
 # Errors
 
 
+@pytest.mark.slow
 def test_an_error_of_a_worker_is_the_sentence_it_would_be_here(cluster, many, tmp_path):
     extractor = tiny_extractor()
     extractor.weights = "0" * 64  # as if the file here were another one than on the nodes
@@ -145,12 +148,14 @@ class Broken(FeatureExtractor):
         raise ZeroDivisionError("a cosmic ray")
 
 
+@pytest.mark.slow
 def test_a_mistake_in_a_network_ends_the_job_in_a_sentence(cluster, many, tmp_path):
     broken = Broken(LITE, layers="2", precision="exact", model=tiny_model())
     with pytest.raises(ArtsearchError, match=r"ended before its time \(.*cosmic ray.*goes on"):
         run(many, tmp_path / "out", extractors=[broken], engine="ray")
 
 
+@pytest.mark.slow
 def test_nothing_but_unreadable_works_is_one_error(cluster, tmp_path):
     (tmp_path / "works").mkdir()
     (tmp_path / "works" / "a.jpg").write_text("no picture")
@@ -158,6 +163,7 @@ def test_nothing_but_unreadable_works_is_one_error(cluster, tmp_path):
         run(tmp_path / "works", tmp_path / "out", engine="ray")
 
 
+@pytest.mark.slow
 def test_one_that_is_connected_joins_no_other(cluster, many, tmp_path):
     with pytest.raises(ArtsearchError, match="connected to a Ray already.*ray.shutdown"):
         run(many, tmp_path / "out", engine="ray", address=cluster.address)
@@ -277,6 +283,7 @@ run(folder, out, extractors=[marking(Path(marks), 1.0)], engine="ray", address=a
 """
 
 
+@pytest.mark.slow
 def test_a_killed_driver_goes_on_where_it_was(cluster, many, tmp_path, came):
     out, marks = tmp_path / "out", tmp_path / "marks"
     words = [sys.executable, "-c", DRIVER, many, out, marks, cluster.address]
@@ -295,6 +302,7 @@ def test_a_killed_driver_goes_on_where_it_was(cluster, many, tmp_path, came):
     assert same(features, run(many, tmp_path / "local"))
 
 
+@pytest.mark.slow
 def test_the_command_joins_a_cluster(cluster, few, tmp_path):
     options = ("--networks", LITE, "--crops", "no_crop", "--precision", "exact")
     words = ("extract", few, *options, "--out", tmp_path / "out", "--engine", "ray")
@@ -323,6 +331,7 @@ def processes_with(mark: str) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_the_command_starts_a_ray_of_its_own_and_leaves_nothing(few, tmp_path):
     """In a home where nobody has used Ray before."""
     mark = uuid.uuid4().hex

@@ -9,7 +9,7 @@ from clusters import journal_lines, make_many, marking, raylet_of, same, two_nod
 from extracting import run
 
 ray = pytest.importorskip("ray")
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
 
 @pytest.fixture
