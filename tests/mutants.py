@@ -217,7 +217,7 @@ FAULTS = [
     Fault(
         "manifest-before-the-rows",
         "store.py",
-        "test_store.py test_extract.py",
+        "test_store.py",
         """\
         _make_folders(new)
         for number, (start, stop)""",
@@ -225,6 +225,21 @@ FAULTS = [
         _make_folders(new)
         _write_words(new, contents)
         for number, (start, stop)""",
+    ),
+    Fault(
+        "put-in-place-before-it-is-whole",
+        "store.py",
+        "test_store.py",
+        """\
+        write(new)
+        new.chmod(0o755)
+        _swap(new, folder)
+""",
+        """\
+        new.chmod(0o755)
+        _swap(new, folder)
+        write(folder)
+""",
     ),
     Fault(
         "another-content-of-the-same-size",

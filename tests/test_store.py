@@ -20,7 +20,14 @@ from artsearch import shards, store
 from artsearch.collection import Collection
 from artsearch.errors import ArtsearchError, MismatchError
 from artsearch.features import Features
-from artsearch.store import load_features, save_features, write_folder
+from artsearch.store import (
+    MANIFEST,
+    Contents,
+    load_features,
+    save_features,
+    write_folder,
+    write_store,
+)
 
 VECTORS, METADATA = shards.names(0, of=1)
 
@@ -53,6 +60,19 @@ def test_a_round_trip_keeps_every_number(tmp_path):
         features.made_by,
         features.skipped,
     )
+
+
+def test_the_manifest_is_there_when_all_rows_are(tmp_path):
+    """By it a folder that a killed process left beside the store is known to be whole."""
+    rows, too_soon = make().vectors, []
+
+    def take(start, stop):
+        too_soon.extend(tmp_path.rglob(MANIFEST))
+        return rows[start:stop]
+
+    works = pd.DataFrame({"id": list("abcd")})
+    folder = write_store(tmp_path / "store", Contents(works, rows.shape[1], take, {}))
+    assert not too_soon and (folder / MANIFEST).is_file()
 
 
 def test_a_loaded_store_stays_on_disk_and_cannot_be_changed(tmp_path):
