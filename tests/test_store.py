@@ -289,14 +289,6 @@ def test_no_store_at_all(tmp_path):
 # Whole or not at all
 
 
-def kill(save) -> None:
-    """Run in a process of its own what kills that process."""
-    process = multiprocessing.get_context("fork").Process(target=save)
-    process.start()
-    process.join(60)
-    assert process.exitcode == -signal.SIGKILL
-
-
 def write_half(new: Path) -> None:
     (new / "manifest.json").write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)
@@ -306,27 +298,13 @@ def test_a_save_that_is_killed_leaves_the_old_one(tmp_path):
     for folder in (tmp_path / "new", tmp_path / "old"):
         if folder.name == "old":
             write_folder(folder, lambda new: (new / "manifest.json").write_text("whole"))
-        kill(partial(write_folder, folder, write_half, ["manifest.json"]))
+        save = partial(write_folder, folder, write_half, ["manifest.json"])
+        process = multiprocessing.get_context("fork").Process(target=save)
+        process.start()
+        process.join(60)
+        assert process.exitcode == -signal.SIGKILL
     assert not (tmp_path / "new").exists()
     assert (tmp_path / "old" / "manifest.json").read_text() == "whole"
-
-
-@pytest.mark.parametrize("shards_written", [0, 1])
-def test_a_store_killed_between_its_shards_is_not_taken_for_a_whole_one(tmp_path, shards_written):
-    """Its manifest says that all is there, so it comes last."""
-    features = make(5)
-
-    def take(start: int, stop: int) -> np.ndarray:
-        if start == 2 * shards_written:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return features.vectors[start:stop]
-
-    works = pd.DataFrame({"id": list(features.ids)}).assign(**dict.fromkeys(store.STATE, 0))
-    contents = store.Contents(works, features.dims, take, features.made_by, shard_rows=2)
-    kill(partial(store.write_store, tmp_path / "store", contents))
-    assert store.has_leftovers(tmp_path / "store")
-    store.recover_folder(tmp_path / "store")
-    assert os.listdir(tmp_path) == []
 
 
 def test_a_save_that_fails_leaves_the_old_one_and_no_rest(tmp_path):
