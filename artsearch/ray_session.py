@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import socket
+import subprocess
 import sys
 import tempfile
 import time
@@ -22,10 +23,17 @@ STORE_BYTES = 500_000_000
 PATIENCE = 10
 #: Seconds that the first process of a Ray of our own has to come up, instead of Ray's 30.
 START_PATIENCE = 60
-#: How often that is tried. Its parts have 15 and 30 seconds to find each other, which Ray lets
-#: nobody change. To read and compile them for the first time can take longer, on two cores that
-#: have other work; a second try finds that done.
+#: How often that is tried: a first try that comes too late leaves the disk read for the next one.
 TRIES = 3
+#: What Ray's agents import. They have 15 seconds to start, which Ray lets nobody change, and to
+#: read and compile all of it for the first time takes longer on two cores that have other work:
+#: the raylet then ends, and nothing answers. Done before, by one process, it has no limit.
+AGENTS = """
+import ray.dashboard.agent
+import ray._private.runtime_env.agent.main
+from ray.dashboard.utils import DashboardAgentModule, get_all_modules
+get_all_modules(DashboardAgentModule)
+"""
 #: Seconds within which Ray gives up for other reasons than its limits, and does so again.
 AT_ONCE = 10
 #: How long Ray waits for its first process where it starts one, and how often it tries to join.
@@ -106,6 +114,7 @@ def import_ray():
 
 
 def _start(ray) -> None:
+    warm_up()
     for number in range(1, TRIES + 1):
         begin = time.monotonic()
         try:
@@ -119,6 +128,13 @@ def _start(ray) -> None:
                 ) from error
         else:
             return
+
+
+def warm_up() -> None:
+    """Read and compile what Ray's agents import, so that they are in time when they start."""
+    # Where another version of Ray has other names, it starts as cold as it was.
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    subprocess.run([sys.executable, "-c", AGENTS], check=False, **quiet)
 
 
 def _start_once(ray) -> None:

@@ -12,7 +12,7 @@ import pytest
 from extracting import LITE, Slow, tiny_model
 
 from artsearch.features import Features
-from artsearch.ray_session import light_imports
+from artsearch.ray_session import light_imports, warm_up
 
 NODE = {"num_cpus": 1, "object_store_memory": 200_000_000}
 
@@ -27,6 +27,7 @@ def two_nodes() -> Iterator:
     with pytest.MonkeyPatch.context() as patch, light_imports():
         tests = str(Path(__file__).parent)  # for the extractors that are defined here
         patch.setenv("PYTHONPATH", tests, prepend=os.pathsep)
+        warm_up()
         cluster = Cluster(initialize_head=True, head_node_args=head)
         try:
             cluster.add_node(**NODE)

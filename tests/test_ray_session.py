@@ -47,6 +47,7 @@ def fake(monkeypatch):
     def fake(*fails: str | None, **options) -> FakeRay:
         ray = FakeRay(*fails, **options)
         monkeypatch.setattr(artsearch.ray_session, "import_ray", lambda: ray)
+        monkeypatch.setattr(artsearch.ray_session, "AGENTS", "")
         return ray
 
     for name in [name for name in os.environ if name.startswith("RAY_")]:
