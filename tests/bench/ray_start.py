@@ -43,7 +43,8 @@ def main(tries: int, cold: bool, busy: int, proxy: bool) -> None:
             done = _try(cold, proxy)
             if done.returncode:
                 failed += 1
-                click.echo(f"{number:3} did not start: {done.stderr.strip().splitlines()[-1]}")
+                said = done.stderr.strip().splitlines() or [f"ended with {done.returncode}"]
+                click.echo(f"{number:3} did not start: {said[-1]}")
                 continue
             seconds.append([float(word) for word in done.stdout.split()])
             told = "import {:.1f} s, start {:.1f} s, first task {:.1f} s".format(*seconds[-1])
@@ -62,6 +63,7 @@ def _try(cold: bool, proxy: bool) -> subprocess.CompletedProcess:
         if cold:
             _forget_packages()
             environment["PYTHONPYCACHEPREFIX"] = str(Path(home, "compiled"))
+            environment["PYTHONDONTWRITEBYTECODE"] = ""  # the next process finds it compiled
         if proxy:
             for name in ("http_proxy", "https_proxy", "all_proxy", "grpc_proxy"):
                 environment |= {name: PROXY, name.upper(): PROXY}
