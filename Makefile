@@ -34,8 +34,8 @@ install:   ## install what all commands want (each of them installs its own when
 have-%:
 	@$(PYTHON) tools/install.py $*
 
-# Notebooks 6 to 8 want two more sets; the first five want none.
-demo: have-demo $(if $(filter-out 1-5 none,$(NOTEBOOKS)),have-evaluate have-map)   ## collection, features, index, a page to open, executed notebooks
+# Notebook 8 wants a set more; the first five want none.
+demo: have-demo $(if $(filter-out 1-5 none,$(NOTEBOOKS)),have-map)   ## collection, features, index, a page to open, executed notebooks
 	@$(PY) -m artsearch demo --collection "$(COLLECTION)" --networks "$(NETWORKS)" \
 		--index "$(INDEX)" --notebooks "$(NOTEBOOKS)" --out build
 
@@ -46,7 +46,7 @@ app: have-app $(REPAINTED)   ## open the gallery alone, as an app in the browser
 	@$(PY) -m artsearch.app notebooks/04_compare_networks.ipynb \
 		-p COLLECTION "$(COLLECTION)" -p NETWORKS "$(NETWORKS)" -p INDEX "$(INDEX)"
 
-evaluate: have-evaluate   ## measure what networks and descriptors find: build/evaluate/report.html
+evaluate: have-demo   ## measure what networks and descriptors find: build/evaluate/report.html
 	@$(PY) -m artsearch evaluate "$(COLLECTION)" --networks "$(NETWORKS)" --out build/evaluate \
 		$(EVALUATE)
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -14,6 +13,9 @@ from artsearch.features import Features
 from artsearch.index import Index
 from artsearch.rankings import extrapolate, nearest, rank_biased_overlap, ranked
 from artsearch.scores import FEWEST_GROUPS, NotMeasurable, Score, Scores, make_score
+
+#: The scores of a label: of the k nearest, and of the whole ranking.
+METRICS = ("precision", "recall", "map")
 
 
 def recall_at_k(
@@ -95,11 +97,10 @@ def score_labels(
     or more to rank, and are not among the scores where there is none; `notes` tells.
 
     Raises NotMeasurable where there is no such column, no label, or nothing to find or to miss;
-    MismatchError for features of works that the table has not; ArtsearchError without torchmetrics.
+    MismatchError for features of works that the table has not.
     """
     check_whole("k", k)
     check_whole("queries", queries)
-    metrics = _load_metrics(int(k))
     task, notes = _prepare(features, works, label, same_artist, groups)
     rows = np.flatnonzero(task.relevant)
     if len(rows) > queries:
@@ -107,10 +108,10 @@ def score_labels(
         rows = np.sort(np.random.default_rng(seed).choice(rows, queries, replace=False))
     enough = task.candidates[rows] >= k
     notes += _note_few(k, enough) + _note_units(task.units[rows], groups)
-    values = _measure(metrics, task, rows, correction)
+    values = _measure(task, rows, k, correction)
     chances = _chances(task.relevant[rows], task.candidates[rows], k)
     scores = {}
-    for metric in metrics:
+    for metric in METRICS:
         at_k = None if metric == "map" else k
         use = np.flatnonzero(enough | (at_k is None))
         if len(use):
@@ -168,20 +169,21 @@ def mean_rank_biased_overlap(
     return make_score("rank-biased overlap", depth, values, chance, first.ids, units, seed)
 
 
-def _load_metrics(k: int) -> dict[str, Callable]:
-    """Return torchmetrics' functions of (scores, relevance), by the name of the score."""
-    try:
-        from torchmetrics.functional import retrieval
-    except ImportError:
-        raise ArtsearchError(
-            "scores are computed by torchmetrics, which is not installed; "
-            "run `pip install 'artsearch[evaluate]'`"
-        ) from None
-    return {
-        "precision": partial(retrieval.retrieval_precision, top_k=k),
-        "recall": partial(retrieval.retrieval_recall, top_k=k),
-        "map": retrieval.retrieval_average_precision,
-    }
+def measure_ranking(relevant: np.ndarray, k: int) -> dict[str, float]:
+    """Return precision and recall at k and the average precision of one ranking.
+
+    `relevant` says of each work, the nearest first, whether it is one to be found; one at least is.
+    Average precision is the mean, over these, of the precision as far as each (Manning, Raghavan
+    and Schütze 2008, section 8.4).
+
+    >>> measure_ranking(np.array([True, False, False, True]), k=2)
+    {'precision': 0.5, 'recall': 0.5, 'map': 0.75}
+    """
+    ranks = np.flatnonzero(relevant) + 1
+    found = np.count_nonzero(ranks <= k)
+    precisions = np.arange(1, len(ranks) + 1) / ranks
+    values = {"precision": found / k, "recall": found / len(ranks), "map": precisions.mean()}
+    return {metric: float(value) for metric, value in values.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,23 +217,16 @@ def _prepare(
 
 
 def _measure(
-    metrics: dict[str, Callable], task: _Task, rows: np.ndarray, correction: str | None
+    task: _Task, rows: np.ndarray, k: int, correction: str | None
 ) -> dict[str, np.ndarray]:
     """Return the values of all metrics, one a query; `rows` are the queries."""
-    import torch
-
     # Numbers are compared many times faster than texts.
     labels, kin = pd.factorize(task.labels)[0], pd.factorize(task.kin)[0]
-    values = {metric: [] for metric in metrics}
+    values = []
     for row, order in ranked(task.features, rows, correction):
         order = order[kin[order] != kin[row]]
-        relevant = torch.from_numpy(labels[order] == labels[row])
-        # torchmetrics sorts by score and takes nothing at or below 0 for found, as a cosine may be.
-        # The places, counted from the end, have neither ties nor signs.
-        scores = torch.arange(len(order), 0, -1, dtype=torch.float32)
-        for metric, measure in metrics.items():
-            values[metric].append(measure(scores, relevant).item())
-    return {metric: np.array(numbers) for metric, numbers in values.items()}
+        values.append(measure_ranking(labels[order] == labels[row], k))
+    return {metric: np.array([one[metric] for one in values]) for metric in METRICS}
 
 
 def _chances(relevant: np.ndarray, candidates: np.ndarray, k: int) -> dict[str, np.ndarray]:

@@ -7,10 +7,9 @@ import hashlib
 import io
 import platform
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from functools import partial
 from html import escape
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from string import Template
 from typing import TYPE_CHECKING
 
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 #: Works that are shown of those that change their neighbours most.
 SHOWN = 8
 HEADS = ["Network", "Crop", "Descriptor"]
-PACKAGES = ("torch", "torchvision", "timm", "torchmetrics", "numpy", "scipy", "pillow")
+PACKAGES = ("torch", "torchvision", "timm", "numpy", "scipy", "pillow")
 
 
 def make_page(report: Report) -> str:
@@ -313,8 +312,7 @@ def _versions() -> Iterator[str]:
     yield f"artsearch {artsearch.__version__}"
     yield f"Python {platform.python_version()}"
     for name in PACKAGES:
-        with suppress(PackageNotFoundError):  # torchmetrics is an extra
-            yield f"{name} {version(name)}"
+        yield f"{name} {version(name)}"
 
 
 def _by_network(report: Report, table: pd.DataFrame, make_rows) -> str:

@@ -80,7 +80,6 @@ def name_extras(out: Path) -> None:
     """Use what each extra brings: its absence has to be said with the command that installs it."""
     from artsearch.app import serve
     from artsearch.collection import Collection
-    from artsearch.evaluate import score_labels
     from artsearch.extract import extract, extractors_for
     from artsearch.features import Features
     from artsearch.index import construct_index
@@ -97,7 +96,6 @@ def name_extras(out: Path) -> None:
     assert named(construct_index, "milvus", "angular", features, uri=out / "m.db") == "scale"
     extractors = extractors_for([LITE], ["no_crop"])
     assert named(extract, collection, extractors, out / "ray", engine="ray") == "scale"
-    assert named(score_labels, features, collection.works, "artist") == "evaluate"
     assert named(serve, "notebook.ipynb") == "app"
     assert named(map_layout, features) == "map"
     points = Features(features.vectors[:, :2], features.ids)
@@ -111,7 +109,7 @@ def main() -> None:
     here, out = Path.cwd(), Path("out").resolve()
     installed = {one.metadata["Name"].lower() for one in importlib.metadata.distributions()}
     # Otherwise nothing of this says anything about the package alone.
-    assert not {"ray", "pymilvus", "torchmetrics", "voila", "pytest"} & installed
+    assert not {"ray", "pymilvus", "voila", "pytest"} & installed
     import_all()
     import artsearch
 

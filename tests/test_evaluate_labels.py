@@ -1,6 +1,5 @@
 """Scores by label: cases worked by hand, the chance of every order, and what cannot be measured."""
 
-import sys
 from itertools import permutations
 
 import numpy as np
@@ -241,13 +240,6 @@ def test_what_does_not_fit_is_named():
     broken = Features(np.where(np.eye(5) > 0, np.nan, 1), "abcde")
     with pytest.raises(ArtsearchError, match="not finite, the first is 'a'"):
         score_labels(broken, WORKS, "style", k=2)
-
-
-def test_a_missing_torchmetrics_is_named(monkeypatch):
-    for name in ("torchmetrics", "torchmetrics.functional"):
-        monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(ArtsearchError, match=r"pip install artsearch\[evaluate\]"):
-        score_labels(CIRCLE, WORKS, "style", k=2)
 
 
 def test_the_interval_covers_a_known_mean_as_often_as_it_says():
