@@ -243,6 +243,8 @@ def test_upload(state, collection):
     assert view["rows"][0]["works"][0]["id"] == MONA_LISA
     picture = Image.open(io.BytesIO(state.picture_file(query["image"])))
     assert picture.size == (640, 320) and picture.getpixel((9, 9)) == (255, 255, 255)
+    _, kept = state.uploads[query["id"]]  # no larger than any network wants
+    assert Image.open(io.BytesIO(kept)).size == (1024, 512)
     state.select(LION)
     state.back()
     assert state.view()["query"] == query
@@ -250,6 +252,14 @@ def test_upload(state, collection):
     assert len(state.view()["rows"]) == 3 and not state.view()["error"]
     assert state.results()["query"].unique().tolist() == [query["id"]]
     plt.close(state.picture())
+
+
+def test_two_uploads_of_one_name_are_two_queries(state):
+    for width in (40, 80):
+        state.upload(file_of(Image.new("RGB", (width, 40))), "mine.png")
+    assert state.view()["query"]["width"] == 2 * state.view()["query"]["height"]
+    state.back()
+    assert state.view()["query"]["width"] == state.view()["query"]["height"]
 
 
 @pytest.mark.parametrize("data", [b"", b"just text", file_of(Image.new("RGB", (9, 9)))[:40]])

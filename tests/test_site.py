@@ -18,6 +18,8 @@ from madeup import HOSTILE, MadeUpSearches, RandomSearches, make_folder, searche
 from artsearch import site
 from artsearch.collection import Collection
 from artsearch.errors import ArtsearchError, MismatchError
+from artsearch.features import Features
+from artsearch.index import construct_exact_index
 from artsearch.site import pack_answers, write_page, write_site
 
 
@@ -142,6 +144,16 @@ def test_site_holds_every_answer(collection, searches, built):
             expected = searches[network, crop].by_work(query, 20)
             assert [ids[row] for row in found] == expected.ids
             np.testing.assert_allclose(far, expected.distances, atol=0.00051)
+
+
+def test_answers_come_in_the_order_of_the_page_whatever_that_of_the_index():
+    ids = list("abcde")
+    rows = np.random.default_rng(0).normal(size=(5, 3))
+    turned = construct_exact_index("euclidean", Features(rows[::-1], ids[::-1]))
+    found, distances = site._all_answers(turned, ids, 2)
+    for query, near, far in zip(ids, found, distances, strict=True):
+        expected, apart = turned.search(query, 2)
+        assert [ids[row] for row in near] == expected and far == pytest.approx(apart)
 
 
 def test_site_says_what_is_known_of_each_work(collection, built):
