@@ -97,7 +97,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     // JupyterLab would take Enter and the arrows for its own.
     part("gallery", "div", { class: "artsearch", "data-lm-suppress-shortcuts": "true" },
       make("div", { class: "as-quiet as-said-first" }, words("sentence", "p", "as-sentence"),
-        part("reason", "details", {}, make("summary", {}, "Why these?"), words("why", "p"))),
+        part("reason", "details", {}, make("summary", {}, "Why?"), words("why", "p"))),
       make("div", { class: "as-bar" },
         parts.networks, parts.compare, parts.crops, parts.dial, parts.k, parts.machine,
         make("span", { class: "as-space" }), parts.upload),
