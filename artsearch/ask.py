@@ -138,8 +138,8 @@ class Candidates(ABC):
         """Leave out works that a machine made, see Collection.machine_made."""
         collection = self._search.collection
         if collection.machines:
-            those = collection.works["id"].isin(collection.machines.keys())
-            self._note_left_out(self._drop_texts(MACHINE_MADE, those), "as made by a machine")
+            count = self._drop_texts(MACHINE_MADE, collection.is_machine_made)
+            self._note_left_out(count, "as made by a machine")
 
     def leave_out_copies(self, vectors: list[np.ndarray]) -> None:
         """Leave out works that are nearer to one of these rows than two works usually are."""

@@ -132,6 +132,11 @@ class Collection:
         made_by = zip(self.ids, self.works[MACHINE_MADE].str.strip(), strict=True)
         return {id: name for id, name in made_by if fold(name) not in NO_MACHINE}
 
+    @cached_property
+    def is_machine_made(self) -> pd.Series:
+        """For each row of the table whether a machine made the work."""
+        return pd.Series([id in self.machines for id in self.ids], self.works.index)
+
     def has_both(self, ids: Sequence[str]) -> bool:
         """Whether of these works some are made by a machine, and two or more by hand."""
         machines = sum(id in self.machines for id in ids)
