@@ -344,6 +344,13 @@ FAULTS = [
         "for column in question.other[1:]:",
     ),
     Fault(
+        "machine-made-works-stay",
+        "ask.py",
+        "test_machine_made.py",
+        "if not question.machine_made:",
+        "if question.machine_made is None:",
+    ),
+    Fault(
         "copies-stay",
         "ask.py",
         "test_ask.py",
@@ -527,6 +534,13 @@ FAULTS = [
         "test_ask_browser.py::test_texts_and_columns_are_quoted_as_python_reads_them",
         r"""return `"${text.replace(/["\\]/g, "\\$&")}"`;""",
         r"""return `"${text.replace(/["]/g, "\\$&")}"`;""",
+    ),
+    Fault(
+        "demo-ends-well-though-a-notebook-failed",
+        "demo.py",
+        "test_main.py",
+        "return not failed",
+        "return True",
     ),
     # ---- works from elsewhere, and many machines
     Fault(
