@@ -50,11 +50,12 @@ evaluate: have-demo   ## measure what networks and descriptors find: build/evalu
 	@$(PY) -m artsearch evaluate "$(COLLECTION)" --networks "$(NETWORKS)" --out build/evaluate \
 		$(EVALUATE)
 
-# What comes out must not depend on what the user has downloaded before, or on the internet.
+# What comes out must not depend on what the user has downloaded before, or on the internet. Workers
+# and kernels with a thread for each core would wait for each other more than they compute.
 TEST := env -u ARTSEARCH_WEIGHTS ARTSEARCH_OFFLINE=1 \
 	TORCH_HOME="$(CURDIR)/build/no-caches/torch" \
 	HF_HOME="$(CURDIR)/build/no-caches/huggingface" \
-	IPYTHONDIR="$(CURDIR)/build/no-caches/ipython" \
+	IPYTHONDIR="$(CURDIR)/build/no-caches/ipython" OMP_NUM_THREADS=1 \
 	$(PY) -m pytest -n $(WORKERS) --dist loadgroup --durations=15
 
 test: $(INSTALLED) $(REPAINTED) browser style no-caches   ## all that CI runs: style, unit tests, the notebooks as committed
