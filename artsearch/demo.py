@@ -44,10 +44,9 @@ def make_demo(
     """
     started, out = time.monotonic(), Path(out)
     fewest = _extract(works, searches)
-    look_at = [
-        write_site(works, searches, out / "site"),
-        write_page(works, searches, out / "gallery.html"),
-    ]
+    look_at = [out / "site" / "index.html", out / "gallery.html"]
+    write_site(works, searches, look_at[0].parent)
+    write_page(works, searches, look_at[1])
     searches.close()
     say_where(f"Look at these, made in {time.monotonic() - started:.0f} s:", look_at)
     if not notebooks:
