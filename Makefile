@@ -56,7 +56,7 @@ TEST := env -u ARTSEARCH_WEIGHTS ARTSEARCH_OFFLINE=1 \
 	TORCH_HOME="$(CURDIR)/build/no-caches/torch" \
 	HF_HOME="$(CURDIR)/build/no-caches/huggingface" \
 	IPYTHONDIR="$(CURDIR)/build/no-caches/ipython" OMP_NUM_THREADS=1 \
-	$(PY) -m pytest -n $(WORKERS) --dist loadgroup --durations=15
+	$(PY) -m pytest -n $(WORKERS) --dist loadfile --durations=15
 
 test: $(INSTALLED) $(REPAINTED) browser style no-caches   ## all that CI runs: style, unit tests, the notebooks as committed
 	$(TEST)

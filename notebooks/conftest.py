@@ -31,12 +31,6 @@ def execute(kernel: RunningKernel, source: str, allow_stdin: bool | None = None)
 RunningKernel.execute_cell_input = execute
 
 
-def pytest_itemcollected(item):
-    if isinstance(item, IPyNbCell):
-        # With several workers, the cells of a notebook stay with one.
-        item.add_marker(pytest.mark.xdist_group(item.path.stem))
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item):
     yield

@@ -30,12 +30,6 @@ FEW = (
 )
 
 
-def pytest_itemcollected(item):
-    # With several workers, the tests of a file stay with one: what they share is made once.
-    if not item.get_closest_marker("xdist_group"):
-        item.add_marker(pytest.mark.xdist_group(item.path.stem))
-
-
 @pytest.fixture(scope="session")
 def paintings() -> Path:
     """The folder of the 21 shipped paintings."""

@@ -27,7 +27,7 @@ from apps import (
 from browser import SCREENS, chromium, ids, query, screenshot, slider_of, works
 from madeup import make_folder
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("app")]
+pytestmark = pytest.mark.slow
 
 SHOW_DIAL = """\
 collection = Collection(COLLECTION)

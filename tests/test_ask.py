@@ -27,7 +27,6 @@ from artsearch.question import Question
 from artsearch.search import Search
 from artsearch.where import WhereError
 
-pytestmark = pytest.mark.xdist_group("ask")  # for its collection and its searches
 COUNT = 600
 #: Every metric, and a blend. A question is answered by all rows whatever the kind of index is, so
 #: one forest stands for all, and one place of the dial for its ends.

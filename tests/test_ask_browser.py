@@ -12,8 +12,6 @@ from PIL import Image
 from artsearch.gallery import WEB
 from artsearch.where import Both, Condition, Either, parse
 
-pytestmark = pytest.mark.xdist_group("site")
-
 SIZES = [(90, 60), (60, 90), (600, 60), (60, 600), (80, 80), (120, 60), (70, 90)]
 MENU = ["Like this too", "Not like this", "Leave out"]
 KEPT = ["Stepping stones to here", "Keep"]
@@ -72,6 +70,7 @@ def view(first=None, rows=None, error="", **ask):
         "dial": {"available": False, "place": None, "text": ""},
         "compare": False,
         "compare_available": False,
+        "machine_made": {"available": False, "shown": True, "count": 0},
         "can_upload": True,
         "query": first or work(0),
         "rows": [{"network": "one", "title": "One", "works": found}],

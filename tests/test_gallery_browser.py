@@ -41,8 +41,6 @@ from madeup import HOSTILE, make_folder, searches_by_colour
 
 from artsearch.collection import Collection
 
-pytestmark = pytest.mark.xdist_group("kernel")
-
 STAGE = f"""\
 import sys
 

@@ -22,7 +22,7 @@ from artsearch.where import parse
 
 pytest.importorskip("pymilvus")
 pytest.importorskip("milvus_lite")
-pytestmark = [pytest.mark.xdist_group("milvus"), pytest.mark.usefixtures("milvus_at_once")]
+pytestmark = pytest.mark.usefixtures("milvus_at_once")
 METRICS = ("angular", "euclidean", "dot")
 MADE_BY = {"network": "vgg16", "layer": "fc1", "collection": "as it was"}
 #: Ids that would end a text, a line or an expression, and longer ones than a key may be.

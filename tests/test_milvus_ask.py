@@ -14,7 +14,7 @@ from artsearch.search import Search
 from artsearch.where import WhereError, parse
 
 pytest.importorskip("milvus_lite")
-pytestmark = [pytest.mark.xdist_group("milvus"), pytest.mark.usefixtures("milvus_at_once")]
+pytestmark = pytest.mark.usefixtures("milvus_at_once")
 COUNT = 400
 QUESTIONS = [
     {},

@@ -15,7 +15,7 @@ from artsearch.milvus_index import MilvusIndex
 from artsearch.where import Both, Columns, Condition, Either, Negation, WhereError, parse
 
 pytest.importorskip("milvus_lite")
-pytestmark = [pytest.mark.xdist_group("milvus"), pytest.mark.usefixtures("milvus_at_once")]
+pytestmark = pytest.mark.usefixtures("milvus_at_once")
 INJECTION = 'x" or id > 0 or style == "'
 #: Texts that would do harm in an expression or a pattern if anything took them for more than text.
 HOSTILE = (

@@ -11,7 +11,7 @@ from mutants import copied
 from packaging.requirements import Requirement
 from test_environment import ROOT, read_project
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("environments")]
+pytestmark = pytest.mark.slow
 
 #: Tests that use each of the packages, and run in minutes.
 TELLING = [

@@ -29,7 +29,6 @@ def elsewhere(tmp_path_factory):
     return folder
 
 
-@pytest.mark.xdist_group("pages with code")
 @pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: page.name)
 def test_the_code_prints_what_the_page_says(page, monkeypatch, elsewhere):
     monkeypatch.chdir(elsewhere)

@@ -174,7 +174,6 @@ def open_with(collection, tmp_path_factory, one_thread):
     return open_with
 
 
-@pytest.mark.xdist_group("kinds")
 @pytest.mark.usefixtures("milvus_at_once")
 @pytest.mark.parametrize("kind", ["exact", "auto", "faiss", "hnswlib", "usearch", "milvus"])
 def test_every_kind_of_index_answers_as_annoy_does(kind, open_with):
@@ -186,7 +185,6 @@ def test_every_kind_of_index_answers_as_annoy_does(kind, open_with):
     assert open_with(kind)[LITE, "no_crop"].by_work(MONA_LISA, k=4).ids == wanted.ids
 
 
-@pytest.mark.xdist_group("kinds")
 @pytest.mark.usefixtures("milvus_at_once")
 def test_questions_and_the_dial_in_milvus_are_answered_as_in_memory(
     open_with, tmp_path, monkeypatch

@@ -19,7 +19,6 @@ from artsearch.collection import Collection
 from artsearch.question import read_link
 from artsearch.search import Searches
 
-pytestmark = pytest.mark.xdist_group("similar")  # which computes features once
 ROOT = Path(__file__).parents[1]
 LITE = "efficientnet_lite0"
 MONA_LISA = "leonardo-da-vinci_mona-lisa.jpg"
