@@ -8,16 +8,17 @@ import statistics
 from pathlib import Path
 
 import pytest
-from browser import chromium, ids, query, views_of_walk, visit, works
+from browser import SCREENS, chromium, ids, query, views_of_walk, visit, works
 from madeup import HOSTILE, RandomSearches, make_folder, searches_by_colour
+from tiers import examples
 
 from artsearch.collection import Collection
 from artsearch.gallery_state import GalleryState
 from artsearch.site import write_site
 
-SCREENS = Path("build/screens")
 #: A link to one network; without a link all of them are side by side.
 ALONE = "#network=efficientnet_lite0"
+slow = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -280,11 +281,15 @@ def test_hostile_titles_are_text(browser, tmp_path):
         assert page.locator("img:not([src^=thumbs]):not([src^=images])").count() == 0
         assert page.locator("bdi, [dir=auto]").count() > 0
         # What a title cannot do, injected code cannot either: the policy stands before it.
-        page.evaluate(
-            "document.body.insertAdjacentHTML('beforeend', "
-            "`<img src=x onerror=\"document.title='broken in'\">`)"
-        )
-        page.wait_for_timeout(200)
+        with page.expect_console_message(lambda said: "ERR_FILE_NOT_FOUND" in said.text):
+            page.evaluate(
+                """() => {
+                  const code = `<img src=x onerror="document.title='broken in'">`;
+                  document.body.insertAdjacentHTML("beforeend", code);
+                  const image = document.body.lastElementChild;
+                  return new Promise((done) => image.addEventListener("error", done));
+                }"""
+            )
         assert page.title() == "Visually similar artworks"
         assert any("Content Security Policy" in said for said in page.wrong)
         page.wrong.clear()
@@ -314,8 +319,15 @@ def test_without_javascript_the_page_says_so(browser, address, searches):
         assert "switched off in this browser" in said
 
 
-@pytest.mark.parametrize("width", [400, 1600])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    "width, scheme",
+    [
+        (400, "dark"),
+        (1600, "light"),
+        pytest.param(400, "light", marks=slow),
+        pytest.param(1600, "dark", marks=slow),
+    ],
+)
 def test_narrow_and_wide(browser, address, width, scheme):
     with visit(browser, viewport={"width": width, "height": 1000}, color_scheme=scheme) as page:
         page.goto(address + ALONE)
@@ -323,7 +335,6 @@ def test_narrow_and_wide(browser, address, width, scheme):
         select(page, "neighbours", 1)
         page.wait_for_load_state("networkidle")
         assert page.evaluate("document.documentElement.scrollWidth") <= width
-        SCREENS.mkdir(parents=True, exist_ok=True)
         page.screenshot(path=SCREENS / f"site-{width}-{scheme}.png", full_page=True)
         page.locator("[data-part=compare]").click()
         page.wait_for_selector("[data-part=overlap]", state="visible")
@@ -332,23 +343,47 @@ def test_narrow_and_wide(browser, address, width, scheme):
         page.screenshot(path=SCREENS / f"site-{width}-{scheme}-compare.png", full_page=True)
 
 
-def test_switching_at_10_000_works(browser, tmp_path):
-    titles = [f"Work {n}" for n in range(10_000)]
-    collection = Collection(make_folder(tmp_path / "works", titles, side=16, alike=True))
+def test_pages_of_the_drawer(browser, tmp_path):
+    collection = Collection(make_folder(tmp_path / "works", [f"Work {n}" for n in range(60)]))
     site = write_site(
         collection, RandomSearches(collection), tmp_path / "site", image_side=0, progress=False
     )
     with visit(browser) as page:
         page.goto(site.as_uri() + ALONE)
         ready(page)
+        drawer = page.locator("[data-part=drawer]")
+        back, on = (drawer.get_by_label(name) for name in ("Earlier works", "Later works"))
+        seen = []
+        for place, count in enumerate((24, 24, 12)):
+            drawer.get_by_text(f"{place + 1} of 3 · 60 works", exact=True).wait_for()
+            assert works(page, "drawer").count() == count
+            assert (back.is_disabled(), on.is_disabled()) == (place == 0, place == 2)
+            seen += ids(page, "drawer")
+            if place < 2:
+                on.click()
+        assert sorted(seen) == sorted(collection.ids)
+        back.click()
+        drawer.get_by_text("2 of 3 · 60 works", exact=True).wait_for()
+        assert ids(page, "drawer") == seen[24:48]
+
+
+@slow
+def test_switching_at_10_000_works(browser, tmp_path):
+    titles = [f"Work {n}" for n in range(10_000)]
+    collection = Collection(make_folder(tmp_path / "works", titles, side=16, alike=True))
+    searches = RandomSearches(collection)
+    site = write_site(collection, searches, tmp_path / "site", image_side=0, progress=False)
+    with visit(browser) as page:
+        page.goto(site.as_uri())
+        ready(page)
         assert works(page, "drawer").count() == 24
-        first = [switch(page, place) for place in (1, 2)]
-        again = [switch(page, place) for place in (0, 1, 2, 0, 1, 2)]
-        print(
-            f"10,000 works: first switch {max(first):.0f} ms, again {statistics.median(again):.0f}"
-        )
-        # Far more than was ever seen; a busy machine must not fail the build.
-        assert max(first) < 2000
+        taken = []
+        for place in (1, 2, 0, 1, 2, 0, 1, 2):
+            taken.append(switch(page, place))
+            found = searches[searches.networks[place].name, "no_crop"].by_work(query(page), 10)
+            assert ids(page, "neighbours") == found.ids
+        first, again = max(taken[:2]), statistics.median(taken[2:])
+        print(f"10,000 works: first switch {first:.0f} ms, again {again:.0f}")
 
 
 def switch(page, place):
@@ -370,7 +405,7 @@ def switch(page, place):
 
 def test_same_walk_in_python_and_javascript(page, collection, searches):
     """The notebook's gallery and the static page follow a visitor in the same way."""
-    walk = [step(random.Random(seed), collection, searches) for seed in range(150)]
+    walk = [step(random.Random(seed), collection, searches) for seed in range(examples(150))]
     start = collection.ids[0]
     in_page = views_of_walk(page, start, walk)
     state = GalleryState(collection, searches, query=start, crop="no_crop")

@@ -8,14 +8,17 @@ from random import Random
 
 import numpy as np
 import pytest
-from browser import chromium, ids, query, views_of_walk, visit, works
+from browser import SCREENS, chromium, ids, query, slider_of, views_of_walk, visit, works
 from madeup import searches_by_colour
 from test_site import read_data, unpack, unpack_answers
-from test_site_browser import ALONE, SCREENS, do, essence, ready, step
+from test_site_browser import ALONE, do, essence, ready, slow, step
+from tiers import examples
 
 from artsearch.errors import ArtsearchError, MismatchError
 from artsearch.gallery_state import GalleryState
 from artsearch.site import write_site
+
+pytestmark = pytest.mark.xdist_group("site")
 
 STOPS = [0.0, 0.25, 0.5, 0.75, 1.0]
 LITE = "efficientnet_lite0"
@@ -109,10 +112,6 @@ def page(browser, built):
 
 def dials_asked(page):
     return [name.removesuffix(".js") for name in page.asked if "dial" in name]
-
-
-def slider_of(page):
-    return page.get_by_role("slider", name="Dial")
 
 
 def wait_for_place(page, text):
@@ -278,7 +277,7 @@ def test_same_walk_in_python_and_javascript(page, collection, searches):
     dice = np.random.default_rng(0)
     places = [None, *STOPS]
     walk = []
-    for seed in range(60):
+    for seed in range(examples(60)):
         walk.append({"do": "dial", "place": places[dice.integers(len(places))]})
         walk.append(step(Random(seed), collection, searches))
     start = collection.ids[0]
@@ -295,8 +294,15 @@ def test_same_walk_in_python_and_javascript(page, collection, searches):
         assert theirs["dial"] == mine["dial"]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize(
+    "width, scheme",
+    [
+        (360, "dark"),
+        pytest.param(360, "light", marks=slow),
+        pytest.param(1280, "dark", marks=slow),
+        pytest.param(1280, "light", marks=slow),
+    ],
+)
 def test_by_touch_narrow_and_wide(browser, built, width, scheme):
     size = {"width": width, "height": 1000}
     with visit(browser, viewport=size, color_scheme=scheme, has_touch=True) as page:
