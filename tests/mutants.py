@@ -524,7 +524,7 @@ FAULTS = [
     Fault(
         "formulas-let-into-tables-of-the-site",
         "web/site.js",
-        "test_site_browser.py::test_export",
+        "test_site_browser.py::test_formulas_are_disarmed_in_the_table",
         "columns.map((name) => disarm(work[name]))",
         "columns.map((name) => work[name])",
     ),

@@ -6,6 +6,7 @@ import random
 import shutil
 import statistics
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from browser import SCREENS, chromium, ids, query, views_of_walk, visit, works
@@ -191,6 +192,21 @@ def test_export(page, collection, searches):
         )
         assert exported == row
     assert page.locator(".as-waiting").count() == 0
+
+
+def test_formulas_are_disarmed_in_the_table(browser, tmp_path):
+    collection = Collection(make_folder(tmp_path / "works", HOSTILE))
+    site = write_site(collection, searches_by_colour(collection), tmp_path / "site", progress=False)
+    titles = collection.works.set_index("id")["title"]
+    formula, other = (titles.index[titles.str.startswith("=") == is_one][0] for is_one in (1, 0))
+    with visit(browser) as page:
+        page.goto(f"{site.as_uri()}#work={quote(other)}&k={len(HOSTILE) - 1}")
+        ready(page)
+        with page.expect_download() as download:
+            page.locator("[data-part=export]").click()
+        text = Path(download.value.path()).read_text(encoding="utf-8-sig")
+    rows = {row["id"]: row for row in csv.DictReader(io.StringIO(text))}
+    assert rows[formula]["title"] == f"'{titles[formula]}"
 
 
 def test_the_keyboard_is_enough(page):
