@@ -22,7 +22,7 @@ from artsearch.extract import extract
 from artsearch.features import FeatureExtractor
 from artsearch.files import FileState
 from artsearch.pipeline import Rows, Work
-from artsearch.ray_engine import _taken
+from artsearch.ray_engine import _blocks, _taken
 from artsearch.ray_workers import Known, Networks, Unseen, read_files, unpack
 from artsearch.store import MANIFEST
 
@@ -258,6 +258,15 @@ def test_a_node_without_bfloat16_is_named_with_what_to_do(many, monkeypatch):
     (error,) = unpack(Networks([extractor], [extractor.weights], None, 1, 1)(read))
     assert isinstance(error, ArtsearchError)
     assert "node " in str(error) and "--precision exact" in str(error)
+
+
+def test_each_file_travels_under_its_own_id(many):
+    paths = {path.name: path for path in many.glob("*.png")}
+    blocks = list(_blocks(paths, 20))
+    assert [len(block) for block in blocks] == [20, 20, len(paths) - 40]
+    for block in blocks:
+        for id, path in zip(*(block[name].to_pylist() for name in ("id", "path")), strict=True):
+            assert pickle.loads(path) == paths[id].absolute()
 
 
 def test_a_file_that_only_this_machine_sees_ends_the_job(many):
