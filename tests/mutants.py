@@ -538,7 +538,7 @@ FAULTS = [
     Fault(
         "demo-ends-well-though-a-notebook-failed",
         "demo.py",
-        "test_main.py",
+        "test_demo.py",
         "return not failed",
         "return True",
     ),

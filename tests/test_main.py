@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 
 def artsearch(*words: str) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "artsearch", *words]
-    # The demo executes eight notebooks; on a busy machine that takes minutes.
+    # The demo executes five notebooks; on a busy machine that takes minutes.
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=1800)
 
 
@@ -29,6 +29,7 @@ def folder(tmp_path):
     return folder
 
 
+@pytest.mark.slow
 def test_demo_on_a_folder_of_the_users(folder, tmp_path):
     out = tmp_path / "out"
     done = artsearch("demo", "--collection", str(folder), "--out", str(out))
