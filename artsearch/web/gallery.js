@@ -275,7 +275,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     const tags = [make("span", { class: "as-distance" }), make("span", { class: "as-only" })];
     const image = make("img", { loading: "lazy", draggable: "false" });
     // Hidden from those who listen: the picture's text says it too.
-    const badge = make("span", { class: "as-badge", "aria-hidden": "true" }, "machine");
+    const badge = make("span", { class: "as-badge", "aria-hidden": "true" });
     const one = make("button", { type: "button", "data-part": "work", "data-id": id }, image, badge);
     return make("li", {}, one, make("p", {}, ...tags));
   }
@@ -286,7 +286,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     one.work = work;
     markCurrent(one, work.id === view.query?.id);
     item.classList.toggle("as-alone", Boolean(work.only));
-    one.querySelector(".as-badge").hidden = !work.machine_made;
+    tell(one.querySelector(".as-badge"), work.machine_made ? "machine" : "");
     item.style.setProperty("--ratio", ratio(work));
     one.firstElementChild.alt = work.only ? `${work.alt}. In this row only` : work.alt;
     show(one.firstElementChild, work.thumb);
