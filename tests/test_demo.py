@@ -110,7 +110,7 @@ def change_a_picture(few, out, monkeypatch):
 
 
 def change_a_setting(few, out, monkeypatch):
-    monkeypatch.setenv("ARTSEARCH_OFFLINE", "1")
+    monkeypatch.setenv("ARTSEARCH_WEIGHTS", str(out))
 
 
 def change_what_was_written(few, out, monkeypatch):
