@@ -15,7 +15,7 @@ NOTEBOOK_FILES := $(sort $(wildcard notebooks/*.ipynb))
 INSTALLED := have-all
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all test-quality style no-caches lab app evaluate bench-extract
+.PHONY: help install demo test test-all test-quality style pages no-caches lab app evaluate bench-extract
 .PHONY: bench-index browser clean
 .NOTPARALLEL:
 
@@ -50,27 +50,31 @@ evaluate: have-demo   ## measure what networks and descriptors find: build/evalu
 	@$(PY) -m artsearch evaluate "$(COLLECTION)" --networks "$(NETWORKS)" --out build/evaluate \
 		$(EVALUATE)
 
-# What comes out must not depend on what the user has downloaded before, or on the internet. Workers
-# and kernels with a thread for each core would wait for each other more than they compute.
-TEST := env -u ARTSEARCH_WEIGHTS ARTSEARCH_OFFLINE=1 \
+# What comes out must not depend on what the user has downloaded before, or on the internet.
+BARE := env -u ARTSEARCH_WEIGHTS ARTSEARCH_OFFLINE=1 \
 	TORCH_HOME="$(CURDIR)/build/no-caches/torch" \
 	HF_HOME="$(CURDIR)/build/no-caches/huggingface" \
-	IPYTHONDIR="$(CURDIR)/build/no-caches/ipython" OMP_NUM_THREADS=1 \
-	$(PY) -m pytest -n $(WORKERS) --dist loadfile --durations=15
+	IPYTHONDIR="$(CURDIR)/build/no-caches/ipython"
+# Workers and kernels with a thread for each core would wait for each other more than they compute.
+TEST := $(BARE) OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --dist loadfile --durations=15
 
-test: $(INSTALLED) $(REPAINTED) browser style no-caches   ## all that CI runs: style, unit tests, the notebooks as committed
+test: $(INSTALLED) $(REPAINTED) browser style pages   ## all that CI runs: style, unit tests, the notebooks as committed
 	$(TEST)
 
-test-all: $(INSTALLED) $(REPAINTED) browser style no-caches   ## every test there is, with more examples: hours
+test-all: $(INSTALLED) $(REPAINTED) browser style pages   ## every test there is, with more examples: hours
 	HYPOTHESIS_PROFILE=long $(TEST) -m ''
 
 test-quality: $(INSTALLED) $(REPAINTED) no-caches   ## the figures alone: how well networks find what they should
 	$(TEST) -m quality
 
 style: $(INSTALLED)
-	$(PY) -m ruff check artsearch tests notebooks
-	$(PY) -m ruff format --check artsearch tests notebooks
+	$(PY) -m ruff check artsearch tests tools notebooks
+	$(PY) -m ruff format --check artsearch tests tools notebooks
 	$(PY) -m nbstripout --verify --keep-output --keep-count --keep-id $(NOTEBOOK_FILES) </dev/null
+
+# Notebooks that all want the same features at once would wait for the first of them.
+pages: no-caches
+	@$(BARE) $(PY) -m artsearch demo --notebooks none --out build
 
 no-caches:
 	@rm -rf build/no-caches && mkdir -p build/no-caches/torch build/no-caches/huggingface
