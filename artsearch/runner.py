@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from artsearch.errors import ArtsearchError, unknown
@@ -45,6 +47,7 @@ def run_notebook(
     logging.getLogger("papermill").addHandler(logging.NullHandler())
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="artsearch-kernel-", ignore_cleanup_errors=True) as own:
+        kernel = _own_kernel(Path(own), environment or {})
         try:
             papermill.execute_notebook(
                 str(notebook),
@@ -54,7 +57,8 @@ def run_notebook(
                 progress_bar=False,
                 start_timeout=PATIENCE,
                 iopub_timeout=PATIENCE,
-                kernel_manager_class=_own_kernel(Path(own), environment or {}),
+                kernel_manager_class=kernel,
+                extra_arguments=["--IPKernelApp.log_level=ERROR"],
             )
         except PapermillExecutionError as error:
             reason = f"cell {error.exec_count}: {error.ename}: {error.evalue}"
@@ -62,6 +66,8 @@ def run_notebook(
             reason = _why_dead(output, Path(own), error)
         else:
             return output
+        finally:
+            kernel.end()
     raise ArtsearchError(f"{notebook.name}, {reason} (executed as far as that: {output})")
 
 
@@ -77,6 +83,7 @@ def _own_kernel(folder: Path, environment: Mapping[str, str]) -> type:
             display_name="Python 3",
             language="python",
         )
+        process = None
 
         async def start_kernel(self, **options) -> None:
             # A start-up file or another backend of the user's would make other notebooks of these.
@@ -86,6 +93,15 @@ def _own_kernel(folder: Path, environment: Mapping[str, str]) -> type:
             with _said(folder).open("ab") as said:
                 streams = {"stdout": said, "stderr": said}
                 await super().start_kernel(env=inherited | own, **streams, **options)
+            OwnKernel.process = self.provisioner.process
+
+        @classmethod
+        def end(cls) -> None:
+            """End what is left: nbclient leaves a kernel alone that is stopped while it starts."""
+            if cls.process is not None and cls.process.poll() is None:
+                with suppress(ProcessLookupError):
+                    os.killpg(cls.process.pid, signal.SIGKILL)
+                cls.process.wait()
 
     return OwnKernel
 
@@ -99,9 +115,9 @@ def _why_dead(output: Path, folder: Path, error: RuntimeError) -> str:
     import nbformat
 
     cells = nbformat.read(output, 4).cells if output.is_file() else []
-    number = max((cell.get("execution_count") or 0 for cell in cells), default=0) + 1
-    said = (
-        _said(folder).read_text("utf-8", "replace").split("\n") if _said(folder).is_file() else []
-    )
-    last = next((line.strip()[:200] for line in reversed(said) if line.strip()), "nothing")
-    return f"cell {number}: {' '.join(str(error).split())}; the last that it said was: {last}"
+    code = [cell.metadata.get("papermill", {}) for cell in cells if cell.cell_type == "code"]
+    number = sum(times.get("start_time") is not None for times in code)
+    said = _said(folder).read_text("utf-8", "replace").strip() if _said(folder).is_file() else ""
+    last = said.split("\n")[-1].strip()[:200] or "nothing"
+    reason = " ".join(str(error).split())
+    return f"cell {max(1, number)}: {reason}; the last that it said was: {last}"

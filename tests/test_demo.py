@@ -211,8 +211,10 @@ def test_ctrl_c_in_a_notebook_leaves_no_process_and_no_chatter(few, tmp_path):
     process = subprocess.Popen(command, start_new_session=True, **options)
     said = ""
     while "01_transforms" not in said:
-        said += process.stdout.read(1)
-    kernels = wait_for_children(process.pid)
+        letter = process.stdout.read(1)
+        assert letter, said
+        said += letter
+    kernels = wait_for_children(process)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     said += process.stdout.read()
     assert process.wait() == 130
@@ -224,14 +226,13 @@ def test_ctrl_c_in_a_notebook_leaves_no_process_and_no_chatter(few, tmp_path):
     assert len(re.findall(r"0[13]_\w+ +\d+ s, done", again.stdout)) == 2
 
 
-def wait_for_children(parent: int) -> list[int]:
+def wait_for_children(parent: subprocess.Popen) -> list[int]:
     """Wait until a process has begun another one; return the numbers of all."""
-    while True:
+    while parent.poll() is None:
         with contextlib.suppress(OSError):
-            text = "".join(
-                path.read_text() for path in Path(f"/proc/{parent}/task").glob("*/children")
-            )
-            if text:
+            tasks = Path(f"/proc/{parent.pid}/task").glob("*/children")
+            if text := "".join(path.read_text() for path in tasks):
                 time.sleep(1)
                 return [int(pid) for pid in text.split()]
         time.sleep(0.05)
+    raise AssertionError(f"it ended with {parent.returncode}: {parent.stdout.read()}")
