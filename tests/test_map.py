@@ -25,9 +25,6 @@ from artsearch.map import (
 from artsearch.map_widget import MOST, ArtMap
 from artsearch.results import Neighbour, Results
 
-# UMAP is compiled when it first runs, a quarter of a minute in every process.
-pytestmark = pytest.mark.xdist_group("map")
-
 
 def rows(count, dims=12, seed=0, ids=None):
     """Made-up features."""

@@ -18,8 +18,6 @@ from artsearch.errors import ArtsearchError, MismatchError
 from artsearch.gallery_state import GalleryState
 from artsearch.site import write_site
 
-pytestmark = pytest.mark.xdist_group("site")
-
 STOPS = [0.0, 0.25, 0.5, 0.75, 1.0]
 LITE = "efficientnet_lite0"
 
