@@ -17,7 +17,6 @@ from artsearch.__main__ import main
 from artsearch.errors import ArtsearchError
 
 ROOT = Path(__file__).parent.parent
-pytestmark = pytest.mark.xdist_group("demo")
 
 
 @pytest.fixture

@@ -9,8 +9,6 @@ import pytest
 from artsearch.errors import ArtsearchError
 from artsearch.runner import run_notebook
 
-pytestmark = pytest.mark.xdist_group("kernel")
-
 
 def put_notebook(folder, *cells: str):
     """Write a notebook of these cells and return its path."""
