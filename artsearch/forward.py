@@ -115,7 +115,10 @@ class Runner:
         Takes 10 to 60 seconds. Where it cannot be done (it wants a C++ compiler) a note says so,
         and things go on as they were.
         """
-        logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
+        # torch warns that it makes no more than eight programs of _pool, which has one for each
+        # layer: the others go the plain way.
+        for name in ("torch.utils.cpp_extension", "torch._dynamo"):
+            logging.getLogger(name).setLevel(logging.ERROR)
         self.batch_size, self.compiled, self.tried = batch_size, True, True
         size = self._plain.size
         try:

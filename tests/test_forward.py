@@ -284,6 +284,19 @@ def test_a_compiled_pass_gives_the_same_rows_and_is_compiled_once(tiny):
         assert_close(torch.cat([part[layer] for part in parts_of_one]), rows[:2], within=1e-5)
 
 
+@pytest.mark.slow
+def test_many_layers_are_compiled_without_a_word_of_torch(tiny, capfd):
+    poolings = ("", ":gram", ":covariance", ":moments")
+    layers = {f"{number}{pooling}": 1 for number in range(4) for pooling in poolings}
+    runner, images = Runner(Forward(tiny, layers, SIZE, MEAN, STD), "exact"), squares(4)
+    expected = runner(images)
+    torch._dynamo.reset()
+    runner.compile(4)
+    for rows, plain_rows in zip(runner(images), expected, strict=True):
+        assert_close(rows, plain_rows, within=1e-4)
+    assert runner.compiled and capfd.readouterr() == ("", "")
+
+
 def no_compiler(model, dynamic):
     raise RuntimeError("no C++\n  compiler")
 
