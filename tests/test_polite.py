@@ -208,11 +208,13 @@ def test_a_server_that_is_silent_or_gone_is_named(server, hasty):
     ],
 )
 def test_only_http_is_spoken_also_after_a_redirection(server, client, address):
-    with pytest.raises(FetchError, match="is not an http or https address|cannot be fetched"):
+    # Which of the three it is for a host that is none depends on the version of requests.
+    refused = "is not an http or https address|cannot be fetched|cannot be reached"
+    with pytest.raises(FetchError, match=refused):
         client.get(address)
     if ":" in address and address not in ("http://", "http://\0/"):  # what a header can say
         server.put("/a", status=302, headers={"Location": address})
-        with pytest.raises(FetchError, match="is not an http or https address|cannot be fetched"):
+        with pytest.raises(FetchError, match=refused):
             client.get(f"{server.url}/a")
         assert server.asked == ["GET /a"]
 

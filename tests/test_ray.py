@@ -318,8 +318,9 @@ def test_the_command_joins_a_cluster(cluster, few, tmp_path):
     done = shell(*words, "--address", cluster.address)
     assert done.returncode == 0, done.stderr
     assert "5 works, 1,280 numbers each, in:" in done.stdout
-    (line,) = done.stderr.strip().splitlines()  # our own progress bar, and nothing of Ray's
-    assert line.startswith("EfficientNet-Lite0: 5 works in")
+    lines = done.stderr.strip().splitlines()  # our own progress, and nothing of Ray's
+    assert all(line.startswith("EfficientNet-Lite0: ") for line in lines)
+    assert lines[-1].startswith("EfficientNet-Lite0: 5 works in")
     local = tmp_path / "local"
     assert shell(*words[:-3], local).returncode == 0
     assert manifest_of(local) == manifest_of(tmp_path / "out")
