@@ -43,7 +43,7 @@ lab: have-lab $(REPAINTED)   ## open JupyterLab on the notebooks
 	@$(PY) -m jupyterlab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks
 
 app: have-app $(REPAINTED)   ## open the gallery alone, as an app in the browser
-	@$(PY) -m artsearch.app notebooks/04_compare_networks.ipynb \
+	@$(PY) -m artsearch.gallery.app notebooks/04_compare_networks.ipynb \
 		-p COLLECTION "$(COLLECTION)" -p NETWORKS "$(NETWORKS)" -p INDEX "$(INDEX)"
 
 evaluate: have-demo   ## measure what networks and descriptors find: build/evaluate/report.html
@@ -98,7 +98,7 @@ clean:   ## remove what was made: build, data/repainted and caches (not .venv)
 	find artsearch tests notebooks \( -name __pycache__ -o -name .ipynb_checkpoints \) \
 		-prune -exec rm -rf {} +
 
-$(REPAINTED): data/paintings/works.csv artsearch/repaint.py | have-demo
+$(REPAINTED): data/paintings/works.csv artsearch/evaluate/repaint.py | have-demo
 	@echo 'Repainting: 21 paintings, each in the manner of each (about half a minute, once)'
-	@$(PY) -m artsearch.repaint
+	@$(PY) -m artsearch.evaluate.repaint
 	@touch $@

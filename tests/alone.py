@@ -36,9 +36,9 @@ def read_files() -> list[str]:
 
 def find_and_show(out: Path) -> None:
     """Compute features, ask, and write page and site, as `make demo` does."""
-    from artsearch.collection import Collection
-    from artsearch.search import Searches
-    from artsearch.site import write_page, write_site
+    from artsearch.search.search import Searches
+    from artsearch.show.site import write_page, write_site
+    from artsearch.works.collection import Collection
 
     collection = Collection("paintings")
     searches = Searches(collection, LITE, out=out, progress=False)
@@ -56,7 +56,7 @@ def find_and_show(out: Path) -> None:
 
 def run_a_notebook(out: Path) -> None:
     """Execute a notebook with papermill, by a kernel of this environment."""
-    from artsearch.runner import run_notebook
+    from artsearch.cli.runner import run_notebook
 
     parameters = {"COLLECTION": "paintings", "NETWORKS": LITE, "K": 3, "OUT": str(out)}
     executed = run_notebook("notebook.ipynb", out / "executed.ipynb", parameters)
@@ -65,7 +65,7 @@ def run_a_notebook(out: Path) -> None:
 
 def named(function: Callable, *words: object, **options: object) -> str:
     """Return the extra that a call says to install."""
-    from artsearch.errors import ArtsearchError
+    from artsearch.base.errors import ArtsearchError
 
     try:
         function(*words, **options)
@@ -78,16 +78,16 @@ def named(function: Callable, *words: object, **options: object) -> str:
 
 def name_extras(out: Path) -> None:
     """Use what each extra brings: its absence has to be said with the command that installs it."""
-    from artsearch.app import serve
-    from artsearch.collection import Collection
-    from artsearch.extract import extract, extractors_for
-    from artsearch.features import Features
-    from artsearch.index import construct_index
-    from artsearch.map import map_layout
-    from artsearch.map_widget import ArtMap
-    from artsearch.search import Searches
-    from artsearch.spreadsheets import read_rows
-    from artsearch.wikiart import items
+    from artsearch.features.extract import extract, extractors_for
+    from artsearch.features.extractor import Features
+    from artsearch.fetch.spreadsheets import read_rows
+    from artsearch.fetch.wikiart import items
+    from artsearch.gallery.app import serve
+    from artsearch.gallery.map_widget import ArtMap
+    from artsearch.index.factory import construct_index
+    from artsearch.search.search import Searches
+    from artsearch.show.map import map_layout
+    from artsearch.works.collection import Collection
 
     collection = Collection("paintings")
     features = Searches(collection, LITE, out=out, progress=False).features(LITE, "no_crop")

@@ -10,7 +10,7 @@ import numpy as np
 ASK = """
 import json, sys
 import numpy as np
-from artsearch.index import load_index
+from artsearch.index.factory import load_index
 
 index = load_index(sys.argv[1])
 answers = [index.search("003.jpg", 8), index.search(np.arange(24) / 24, 8)]

@@ -20,9 +20,9 @@ PATIENCE = 180_000  # milliseconds, on a busy machine
 
 # A notebook like notebooks/04, as short as can be. What it shows stands in its last line.
 IMPORTS = """\
-from artsearch.collection import Collection
-from artsearch.gallery import Gallery
-from artsearch.search import Searches"""
+from artsearch.works.collection import Collection
+from artsearch.gallery.widget import Gallery
+from artsearch.search.search import Searches"""
 SHOW = """\
 collection = Collection(COLLECTION)
 searches = Searches(collection, NETWORKS, out=OUT)
@@ -37,18 +37,18 @@ import numpy as np
 sys.path.insert(0, {str(ROOT / "tests")!r})
 from madeup import MadeUpSearches, searches_by_colour
 
-from artsearch.collection import Collection
-from artsearch.gallery import Gallery"""
+from artsearch.works.collection import Collection
+from artsearch.gallery.widget import Gallery"""
 SHOW_MADE_UP = """\
 collection = Collection(COLLECTION)
 vectors = np.random.default_rng(0).normal(size=(len(collection), 16))
 gallery = Gallery(collection, MadeUpSearches(collection, vectors), query=QUERY, out=OUT)
 gallery"""
 IMPORTS_MAP = f"""{MADE_UP}
-from artsearch.errors import ArtsearchError
-from artsearch.features import Features
-from artsearch.map_widget import ArtMap
-from artsearch.results import Neighbour, Results
+from artsearch.base.errors import ArtsearchError
+from artsearch.features.extractor import Features
+from artsearch.gallery.map_widget import ArtMap
+from artsearch.search.results import Neighbour, Results
 """
 # What is found are the first works of all; of several selected ones the kernel says the ids.
 SHOW_MAP = """\
@@ -136,7 +136,9 @@ def wait_for(address, process, log, seconds=180):
 def served(notebook, folder):
     """Serve the app of a notebook."""
     # Voilà's static files answer without starting a kernel, as the page itself would.
-    return server("artsearch.app", str(notebook), folder=folder, path="/voila/static/voila.js")
+    return server(
+        "artsearch.gallery.app", str(notebook), folder=folder, path="/voila/static/voila.js"
+    )
 
 
 def lab(folder, root, **environment):

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 from madeup import HOSTILE, make_folder
 
-from artsearch.collection import Collection
-from artsearch.descriptors import Blend
-from artsearch.features import Features
-from artsearch.index import construct_ann_index, construct_exact_index
-from artsearch.networks import BlendLayers
-from artsearch.search import BlendSearch, Search
+from artsearch.features.blend import Blend
+from artsearch.features.extractor import Features
+from artsearch.index.factory import construct_ann_index, construct_exact_index
+from artsearch.networks.registry import BlendLayers
+from artsearch.search.search import BlendSearch, Search
+from artsearch.works.collection import Collection
 
 DIMS = 24
 #: What stands in for the layers of a network.

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from artsearch.features import Features
-from artsearch.networks import NETWORKS
-from artsearch.search import PLACES
+from artsearch.features.extractor import Features
+from artsearch.networks.registry import NETWORKS
+from artsearch.search.search import PLACES
 
 
 class FakeBlend:

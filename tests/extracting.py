@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from artsearch import Collection, FeatureExtractor
-from artsearch.extract import extract
+from artsearch.features.extract import extract
 
 LITE = "efficientnet_lite0"
 

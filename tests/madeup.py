@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from artsearch.collection import Collection
-from artsearch.features import Features
-from artsearch.images import thumbnail
-from artsearch.index import construct_exact_index
-from artsearch.networks import NETWORKS, PACKAGED
-from artsearch.search import Search
-from artsearch.transforms import CROPS
+from artsearch.features.extractor import Features
+from artsearch.index.factory import construct_exact_index
+from artsearch.networks.registry import NETWORKS, PACKAGED
+from artsearch.networks.transforms import CROPS
+from artsearch.search.search import Search
+from artsearch.works.collection import Collection
+from artsearch.works.images import thumbnail
 
 #: Titles that would do harm if anything took them for more than text.
 HOSTILE = (

@@ -13,9 +13,9 @@ import report
 from PIL import Image
 from speed import Settings
 
-from artsearch.collection import Collection
-from artsearch.features import FeatureExtractor, fast_is_possible
-from artsearch.images import open_image, to_jpeg
+from artsearch.features.extractor import FeatureExtractor, fast_is_possible
+from artsearch.works.collection import Collection
+from artsearch.works.images import open_image, to_jpeg
 
 NETWORK = "efficientnet_lite0"
 SIDES = (3_000, 8_000)

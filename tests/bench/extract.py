@@ -14,9 +14,9 @@ from pathlib import Path
 import click
 from speed import METHODS, NETWORKS_MEASURED, Settings
 
-from artsearch.errors import ArtsearchError, unknown
-from artsearch.networks import as_network
-from artsearch.notebook import complete
+from artsearch.base.errors import ArtsearchError, unknown
+from artsearch.cli.notebook import complete
+from artsearch.networks.registry import as_network
 
 #: The module of each part; each has a `measure(settings)`.
 PARTS = {

@@ -14,13 +14,13 @@ from scipy.stats import bootstrap
 from speed import Settings
 from works import draw_works
 
-from artsearch.collection import Collection
-from artsearch.errors import ArtsearchError
-from artsearch.extract import extract
-from artsearch.features import FeatureExtractor
-from artsearch.networks import NETWORKS, load_model
-from artsearch.pooling import flatten
-from artsearch.transforms import transform_for
+from artsearch.base.errors import ArtsearchError
+from artsearch.features.extract import extract
+from artsearch.features.extractor import FeatureExtractor
+from artsearch.networks.pooling import flatten
+from artsearch.networks.registry import NETWORKS, load_model
+from artsearch.networks.transforms import transform_for
+from artsearch.works.collection import Collection
 
 NETWORK = "efficientnet_lite0"  # its trained weights come as a package
 LABELS = ("style", "content", "manner")

@@ -10,7 +10,7 @@ from speed import WORKS, Settings, make_job, our_command
 from turns import summarise, take_turns
 from works import draw_works, whole_batches
 
-from artsearch.collection import Collection
+from artsearch.works.collection import Collection
 
 NETWORK = "efficientnet_lite0"  # the quickest: the one that is hungriest
 FEEDS = (("threads", 1), ("threads", 2), ("threads", 4), ("processes", 1), ("processes", 2))

@@ -22,13 +22,13 @@ import numpy as np
 import report
 from extract import warn_if_busy
 
-from artsearch.collection import Collection
-from artsearch.errors import ArtsearchError, unknown
-from artsearch.features import Features
-from artsearch.index_bench import METHODS, Method, measure, reach, write_json
-from artsearch.mixing import mix_features
-from artsearch.notebook import complete
-from artsearch.search import Searches
+from artsearch.base.errors import ArtsearchError, unknown
+from artsearch.bench.index_bench import METHODS, Method, measure, reach, write_json
+from artsearch.bench.mixing import mix_features
+from artsearch.cli.notebook import complete
+from artsearch.features.extractor import Features
+from artsearch.search.search import Searches
+from artsearch.works.collection import Collection
 
 NETWORK, CROP = "efficientnet_lite0", "no_crop"  # its trained weights come as a package
 LIBRARIES = ("annoy", "faiss-cpu", "hnswlib", "milvus-lite", "numpy", "pymilvus", "usearch")

@@ -58,9 +58,9 @@ def extract_here(folder: str, precision: str) -> None:
     """Extract a folder with a network that costs nothing but has as many numbers as a real one."""
     from torch import nn
 
-    from artsearch.collection import Collection
-    from artsearch.extract import extract
-    from artsearch.features import FeatureExtractor
+    from artsearch.features.extract import extract
+    from artsearch.features.extractor import FeatureExtractor
+    from artsearch.works.collection import Collection
 
     tiny = nn.Sequential(nn.Conv2d(3, DIMS, 16, stride=64), nn.AdaptiveAvgPool2d(1))
     options = {"layers": "1", "model": tiny, "precision": precision, "compile": False}

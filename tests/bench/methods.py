@@ -20,15 +20,15 @@ from torch import nn
 from torch.utils.data import DataLoader
 from worker import serve
 
-from artsearch import forward
-from artsearch.collection import Collection
-from artsearch.extract import extract
-from artsearch.features import FeatureExtractor, choose_precision
-from artsearch.forward import GPU_BATCH, device
-from artsearch.images import open_image
-from artsearch.networks import NETWORKS, Network, build_model
-from artsearch.pooling import flatten
-from artsearch.transforms import transform_for
+from artsearch.features.extract import extract
+from artsearch.features.extractor import FeatureExtractor, choose_precision
+from artsearch.networks import forward
+from artsearch.networks.forward import GPU_BATCH, device
+from artsearch.networks.pooling import flatten
+from artsearch.networks.registry import NETWORKS, Network, build_model
+from artsearch.networks.transforms import transform_for
+from artsearch.works.collection import Collection
+from artsearch.works.images import open_image
 
 #: The article's batch, and that of the bare forward pass.
 BATCH = 16

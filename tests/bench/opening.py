@@ -61,7 +61,7 @@ def make_store(folder: Path, rows: int, dims: int) -> Path:
     import numpy as np
     import pandas as pd
 
-    from artsearch.store import MANIFEST, Contents, write_store
+    from artsearch.features.store import MANIFEST, Contents, write_store
 
     ids = [f"an artist of some name/the title of work {row:07}.jpg" for row in range(rows)]
 
@@ -88,7 +88,7 @@ def open_here(folder: str) -> dict:
     """Return how many seconds it takes to open a store, and to read its first row."""
     from worker import peak_mb
 
-    from artsearch.store import load_features
+    from artsearch.features.store import load_features
 
     start = time.perf_counter()
     features = load_features(folder)

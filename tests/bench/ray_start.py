@@ -17,7 +17,7 @@ import click
 # A home where nobody has used Ray: its token is made there, too.
 TRY = """
 import time
-from artsearch.ray_session import import_ray, session
+from artsearch.features.ray.session import import_ray, session
 begin = time.perf_counter()
 import_ray()
 imported = time.perf_counter()

@@ -15,8 +15,8 @@ from turns import summarise, take_turns
 from worker import WorkerError
 from works import draw_works, whole_batches
 
-from artsearch.collection import Collection
-from artsearch.networks import NETWORKS
+from artsearch.networks.registry import NETWORKS
+from artsearch.works.collection import Collection
 
 HERE = Path(__file__).parent
 NETWORKS_MEASURED = ("efficientnet_lite0", "resnet50", "inception_v4", "vgg16")

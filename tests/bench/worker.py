@@ -76,7 +76,7 @@ def last_words(text: str) -> str:
     """
     told = [line.strip() for line in text.split("\n") if ": " in line and line[0] != " "]
     last = told[-1] if told else "it ended without a word"
-    return last.removeprefix("artsearch.errors.ArtsearchError: ")[:200]
+    return last.removeprefix("artsearch.base.errors.ArtsearchError: ")[:200]
 
 
 def serve(prepare: Callable[[], tuple[Callable[[], int], dict]]) -> None:

@@ -6,8 +6,8 @@ import shutil
 from itertools import islice
 from pathlib import Path
 
-from artsearch.collection import Collection
-from artsearch.errors import ImageError
+from artsearch.base.errors import ImageError
+from artsearch.works.collection import Collection
 
 
 def draw_works(collection: Collection, number: int, folder: Path) -> dict[str, str]:

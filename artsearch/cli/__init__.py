@@ -1,0 +1,1 @@
+"""The commands, and what sets a notebook up."""

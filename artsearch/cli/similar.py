@@ -1,0 +1,210 @@
+"""`python -m artsearch similar`: one question to a collection, from the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from artsearch.base.errors import ArtsearchError, unknown
+from artsearch.base.text import printable
+from artsearch.works.storage import RemoteFile, is_address
+
+if TYPE_CHECKING:
+    from artsearch.search.results import Results
+    from artsearch.search.search import Search
+    from artsearch.works.collection import Collection
+
+
+@click.command()
+@click.argument("images", nargs=-1, required=True, metavar="IMAGE…")
+@click.option("--collection", default="data", help="Folder of images, with or without works.csv.")
+@click.option("--where", default="", help="Condition, such as 'style == \"Ukiyo-e\"'.")
+@click.option("--k", default=10, help="How many works.")
+@click.option("--unlike", multiple=True, help="A work not to be like; may be given again.")
+@click.option("--other", multiple=True, help="Column in which the answer differs: artist.")
+@click.option("--no-copies", is_flag=True, help="Leave out near-duplicates of what is asked for.")
+@click.option("--no-machine-made", is_flag=True, help="Leave out works made by a machine.")
+@click.option("--exclude", multiple=True, help="A work to leave out; may be given again.")
+@click.option("--per", default="", help="Column of which each value answers with its nearest.")
+@click.option("--each", default=1, help="How many for each value of that column.")
+@click.option("--part", default="", help="Part of IMAGE: left,top,right,bottom from 0 to 1.")
+@click.option("--path-to", default="", help="Show stepping stones from IMAGE to this work.")
+@click.option("--stones", default=5, help="How many stones at most.")
+@click.option("--network", default="", help="Network; else one whose features are there already.")
+@click.option("--crop", default="no_crop", help="Crop.")
+@click.option("--dial", default=None, type=float, help="From 0 (content) to 1 (style).")
+@click.option("--index", default="annoy", help="Kind of index: annoy, exact, auto, milvus, …")
+@click.option("--uri", default="", help="File or address of Milvus.")
+@click.option("--out", default="build", help="Folder where features are kept.")
+@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+def similar(
+    images: Sequence[str],
+    collection: str,
+    where: str,
+    k: int,
+    unlike: Sequence[str],
+    other: Sequence[str],
+    no_copies: bool,
+    no_machine_made: bool,
+    exclude: Sequence[str],
+    per: str,
+    each: int,
+    part: str,
+    path_to: str,
+    stones: int,
+    network: str,
+    crop: str,
+    dial: float | None,
+    index: str,
+    uri: str,
+    out: str,
+    as_json: bool,
+) -> None:
+    """Show the works most similar to IMAGE.
+
+    IMAGE is a work of the collection (its path there, or its file) or any picture; of several the
+    answer is near to all.
+    """
+    from artsearch.works.collection import Collection
+
+    works = Collection(collection)
+    liked = [find_thing(works, image) for image in images]
+    exclude = [find_work(works, image) for image in exclude]
+    search = open_search(works, network, crop, dial, out, index=index, uri=uri)
+    if path_to:
+        if len(images) > 1 or unlike or other or no_copies or per or part:
+            raise ArtsearchError(
+                "a path leads from one work to another; besides --path-to it takes --stones, "
+                "--where, --exclude and --no-machine-made"
+            )
+        ends = find_work(works, images[0]), find_work(works, path_to)
+        answer = search.path(*ends, stones, where, exclude, not no_machine_made)
+    else:
+        answer = search.ask(
+            liked,
+            k,
+            unlike=[find_thing(works, image) for image in unlike],
+            where=where,
+            other=other,
+            copies=not no_copies,
+            machine_made=not no_machine_made,
+            exclude=exclude,
+            per=per,
+            each=each,
+            part=_read_part(part),
+        )
+    goal = answer.ids[-1] if path_to else ""
+    click.echo(to_json(works, answer, goal) if as_json else to_text(answer))
+
+
+def find_thing(works: Collection, image: str) -> str | Path | RemoteFile:
+    """Return the work that is meant, by its id, its file or its address, or else the file itself.
+
+    Raises ArtsearchError, with the nearest ids, where there is neither.
+    """
+    if image in works:
+        return image
+    if is_address(image):
+        found = (id for id in works if str(works.path(id)) == image)
+        return next(found, None) or RemoteFile.at(image)
+    path = os.path.expanduser(image)
+    if not os.path.isfile(path):
+        raise unknown("work or file", image, works.ids)
+    inside = Path(os.path.relpath(os.path.realpath(path), os.path.realpath(works.folder)))
+    # As a collection spells out bytes that are no UTF-8.
+    id = os.fsencode(inside.as_posix()).decode("utf-8", "backslashreplace")
+    return id if id in works else Path(path)
+
+
+def find_work(works: Collection, image: str) -> str:
+    """Return the work of the collection that is meant, by its id or its file."""
+    found = find_thing(works, image)
+    if found not in works:
+        raise ArtsearchError(f"{image!r} is no work of {works.name}; name one of the collection")
+    return found
+
+
+def open_search(
+    works: Collection,
+    network: str = "",
+    crop: str = "no_crop",
+    dial: float | None = None,
+    out="build",
+    **options,
+) -> Search:
+    """Return a search over a collection, with features computed before where there are any.
+
+    Without a network it is the first whose features are there already, which needs neither torch
+    nor the network itself. `options` are those of Searches.
+    """
+    from artsearch.search.search import Searches
+
+    computed = computed_networks(works, crop, out)
+    names = network or next(iter(computed), "auto")
+    precision = "exact" if computed.get(names) == {"exact"} else "auto"
+    searches = Searches(works, names, [crop], out=out, precision=precision, **options)
+    name = searches.networks[0].name
+    return searches[name, crop] if dial is None else searches.dial(name, crop, dial)
+
+
+def computed_networks(works: Collection, crop: str, out: str | os.PathLike) -> dict[str, set[str]]:
+    """Return the networks by which features of a collection are there, and in which precisions."""
+    from artsearch.features.extract import collection_key
+    from artsearch.features.store import read_manifest
+    from artsearch.networks.registry import NETWORKS
+
+    found: dict[str, set[str]] = {}
+    for folder in sorted(Path(out, "stores").glob(f"{collection_key(works)}-*")):
+        try:
+            made_by = read_manifest(folder)["made_by"]
+        except ArtsearchError:
+            continue
+        network = NETWORKS.get(made_by["network"])
+        if network and made_by["crop"] == crop and made_by["layer"] == network.layer:
+            found.setdefault(network.name, set()).add(made_by["precision"])
+    return dict(sorted(found.items()))
+
+
+def to_text(answer: Results) -> str:
+    """Return an answer as lines to read: notes, then distance, id and caption of each work."""
+    from artsearch.gallery.view import distance_text
+
+    lines = [*answer.notes]
+    for work in answer:
+        group = f"{work.group}: " if work.group else ""
+        words = " ".join(f"{group}{work.caption}".split())
+        lines += [f"{distance_text(work.distance):>7}  {words}", f"         {work.id}"]
+    return "\n".join(printable(line) for line in [*lines, f"({answer.unit})"])
+
+
+def to_json(works: Collection, answer: Results, goal: str = "") -> str:
+    """Return an answer as JSON: what was asked, notes, and all that is known of each work.
+
+    `goal` is the work to which stepping stones lead.
+    """
+    found = [{"distance": one.distance, "group": one.group, **works.work(one.id)} for one in answer]
+    view = {name: answer.made_by.get(name) for name in ("network", "crop", "dial")}
+    # No link could say what is in a picture from elsewhere.
+    can_be_cited = all(id in works for id in answer.question.works)
+    whole = {
+        "link": answer.question.to_link(**view, goal=goal) if can_be_cited else "",
+        **view,
+        "metric": answer.metric,
+        "notes": list(answer.notes),
+        "works": found,
+    }
+    return json.dumps(whole, ensure_ascii=True, indent=1)
+
+
+def _read_part(text: str) -> tuple[float, ...] | None:
+    try:
+        return tuple(float(end) for end in text.split(",")) if text else None
+    except ValueError:
+        raise ArtsearchError(
+            f"--part is {text!r}; take four numbers from 0 to 1: left,top,right,bottom"
+        ) from None

@@ -1,0 +1,367 @@
+"""How good an answer is: by what is known of the works, and by what another network answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from artsearch.base.errors import ArtsearchError, MismatchError, check_whole, unknown
+from artsearch.evaluate.rankings import extrapolate, nearest, rank_biased_overlap, ranked
+from artsearch.evaluate.scores import FEWEST_GROUPS, NotMeasurable, Score, Scores, make_score
+from artsearch.features.extractor import Features
+from artsearch.index.factory import Index
+
+#: The scores of a label: of the k nearest, and of the whole ranking.
+METRICS = ("precision", "recall", "map")
+
+
+def recall_at_k(
+    index: Index,
+    exact: Index,
+    k: int = 10,
+    queries: Sequence[str] | None = None,
+    search_k: int | None = None,
+) -> float:
+    """Return the share of the true k nearest works that an index finds, from 0 to 1.
+
+    `queries` are ids, all works if not given; a work is never counted among its own neighbours.
+    """
+    shares = []
+    for id in exact.ids if queries is None else queries:
+        found, _ = index.search(id, k, search_k)
+        true, _ = exact.search(id, k)
+        shares.append(len(set(found) & set(true)) / k)
+    return _mean(shares)
+
+
+def share_same(
+    index: Index, labels: Mapping[str, str], k: int = 20, queries: Sequence[str] | None = None
+) -> float:
+    """Return the share of the k nearest works that have the query's label, from 0 to 1.
+
+    Works without a label are no queries; among the neighbours they count as different.
+    """
+    shares = []
+    for id in index.ids if queries is None else queries:
+        if labels.get(id):
+            found, _ = index.search(id, k)
+            shares.append(np.mean([labels.get(other) == labels[id] for other in found]))
+    return _mean(shares)
+
+
+def overlap(first: Sequence[str], second: Sequence[str]) -> float:
+    """Return the share of works that two lists of the same length have in common, from 0 to 1.
+
+    >>> overlap(["a", "b"], ["b", "c"])
+    0.5
+    """
+    return len(set(first) & set(second)) / max(len(first), len(second))
+
+
+def _mean(shares: list[float]) -> float:
+    if not shares:
+        raise ArtsearchError("there is nothing to count: no query, or none with a label")
+    return float(np.mean(shares))
+
+
+def score_labels(
+    features: Features,
+    works: pd.DataFrame,
+    label: str,
+    k: int = 10,
+    same_artist: bool = True,
+    correction: str | None = None,
+    queries: int = 2000,
+    seed: int = 0,
+    groups: str | None = None,
+) -> Scores:
+    """Score how well works of the same label find each other: "precision", "recall", "map".
+
+    `works` is a table such as `Collection.works`, `label` one of its columns. Each labelled work is
+    a query to which all other labelled works are ranked, by the cosine or by what `correction`
+    makes of it. Precision and recall are those of the first k, "map" is the average precision of
+    the whole ranking; each is from 0 to 1, averaged over the queries. Works without the label are
+    left out altogether (condensed lists: Sakai 2007, SIGIR). A work whose label no other one has
+    cannot find anything: it is no query, though others are asked to tell it apart. Of more than
+    `queries` queries that many are drawn at random.
+
+    With `same_artist=False` works by the query's own artist are left out of its ranking (a style is
+    not a signature), and a query that loses all works of its label is none. Works whose artist is
+    not known lose nothing.
+
+    Intervals resample groups of queries: by artist, or by the column `groups`; a work without a
+    value there is a group of its own. Precision and recall are measured on the queries with k works
+    or more to rank, and are not among the scores where there is none; `notes` tells.
+
+    Raises NotMeasurable where there is no such column, no label, or nothing to find or to miss;
+    MismatchError for features of works that the table has not.
+    """
+    check_whole("k", k)
+    check_whole("queries", queries)
+    task, notes = _prepare(features, works, label, same_artist, groups)
+    rows = np.flatnonzero(task.relevant)
+    if len(rows) > queries:
+        notes.append(f"{queries:,} of {len(rows):,} queries were drawn")
+        rows = np.sort(np.random.default_rng(seed).choice(rows, queries, replace=False))
+    enough = task.candidates[rows] >= k
+    notes += _note_few(k, enough) + _note_units(task.units[rows], groups)
+    values = _measure(task, rows, k, correction)
+    chances = _chances(task.relevant[rows], task.candidates[rows], k)
+    scores = {}
+    for metric in METRICS:
+        at_k = None if metric == "map" else k
+        use = np.flatnonzero(enough | (at_k is None))
+        if len(use):
+            ids, units = task.ids[rows[use]], task.units[rows[use]]
+            chance = chances[metric][use].mean()
+            scores[metric] = make_score(metric, at_k, values[metric][use], chance, ids, units, seed)
+    return Scores(scores, notes)
+
+
+def overlap_at_k(
+    first: Features,
+    second: Features,
+    k: int = 10,
+    correction: str | None = None,
+    works: pd.DataFrame | None = None,
+    groups: str | None = None,
+    seed: int = 0,
+) -> Score:
+    """Score how many of the k nearest works two networks have in common, from 0 to 1.
+
+    Works that only one of the two has are left out. The interval resamples works, or with a table
+    of `works` their artists, or the values of its column `groups`. Raises MismatchError where no
+    work is in both, ArtsearchError for a k beyond the number of other works.
+    """
+    first, second = _common(first, second)
+    pairs = zip(nearest(first, k, correction), nearest(second, k, correction), strict=True)
+    shares = [overlap(one.tolist(), other.tolist()) for one, other in pairs]
+    units = _units(first, works, groups)
+    return make_score("overlap", k, shares, k / (len(first) - 1), first.ids, units, seed)
+
+
+def mean_rank_biased_overlap(
+    first: Features,
+    second: Features,
+    depth: int = 50,
+    p: float = 0.9,
+    correction: str | None = None,
+    works: pd.DataFrame | None = None,
+    groups: str | None = None,
+    seed: int = 0,
+) -> Score:
+    """Score how alike two networks rank the works nearest to each, the first ones counting most.
+
+    The mean of `rank_biased_overlap` over works, each with its `depth` nearest, or all others where
+    there are fewer; the score's k is the depth. All else is as in `overlap_at_k`.
+    """
+    check_whole("depth", depth)
+    first, second = _common(first, second)
+    depth = min(depth, len(first) - 1)
+    pairs = zip(nearest(first, depth, correction), nearest(second, depth, correction), strict=True)
+    values = [rank_biased_overlap(one.tolist(), other.tolist(), p) for one, other in pairs]
+    # By chance d of n works share d/n of their own with d others, and RBO is linear in the shares.
+    chance = extrapolate(np.arange(1, depth + 1) / (len(first) - 1), p)
+    units = _units(first, works, groups)
+    return make_score("rank-biased overlap", depth, values, chance, first.ids, units, seed)
+
+
+def measure_ranking(relevant: np.ndarray, k: int) -> dict[str, float]:
+    """Return precision and recall at k and the average precision of one ranking.
+
+    `relevant` says of each work, the nearest first, whether it is one to be found; one at least is.
+    Average precision is the mean, over these, of the precision as far as each (Manning, Raghavan
+    and Schütze 2008, section 8.4).
+
+    >>> measure_ranking(np.array([True, False, False, True]), k=2)
+    {'precision': 0.5, 'recall': 0.5, 'map': 0.75}
+    """
+    ranks = np.flatnonzero(relevant) + 1
+    found = np.count_nonzero(ranks <= k)
+    precisions = np.arange(1, len(ranks) + 1) / ranks
+    values = {"precision": found / k, "recall": found / len(ranks), "map": precisions.mean()}
+    return {metric: float(value) for metric, value in values.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """The labelled works, one entry each, and what each of them is to find."""
+
+    features: Features
+    ids: np.ndarray
+    labels: np.ndarray
+    kin: np.ndarray  # works of the same kin are left out of each other's rankings
+    units: np.ndarray  # what is resampled
+    relevant: np.ndarray  # how many works there are to find,
+    candidates: np.ndarray  # and among how many
+
+
+def _prepare(
+    features: Features, works: pd.DataFrame, label: str, same_artist: bool, groups: str | None
+) -> tuple[_Task, list[str]]:
+    """Put together what is to be ranked, with notes of what is left out."""
+    table = _match(features, works)
+    known, notes = _find_labelled(table, label)
+    table = table.iloc[known]
+    ids, labels = table.index.to_numpy(object), _column(table, label)
+    kin = ids if same_artist else _groups(table, None)
+    relevant, candidates = _count_others(labels, kin)
+    if not same_artist:
+        notes += _note_lost(label, labels, relevant, int((kin == ids).sum()))
+    condensed = Features(features.vectors[known], ids)
+    units = _groups(table, groups)
+    return _Task(condensed, ids, labels, kin, units, relevant, candidates), notes
+
+
+def _measure(
+    task: _Task, rows: np.ndarray, k: int, correction: str | None
+) -> dict[str, np.ndarray]:
+    """Return the values of all metrics, one a query; `rows` are the queries."""
+    # Numbers are compared many times faster than texts.
+    labels, kin = pd.factorize(task.labels)[0], pd.factorize(task.kin)[0]
+    values = []
+    for row, order in ranked(task.features, rows, correction):
+        order = order[kin[order] != kin[row]]
+        values.append(measure_ranking(labels[order] == labels[row], k))
+    return {metric: np.array([one[metric] for one in values]) for metric in METRICS}
+
+
+def _chances(relevant: np.ndarray, candidates: np.ndarray, k: int) -> dict[str, np.ndarray]:
+    """Return the mean of each metric over all orders of the candidates, one a query."""
+    from scipy.special import digamma
+
+    # A relevant work at place i finds on average (R − 1)/(N − 1) of the i − 1 before it relevant,
+    # so AP = 1/N · Σ [1/i + (R − 1)/(N − 1) · (i − 1)/i]; and Σ 1/i is a digamma but for Euler's γ.
+    harmonic = digamma(candidates + 1) + np.euler_gamma
+    others = (relevant - 1) / np.maximum(candidates - 1, 1)
+    return {
+        "precision": relevant / candidates,
+        "recall": k / candidates,
+        "map": (harmonic + others * (candidates - harmonic)) / candidates,
+    }
+
+
+def _count_others(labels: np.ndarray, kin: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return how many works of its label each work can find, and among how many."""
+    table = pd.DataFrame({"label": labels, "kin": kin})
+    sizes = [table.groupby(by).transform("size") for by in ("label", ["label", "kin"], "kin")]
+    same, both, own = (size.to_numpy() for size in sizes)
+    return same - both, len(table) - own
+
+
+def _match(features: Features, works: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the table that the features have, in their order, by id."""
+    if "id" not in works or works["id"].duplicated().any():
+        raise MismatchError("the table has no ids, or one twice; take the works of a collection")
+    table = works.set_index("id")
+    missing = [id for id in features.ids if id not in table.index]
+    if missing:
+        raise MismatchError(
+            f"{len(missing):,} of {len(features):,} works of the features are not in the table, "
+            f"the first is {missing[0]!r}; take the table of the collection they were computed from"
+        )
+    return table.loc[list(features.ids)]
+
+
+def _column(table: pd.DataFrame, name: str) -> np.ndarray:
+    """Return a column as texts, "" where it has nothing."""
+    if name not in table:
+        raise NotMeasurable(f"{unknown('column', name, table)}; or add it to works.csv")
+    column = table[name].astype(object)
+    return column.where(column.notna(), "").astype(str).str.strip().to_numpy(object)
+
+
+def _groups(table: pd.DataFrame, name: str | None) -> np.ndarray:
+    """Return the group of each work: its artist, or its value in a column, or else itself."""
+    ids = table.index.to_numpy(object)
+    if name is None and "artist" not in table:
+        return ids
+    values = _column(table, name or "artist")
+    return np.where(values != "", values, ids)
+
+
+def _units(features: Features, works: pd.DataFrame | None, groups: str | None) -> Sequence[str]:
+    return features.ids if works is None else _groups(_match(features, works), groups)
+
+
+def _find_labelled(table: pd.DataFrame, label: str) -> tuple[np.ndarray, list[str]]:
+    """Return the row numbers of labelled works and notes; raise where they tell nothing."""
+    labels = _column(table, label)
+    known = np.flatnonzero(labels != "")
+    sizes = pd.Series(labels[known]).value_counts()
+    cannot = f"how works of the same {label} find each other cannot be measured"
+    if not len(known):
+        raise NotMeasurable(f"{cannot}: no work has a {label}; fill in that column of works.csv")
+    if len(sizes) == 1:
+        raise NotMeasurable(
+            f"{cannot}: all works that have a {label} have the same, {sizes.index[0]!r}, so no "
+            f"answer is wrong; add works of another {label}"
+        )
+    if sizes.max() == 1:
+        raise NotMeasurable(
+            f"{cannot}: no two works have the same {label}, so no answer is right; "
+            "add works, or take another column"
+        )
+    notes, without, single = [], len(labels) - len(known), int((sizes == 1).sum())
+    if without:
+        notes.append(f"{without:,} of {len(labels):,} works have no {label}: they are left out")
+    if single:
+        kinds = f"{single:,} of {len(sizes):,} {_plural(label)}"
+        notes.append(f"{kinds} have one work only; those works are no queries")
+    return known, notes
+
+
+def _note_lost(label: str, labels: np.ndarray, relevant: np.ndarray, nameless: int) -> list[str]:
+    """Note which queries are lost with the works of their artists; raise if all are."""
+    if not relevant.any():
+        raise NotMeasurable(
+            f"how works of the same {label} by other artists are found cannot be measured: those "
+            f"of each {label} are all by one artist; take same_artist=True, or add works"
+        )
+    notes = []
+    lost = int(((relevant == 0) & pd.Series(labels).duplicated(keep=False)).sum())
+    if lost:
+        notes.append(f"{lost:,} works have a {label} of one artist only: they are no queries")
+    if nameless:
+        notes.append(
+            f"{nameless:,} of {len(labels):,} works have no artist: nothing is left out for them"
+        )
+    return notes
+
+
+def _note_few(k: int, enough: np.ndarray) -> list[str]:
+    few = int((~enough).sum())
+    if few == len(enough):
+        return [f"no query has {k} works to rank: precision and recall want a smaller k"]
+    count = f"{few:,} of {len(enough):,} queries have fewer than {k} works to rank"
+    return [f"{count}: they do not count in precision and recall"] if few else []
+
+
+def _note_units(units: np.ndarray, groups: str | None) -> list[str]:
+    number = len(set(units))
+    if number >= FEWEST_GROUPS:
+        return []
+    return [f"the queries have {number} {_plural(groups or 'artist')}: too few for an interval"]
+
+
+def _common(first: Features, second: Features) -> tuple[Features, Features]:
+    """Return the rows of the works that both have, in the same order."""
+    if first.ids == second.ids:
+        return first, second
+    others = set(second.ids)
+    ids = [id for id in first.ids if id in others]
+    if not ids:
+        raise MismatchError("the features have no work in common; compute them for the same works")
+    return _take(first, ids), _take(second, ids)
+
+
+def _take(features: Features, ids: Sequence[str]) -> Features:
+    row = {id: number for number, id in enumerate(features.ids)}
+    return Features(features.vectors[[row[id] for id in ids]], ids)
+
+
+def _plural(word: str) -> str:
+    return f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"

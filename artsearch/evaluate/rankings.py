@@ -1,0 +1,215 @@
+"""Who is near whom: rankings of works by the angle between their rows, and works that are hubs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from artsearch.base.errors import ArtsearchError, MismatchError, check_whole, unknown
+from artsearch.features.extractor import Features
+from artsearch.index.metrics import check_finite
+
+#: What a cosine can be corrected with; None leaves it as it is.
+CORRECTIONS = ("csls",)
+#: How many neighbours tell CSLS how crowded the place of a work is, as in its paper.
+LOCAL = 10
+#: Similarities in memory at a time: 32 MB, and as much again twice while they are sorted.
+BLOCK = 4_000_000
+#: Rows that are read at a time; those of a large collection stay on disk.
+CHUNK = 4_096
+
+
+class Similarities:
+    """How similar works are: the cosine between their rows, or one corrected for hubs.
+
+    With `correction` "csls" it is cross-domain similarity local scaling: 2 cos(q, x) − r(q) − r(x),
+    where r is the mean cosine of a work to its 10 nearest others (Conneau et al. 2018, arXiv
+    1710.04087, equation 8). A row of zeros has the cosine 0 to all others. Raises ArtsearchError
+    for an unknown correction, fewer than two works, and numbers that are not finite.
+    """
+
+    def __init__(self, features: Features, correction: str | None = None):
+        if correction is not None and correction not in CORRECTIONS:
+            raise unknown("correction", correction, CORRECTIONS, "; or None for the cosine itself")
+        if len(features) < 2:
+            raise ArtsearchError("there is no other work to rank; features of two or more are due")
+        self._features = features
+        self._lengths = _lengths(features)
+        self._crowding: np.ndarray | None = None
+        if correction == "csls":
+            self._crowding = self._mean_of_nearest(min(LOCAL, len(features) - 1))
+
+    def blocks(self, rows: np.ndarray | None = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield some row numbers and their similarities to all works, until all had their turn.
+
+        The similarities are rows × works in double precision, −∞ between a work and itself. `rows`
+        are all works if not given.
+        """
+        rows = np.arange(len(self._features)) if rows is None else np.asarray(rows)
+        step = max(1, BLOCK // len(self._features))
+        for start in range(0, len(rows), step):
+            some = rows[start : start + step]
+            yield some, self._compare(some)
+
+    def _compare(self, rows: np.ndarray) -> np.ndarray:
+        similar = self._cosines(rows)
+        if self._crowding is not None:
+            similar = 2 * similar - self._crowding[rows][:, None] - self._crowding
+        # A product of matrices may give copies of a work cosines that differ in the last digit.
+        # Rounded, they tie wherever they stand, and the order does not depend on the blocks.
+        similar = similar.round(12)
+        similar[np.arange(len(rows)), rows] = -np.inf
+        return similar
+
+    def _cosines(self, rows: np.ndarray) -> np.ndarray:
+        vectors, works = self._features.vectors, len(self._features)
+        mine = np.asarray(vectors[rows], np.float64) / self._lengths[rows][:, None]
+        chunks = (vectors[start : start + CHUNK] for start in range(0, works, CHUNK))
+        products = [mine @ np.asarray(chunk, np.float64).T for chunk in chunks]
+        return np.hstack(products) / self._lengths
+
+    def _mean_of_nearest(self, k: int) -> np.ndarray:
+        blocks = (block for _, block in self.blocks())
+        return np.concatenate([np.partition(block, -k)[:, -k:].mean(axis=1) for block in blocks])
+
+
+def ranked(
+    features: Features, rows: np.ndarray | None = None, correction: str | None = None
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield each row number with those of all other works, nearest first.
+
+    Works that are equally near come in the order of their rows.
+    """
+    for some, block in Similarities(features, correction).blocks(rows):
+        # The work itself, at −∞, comes last.
+        orders = np.argsort(-block, axis=1, kind="stable")[:, :-1]
+        yield from zip(some.tolist(), orders, strict=True)
+
+
+def nearest(features: Features, k: int = 10, correction: str | None = None) -> np.ndarray:
+    """Return the row numbers of the k nearest other works of each: works × k, nearest first.
+
+    Raises ArtsearchError for a k beyond the number of other works.
+
+    >>> nearest(Features(np.array([[1, 0], [2, 1], [0, 1]]), "abc"), k=1).tolist()
+    [[1], [0], [1]]
+    """
+    similarities = Similarities(features, correction)
+    check_depth("k", k, len(features) - 1)
+    return np.concatenate([_first(block, k) for _, block in similarities.blocks()])
+
+
+def check_depth(name: str, k: int, others: int) -> None:
+    """Raise ArtsearchError unless k is a whole number from 1 to the number of other works."""
+    check_whole(name, k)
+    if k > others:
+        raise ArtsearchError(
+            f"{name} is {k}, but there are {others} other works; take a whole number up to {others}"
+        )
+
+
+def _first(block: np.ndarray, k: int) -> np.ndarray:
+    """Return the columns of the k largest values of each row, ties in the order of columns."""
+    # All that tie with the k-th are candidates; sorting whole rows would take ten times as long.
+    least = np.partition(block, -k, axis=1)[:, -k]
+    firsts = np.empty((len(block), k), np.int64)
+    for row, (values, limit) in enumerate(zip(block, least, strict=True)):
+        columns = np.flatnonzero(values >= limit)
+        firsts[row] = columns[np.argsort(-values[columns], kind="stable")[:k]]
+    return firsts
+
+
+def _lengths(features: Features) -> np.ndarray:
+    """Return the lengths of all rows, 1 for a row of zeros; raise unless all is finite."""
+    check_finite(features)
+    chunks = (features.vectors[start : start + CHUNK] for start in range(0, len(features), CHUNK))
+    # In double precision: the square of a large float32 is beyond float32.
+    lengths = np.concatenate(
+        [np.linalg.norm(np.asarray(chunk, np.float64), axis=1) for chunk in chunks]
+    )
+    return np.where(lengths > 0, lengths, 1)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Hubness:
+    """How often each work is among the k nearest of others.
+
+    `counts` goes with `ids`; its mean is k. Where some works are found by nearly all others (hubs),
+    others are found by none (orphans).
+    """
+
+    k: int
+    counts: np.ndarray
+    ids: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        never = f"{self.orphans:.0%} of {len(self.ids):,} works never among the {self.k} nearest"
+        return f"<Hubness: skewness {self.skewness:.2f}, {never}>"
+
+    @property
+    def skewness(self) -> float:
+        """The skewness of the counts: 0 where all are found alike, 1 and more where hubs are."""
+        from scipy.stats import skew
+
+        # Counts that are all the same have no skewness to SciPy; here that is as even as can be.
+        return float(skew(self.counts)) if np.ptp(self.counts) else 0.0
+
+    @property
+    def orphans(self) -> float:
+        """The share of works that are among the k nearest of no other."""
+        return float(np.mean(self.counts == 0))
+
+    def most(self, n: int = 10) -> list[tuple[str, int]]:
+        """Return the n works that are found most often, as (id, count)."""
+        check_whole("n", n)
+        rows = np.argsort(-self.counts, kind="stable")[:n]
+        return [(self.ids[row], int(self.counts[row])) for row in rows]
+
+
+def hubness(features: Features, k: int = 10, correction: str | None = None) -> Hubness:
+    """Count how often each work is among the k nearest of others.
+
+    In many dimensions a few works are near to nearly everything, which says more of the space than
+    of the works (Radovanović, Nanopoulos and Ivanović 2010, JMLR 11, 2487–2531). Raises
+    ArtsearchError for a k beyond the number of other works.
+    """
+    found = nearest(features, k, correction)
+    return Hubness(k, np.bincount(found.ravel(), minlength=len(features)), features.ids)
+
+
+def rank_biased_overlap(first: Sequence, second: Sequence, p: float = 0.9) -> float:
+    """Return how alike two rankings of the same length are, their beginnings counting most.
+
+    From 0 (nothing in common) to 1 (the same order). It is the mean share in common of the first d
+    places, over all depths d, each weighing p times what the one before it does: with p = 0.9 the
+    first ten places have 86 % of the weight. What follows beyond the end of the lists is taken to
+    agree as much as they do up to there (RBO_EXT: Webber, Moffat and Zobel 2010, ACM TOIS 28(4),
+    equation 32). Raises MismatchError for lists of different lengths, ArtsearchError for empty
+    ones, for works that come twice, and for a p that is not between 0 and 1.
+
+    >>> round(rank_biased_overlap("abc", "acb"), 3), rank_biased_overlap("abc", "xyz")
+    (0.955, 0.0)
+    """
+    # The package `rbo` on PyPI computes the same, but wants a numpy below 2.
+    if len(first) != len(second):
+        raise MismatchError(
+            f"the rankings have {len(first)} and {len(second)} works; compare equally many"
+        )
+    if not len(first) or len(set(first)) < len(first) or len(set(second)) < len(second):
+        raise ArtsearchError("a ranking is empty, or has a work twice; list each work once")
+    if not 0 < p < 1:
+        raise ArtsearchError(f"p is {p!r}; take a number between 0 and 1, such as 0.9")
+    place = {work: depth for depth, work in enumerate(second)}
+    # A work counts from the depth on at which both lists have had it.
+    depths = [max(depth, place[work]) for depth, work in enumerate(first) if work in place]
+    common = np.bincount(np.array(depths, np.int64), minlength=len(first)).cumsum()
+    return extrapolate(common / np.arange(1, len(first) + 1), p)
+
+
+def extrapolate(shares: np.ndarray, p: float) -> float:
+    """Return RBO_EXT of the shares in common at depth 1, 2, …"""
+    weights = (1 - p) * p ** np.arange(len(shares))
+    # The same weights go on without end; what is left of their sum of 1 is given to the last share.
+    return float(weights @ shares + p ** len(shares) * shares[-1])

@@ -1,0 +1,443 @@
+"""Features of a whole collection on disk: computed once, resumed, and grown with it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import filelock
+import numpy as np
+
+from artsearch.base.errors import ArtsearchError, MismatchError, unknown
+from artsearch.base.vectors import SHARD_ROWS
+from artsearch.features.extractor import FeatureExtractor, Features, none_readable
+from artsearch.features.journal import Entry, Journal
+from artsearch.features.pipeline import Rows, Work, run
+from artsearch.features.store import (
+    STATE,
+    Contents,
+    cannot_write,
+    describe_captions,
+    has_leftovers,
+    load_features,
+    read_entries,
+    read_manifest,
+    read_sound_shards,
+    read_stamps,
+    recover_folder,
+    refuse_others,
+    write_store,
+    write_words,
+)
+from artsearch.networks.registry import Network
+from artsearch.networks.transforms import CROPS, NO_CROP
+from artsearch.works.collection import Collection
+from artsearch.works.file_state import fingerprint, is_proof, stamp
+
+if TYPE_CHECKING:
+    from torch import nn
+
+#: What runs the pipeline: this process, or Ray Data on this machine or on many.
+ENGINES = ("local", "ray")
+
+#: What features are found by: network, crop, layer.
+Key = tuple[str, str, str]
+
+
+def stored_features(
+    collection: Collection,
+    network: Network | str,
+    crop: str = NO_CROP,
+    out: str | os.PathLike = "build",
+    layer: str | None = None,
+    progress: bool = True,
+    precision: str = "auto",
+    model: nn.Module | None = None,
+) -> Features:
+    """Return a collection's features, computed once and kept below `out` for the next time.
+
+    Takes what compute_features takes for one layer, and raises what `extract` raises.
+    """
+    extractor = FeatureExtractor(network, crop, layer, None, model, precision)
+    (features,) = extract(collection, [extractor], out, progress=progress).values()
+    return features
+
+
+def extract(
+    collection: Collection,
+    extractors: Sequence[FeatureExtractor],
+    out: str | os.PathLike = "build",
+    batch_size: int | None = None,
+    workers: int | None = None,
+    progress: bool = True,
+    shard_rows: int = SHARD_ROWS,
+    engine: str = "local",
+    address: str | None = None,
+) -> dict[Key, Features]:
+    """Bring the stores of a collection up to date, in one pass over its files; return them.
+
+    There is one store below `out` for each network, crop and layer; the key has these three. Only
+    works that are new or changed (by size and content) are computed; those that are gone are left
+    out. Rows go to disk as they come: a run that is stopped, killed or out of room goes on where it
+    was when it is started again. While another process works on the same store, this one waits.
+
+    The `engine` "ray" spreads the work over the processors and GPUs of a Ray cluster, and the store
+    is the same. Without an `address` a Ray of this machine starts and ends with the run; "auto" or
+    "HOST:PORT" joins one that is there. Its nodes must see the files under the same names, and have
+    the packages and weights that are here. A cluster that asks for a token (Ray's own default)
+    wants RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN_PATH naming its file, on every node and here.
+
+    Raises what compute_features raises, MismatchError where a folder holds features of something
+    else, and ArtsearchError where it cannot write; nothing computed is lost then.
+    """
+    source = _choose_engine(engine, address)
+    folders = {key: store_folder(out, collection, *key) for key in _keys(extractors)}
+    if _stale(folders, collection):
+        with _locked(folders.values()):
+            # Asked again: while this one waited, another process may have done it all.
+            stale = _stale(folders, collection)
+            for folder in stale.values():
+                recover_folder(folder)
+            with _targets(stale, shard_rows) as targets:
+                _compute(collection, targets, source, batch_size, workers, progress)
+                for target in targets.values():
+                    target.finish(collection)
+    for folder in folders.values():
+        _clear_up(folder)
+    return {
+        (extractor.network.name, extractor.transform.crop, layer): load_features(folder)
+        for (extractor, layer), folder in folders.items()
+    }
+
+
+def extractors_for(
+    networks: Iterable[Network | str],
+    crops: Sequence[str] = CROPS,
+    layers: Sequence[str] | str | None = None,
+    precision: str = "auto",
+) -> list[FeatureExtractor]:
+    """Return an extractor for each network and crop; each network is loaded once for all crops."""
+    extractors = []
+    for network in networks:
+        first = FeatureExtractor(network, crops[0], layers, precision=precision)
+        extractors += [first, *(first.with_crop(crop) for crop in crops[1:])]
+    return extractors
+
+
+def store_folder(
+    out: str | os.PathLike, collection: Collection, extractor: FeatureExtractor, layer: str
+) -> Path:
+    """Return the folder in which the features of a collection by one layer are kept."""
+    note = extractor.made_by(layer)
+    # Cut, since a file name holds 255 bytes at most; the note inside still tells all.
+    parts = [note["network"][-60:], note["weights"][:8]]
+    parts += [layer[-40:], f"pool{note['pool']}", note["crop"], note["precision"]]
+    return Path(out, "stores", f"{collection_key(collection)}-{_tame('-'.join(parts))}")
+
+
+def collection_key(collection: Collection) -> str:
+    """Return how the names of a collection's stores begin."""
+    # Two collections may have the same name; the same one keeps its store when it grows.
+    place = hashlib.sha256(os.fsencode(collection.folder.resolve())).hexdigest()[:8]
+    return f"{_tame(collection.name[:20])}-{place}"
+
+
+def _tame(name: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
+
+
+class _Target:
+    """A store in the making: what it had before, and what this run and killed ones brought."""
+
+    def __init__(self, folder: Path, note: dict, shard_rows: int):
+        self.folder, self.note = folder, note
+        self._shard_rows = shard_rows
+        self.old, entries = _open_old(folder, note)
+        rows = len(self.old) if self.old else 0
+        self._old_contents = [one.state.sha256 for one in entries[:rows]]
+        self._old_rows = {sha256: row for row, sha256 in enumerate(self._old_contents)}
+        self.journal = Journal(_partial(folder), note)
+        self.seen = {one.id: one for one in [*entries, *self.journal.entries]}
+
+    @property
+    def contents(self) -> set[str]:
+        """The contents of which there are rows."""
+        return self._old_rows.keys() | self.journal.rows.keys()
+
+    def has(self, sha256: str) -> bool:
+        """Tell whether there is a row for a file with this content."""
+        return sha256 in self._old_rows or sha256 in self.journal.rows
+
+    def is_sure_of(self, id: str, now: tuple[int, int, int] | None) -> bool:
+        """Tell whether a file with this stamp is known without being read again."""
+        entry = self.seen.get(id)
+        if entry is None or not is_proof(now) or entry.state.stamp != now:
+            return False
+        return bool(entry.reason) or self.has(entry.state.sha256)
+
+    def add(self, works: Sequence[Work], rows: np.ndarray | None = None) -> None:
+        """Keep works that were read, with a row each or without."""
+        entries = [Entry(work.id, work.state, work.reason) for work in works]
+        self.journal.add(entries, rows)
+        self.seen |= {entry.id: entry for entry in entries}
+
+    def finish(self, collection: Collection) -> None:
+        """Write the store as one built from nothing would be, and remove the journal."""
+        entries = [self.seen[id] for id in collection.ids]
+        kept = [entry for entry in entries if not entry.reason]
+        skipped = [entry for entry in entries if entry.reason]
+        if not kept:
+            raise none_readable(collection, [(one.id, one.reason) for one in skipped])
+        contents = self._contents(collection, kept, skipped)
+        if self._has_the_rows_of(kept, contents):
+            write_words(self.folder, contents)
+        else:
+            write_store(self.folder, contents)
+        self.journal.remove()
+
+    def _contents(
+        self, collection: Collection, kept: list[Entry], skipped: list[Entry]
+    ) -> Contents:
+        ids = [entry.id for entry in kept]
+        works = collection.works.set_index("id", drop=False).loc[ids]
+        states = zip(*((*one.state.stamp, one.state.sha256) for one in kept), strict=True)
+        works = works.assign(**dict(zip(STATE, states, strict=True)))
+        everything = sorted([*kept, *skipped], key=lambda entry: collection.row(entry.id))
+        mark = fingerprint((entry.id, entry.state.sha256) for entry in everything)
+        return Contents(
+            works,
+            self.old.dims if self.old else self.journal.dims,
+            self._taker([entry.state.sha256 for entry in kept]),
+            self.note | {"collection": mark},
+            skipped,
+            describe_captions(collection.works),
+            self._shard_rows,
+        )
+
+    def _has_the_rows_of(self, kept: list[Entry], contents: Contents) -> bool:
+        if self.old is None or self.old.ids != tuple(one.id for one in kept):
+            return False
+        if read_manifest(self.folder)["shards"] != contents.shards:
+            return False
+        same = (self._old_contents[row] == one.state.sha256 for row, one in enumerate(kept))
+        return all(same)
+
+    def _taker(self, contents: list[str]):
+        """Return a function that gives the rows of a range of places, from where each one lies."""
+        before = np.array([self._old_rows.get(sha256, -1) for sha256 in contents])
+        new = np.array([self.journal.rows.get(sha256, -1) for sha256 in contents])
+
+        def take(start: int, stop: int) -> np.ndarray:
+            old, fresh = before[start:stop], new[start:stop]
+            is_old = old >= 0
+            if is_old.all():
+                return self.old.vectors[old]
+            rows = self.journal.take(np.where(is_old, 0, fresh))
+            if is_old.any():
+                rows[is_old] = self.old.vectors[old[is_old]]
+            return rows
+
+        return take
+
+
+def _keys(extractors: Iterable[FeatureExtractor]) -> list[tuple[FeatureExtractor, str]]:
+    return [(extractor, layer) for extractor in extractors for layer in extractor.layers]
+
+
+def _choose_engine(engine: str, address: str | None) -> Callable[..., Iterator[Work | Rows]]:
+    """Return what gives a stream of works and rows; it takes what `run` takes, and what is known.
+
+    Raises ArtsearchError for an unknown engine, and for an address where there is none.
+    """
+    if engine not in ENGINES:
+        raise unknown("engine", engine, ENGINES)
+    if engine == "local":
+        if address is not None:
+            raise ArtsearchError(
+                f"the address {address!r} is for the engine 'ray', and the engine is 'local'"
+            )
+        return lambda paths, extractors, wanted, known, *rest: run(paths, extractors, wanted, *rest)
+    from artsearch.features.ray.engine import run_on_ray
+    from artsearch.features.ray.session import check_address, import_ray
+
+    import_ray()
+    check_address(address)
+    return partial(run_on_ray, address=address)
+
+
+def _compute(
+    collection: Collection,
+    targets: dict[tuple[FeatureExtractor, str], _Target],
+    source: Callable[..., Iterator[Work | Rows]],
+    batch_size: int | None,
+    workers: int | None,
+    progress: bool,
+) -> None:
+    """Read what is not known for sure, and compute the rows that are missing."""
+    extractors = list(dict.fromkeys(extractor for extractor, _ in targets))
+    by_extractor = {
+        extractor: [target for (one, _), target in targets.items() if one is extractor]
+        for extractor in extractors
+    }
+    paths = dict(_unsure(collection, list(targets.values())))
+    if not paths:
+        return
+    for extractor, mine in by_extractor.items():
+        if any(target.old is None for target in mine):
+            extractor.runner  # noqa: B018  a wrong layer or missing weights: now, not at the end
+
+    def wanted(sha256: str) -> list[FeatureExtractor]:
+        return [
+            extractor
+            for extractor, mine in by_extractor.items()
+            if not all(target.has(sha256) for target in mine)
+        ]
+
+    # Only looked at where it is sent away: of millions of works it takes much memory.
+    known = chain.from_iterable(target.contents for target in targets.values())
+    stream = source(paths, extractors, wanted, known, batch_size, workers, progress)
+    with closing(stream):
+        for done in stream:
+            if isinstance(done, Work):
+                _keep_without_rows(done, targets.values())
+            else:
+                _keep_rows(done, targets)
+
+
+def _unsure(collection: Collection, targets: Sequence[_Target]) -> Iterator[tuple[str, Path]]:
+    for id in collection.ids:
+        path = collection.path(id)
+        now = stamp(path)
+        if not all(target.is_sure_of(id, now) for target in targets):
+            yield id, path
+
+
+def _keep_without_rows(work: Work, targets: Iterable[_Target]) -> None:
+    for target in targets:
+        if work.reason or target.has(work.state.sha256):
+            target.add([work])
+
+
+def _keep_rows(done: Rows, targets: dict[tuple[FeatureExtractor, str], _Target]) -> None:
+    for layer, rows in done.by_layer.items():
+        target = targets.get((done.extractor, layer))
+        if target is not None:
+            target.add(done.works, rows)
+
+
+def _stale(folders: dict, collection: Collection) -> dict:
+    """Return the stores that do not hold just what the collection's files are now."""
+    return {
+        (extractor, layer): folder
+        for (extractor, layer), folder in folders.items()
+        if not _is_current(folder, extractor.made_by(layer), collection)
+    }
+
+
+def _is_current(folder: Path, note: dict, collection: Collection) -> bool:
+    """Tell whether a store holds just what the collection's files are, without reading them."""
+    try:
+        manifest, stamps = read_manifest(folder), read_stamps(folder)
+        load_features(folder)  # that its rows are there as well
+    except ArtsearchError:
+        return False
+    refuse_others(folder, manifest["made_by"], note)
+    if stamps.keys() != set(collection.ids):
+        return False
+    if manifest["captions"] != describe_captions(collection.works):
+        return False
+    return all(is_proof(now) and stamp(collection.path(id)) == now for id, now in stamps.items())
+
+
+def _clear_up(folder: Path) -> None:
+    """Remove what a run left that was killed after its store was complete."""
+    partial = _partial(folder)
+    if partial.exists() or has_leftovers(folder):
+        # If another process is at it, or this one may not write, what is there does no harm.
+        with suppress(filelock.Timeout, OSError), _lock_of(folder).acquire(timeout=0):
+            recover_folder(folder)
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def _partial(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.partial")
+
+
+def _lock_of(folder: Path) -> filelock.FileLock:
+    return filelock.FileLock(folder.with_name(f".{folder.name}.lock"))
+
+
+def _open_old(folder: Path, note: dict) -> tuple[Features | None, list[Entry]]:
+    """Open what a store had before and its works; of a damaged one what is still whole."""
+    if not folder.exists():
+        return None, []
+    try:
+        refuse_others(folder, read_manifest(folder)["made_by"], note)
+        return load_features(folder), read_entries(folder)
+    except MismatchError:
+        raise
+    except ArtsearchError as error:
+        found, entries = _open_damaged(folder)
+        sound = 0 if found is None else len(found)
+        reason = str(error).partition("; ")[0]
+        warnings.warn(
+            f"{reason}: {sound:,} works are kept, the rest is computed anew", stacklevel=2
+        )
+        return found, entries
+
+
+def _open_damaged(folder: Path) -> tuple[Features | None, list[Entry]]:
+    try:
+        return read_sound_shards(folder)
+    except ArtsearchError:
+        return None, []
+
+
+@contextmanager
+def _targets(folders: dict, shard_rows: int) -> Iterator[dict]:
+    """Open a target for each folder, and close their files in the end, come what may."""
+    targets: dict = {}
+    try:
+        for key, folder in folders.items():
+            extractor, layer = key
+            targets[key] = _Target(folder, extractor.made_by(layer), shard_rows)
+        yield targets
+    finally:
+        for target in targets.values():
+            target.journal.close()
+
+
+@contextmanager
+def _locked(folders: Iterable[Path]) -> Iterator[None]:
+    """Hold the locks of some stores, always in the same order; wait where others hold them."""
+    with ExitStack() as stack:
+        for folder in sorted(folders):
+            stack.enter_context(_lock(folder))
+        yield
+
+
+@contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    # The system lets go of a lock when its process ends, however it ends.
+    lock = _lock_of(folder)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            warnings.warn(f"waiting for another process that writes {folder.name}", stacklevel=2)
+            lock.acquire()
+    except OSError as error:
+        raise cannot_write(folder, error) from None
+    try:
+        yield
+    finally:
+        lock.release()

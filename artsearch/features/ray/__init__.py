@@ -1,0 +1,1 @@
+"""Features computed by Ray, on one machine or many."""

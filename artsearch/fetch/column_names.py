@@ -1,0 +1,97 @@
+"""What people call the columns of their tables, and what they are called here."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+
+from artsearch.base.errors import unknown
+
+# In English, German, French, Italian, Spanish and Dutch, without accents and spaces, since they are
+# compared so. Where two columns of a table mean the same, the one whose word comes first is taken.
+_USUAL = {
+    "file": """
+        file filename filepath image imagefile imagename picture photo datei dateiname dateipfad
+        bild bilddatei bildname fichier nomdufichier nomfichier image photo immagine nomefile
+        archivo nombredearchivo nombrearchivo imagen bestand bestandsnaam afbeelding foto
+        """,
+    "artist": """
+        artist artists artistname artistdisplayname creator creators author maker makers painter
+        kunstler kuenstler kunstlerin kunstlerinnen kuenstlerin urheber urheberin maler malerin
+        schopfer artiste artistes auteur createur peintre artista autore pittore autor pintor
+        kunstenaar vervaardiger schilder
+        """,
+    "title": """
+        title titles titel werktitel objekttitel bezeichnung titre intitule titolo titulo naam
+        benaming objecttitle titleofwork
+        """,
+    "year": """
+        year date dates dated datecreated creationdate dateofcreation objectdate datierung
+        datiert jahr datum entstehungszeit entstehungsjahr annee datedecreation datation
+        anno data datazione ano fecha datacion jaar datering vervaardigingsdatum
+        periode period
+        """,
+    "style": """
+        style styles movement stil stilrichtung kunstrichtung stilepoche mouvement courant stile
+        movimento corrente estilo movimiento stijl stroming
+        """,
+    "licence": """
+        licence license rights rightsstatement usagerights copyright lizenz rechte nutzungsrechte
+        droits diritti licenza derechos licencia rechten licentie
+        """,
+    "source": "source quelle fonte fuente bron link url weblink objecturl",
+    "inventory": """
+        inventory inventorynumber inventoryno invno accessionnumber accessionno objectnumber
+        inventarnummer inventarnr invnr objektnummer signatur numerodinventaire inventaire
+        numeroinventaire numerodinventario numeroinventario inventario inventarisnummer objectnummer
+        """,
+}
+_WORDS = " ".join(_USUAL.values()).split()
+_TARGET = {word: target for target, words in _USUAL.items() for word in words.split()}
+
+
+def usual_column(name: str) -> str | None:
+    """Return our name for what a column is called in six languages, or None.
+
+    >>> [usual_column(name) for name in ("Künstler/in", "Date de création", "Provenance")]
+    ['artist', 'year', None]
+    """
+    return _TARGET.get(_plain(name))
+
+
+def fold(text: str) -> str:
+    """Return a text without accents, and in small letters."""
+    letters = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))
+
+
+def map_columns(names: list[str], columns: Mapping[str, str]) -> dict[str, str]:
+    """Return our name for each column of a table; raises ArtsearchError for one it does not have.
+
+    >>> map_columns(["Bild", "Künstler", "Ort", "Wer"], {"artist": "Wer"})
+    {'Bild': 'file', 'Künstler': 'Künstler', 'Ort': 'Ort', 'Wer': 'artist'}
+    """
+    folded = {fold(name): name for name in reversed(names)}
+    mapping = {}
+    for ours, theirs in columns.items():
+        if fold(str(theirs)) not in folded:
+            raise unknown("column", theirs, names)
+        mapping[folded[fold(str(theirs))]] = ours
+    taken = set(mapping.values())
+    for name in sorted(names, key=_rank):
+        ours = usual_column(name)
+        if name not in mapping and ours and ours not in taken:
+            mapping[name] = ours
+            taken.add(ours)
+    # A column that we did not take must not have the name of one that we did.
+    rest = {name: f"{name} (of the table)" if fold(name) in taken else name for name in names}
+    return {name: mapping.get(name, rest[name]) for name in names}
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\W_]", "", fold(name))
+
+
+def _rank(name: str) -> int:
+    return _WORDS.index(_plain(name)) if usual_column(name) else 0

@@ -1,0 +1,218 @@
+"""The user's own pictures, with whatever table says what they are."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from artsearch.base.errors import ArtsearchError, CollectionError
+from artsearch.fetch.column_names import map_columns
+from artsearch.fetch.items import Item
+from artsearch.fetch.spreadsheets import read_rows
+from artsearch.works.images import SUFFIXES
+
+#: Tables that are taken where none is named.
+TABLES = ("works.csv", "works.xlsx", "works.json")
+
+
+@dataclass(frozen=True)
+class Report:
+    """How a table and a folder fit together; `mapping` is our name of a column by the table's.
+
+    `without_file` are rows as they name their file, `without_row` files; `unclear` are rows that
+    more than one file fits, or a file that another row has already.
+    """
+
+    matched: int = 0
+    without_file: list[str] = field(default_factory=list)
+    unclear: list[str] = field(default_factory=list)
+    without_row: list[str] = field(default_factory=list)
+    mapping: dict[str, str] = field(default_factory=dict)
+    table: str = ""
+    encoding: str = ""
+
+    def sentence(self) -> str:
+        """Return all of it in one sentence.
+
+        >>> print(Report(2, ["c.jpg"], mapping={"Datei": "file"}, table="a.csv").sentence())
+        2 works found in a.csv (file from 'Datei'); 1 row without a file ('c.jpg')
+        """
+        if not self.table:
+            return f"{_plural(len(self.without_row), 'work')}, and no table that says what they are"
+        how = [f"{ours} from {theirs!r}" for theirs, ours in self.mapping.items()]
+        how += [f"read as {self.encoding}"] if self.encoding else []
+        said = f"{_plural(self.matched, 'work')} found in {self.table}"
+        said += f" ({', '.join(how)})" if how else ""
+        said += _count(self.without_file, "row", "without a file")
+        said += _count(self.unclear, "row", "whose file is not clear")
+        return said + _count(self.without_row, "file", "without a row")
+
+
+def items(
+    path: str | os.PathLike,
+    table: str | os.PathLike | None = None,
+    columns: Mapping[str, str] | None = None,
+) -> tuple[Iterator[Item], Report]:
+    """Return the works of a folder, and how its table fits them; nothing in the folder is changed.
+
+    `table` is a .csv (any usual separator; UTF-8, UTF-16 or Windows-1252), .xlsx or .json file (a
+    list of objects, an object of columns, or an object a line), by default a `works.csv`,
+    `works.xlsx` or `works.json` in the folder. Columns are known by their usual names in six
+    languages; `columns` names others, as {"artist": "Gemalt von"}. All further ones are kept.
+
+    A row's file is found by its path in the folder, else by its name, else by its name without the
+    ending, whether in capitals or not; where there is no column of files, the inventory number is
+    taken for that name. What fits two files is not guessed. Works without a row come too. Only
+    files below the folder are taken, whatever a table or a link says.
+
+    Raises ArtsearchError for a folder or table that cannot be used, and for an unknown column.
+    """
+    folder = _check_folder(path)
+    images = _find_images(folder)
+    table = _find_table(folder, table)
+    if table is None:
+        return _make_items(images, {}), Report(without_row=list(images))
+    rows, encoding = read_rows(table)
+    mapping = map_columns(list(rows.columns), columns or {})
+    name_column = _find_name_column(mapping, list(rows.columns), table)
+    found, without_file, unclear = _match(rows, name_column, images)
+    report = Report(
+        matched=len(found),
+        without_file=without_file,
+        unclear=unclear,
+        without_row=[id for id in images if id not in found],
+        mapping={theirs: ours for theirs, ours in mapping.items() if theirs != ours},
+        table=table.name,
+        encoding=encoding,
+    )
+    return _make_items(images, {id: _rename(row, mapping) for id, row in found.items()}), report
+
+
+def _check_folder(path: str | os.PathLike) -> Path:
+    folder = Path(path).expanduser()
+    if not folder.is_dir():
+        what = "is a file, not a folder" if folder.exists() else "does not exist"
+        raise CollectionError(f"{str(path)!r} {what}; name a folder of images")
+    return folder
+
+
+def _find_images(folder: Path) -> dict[str, Path]:
+    """Return the image files below a folder by their ids, sorted; links that lead out are not."""
+    root = folder.resolve()
+    found = {}
+    for path in folder.rglob("*"):
+        inside = path.relative_to(folder)
+        if not path.name.lower().endswith(SUFFIXES) or any(p.startswith(".") for p in inside.parts):
+            continue
+        if path.is_file() and path.resolve().is_relative_to(root):
+            id = os.fsencode(inside.as_posix()).decode("utf-8", "backslashreplace")
+            found.setdefault(id, path)
+    if not found:
+        raise CollectionError(
+            f"no images in {str(folder)!r} or its subfolders; files are taken that end in "
+            f"{', '.join(SUFFIXES)}"
+        )
+    return dict(sorted(found.items()))
+
+
+def _find_table(folder: Path, table: str | os.PathLike | None) -> Path | None:
+    if table is None:
+        return next((folder / name for name in TABLES if (folder / name).is_file()), None)
+    given = Path(table).expanduser()
+    for path in (given, folder / given):
+        if path.is_file():
+            return path
+    raise CollectionError(f"no table {str(table)!r}; name a .csv, .xlsx or .json file that exists")
+
+
+def _find_name_column(mapping: dict[str, str], names: list[str], table: Path) -> str:
+    """Return the column by which files are found, as the table calls it."""
+    theirs = {ours: name for name, ours in reversed(mapping.items())}
+    for ours in ("file", "inventory"):
+        if ours in theirs:
+            return theirs[ours]
+    shown = ", ".join(repr(name[:60]) for name in names[:12])
+    raise ArtsearchError(
+        f"no column of {table.name!r} is known to name the files; its columns are: {shown}; say "
+        f"which one it is, as in --columns file={names[0][:60]!r}"
+    )
+
+
+def _match(
+    rows: pd.DataFrame, name_column: str, images: dict[str, Path]
+) -> tuple[dict[str, dict[str, str]], list[str], list[str]]:
+    """Return the rows by the files they mean; those without one; and those that are not clear."""
+    finder = _Finder(images)
+    found: dict[str, dict[str, str]] = {}
+    without_file, unclear = [], []
+    for row in rows.to_dict("records"):
+        name = row[name_column]
+        ids = finder.find(name)
+        if not ids:
+            without_file.append(name)
+        elif len(ids) > 1 or ids[0] in found:
+            unclear.append(name)
+        else:
+            found[ids[0]] = row
+    return found, without_file, unclear
+
+
+class _Finder:
+    """Finds files by what a table calls them."""
+
+    def __init__(self, ids: Mapping[str, Path]):
+        self._indices = [defaultdict(list) for _ in range(3)]
+        for id in ids:
+            for index, spelling in zip(self._indices, _spellings(id), strict=True):
+                index[spelling.casefold()].append(id)
+
+    def find(self, name: str) -> list[str]:
+        """Return the ids that a name may mean: one, none, or several."""
+        name = name.strip().replace("\\", "/")
+        if not name.strip("/"):
+            return []
+        for index, spelling in zip(self._indices, _spellings(name), strict=True):
+            found = index.get(spelling.casefold(), [])
+            exact = [id for id in found if spelling in _spellings(id)]
+            if found:
+                return exact if len(exact) == 1 else found
+        return []
+
+
+def _spellings(name: str) -> tuple[str, str, str]:
+    """Return a path, its file name, and that without the ending of an image."""
+    path = unicodedata.normalize("NFC", name).removeprefix("./")
+    base = path.rsplit("/", 1)[-1]
+    # "1975.1.34" is an inventory number and has no ending.
+    stem, ending = os.path.splitext(base)
+    return path, base, stem if ending.lower() in SUFFIXES else base
+
+
+def _rename(row: dict[str, str], mapping: dict[str, str]) -> dict[str, str]:
+    return {mapping[name]: text for name, text in row.items() if mapping[name] != "file"}
+
+
+def _make_items(images: dict[str, Path], rows: dict[str, dict[str, str]]) -> Iterator[Item]:
+    for id, path in images.items():
+        about = {"artist": "", "title": "", "year": "", "style": "", **rows.get(id, {})}
+        about["title"] = about["title"] or Path(id).stem.replace("_", " ").strip()
+        about["source"] = about.get("source") or id
+        yield Item(id, path, about)
+
+
+def _count(names: list[str], what: str, how: str) -> str:
+    if not names:
+        return ""
+    shown = ", ".join(repr(" ".join(name[:60].split())) for name in names[:5])
+    more = ", …" if len(names) > 5 else ""
+    return f"; {_plural(len(names), what)} {how} ({shown}{more})"
+
+
+def _plural(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

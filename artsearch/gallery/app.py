@@ -1,0 +1,89 @@
+"""The gallery as an app in the browser: Voilà on the notebook, with the gallery alone on the page.
+
+python -m artsearch.gallery.app notebooks/04_compare_networks.ipynb
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from artsearch.base.errors import ArtsearchError
+
+WEB = Path(__file__).parent / "web"
+#: Tags of the cells that the app runs: imports and set-up, parameters, the gallery itself.
+TAGS = {"app", "parameters", "gallery"}
+
+
+def serve(
+    notebook: str | os.PathLike,
+    parameters: Mapping[str, object] | None = None,
+    options: Sequence[str] = (),
+) -> None:
+    """Serve the gallery of a notebook until it is stopped.
+
+    `parameters` take the place of the notebook's own. `options` go to Voilà, such as
+    `--no-browser`, `--port=8866`, `--theme=dark`. Raises ArtsearchError for no notebook, and where
+    Voilà is not installed.
+    """
+    from traitlets.config import Config
+
+    try:
+        from voila.app import Voila
+    except ImportError:
+        raise ArtsearchError(
+            "the app is served by Voilà, which is not installed; run `pip install 'artsearch[app]'`"
+        ) from None
+    if not Path(notebook).is_file():
+        raise ArtsearchError(f"no such notebook: {str(notebook)!r}; name one that exists")
+    # Where Voilà looks for templates.
+    paths = [str(WEB), os.environ.get("JUPYTER_PATH", "")]
+    os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, paths))
+    config = Config()
+    config.VoilaConfiguration.template = "artsearch"
+    config.VoilaConfiguration.prelaunch_hook = lambda _, notebook, cwd: prepare(
+        notebook, parameters or {}
+    )
+    # An ArtsearchError shows itself as one sentence; Voilà's own text says nothing.
+    config.VoilaConfiguration.show_tracebacks = True
+    # The first start computes the features of the whole collection.
+    config.VoilaExecutor.timeout = 24 * 3600
+    Voila.launch_instance([str(notebook), *options], config=config)
+
+
+def prepare(notebook, parameters: Mapping[str, object]):
+    """Reduce a notebook to the cells that the app needs, with other parameters.
+
+    These are the ones with a tag of TAGS; a notebook without the tag `app` is run as a whole.
+    """
+    import nbformat
+
+    tagged = [(cell, set(cell.metadata.get("tags", []))) for cell in notebook.cells]
+    if any("app" in tags for _, tags in tagged):
+        tagged = [(cell, tags) for cell, tags in tagged if tags & TAGS]
+    cells = []
+    for cell, tags in tagged:
+        cells.append(cell)
+        if "parameters" in tags:
+            lines = [f"{name} = {value!r}" for name, value in parameters.items()]
+            cells.append(nbformat.v4.new_code_cell("\n".join(lines)))
+    notebook.cells = cells
+    notebook.metadata.title = "Visually similar artworks"
+    return notebook
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Serve the gallery of a notebook in the browser.")
+    parser.add_argument("notebook")
+    parser.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
+    arguments, options = parser.parse_known_args()
+    try:
+        serve(arguments.notebook, dict(arguments.p), options)
+    except ArtsearchError as error:
+        raise SystemExit(str(error)) from None
+
+
+if __name__ == "__main__":
+    main()

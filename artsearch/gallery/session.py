@@ -1,0 +1,315 @@
+"""The trail of a session: what was asked, seen and kept, in a file to come back to."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cache, partial
+from pathlib import Path
+
+from artsearch.base.errors import unknown
+from artsearch.base.text import cut_text, disarm, shorten, write_number
+from artsearch.gallery.session_file import read_file, read_trail, write_trail
+from artsearch.search.question import Part, Question
+from artsearch.search.results import Neighbour, Results
+from artsearch.works.collection import Collection
+from artsearch.works.file_state import fingerprint, write_whole
+
+#: Characters of a text in a table: a spreadsheet takes 32,767 in a cell, and nobody reads them.
+MOST_TEXT = 1_000
+#: Columns of the table.
+ASKED = ("step", "at", "asked", "link", "network", "crop", "dial")
+FOUND = ("rank", "distance", "group", "id")
+
+
+@dataclass(frozen=True)
+class Step:
+    """A question as it was put to one search, and the works that answered, nearest first.
+
+    `groups` is empty, or has what each work has in the column `question.per`. `at` is the time in
+    ISO 8601, UTC. `goal` is the work that stepping stones lead to. `own` names what of the question
+    is no work of the collection, but an image of the visitor's own.
+    """
+
+    question: Question
+    network: str
+    crop: str
+    dial: float | None
+    ids: tuple[str, ...]
+    distances: tuple[float, ...]
+    groups: tuple[str, ...]
+    notes: tuple[str, ...]
+    at: str
+    goal: str = ""
+    own: tuple[str, ...] = ()
+    metric: str = "angular"
+
+    @property
+    def works(self) -> tuple[str, ...]:
+        """The works that are asked for, those liked first."""
+        return (*self.question.works, *([self.goal] if self.goal else []))
+
+    @property
+    def grouped(self) -> Iterator[tuple[str, float, str]]:
+        """The works that answered, as id, distance and group."""
+        return zip(self.ids, self.distances, self.groups or [""] * len(self.ids), strict=True)
+
+    def link(self) -> str:
+        """Return the question as the end of an address; "" where it holds an image of one's own."""
+        view = {"network": self.network, "crop": self.crop, "dial": self.dial, "goal": self.goal}
+        return "" if self.own else self.question.to_link(**view)
+
+    def repeats(self, other: Step) -> bool:
+        """Tell whether this is the same question to the same search, with the same answer."""
+        return self == replace(other, at=self.at)
+
+
+class Trail:
+    """What was asked of a collection in a session, and which works were kept.
+
+    `steps` are in order, `kept` maps ids to notes. `collection` is the one at hand, `origin` says
+    which one was asked: its name, and a fingerprint of its ids.
+    """
+
+    def __init__(self, collection: Collection, title: str = ""):
+        self.collection = collection
+        self.title = _mend(title)
+        self.steps: list[Step] = []
+        self.kept: dict[str, str] = {}
+        self.origin = _identify(collection)
+
+    def __repr__(self) -> str:
+        return f"<Trail of {len(self.steps):,} steps through {self.origin['name']}>"
+
+    def add(self, question: Question, answer: Results, goal: str = "") -> None:
+        """Note a question and its answer; the same ones again at once are not noted again."""
+        made_by, named = answer.made_by, (*question.works, *([goal] if goal else []))
+        groups = tuple(work.group for work in answer)
+        step = Step(
+            question,
+            made_by.get("network", ""),
+            made_by.get("crop", ""),
+            made_by.get("dial"),
+            tuple(answer.ids),
+            tuple(map(float, answer.distances)),
+            groups if any(groups) else (),
+            answer.notes,
+            datetime.now(UTC).isoformat(timespec="seconds"),
+            goal,
+            tuple(id for id in named if id not in self.collection),
+            answer.metric,
+        )
+        # Several networks side by side are asked the same one after the other.
+        for before in reversed(self.steps):
+            if (before.question, before.goal) != (question, goal):
+                break
+            if step.repeats(before):
+                return
+        self.steps.append(step)
+
+    def keep(self, id: str, note: str = "") -> None:
+        """Keep a work, with a note; raises ArtsearchError for one that is not there."""
+        if id not in self.kept:
+            self.collection.row(id)
+        self.kept[id] = _mend(note)
+
+    def drop(self, id: str) -> None:
+        """Keep a work no longer."""
+        self.kept.pop(id, None)
+
+    @property
+    def missing(self) -> str:
+        """A sentence on the works that this trail names and the collection lacks; "" if none."""
+        gone = dict.fromkeys(self.kept)
+        for step in self.steps:
+            named = (*step.ids, *step.works, *step.question.exclude)
+            gone |= dict.fromkeys(id for id in named if id not in step.own)
+        gone = [id for id in gone if id not in self.collection]
+        if not gone:
+            return ""
+        count = "1 work" if len(gone) == 1 else f"{len(gone):,} works"
+        named = _join([repr(shorten(id, 60)) for id in gone], most=4)
+        return f"{_mend(self.collection.name)} lacks {count} of this trail: {named}."
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether the collection at hand has other works than the one that was asked."""
+        return self.origin["fingerprint"] != _identify(self.collection)["fingerprint"]
+
+    def results(self, step: Step) -> Results:
+        """Return the answer of a step for showing again, without works that the collection lacks.
+
+        A note says how many these are.
+        """
+        there = [one for one in step.grouped if one[0] in self.collection]
+        neighbours = (Neighbour(id, far, self.collection.caption(id), of) for id, far, of in there)
+        gone = len(step.ids) - len(there)
+        notes = (f"No longer in the collection: {gone:,} of the works.",) if gone else ()
+        made_by = {"network": step.network, "crop": step.crop}
+        if step.dial is not None:
+            made_by["dial"] = step.dial
+        works = step.question.works
+        query = works[0] if len(works) == 1 and works[0] in self.collection else None
+        return Results(
+            query, tuple(neighbours), step.metric, made_by, step.question, (*step.notes, *notes)
+        )
+
+    # ---- as files -------------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike) -> Path:
+        """Write the trail: to be opened again (.json), as a table (.csv) or as a page (.html).
+
+        The file is written whole or not at all. Raises ArtsearchError where it cannot be.
+        """
+        path = Path(path)
+        write_whole(path, self.to_bytes(path.suffix.lower().removeprefix(".")))
+        return path
+
+    def to_bytes(self, format: str) -> bytes:
+        """Return the trail as the content of a file: "json", "csv" or "html"."""
+        makers = {"json": self.to_json, "csv": self.to_csv, "html": self.to_html}
+        if format not in makers:
+            raise unknown("kind of file", format, makers)
+        # The byte order mark tells Excel that a table is UTF-8.
+        return makers[format]().encode("utf-8-sig" if format == "csv" else "utf-8")
+
+    @classmethod
+    def load(cls, path: str | os.PathLike, collection: Collection) -> Trail:
+        """Open a trail that was saved; raises ArtsearchError for a file that is none."""
+        return cls.from_json(read_file(Path(path)), collection)
+
+    @classmethod
+    def from_json(cls, text: str | bytes, collection: Collection) -> Trail:
+        """Return a trail from its JSON; raises ArtsearchError for what is none.
+
+        Works that the collection lacks stay in it as ids; `missing` names them.
+        """
+        data = read_trail(text)
+        trail = cls(collection, data["title"])
+        trail.origin, trail.kept = data["collection"], data["kept"]
+        trail.steps = [Step(**step) for step in data["steps"]]
+        return trail
+
+    def to_json(self) -> str:
+        """Return the trail as JSON, from which `from_json` makes the same."""
+        return write_trail(self)
+
+    def to_csv(self) -> str:
+        """Return a table with a row a work seen; works kept that no step found come last.
+
+        Texts that a spreadsheet would take for a formula begin with an apostrophe, and texts are
+        cut after 1,000 characters; links and ids are whole.
+        """
+        # Not above: the gallery, which this is a part of, stands on this module.
+        from artsearch.gallery.view import EXPORTED
+
+        out = io.StringIO(newline="")
+        table = csv.writer(out)
+        table.writerow([*ASKED, *FOUND, *EXPORTED, "kept", "note"])
+        known, left = cache(partial(self._known, EXPORTED)), dict(self.kept)
+        for number, step in enumerate(self.steps, 1):
+            asked = [number, step.at, *map(disarm, self._asked(step))]
+            for rank, (id, distance, group) in enumerate(step.grouped, 1):
+                left.pop(id, None)
+                table.writerow([*asked, rank, distance, _cell(group), *known(id)])
+        nothing = [""] * (len(ASKED) + len(FOUND) - 1)
+        table.writerows([*nothing, *known(id)] for id in left)
+        return out.getvalue()
+
+    def to_html(self) -> str:
+        """Return the trail as a page, with its pictures in it."""
+        from artsearch.gallery.session_page import make_page
+
+        return make_page(self)
+
+    def _asked(self, step: Step) -> tuple[str, ...]:
+        dial = "" if step.dial is None else write_number(step.dial)
+        words = describe(step.question, self.collection, step.goal)
+        return words, step.link(), step.network, step.crop, dial
+
+    def _known(self, columns: Sequence[str], id: str) -> list[str]:
+        """Return the cells on a work from its id on."""
+        work = {}
+        if id in self.collection:
+            work = self.collection.work(id) | {"caption": self.collection.caption(id)}
+        about = (_cell(work.get(column, "")) for column in columns)
+        kept = "yes" if id in self.kept else ""
+        return [disarm(id), *about, kept, _cell(self.kept.get(id, ""))]
+
+
+def describe(question: Question, collection: Collection, goal: str = "") -> str:
+    """Return a question in words; `goal` is the work to which stepping stones lead.
+
+    >>> collection = Collection("data/paintings")
+    >>> lion = "albrecht-durer_lion.jpg"
+    >>> describe(Question(like=lion, where='style == "Ukiyo-e"', copies=False), collection)
+    'Near Lion (Albrecht Dürer); only style == "Ukiyo-e"; without near-duplicates'
+    """
+
+    def name(works: Iterable[tuple[str, float]]) -> str:
+        return _join([_name(id, collection) + _weight(weight) for id, weight in works])
+
+    first, *more = question.like
+    way = f"Stepping stones from {name([first])} to {_name(goal, collection)}"
+    parts = [
+        way if goal else f"Near {name([first])}",
+        more and f"like also {name(more)}",
+        question.unlike and f"not like {name(question.unlike)}",
+    ]
+    exclude = [(id, 1.0) for id in question.exclude]
+    others = [shorten(column, 80) for column in question.other]
+    conditions = [
+        question.part and f"the part {_part(question.part)}",
+        question.where and f"only {shorten(question.where, 300)}",
+        others and f"not of the same {_join(others, ' or ')}",
+        "" if question.copies else "without near-duplicates",
+        "" if question.machine_made else "without works made by a machine",
+        exclude and f"without {name(exclude)}",
+        question.per and f"the {_nearest(question.each)} in each {shorten(question.per, 80)}",
+    ]
+    return "; ".join(filter(None, [", ".join(filter(None, parts)), *conditions]))
+
+
+def _name(id: str, collection: Collection) -> str:
+    if id not in collection:
+        return shorten(id, 80)
+    work = collection.work(id)
+    artist = shorten(work["artist"], 60)
+    return shorten(work["title"], 80) + (f" ({artist})" if artist else "")
+
+
+def _weight(weight: float) -> str:
+    return "" if weight == 1 else f" (weight {write_number(weight)})"
+
+
+def _part(part: Part) -> str:
+    left, top, right, bottom = (f"{100 * end:.0f}" for end in part)
+    return f"from {left} to {right} % of the width and from {top} to {bottom} % of the height"
+
+
+def _nearest(each: int) -> str:
+    return "nearest" if each == 1 else f"{each:,} nearest"
+
+
+def _join(names: Sequence[str], last: str = " and ", most: int = 6) -> str:
+    if len(names) > most:
+        names = [*names[: most - 1], f"{len(names) - most + 1:,} more"]
+    return last.join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+def _cell(text: str) -> str:
+    return disarm(cut_text(text, MOST_TEXT))
+
+
+def _mend(text: str) -> str:
+    """Return a text without halves of characters: browsers send them, and no file can hold them."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _identify(collection: Collection) -> dict:
+    ids = fingerprint((id, "") for id in collection)
+    return {"name": _mend(collection.name), "works": len(collection), "fingerprint": ids}

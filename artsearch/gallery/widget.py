@@ -1,0 +1,186 @@
+"""The gallery as a widget: for notebooks, and by way of Voilà as an app."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import anywidget
+import traitlets
+
+from artsearch.gallery.state import GalleryState
+from artsearch.networks.transforms import default_crop
+from artsearch.search.opening import choose_opening
+from artsearch.search.search import Search
+from artsearch.works.collection import Collection
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+WEB = Path(__file__).parents[1] / "show" / "web"
+OWN = Path(__file__).parent / "web"
+#: What a trail can be saved as.
+KINDS = {"json": "application/json", "csv": "text/csv", "html": "text/html"}
+
+
+class Gallery(anywidget.AnyWidget):
+    """A drawer of works, the selected one and its neighbours, as several networks see them.
+
+    Takes what GalleryState takes; `state` is one, and calling its methods moves the gallery too.
+    Where neither a query nor a link is given it opens on a work that is chosen for its answer (see
+    choose_opening), with works made by a machine left out. Only the pictures in sight travel to the
+    browser, each once.
+
+        Gallery(collection, Searches(collection))
+    """
+
+    _esm = "\n".join(
+        path.read_text("utf-8") for path in (WEB / "gallery.js", WEB / "ask.js", OWN / "widget.js")
+    )
+    _css = "\n".join((WEB / name).read_text("utf-8") for name in ("gallery.css", "ask.css"))
+    view = traitlets.Dict().tag(sync=True)
+
+    def __init__(
+        self,
+        collection: Collection,
+        searches: Mapping[tuple[str, str], Search],
+        k: int = 10,
+        *,
+        query: str | None = None,
+        network: str | None = None,
+        crop: str | None = None,
+        dial: float | None = None,
+        machine_made: bool | None = None,
+        link: str | None = None,
+        drawer: int = 24,
+        seed: int = 0,
+        out: str | os.PathLike = "build",
+    ):
+        # In the app, the question of the address (Voilà hands it on so).
+        asked = os.environ.get("QUERY_STRING", "") if link is None else link
+        link = f"?{asked.lstrip('?')}" if "like=" in asked else ""
+        if machine_made is None:
+            machine_made = query is not None or bool(link)
+        key = network or searches.networks[0].name, crop or default_crop(searches.crops)
+        if query is None and not link and key in searches:  # else GalleryState says what is wrong
+            query = choose_opening(collection, {key[0]: searches[key]}, k, seed)
+        options = {"network": network, "crop": crop, "dial": dial, "machine_made": machine_made}
+        more = {"link": link, "drawer": drawer, "seed": seed, "out": out}
+        self.state = GalleryState(collection, searches, k, query=query, **options, **more)
+        self._turn = 0
+        super().__init__(view=self._next_view())
+        self.state.listeners.append(self._show)
+        self.on_msg(self._heed)
+
+    def __repr__(self) -> str:
+        # Stands in the notebook's file for readers without a kernel.
+        return f"<Gallery of {self.view['count']:,} works; it needs a running notebook>"
+
+    def picture(self) -> Figure:
+        """Draw what the gallery shows, for a reader without a kernel and for saving."""
+        return self.state.picture()
+
+    def _show(self) -> None:
+        self.view = self._next_view()
+
+    def _next_view(self) -> dict:
+        # The number makes every view a new one: the browser waits for an answer to each click.
+        self._turn += 1
+        return self.state.view() | {"turn": self._turn}
+
+    def _heed(self, _, message: dict, buffers: list) -> None:
+        """Do what the browser asks for (see gallery.js); what goes wrong is said in the gallery."""
+        try:
+            self._do(message, buffers)
+        # Wherever an exception of a callback goes, no visitor looks there.
+        except Exception as error:
+            self.state.fail(f"This did not work: {type(error).__name__}: {error}")
+
+    def _do(self, message: dict, buffers: list) -> None:
+        state = self.state
+        match message:
+            case {"do": "pictures", "names": names}:
+                files = [state.picture_file(name) for name in names]
+                self.send({"pictures": names}, files)
+            case {"do": "select", "id": id}:
+                state.select(id)
+            case {"do": "network", "name": name}:
+                state.use_network(name)
+            case {"do": "crop", "name": name}:
+                state.use_crop(name)
+            case {"do": "k", "k": k}:
+                state.set_k(int(k))
+            case {"do": "dial", "place": place}:
+                state.turn_dial(place)
+            case {"do": "compare", "on": on}:
+                state.compare(on)
+            case {"do": "machine_made", "on": on}:
+                state.show_machine_made(on)
+            case {"do": "search", "text": text}:
+                state.search_drawer(text)
+            case {"do": "page", "page": page}:
+                state.turn_page(int(page))
+            case {"do": "go", "place": place}:
+                state.go_to(int(place))
+            case {"do": "upload"}:
+                state.upload(bytes(buffers[0]), str(message.get("name", "")))
+            case {"do": "refresh" | "back" | "forward" as verb}:
+                getattr(state, verb)()
+            case {"do": "export"}:
+                self._save("similar-works.csv", "text/csv", state.to_csv().encode("utf-8-sig"))
+            case {"do": "picture"}:
+                self._save("similar-works.png", "image/png", _to_png(state.picture()))
+            case _:
+                self._do_more(message, buffers)
+
+    def _do_more(self, message: dict, buffers: list) -> None:
+        """Do what ask.js asks for."""
+        state = self.state
+        match message:
+            case {"do": "require", "text": text}:
+                state.require(str(text))
+            case {"do": "other", "column": column, "on": on}:
+                state.differ(column, on)
+            case {"do": "copies", "on": on}:
+                state.allow_copies(on)
+            case {"do": "group", "column": column}:
+                state.group_by(column)
+            case {"do": "each", "each": each}:
+                state.set_each(each)
+            case {"do": "like" | "unlike" as verb, "id": id, "weight": weight}:
+                getattr(state, verb)(id, weight)
+            case {"do": "exclude", "id": id}:
+                state.leave_out(id)
+            case {"do": "part", "part": part}:
+                state.take_part(part)
+            case {"do": "path", "id": id}:
+                state.walk_to(id)
+            case {"do": "why", "id": id}:
+                state.explain(id)
+            case {"do": "keep", "id": id, "on": on}:
+                state.keep(id, on)
+            case {"do": "drop", "id": id}:
+                state.drop(id)
+            case {"do": "open"}:
+                state.open_trail(bytes(buffers[0]))
+            case {"do": "trail", "format": "json" | "csv" | "html" as format}:
+                self._save(f"trail.{format}", KINDS[format], state.diary.to_bytes(format))
+            case {"do": "clear"}:
+                state.clear()
+
+    def _save(self, name: str, kind: str, data: bytes) -> None:
+        self.send({"save": name, "type": kind}, [data])
+        self._show()
+
+
+def _to_png(figure: Figure) -> bytes:
+    import matplotlib.pyplot as plt
+
+    out = io.BytesIO()
+    figure.savefig(out, format="png", dpi=150)
+    # An open figure would be shown below the next cell that runs.
+    plt.close(figure)
+    return out.getvalue()

@@ -1,0 +1,1 @@
+"""Rows ready to be asked for their nearest."""

@@ -1,0 +1,123 @@
+"""Annoy, as in the article."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from artsearch.base.errors import ArtsearchError, check_whole
+from artsearch.features.extractor import Features
+from artsearch.index.base import Index
+from artsearch.index.exact import ExactIndex
+from artsearch.index.folder import Written, library_file
+from artsearch.index.metrics import check_features, find_medians, to_bits, unit_rows
+
+
+class AnnoyIndex(Index):
+    """Annoy's forest of random-projection trees: approximate, fast, and fixed once built.
+
+    A leaf holds about as many works as a work has numbers (for Hamming a thirtieth of it). A
+    collection up to that size lies in one leaf, so every distance is computed, and recall is 1.
+    """
+
+    kind = "annoy"
+
+    def __init__(self, *args, trees, num_trees: int, seed: int, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._trees = trees
+        self.num_trees = num_trees
+        self.seed = seed
+        self._mapped = False
+
+    @classmethod
+    def build(
+        cls, metric: str, features: Features, num_trees: int = 25, seed: int = 0
+    ) -> AnnoyIndex:
+        """Plant the trees; the same seed gives the same forest."""
+        import annoy
+
+        check_whole("num_trees", num_trees)
+        check_whole("seed", seed, least=0)
+        num_trees, seed = int(num_trees), int(seed)
+        medians = find_medians(metric, features)
+        trees = annoy.AnnoyIndex(features.dims, metric)
+        trees.set_seed(seed)
+        for row, vector in enumerate(features.vectors):
+            trees.add_item(row, vector if medians is None else to_bits(vector, medians))
+        # One thread: with several, which thread plants which tree is left to chance.
+        trees.build(num_trees, n_jobs=1)
+        return cls(
+            metric,
+            features.ids,
+            features.dims,
+            features.made_by,
+            medians,
+            trees=trees,
+            num_trees=num_trees,
+            seed=seed,
+        )
+
+    def rebuild(self, features: Features) -> AnnoyIndex:
+        """Plant as many trees over other features: Annoy takes no works in later."""
+        features = check_features(self.metric, features)
+        return self.build(self.metric, features, self.num_trees, self.seed)
+
+    @property
+    def settings(self):
+        """Its trees and their seed."""
+        return super().settings | {"num_trees": self.num_trees, "seed": self.seed}
+
+    @property
+    def memory(self) -> int:
+        """The bytes of the rows in its leaves, at least: Annoy does not say how large it is."""
+        return 0 if self._mapped else 4 * len(self) * self.dims
+
+    @classmethod
+    def read(cls, saved: Written) -> AnnoyIndex:
+        """Map a saved forest into memory."""
+        import annoy
+
+        trees = annoy.AnnoyIndex(saved.note["dims"], saved.note["metric"])
+        trees.load(library_file(saved.folder))
+        num_trees, seed = (saved.note["settings"][key] for key in ("num_trees", "seed"))
+        index = cls(*saved.basics, trees=trees, num_trees=num_trees, seed=seed)
+        index._mapped = True
+        return index
+
+    def exact(self) -> ExactIndex:
+        """Read the rows back from the trees, which takes seconds where there are 100,000."""
+        rows = np.empty((len(self), self.dims), np.float32)
+        for row in range(len(self)):
+            rows[row] = self._trees.get_item_vector(row)
+        # For Hamming these are the bits already; what is prepared twice stays as it is.
+        vectors = rows.astype(np.uint8) if self.metric == "hamming" else rows
+        vectors = unit_rows(vectors) if self.metric == "angular" else vectors
+        return ExactIndex(
+            self.metric, self.ids, self.dims, self.made_by, self._medians, vectors=vectors
+        )
+
+    def _nearest(self, vector, row, k, search_k):
+        # Annoy's own default; a node holds several works, so fewer than k can come back.
+        search_k = search_k or self.num_trees * k
+        while True:
+            if row is None:
+                found = self._trees.get_nns_by_vector(vector, k, search_k, True)
+            else:
+                found = self._trees.get_nns_by_item(row, k, search_k, True)
+            if len(found[0]) == k:
+                break
+            if search_k > len(self) * self.num_trees:
+                raise ArtsearchError(
+                    f"Annoy found {len(found[0])} of {k} works after looking at all of them: its "
+                    "build does not fit this processor; install it again with "
+                    "`pip install --no-cache-dir --force-reinstall annoy`"
+                )
+            search_k *= 4
+        rows, distances = np.array(found[0], dtype=np.int64), np.array(found[1])
+        return rows, -distances if self.metric == "dot" else distances
+
+    def _write(self, folder: Path) -> None:
+        self._trees.save(library_file(folder))
+        # Annoy goes on with what it saved.
+        self._mapped = True

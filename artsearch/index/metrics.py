@@ -1,0 +1,121 @@
+"""Rows as a metric compares them, and the distances between them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from artsearch.base.errors import ArtsearchError, unknown
+from artsearch.features.extractor import Features
+
+#: The metrics of Annoy, and what a distance means in each: smaller is nearer in all of them.
+METRICS = {
+    "angular": "√(2 − 2 cos), from 0 (same direction) to 2",
+    "euclidean": "straight-line distance",
+    "manhattan": "sum of the differences of all dimensions",
+    "hamming": "number of dimensions that lie on different sides of their median",
+    "dot": "inner product with its sign turned, so that smaller is nearer",
+}
+
+
+def check_features(metric: str, features: Features | np.ndarray | None) -> Features:
+    """Return features, also of a plain array; raise ArtsearchError if they cannot be compared."""
+    if metric not in METRICS:
+        raise unknown("metric", metric, METRICS)
+    if features is None:
+        raise ArtsearchError("no features given; make them with compute_features")
+    if not isinstance(features, Features):
+        features = _from_array(features)
+    if not len(features) or not features.dims:
+        raise ArtsearchError("the features hold no work; compute them for at least one")
+    check_finite(features)
+    return features
+
+
+def check_finite(features: Features) -> None:
+    """Raise ArtsearchError unless all numbers are finite."""
+    # Chunk by chunk: a large collection's rows stay on disk.
+    chunks = (features.vectors[row : row + 4096] for row in range(0, len(features), 4096))
+    bad = ~np.concatenate([np.isfinite(chunk).all(axis=1) for chunk in chunks])
+    if bad.any():
+        raise ArtsearchError(
+            f"the features of {bad.sum()} works hold numbers that are not finite, the first is "
+            f"{features.ids[int(bad.argmax())]!r}; compute them again"
+        )
+
+
+def _from_array(rows: np.ndarray) -> Features:
+    try:
+        vectors = np.atleast_2d(np.asarray(rows, dtype=np.float32))
+    except (TypeError, ValueError):
+        raise ArtsearchError(
+            f"features are an array of works × dims or what compute_features returns, "
+            f"not a {type(rows).__name__}; of several layers take one, as in features['layer4']"
+        ) from None
+    return Features(vectors, tuple(str(row) for row in range(len(vectors))))
+
+
+def to_bits(vectors: np.ndarray, medians: np.ndarray) -> np.ndarray:
+    """Turn each dimension into 1 where it is above its median, else 0."""
+    return (np.asarray(vectors) > medians).astype(np.uint8)
+
+
+def find_medians(metric: str, features: Features) -> np.ndarray | None:
+    """Return the medians of all dimensions where the metric is Hamming, else None."""
+    return np.median(np.asarray(features.vectors), axis=0) if metric == "hamming" else None
+
+
+def prepare_rows(vectors: np.ndarray, metric: str, medians: np.ndarray | None) -> np.ndarray:
+    """Return rows in the form that a metric compares: bits, of unit length, or as they are."""
+    if metric == "hamming":
+        return to_bits(vectors, medians)
+    return unit_rows(vectors) if metric == "angular" else vectors
+
+
+def prepare_all(vectors: np.ndarray, metric: str, medians: np.ndarray | None = None) -> np.ndarray:
+    """Return all rows as a metric compares them, in memory once, also where they are on disk."""
+    prepared = np.empty(vectors.shape, np.uint8 if metric == "hamming" else np.float32)
+    for start in range(0, len(vectors), 4096):
+        chunk = slice(start, start + 4096)
+        prepared[chunk] = prepare_rows(vectors[chunk], metric, medians)
+    return prepared
+
+
+def unit_rows(vectors: np.ndarray) -> np.ndarray:
+    """Return rows of length 1 in the same direction; a row of zeros stays what it is.
+
+    >>> unit_rows(np.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
+    [[0.6, 0.8], [0.0, 0.0]]
+    """
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.where(lengths > 0, lengths, 1)
+
+
+def distances_to(vectors: np.ndarray, vector: np.ndarray, metric: str) -> np.ndarray:
+    """Return the distances of prepared rows to a prepared vector, in double precision."""
+    if metric == "hamming":
+        return np.count_nonzero(vectors != vector, axis=1).astype(np.float64)
+    vectors, vector = vectors.astype(np.float64), vector.astype(np.float64)
+    if metric == "dot":
+        return -(vectors @ vector)
+    if metric == "angular":
+        # From the cosine, not the difference, so that a row of zeros is at √2 as in Annoy.
+        lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(vector)
+        cosine = (vectors @ vector) / np.where(lengths > 0, lengths, 1)
+        return np.sqrt(np.maximum(0, 2 - 2 * cosine))
+    order = {"euclidean": 2, "manhattan": 1}[metric]
+    return np.linalg.norm(vectors - vector, ord=order, axis=1)
+
+
+def distances_between(vectors: np.ndarray, metric: str) -> np.ndarray:
+    """Return the distances between prepared rows, rows × rows, in double precision."""
+    from scipy.spatial.distance import cdist
+
+    vectors = vectors.astype(np.float64)
+    if metric == "dot":
+        return -(vectors @ vectors.T)
+    if metric == "angular":
+        units = unit_rows(vectors)
+        return np.sqrt(np.maximum(0, 2 - 2 * (units @ units.T)))
+    if metric == "hamming":
+        return cdist(vectors, vectors, "hamming") * vectors.shape[1]
+    return cdist(vectors, vectors, {"euclidean": "euclidean", "manhattan": "cityblock"}[metric])

@@ -1,0 +1,128 @@
+"""A question put to Milvus: conditions become its filter, groups its grouping search."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from artsearch.index.exact import ExactIndex
+from artsearch.index.milvus.fields import PK, key_of, spell
+from artsearch.index.milvus.filter import all_of, one_of
+from artsearch.index.milvus.index import MilvusIndex
+from artsearch.search.answer import Candidates, comparing_plain, nearer_than
+
+if TYPE_CHECKING:
+    from artsearch.search.search import Search
+
+
+class InMilvus(Candidates):
+    """Candidates whose rows are in Milvus: an expression says which of them are left."""
+
+    def __init__(self, search: Search):
+        super().__init__(search)
+        self._index: MilvusIndex = search.index
+        self._conditions: list[str] = []
+        self._left: int | None = len(search.index)  # None where it is to be counted
+
+    def leave_out(self, ids):
+        rows = self._index.rows_of(ids)
+        if len(rows):
+            self._forbid(self._named(rows))
+
+    def nearest_in_each(self, vector, column, each):
+        field = self._index.attributes.text(column)
+        names = {spell(text): text.strip() for text in self._columns.known(column)}
+        blank = one_of(field, sorted(spelt for spelt, name in names.items() if not name))
+        among = all_of([*self._conditions, f"not ({blank})"])
+        spelt = Counter(self._index.values(field, among))
+        sizes: Counter[str] = Counter()
+        for value, count in spelt.items():
+            sizes[names[value]] += count
+        self._note_groups(self._count_left() - sizes.total(), len(sizes), column)
+        found = self._index.nearest_in_each(vector, each, field, len(spelt), among, sizes.total())
+        groups = self._complete(vector, field, each, names, spelt, found)
+        order = sorted(groups, key=lambda name: (groups[name][1][0], name))
+        if not order:
+            return np.zeros(0, np.int64), np.zeros(0), []
+        rows, distances = (np.concatenate([groups[name][n] for name in order]) for n in (0, 1))
+        return rows, distances, [name for name in order for _ in groups[name][0]]
+
+    def on_the_way(self, start, end, most):
+        index = self._index
+        ends = index.rows_of([start, end])
+        # The sum of a work's squared distances to both is smallest where it is nearest to their
+        # middle, in directions as in straight lines.
+        middle = index.fetch(ends).mean(axis=0)
+        rows, _ = self._nearest(middle, most + 2)
+        part = index.part(np.unique(np.concatenate([ends, rows])))
+        return part, part.rows_of([index.ids[row] for row in rows])
+
+    def _count(self, tree):
+        return self._index.count(self._index.expression(tree, self._columns))
+
+    def _keep_matching(self, tree):
+        count = self._count(tree)
+        self._left = None if self._conditions else count
+        self._conditions.append(self._index.expression(tree, self._columns))
+        return count
+
+    def _drop_texts(self, column, those):
+        texts = self._columns.texts(column)[those.to_numpy(bool)].unique()
+        field = self._index.attributes.text(column)
+        return self._leave_out_matching(one_of(field, sorted({spell(text) for text in texts})))
+
+    def _drop_near(self, vectors, near):
+        plain = comparing_plain(self._search)
+        rows = [self._nearer_than(near, plain, vector) for vector in vectors]
+        return self._leave_out_matching(self._named(np.unique(np.concatenate(rows))))
+
+    def _nearest(self, vector, k):
+        return self._index.nearest(vector, k, self._expression, self._left)
+
+    def _nearer_than(self, near: float, plain, vector: np.ndarray) -> np.ndarray:
+        if isinstance(plain, ExactIndex):  # a blend's, which is at hand
+            return nearer_than(near, plain, vector, np.arange(len(plain)))
+        k = 64
+        while True:
+            rows, distances = self._nearest(vector, k)
+            if len(rows) < k or distances[-1] >= near:
+                return rows[distances < near]
+            k *= 8
+
+    def _complete(self, vector, field: str, each: int, names: dict, spelt: Counter, found: dict):
+        """Return rows and distances by group; groups that lack works are asked for one by one."""
+        spellings: dict[str, list[str]] = {}
+        for value in sorted(spelt):
+            spellings.setdefault(names[value], []).append(value)
+        groups = {}
+        for name, values in spellings.items():
+            size = sum(spelt[value] for value in values)
+            parts = [found[value] for value in values if value in found]
+            if sum(len(rows) for rows, _ in parts) < min(each, size) or len(values) > 1:
+                only = all_of([*self._conditions, one_of(field, values)])
+                parts = [self._index.nearest(vector, each, only, size)]
+            groups[name] = parts[0]
+        return groups
+
+    def _leave_out_matching(self, expression: str) -> int:
+        before = self._count_left()
+        self._forbid(expression)
+        return before - self._count_left()
+
+    def _forbid(self, expression: str) -> None:
+        self._conditions.append(f"not ({expression})")
+        self._left = None
+
+    def _count_left(self) -> int:
+        if self._left is None:
+            self._left = self._index.count(self._expression)
+        return self._left
+
+    def _named(self, rows: np.ndarray) -> str:
+        return one_of(PK, [key_of(self._index.ids[row]) for row in rows])
+
+    @property
+    def _expression(self) -> str:
+        return all_of(self._conditions)

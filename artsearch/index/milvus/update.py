@@ -1,0 +1,181 @@
+"""Bringing what Milvus holds up to date: what is new or changed goes in, what is gone goes out."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Collection, Iterator, Mapping
+
+import numpy as np
+import pandas as pd
+
+from artsearch.base.errors import ArtsearchError, MismatchError
+from artsearch.features.extractor import Features
+from artsearch.index.metrics import check_features, prepare_rows
+from artsearch.index.milvus.fields import (
+    ID,
+    MARK,
+    PK,
+    Attributes,
+    fitting_columns,
+    key_of,
+    works_by_id,
+)
+from artsearch.index.milvus.store import MilvusStore, page_rows
+from artsearch.index.stored import mark_rows
+
+FORMAT = 1
+#: What of a note changes when works do; all else says which features there are.
+CHANGES = ("collection", "neighbours")
+
+
+def bring_up_to_date(
+    store: MilvusStore,
+    features: Mapping[str, Features],
+    metric: str,
+    works: pd.DataFrame | None,
+    graph: Mapping | None,
+    replace: bool = False,
+    widths_change: bool = False,
+) -> dict:
+    """Make a collection hold features, and what a table knows of the works; return its note.
+
+    Rows carry a checksum of themselves, so that only what is not there as it should be is written,
+    also after a run that was killed. A column that is new to the table makes all be written again,
+    by Milvus alone: nothing is computed anew. Raises MismatchError, with both values, for other
+    features than are there; with `widths_change` they may be as wide as they like.
+    """
+    features = {name: check_features(metric, one) for name, one in features.items()}
+    _check_same_works(features)
+    columns = [] if works is None else fitting_columns(list(works.columns), len(features))
+    note = _describe(features, metric, columns, graph)
+    there = store.read_note()  # which refuses what somebody else made
+    if replace:
+        there = None
+    if there is not None:
+        _refuse_others(store, there, note, ("vectors",) * widths_change)
+        if set(columns) <= set(there["columns"]):
+            note["columns"] = there["columns"]
+    attributes = Attributes(note["columns"])
+    same = there is not None and all(there[key] == note[key] for key in ("columns", "vectors"))
+    if not same or not store.has_works():
+        store.drop()
+        # Noted first: a collection without a note is taken for somebody else's.
+        store.write_note(note | {"whole": False})
+        dims = {f"vector_{n}": one.dims for n, one in enumerate(features.values())}
+        store.create(attributes, dims, metric, graph)
+        there = None
+    _write_changes(store, features, metric, attributes, works, note, there)
+    return note
+
+
+def check_whole_note(store: MilvusStore) -> dict:
+    """Return the note of a collection; raise ArtsearchError where there is none, or half of one."""
+    note = store.read_note()
+    if note is None:
+        raise ArtsearchError(
+            f"{store.uri!r} holds no collection {store.name!r}; build it from features"
+        )
+    _check_format(store, note)
+    if not note["whole"] or not store.has_works():
+        raise ArtsearchError(
+            f"the collection {store.name!r} in {store.uri!r} was not written to its end; bring it "
+            "up to date with its features, which goes on where it was"
+        )
+    return note
+
+
+def _describe(features: Mapping[str, Features], metric: str, columns: list, graph) -> dict:
+    first = next(iter(features.values()))
+    return {
+        "format": FORMAT,
+        "metric": metric,
+        "vectors": {name: one.dims for name, one in features.items()},
+        # As it is read again: what made features may hold tuples.
+        "made_by": json.loads(json.dumps(first.made_by)),
+        "columns": columns,
+        "graph": dict(graph) if graph else None,
+        "whole": True,
+    }
+
+
+def _write_changes(store, features, metric, attributes, works, note, there) -> None:
+    first = next(iter(features.values()))
+    known = {record[PK]: record[MARK] for record in store.records([MARK])}
+    table = works_by_id(works)
+    marks = _mark(features, attributes, table)
+    keys = [key_of(id) for id in first.ids]
+    fresh = [row for row, key in enumerate(keys) if known.get(key) != marks[row]]
+    gone = sorted(known.keys() - set(keys))
+    if not fresh and not gone and there == note:
+        return
+    store.write_note(note | {"whole": False})
+    for rows in _batches(fresh, sum(one.dims for one in features.values())):
+        vectors = {
+            f"vector_{n}": prepare_rows(_take(one, rows), metric, None).astype(np.float32)
+            for n, one in enumerate(features.values())
+        }
+        store.upsert(
+            [
+                {PK: keys[row], ID: first.ids[row], MARK: marks[row]}
+                | attributes.record(table.get(first.ids[row], {}))
+                | {field: values[place] for field, values in vectors.items()}
+                for place, row in enumerate(rows)
+            ]
+        )
+    store.delete(gone)
+    store.flush()
+    store.write_note(note)
+
+
+def _batches(rows: list[int], dims: int) -> Iterator[list[int]]:
+    step = min(1000, page_rows(dims))
+    return (rows[start : start + step] for start in range(0, len(rows), step))
+
+
+def _take(features: Features, rows: list[int]) -> np.ndarray:
+    return np.stack([features.vectors[row] for row in rows])
+
+
+def _mark(features: Mapping[str, Features], attributes: Attributes, table: dict) -> list[int]:
+    """Return a checksum of each work: of its vectors, and of what is known of it."""
+    vectors = np.stack([mark_rows(one) for one in features.values()], axis=1)
+    ids = next(iter(features.values())).ids
+    return [
+        (attributes.mark(table.get(id, {})) & 0x7FFF_FFFF) << 32 | zlib.crc32(vectors[row])
+        for row, id in enumerate(ids)
+    ]
+
+
+def _check_same_works(features: Mapping[str, Features]) -> None:
+    first, *others = features.values()
+    if any(one.ids != first.ids for one in others):
+        raise MismatchError("the features are not of the same works; extract them together")
+    for id in first.ids:
+        try:
+            id.encode()
+        except UnicodeEncodeError:
+            raise ArtsearchError(f"the id {id!r} holds bytes that are no text") from None
+
+
+def _check_format(store: MilvusStore, note: dict) -> None:
+    if note.get("format") != FORMAT:
+        raise MismatchError(
+            f"the collection {store.name!r} in {store.uri!r} has the format "
+            f"{note.get('format')!r}, this version {FORMAT}; build it with replace=True"
+        )
+
+
+def _refuse_others(store: MilvusStore, there: dict, wanted: dict, free: Collection[str]) -> None:
+    _check_format(store, there)
+    mine, theirs = there["made_by"], wanted["made_by"]
+    pairs = [(key, mine.get(key, ""), theirs.get(key, "")) for key in mine.keys() | theirs.keys()]
+    pairs = sorted(pair for pair in pairs if pair[0] not in CHANGES)
+    named = [key for key in ("metric", "vectors", "graph") if key not in free]
+    pairs += [(key, there[key], wanted[key]) for key in named]
+    for key, has, asked in pairs:
+        if has != asked:
+            raise MismatchError(
+                f"the collection {store.name!r} in {store.uri!r} was made with {key} {has!r}, "
+                f"asked for is {asked!r}; take another name, or build it with replace=True"
+            )

@@ -1,0 +1,228 @@
+"""The forward pass: squares of pixels in, the rows of some layers out, as fast as it goes here."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+import torch
+from torch import nn
+
+from artsearch.base.errors import ArtsearchError
+from artsearch.networks.hooks import LayerHook, split_layer
+from artsearch.networks.pooling import pool_output
+
+#: Images a forward pass on a processor: with more, what lies between the layers leaves its cache
+#: (two lanes of EfficientNet-Lite0, compiled: 113 images a second with 16, 145 with 8).
+CPU_BATCH = 8
+#: Where a GPU begins; halved until it fits.
+GPU_BATCH = 512
+#: Passes side by side at most: each holds the maps of a batch (0.5 GB for VGG-16).
+MOST_LANES = 8
+
+
+def device() -> str:
+    """Return where networks run: "cuda" where there is a GPU, else "cpu"."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def has_bf16() -> bool:
+    """Tell whether the GPU, or else the processor, computes in bfloat16 by itself.
+
+    torch also emulates it where the instructions are missing, which is slower than plain float32.
+    """
+    if device() == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    able = torch.cpu.get_capabilities()
+    return any(able.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
+class Forward(nn.Module):
+    """A network with its hooks: squares in (bytes, images × size × size × 3), rows out.
+
+    `layers` gives the grid to which each layer's maps are pooled, where its name asks for no other
+    pooling. It works on a twin of the model that shares its parameters, so that the hooks are never
+    on the one that was handed in.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        layers: Mapping[str, int],
+        size: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+    ):
+        super().__init__()
+        if any(tensor.device.type != device() for tensor in _tensors(model)):
+            # Moved while it is shared, it would take one half of the model handed in with it.
+            model = copy.deepcopy(model).to(device())
+        shared = _tensors(model)
+        self.model = copy.deepcopy(model, {id(tensor): tensor for tensor in shared})
+        self.layers = dict(layers)
+        self.size = size
+        # Another one over the same parameters, for another thread: hooks hold one batch at a time.
+        self.twin = lambda: Forward(model, layers, size, mean, std)
+        # Entered and never left: the twin lives and dies with its hooks.
+        modules = dict.fromkeys(split_layer(layer)[0] for layer in layers)
+        self.hook = LayerHook(self.model, *modules).__enter__()
+        self.register_buffer("mean", torch.tensor(mean)[:, None, None])
+        self.register_buffer("std", torch.tensor(std)[:, None, None])
+        self.eval().to(device(), memory_format=torch.channels_last)
+
+    def forward(self, squares: torch.Tensor) -> list[torch.Tensor]:
+        """Return a float32 tensor of images × dims for each layer."""
+        # Bytes of RGB, RGB, …: seen as channels × height × width they are channels_last already.
+        pixels = (squares.permute(0, 3, 1, 2).float() / 255 - self.mean) / self.std
+        self.model(pixels)
+        return [self._pool(layer, grid) for layer, grid in self.layers.items()]
+
+    def check(self) -> None:
+        """Send one black image through; raise ArtsearchError for a layer that gives no tensor."""
+        with torch.no_grad():
+            self.model(torch.zeros(1, 3, self.size, self.size, device=self.mean.device))
+        for layer, grid in self.layers.items():
+            self.hook[split_layer(layer)[0]]  # says so where it gives no tensor
+            self._pool(layer, grid)
+
+    def _pool(self, layer: str, grid: int) -> torch.Tensor:
+        module, pooling = split_layer(layer)
+        return pool_output(self.hook.outputs[module], pooling, grid)
+
+
+class Runner:
+    """Forward passes in one precision, compiled or not, that survive a GPU that is too small.
+
+    `precision` is "exact" (float32) or "fast" (bfloat16 where that does no harm, by autocast).
+    Several threads may call it at once.
+    """
+
+    def __init__(self, forward: Forward, precision: str):
+        self.precision = precision
+        self.batch_size = GPU_BATCH if device() == "cuda" else CPU_BATCH
+        self.compiled = self.tried = False
+        self.most: int | None = None  # images that fit, once it is known that more do not
+        self._plain, self._compiled = forward, None
+        self._own = threading.local()
+
+    def compile(self, batch_size: int) -> None:
+        """Let torch make its own program of the network, for batches of this size alone.
+
+        Takes 10 to 60 seconds. Where it cannot be done (it wants a C++ compiler) a note says so,
+        and things go on as they were.
+        """
+        # torch warns that it makes no more than eight programs of _pool, which has one for each
+        # layer: the others go the plain way.
+        for name in ("torch.utils.cpp_extension", "torch._dynamo"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+        self.batch_size, self.compiled, self.tried = batch_size, True, True
+        size = self._plain.size
+        try:
+            self._compiled = torch.compile(self._plain, dynamic=False)
+            with frozen():
+                self(torch.zeros(batch_size, size, size, 3, dtype=torch.uint8))
+        except Exception as error:  # the compiler of the machine, or of torch, each in its own way
+            self.compiled = False
+            reason = " ".join(str(error).split())[:200]
+            warnings.warn(f"torch.compile is not possible here ({reason}); slower", stacklevel=2)
+
+    def __call__(self, squares: torch.Tensor) -> list[torch.Tensor]:
+        """Return a float32 tensor of images × dims on the processor for each layer."""
+        try:
+            return self._run(squares)
+        except torch.OutOfMemoryError:
+            if len(squares) == 1:
+                raise ArtsearchError(
+                    "the GPU's memory does not hold one image's way through the network; free some "
+                    "of it, or set CUDA_VISIBLE_DEVICES='' to run on the processor"
+                ) from None
+        # Outside of the except block: what the failed pass held is freed only then. What was
+        # compiled is for batches that do not fit.
+        half, self.compiled = len(squares) // 2, False
+        self.most = min(self.most or half, half)
+        self.batch_size = min(self.batch_size, half)
+        torch.cuda.empty_cache()
+        halves = [self(squares[:half]), self(squares[half:])]
+        return [torch.cat(pair) for pair in zip(*halves, strict=True)]
+
+    def _run(self, squares: torch.Tensor) -> list[torch.Tensor]:
+        number = len(squares)
+        if self.compiled and number < self.batch_size:
+            # Filled up: another number of images would be compiled again.
+            empty = squares.new_zeros(self.batch_size - number, *squares.shape[1:])
+            squares = torch.cat([squares, empty])
+        kind = self._plain.mean.device.type
+        if kind == "cuda":
+            squares = squares.pin_memory().to(kind, non_blocking=True)
+        fast = self.precision == "fast"
+        products = nullcontext() if fast else full_float32(kind)
+        with torch.no_grad(), products, torch.autocast(kind, torch.bfloat16, enabled=fast):
+            outputs = self._forward(squares)
+        return [output[:number].cpu() for output in outputs]
+
+    @property
+    def _forward(self) -> Callable[[torch.Tensor], list[torch.Tensor]]:
+        if self.compiled:
+            return self._compiled
+        if not hasattr(self._own, "forward"):
+            main = threading.current_thread() is threading.main_thread()
+            self._own.forward = self._plain if main else self._plain.twin()
+        return self._own.forward
+
+
+def full_float32(kind: str) -> AbstractContextManager:
+    """Let a GPU multiply float32 as it is; left alone, it rounds in convolutions to TF32's 10 bits.
+
+    On an H200 that took the cosine to the processor's rows from 1.0000 down to 0.9996.
+
+    >>> with full_float32("cuda"):
+    ...     print(torch.backends.cudnn.allow_tf32)
+    False
+    """
+    return torch.backends.cudnn.flags(True, allow_tf32=False) if kind == "cuda" else nullcontext()
+
+
+def lanes() -> int:
+    """Return how many forward passes may best run side by side: one on a GPU.
+
+    On a processor each one has a core to itself. Threads that share a pass wait for the slowest of
+    them at each layer, and on a busy machine a pass on two cores took four times as long.
+    """
+    return 1 if device() == "cuda" else min(torch.get_num_threads(), MOST_LANES)
+
+
+@contextmanager
+def sharing(lanes: int) -> Iterator[None]:
+    """Let torch use as many threads a pass as there are cores for each lane."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(1, before // lanes))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def frozen() -> Iterator[None]:
+    """Let the compiler take the weights as constants, laid out as the processor likes them."""
+    from torch._inductor import config
+    from torch._inductor.fx_passes import binary_folding
+
+    # It would also fold batch norm into weights that are rounded to bfloat16 already, and round
+    # them again: on paintings the mean cosine to float32 fell from 0.9991 to 0.9973. In float32
+    # nothing is marked by this function, and folding stays.
+    mark = binary_folding.mark_mixed_dtype_allowed_computation_ops
+    binary_folding.mark_mixed_dtype_allowed_computation_ops = lambda graph: None
+    try:
+        with config.patch(freezing=True):
+            yield
+    finally:
+        binary_folding.mark_mixed_dtype_allowed_computation_ops = mark
+
+
+def _tensors(model: nn.Module) -> list[torch.Tensor]:
+    return [*model.parameters(), *model.buffers()]

@@ -1,0 +1,82 @@
+"""What a search answers: works with distances, and what is to be said of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from artsearch.index.metrics import METRICS
+
+if TYPE_CHECKING:
+    from artsearch.search.question import Question
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """One work of an answer; `distance` is in the metric's own terms, smaller is nearer.
+
+    `group` is what the work has in the column that was asked for with `per`, else "".
+    """
+
+    id: str
+    distance: float
+    caption: str
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class Results:
+    """The nearest works to a query, nearest first, and what found them.
+
+    `query` is the id of the work asked for, or None for a vector, an image, or several works.
+    `question` is what was asked, where it was more than that; `notes` are sentences on the answer:
+    how many works match, what was left out.
+    """
+
+    query: str | None
+    neighbours: tuple[Neighbour, ...]
+    metric: str
+    made_by: dict
+    question: Question | None = None
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.neighbours)
+
+    def __iter__(self) -> Iterator[Neighbour]:
+        return iter(self.neighbours)
+
+    def __getitem__(self, place: int) -> Neighbour:
+        return self.neighbours[place]
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids, nearest first."""
+        return [neighbour.id for neighbour in self]
+
+    @property
+    def distances(self) -> list[float]:
+        """The distances, smallest first."""
+        return [neighbour.distance for neighbour in self]
+
+    @property
+    def unit(self) -> str:
+        """What a distance means."""
+        return f"{self.metric}: {METRICS[self.metric]}"
+
+    @property
+    def groups(self) -> dict[str, tuple[Neighbour, ...]]:
+        """The neighbours by group, the group with the nearest work first."""
+        found: dict[str, list[Neighbour]] = {}
+        for work in self:
+            found.setdefault(work.group, []).append(work)
+        return {group: tuple(works) for group, works in found.items()}
+
+    def table(self) -> pd.DataFrame:
+        """Return the answer as a table: id, distance, caption, and group where there are any."""
+        columns = ["id", "distance", "caption"] + ["group"] * any(work.group for work in self)
+        rows = [[getattr(work, column) for column in columns] for work in self]
+        return pd.DataFrame(rows, columns=columns)

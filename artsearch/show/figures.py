@@ -1,0 +1,384 @@
+"""The figures of the notebooks."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import cycle, zip_longest
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from artsearch.bench.index_bench import ARTICLE
+from artsearch.networks.registry import Network
+from artsearch.networks.transforms import CENTER_CROP, NO_CROP, transform_for
+from artsearch.search.matches import Match
+from artsearch.search.results import Results
+from artsearch.works.collection import Collection
+from artsearch.works.images import ImageSource, thumbnail
+
+#: Colours that are told apart without telling red from green, too (Okabe and Ito 2008).
+COLOURS = (
+    *("#000000", "#E69F00", "#56B4E9", "#009E73"),
+    *("#0072B2", "#D55E00", "#CC79A7", "#B8A800"),  # their yellow, darker: on white it is lost
+)
+LIKED, UNLIKED = "tab:orange", "tab:gray"
+TITLES = {CENTER_CROP: "center crop", NO_CROP: "no crop"}
+
+
+def visualise_transforms(
+    collection: Collection, ids: Sequence[str], network: Network | str
+) -> Figure:
+    """Draw each step from painting to input, one work a row.
+
+    Left the work, with the part that center crop throws away shaded; then for each crop the square
+    that is left, and the same square normalised with the network's mean and standard deviation
+    (drawn with its lowest value black and its highest white).
+    """
+    figure, axes = _grid(len(ids), 5, side=1.75)
+    steps = [f"{TITLES[crop]}{step}" for crop in TITLES for step in ("", ", normalised")]
+    for row, id in enumerate(ids):
+        image = collection.open(id)
+        _draw(axes[row, 0], image, collection.work(id)["title"])
+        _shade(axes[row, 0], image.size, transform_for(network, CENTER_CROP).kept(*image.size))
+        squares = []
+        for crop in TITLES:
+            transform = transform_for(network, crop)
+            square = transform.resize(image)
+            pixels = transform.normalise(square).permute(1, 2, 0).numpy()
+            squares += [square, (pixels - pixels.min()) / max(np.ptp(pixels), 1e-6)]
+        for ax, picture, step in zip(axes[row, 1:], squares, steps, strict=True):
+            _draw(ax, picture, step if row == 0 else "")
+    return figure
+
+
+def show_works(collection: Collection, ids: Sequence[str], columns: int = 7) -> Figure:
+    """Draw works in rows, each with its title."""
+    rows = -(-len(ids) // columns)
+    figure, axes = _grid(rows, columns, side=1.4)
+    for ax, id in zip(axes.flat, ids, strict=False):
+        _draw(ax, thumbnail(collection.path(id)), collection.work(id)["title"])
+    return figure
+
+
+def show_results(collection: Collection, answers: Mapping[str, Results]) -> Figure:
+    """Draw answers one below the other: the query at the left, then its neighbours.
+
+    `answers` maps what is written at the left of a row (a network, a crop) to its results. Works
+    that only one of the rows has are framed.
+    """
+    longest = max(len(results) for results in answers.values())
+    figure, axes = _grid(len(answers), longest + 1, side=1.3)
+    for row, (name, results) in enumerate(answers.items()):
+        title = collection.work(results.query)["title"] if results.query else "your image"
+        if results.query:
+            _draw(axes[row, 0], thumbnail(collection.path(results.query)), title)
+        axes[row, 0].set_ylabel(name, fontsize=9, parse_math=False)
+        elsewhere = {id for other in answers for id in answers[other].ids if other != name}
+        for ax, work in zip(axes[row, 1:], results, strict=False):
+            label = f"{work.distance:.3g}  {collection.work(work.id)['title']}"
+            _draw(ax, thumbnail(collection.path(work.id)), label)
+            if len(answers) > 1 and work.id not in elsewhere:
+                _frame(ax)
+    return figure
+
+
+def show_answer(collection: Collection, results: Results, columns: int = 9) -> Figure:
+    """Draw one answer over as many lines as it takes: what was asked for, framed, then the works.
+
+    A part that was asked for is drawn, what is not liked has a grey frame. Titles hold what the
+    work has in the column of the groups, where there are any, and its distance (for stepping stones
+    that of the step).
+    """
+    asked = {id: colour for id, colour in _asked(results) if id in collection}
+    cells = len(asked) + len(results)
+    lines = max(1, -(-cells // columns))
+    figure, axes = _grid(lines, -(-cells // lines), side=1.5)
+    for ax, (id, colour) in zip(axes.flat, asked.items(), strict=False):
+        picture = thumbnail(collection.path(id))
+        _draw(ax, picture, collection.work(id)["title"])
+        _frame(ax, colour)
+        if results.question is not None and results.question.part is not None:
+            _mark(ax, np.array(results.question.part) * [*picture.size, *picture.size], colour)
+    for ax, work in zip(axes.flat[len(asked) :], results, strict=False):
+        group = f"{work.group}\n" if work.group else ""
+        title = textwrap.shorten(collection.work(work.id)["title"], 44, placeholder=" …")
+        _draw(ax, thumbnail(collection.path(work.id)), f"{group}{work.distance:.2f}  {title}")
+    return figure
+
+
+def show_matches(
+    first: ImageSource, second: ImageSource, matches: Sequence[Match], titles: Sequence[str] = ()
+) -> Figure:
+    """Show two pictures side by side, with the places that match in the same colour and number."""
+    figure, axes = _grid(1, 2, 4.5)
+    for ax, source, side, title in zip_longest(
+        axes.flat, (first, second), ("first", "second"), titles, fillvalue=""
+    ):
+        picture = thumbnail(source, 640)
+        _draw(ax, picture, title)
+        for number, match in enumerate(matches):
+            box = np.array(getattr(match, side)) * [*picture.size, *picture.size]
+            _mark(ax, box, f"C{number % 10}", str(number + 1))
+    return figure
+
+
+def plot_recall(table: pd.DataFrame, x: str, label: str, exact_ms: float | None = None) -> Figure:
+    """Draw recall against one column of a table and against milliseconds, a line a label.
+
+    `exact_ms` is the time of exact search, drawn as a dashed line.
+    """
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained", sharey=True)
+    for ax, column in zip(axes, (x, "ms"), strict=True):
+        for name, rows in table.groupby(label, sort=False):
+            ax.plot(rows[column], rows["recall"], marker="o", label=str(name))
+        ax.set(xlabel={"ms": "milliseconds a query"}.get(column, column), ylim=(0, 1.03))
+        ax.grid(alpha=0.3)
+    axes[0].set_ylabel("recall against exact search")
+    axes[0].set_xscale("log")
+    if exact_ms is not None:
+        axes[1].axvline(exact_ms, color="gray", linestyle="--", label="exact search")
+    axes[1].legend(fontsize=8)
+    return figure
+
+
+def show_recall(rows: Sequence[Mapping] | pd.DataFrame) -> Figure:
+    """Draw what `index_bench.measure` found: recall against milliseconds a query, a panel a size.
+
+    A line is one index and its points are its settings; further up and further left is better. Of
+    those that nothing beats in both (ringed) the first of each line is named. The last percents
+    have more room than the first. A star is the article's setting.
+    """
+    table = pd.DataFrame(rows)
+    lines = list(table.groupby(["method", "built"], sort=False).groups)
+    looks = dict(zip(lines, _looks([method for method, _ in lines]), strict=True))
+    sizes = table.groupby(["works", "dims"])
+    figure, axes = plt.subplots(
+        1, len(sizes), figsize=(2.5 + 5.5 * len(sizes), 5.2), layout="constrained", squeeze=False
+    )
+    for ax, ((works, dims), here) in zip(axes[0], sizes, strict=True):
+        _draw_recall(ax, here, looks)
+        ax.set(title=f"{works:,} works × {dims:,} numbers", xlabel="milliseconds a query")
+    axes[0, 0].set_ylabel("recall of the 10 nearest")
+    drawn = {}
+    for ax in axes[0]:
+        drawn |= {line.get_label(): line for line in ax.get_lines()}
+    figure.legend(drawn.values(), drawn, loc="outside right center", fontsize=8, frameon=False)
+    return figure
+
+
+def plot_shares(table: pd.DataFrame, title: str = "") -> Figure:
+    """Draw bars side by side for the columns of a table, a group a row, with their values."""
+    figure, ax = plt.subplots(figsize=(9, 3), layout="constrained")
+    table.plot.bar(ax=ax, rot=0, width=0.75)
+    for bars in ax.containers:
+        ax.bar_label(bars, fmt="%.2f", fontsize=8)
+    ax.set(ylim=(0, 1), ylabel="share of the nearest works", xlabel="", title=title)
+    ax.grid(alpha=0.3, axis="y")
+    return figure
+
+
+def plot_dial(
+    table: pd.DataFrame, final: pd.DataFrame, titles: Mapping[str, str], chance: float
+) -> Figure:
+    """Draw what the nearest share with the query along the dial, a panel a network.
+
+    `table` has the columns network, place, label, k, value, low, high; the band is the interval.
+    `final` has network, label and value of the final layer, drawn as diamonds at the left. `titles`
+    are the networks' titles by name, `chance` what any order of the works would give.
+    """
+    size = (3.4 * len(titles), 3.3)
+    figure, axes = plt.subplots(1, len(titles), figsize=size, layout="constrained", sharey=True)
+    axes = np.atleast_1d(axes)
+    for ax, (network, title) in zip(axes, titles.items(), strict=True):
+        rows = table[table["network"] == network]
+        for label, line in rows.groupby("label", sort=False):
+            (drawn,) = ax.plot(line["place"], line["value"], marker="o", label=f"same {label}")
+            color = drawn.get_color()
+            ax.fill_between(line["place"], line["low"], line["high"], color=color, alpha=0.2)
+            values = final[(final["network"] == network) & (final["label"] == label)]["value"]
+            ax.plot([-0.08] * len(values), values, "D", color=color, label=f"{label}, final layer")
+        either = rows.groupby("place")["value"].sum()
+        ax.plot(either.index, either, color="gray", linestyle=":", label="either")
+        ax.axhline(chance, color="gray", linestyle="--", linewidth=1, label="by chance")
+        ax.set(title=title, xlabel="content  ←  dial  →  style", ylim=(0, 1.03))
+        ax.grid(alpha=0.3)
+    axes[0].set_ylabel(f"share of the {table['k'].max()} nearest")
+    lines = axes[0].get_legend_handles_labels()
+    figure.legend(*lines, loc="outside lower center", ncols=2 * min(3, len(axes)), fontsize=7)
+    return figure
+
+
+def plot_plane(table: pd.DataFrame, x: str, y: str, chance: float) -> Figure:
+    """Draw the rows of a table as points with their names, from 0 to 1 in both directions.
+
+    The dotted line is where nothing else than x and y is left to share.
+    """
+    figure, ax = plt.subplots(figsize=(6.5, 5), layout="constrained")
+    ax.plot([0, 1], [1, 0], color="gray", linestyle=":", linewidth=1)
+    ax.axvline(chance, color="gray", linestyle="--", linewidth=0.7)
+    ax.axhline(chance, color="gray", linestyle="--", linewidth=0.7)
+    for pooling, rows in table.groupby("pooling", sort=False):
+        ax.scatter(rows[x], rows[y], s=26, label=pooling)
+    for name, row in table.iterrows():
+        ax.annotate(name, (row[x], row[y]), xytext=(4, 3), textcoords="offset points", fontsize=7)
+    ax.set(xlim=(-0.02, 1.05), ylim=(-0.02, 1.05), xlabel=f"same {x}", ylabel=f"same {y}")
+    ax.legend(fontsize=8)
+    return figure
+
+
+def plot_intervals(table: pd.DataFrame, title: str = "", chance: float | None = None) -> Figure:
+    """Draw values with their intervals, a line a row of the table: columns value, low, high."""
+    figure, ax = plt.subplots(figsize=(8, 0.6 + 0.27 * len(table)), layout="constrained")
+    places = np.arange(len(table))[::-1]
+    spans = [table["value"] - table["low"], table["high"] - table["value"]]
+    ax.errorbar(table["value"], places, xerr=spans, fmt="o", capsize=3)
+    ax.set_yticks(places, [str(name) for name in table.index], parse_math=False)
+    if chance is not None:
+        ax.axvline(chance, color="gray", linestyle="--", linewidth=1, label="by chance")
+        ax.legend(fontsize=8)
+    ax.set_title(title, fontsize=10, parse_math=False)
+    ax.set_xlim(left=0)
+    ax.grid(alpha=0.3, axis="x")
+    return figure
+
+
+def plot_table(table: pd.DataFrame, title: str = "") -> Figure:
+    """Draw a table of shares as coloured squares with their numbers."""
+    size = (1.6 + 1.2 * len(table.columns), 0.9 + 0.28 * len(table))
+    figure, ax = plt.subplots(figsize=size, layout="constrained")
+    ax.imshow(table, vmin=0, vmax=1, cmap="YlGnBu", aspect="auto")
+    ax.set_xticks(range(len(table.columns)), table.columns, fontsize=8, parse_math=False)
+    ax.set_yticks(range(len(table)), table.index, fontsize=8, parse_math=False)
+    for row, column in np.ndindex(*table.shape):
+        value = table.iat[row, column]
+        color = "white" if value > 0.6 else "black"
+        ax.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=8, color=color)
+    ax.set_title(title, fontsize=10, parse_math=False)
+    return figure
+
+
+def show_pictures(pictures: Mapping[str, object], columns: int = 5) -> Figure:
+    """Draw pictures in rows, each under its name."""
+    rows = -(-len(pictures) // columns)
+    figure, axes = _grid(rows, columns, side=1.6)
+    for ax, (name, picture) in zip(axes.flat, pictures.items(), strict=False):
+        _draw(ax, picture, name)
+    return figure
+
+
+def _draw_recall(ax: Axes, table: pd.DataFrame, looks: Mapping[tuple, Mapping]) -> None:
+    """Draw the lines of one size, the front, and the article's star."""
+    for (method, built), line in table.groupby(["method", "built"], sort=False):
+        line = line.sort_values("recall_at_10")
+        name = f"{method} {built}".strip()
+        x, y = line["ms_per_query"], line["recall_at_10"]
+        ax.plot(x, y, label=name, markersize=5, linewidth=1.2, **looks[method, built])
+    front = _front(table)
+    x, y = front["ms_per_query"], front["recall_at_10"]
+    ax.plot(x, y, "o", markersize=10, markerfacecolor="none", color="black", label="none beats it")
+    # Left of the front there is nothing, so its names find room there.
+    ax.set_xscale("log")
+    ax.set_xlim(table["ms_per_query"].min() / 15)
+    named = front[front["recall_at_10"] >= 0.8].drop_duplicates(["method", "built"])
+    height = -1.0
+    for row in named.itertuples():
+        if _spread(row.recall_at_10) < height + 0.12:
+            continue  # it would lie on the name below it
+        height = _spread(row.recall_at_10)
+        ax.annotate(
+            f"{row.method} {row.params}".strip(),
+            (row.ms_per_query, row.recall_at_10),
+            xytext=(-7, 5),
+            textcoords="offset points",
+            ha="right",
+            fontsize=7,
+        )
+    article = table[(table["method"] == ARTICLE[0]) & (table["params"] == ARTICLE[1])]
+    x, y = article["ms_per_query"], article["recall_at_10"]
+    ax.plot(x, y, "*", markersize=16, color="black", label="the article's Annoy")
+    ax.set_yscale("function", functions=(_spread, lambda place: 1.001 - 10.0**-place))
+    ax.set_yticks([0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 1])
+    ax.set_ylim(min(0.5, table["recall_at_10"].min()), 1.0003)
+    ax.grid(alpha=0.3)
+
+
+def _spread(recall: np.ndarray) -> np.ndarray:
+    """Give the last percents more room; a thousandth more than 1, so that 1 has a place, too."""
+    return -np.log10(np.maximum(1.001 - recall, 1e-6))
+
+
+def _front(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows than which none is quicker and finds as much, the quickest first."""
+    table = table.sort_values(["ms_per_query", "recall_at_10"], ascending=[True, False])
+    best = table["recall_at_10"].cummax().shift(fill_value=-1)
+    return table[table["recall_at_10"] > best]
+
+
+def _looks(methods: Sequence[str]) -> list[dict]:
+    """Give each library a colour, and each index of it a marker: ours over it are hollow."""
+    libraries = [method.removeprefix("artsearch ") for method in methods]
+    colours = dict(zip(dict.fromkeys(libraries), cycle(COLOURS), strict=False))
+    looks = []
+    for place, (method, library) in enumerate(zip(methods, libraries, strict=True)):
+        number = libraries[:place].count(library) % 5
+        look = {"color": colours[library], "marker": "os^Dv"[number]}
+        look["linestyle"] = ("-", "--", ":", "-.", (0, (6, 1)))[number]
+        looks.append(look | ({} if method == library else {"markerfacecolor": "white"}))
+    return looks
+
+
+def _asked(results: Results) -> Iterator[tuple[str, str]]:
+    """Yield what was asked for, with the colour of its frame."""
+    if results.question is not None:
+        yield from ((id, LIKED) for id, _ in results.question.like)
+        yield from ((id, UNLIKED) for id, _ in results.question.unlike)
+    elif results.query is not None:
+        yield results.query, LIKED
+
+
+def _grid(rows: int, columns: int, side: float) -> tuple[Figure, np.ndarray]:
+    size = (columns * side, rows * (side + 0.3))
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
+    for ax in axes.flat:
+        ax.set(xticks=[], yticks=[], frame_on=False)
+    return figure, axes
+
+
+def _draw(ax: Axes, picture, title: str) -> None:
+    ax.imshow(np.asarray(picture))
+    # A title is text of the user's: a dollar sign in it is no formula.
+    lines = [line for part in title.splitlines() for line in textwrap.wrap(part, 24)]
+    ax.set_title("\n".join(lines[:3]), fontsize=7, parse_math=False)
+
+
+def _mark(ax: Axes, box: Sequence[float], colour: str, text: str = "") -> None:
+    left, top, right, bottom = box
+    outline = {"fill": False, "edgecolor": colour, "linewidth": 2}
+    ax.add_patch(Rectangle((left, top), right - left, bottom - top, **outline))
+    if not text:
+        return
+    paper = {"facecolor": colour, "edgecolor": "none", "pad": 1.5}
+    ax.text(left + 4, top + 4, text, color="white", fontsize=8, va="top", bbox=paper)
+
+
+def _shade(ax: Axes, size: tuple[int, int], kept: tuple[int, int, int, int]) -> None:
+    width, height = size
+    left, top, right, bottom = kept
+    for x, y, w, h in (
+        (0, 0, left, height),
+        (right, 0, width - right, height),
+        (0, 0, width, top),
+        (0, bottom, width, height - bottom),
+    ):
+        ax.add_patch(Rectangle((x - 0.5, y - 0.5), w, h, color="black", alpha=0.6, linewidth=0))
+
+
+def _frame(ax: Axes, colour: str = LIKED) -> None:
+    ax.set_frame_on(True)
+    for spine in ax.spines.values():
+        spine.set(color=colour, linewidth=2.5)

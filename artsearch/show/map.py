@@ -1,0 +1,341 @@
+"""A collection in two dimensions: where each work lies, how far to believe it, and a picture."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from artsearch.base.errors import ArtsearchError, MismatchError, check_whole, unknown
+from artsearch.base.text import cut_text, read_number
+from artsearch.evaluate.rankings import check_depth, hubness, nearest
+from artsearch.features.extractor import Features
+from artsearch.features.store import load_features, save_features
+from artsearch.index.metrics import check_finite, unit_rows
+from artsearch.index.stored import mark_rows
+from artsearch.works.collection import Collection
+from artsearch.works.file_state import fingerprint
+from artsearch.works.images import ImageError, thumbnail
+
+if TYPE_CHECKING:
+    import os
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+#: Works that UMAP takes for a work's surroundings, and how close two may come. Its own 15 and 0.1
+#: make denser crowds with wider gaps, which leaves pictures little room: of 895 paintings 68 could
+#: be shown at once, and 85 so, for a trustworthiness of 0.94 in place of 0.96.
+NEIGHBOURS, APART = 25, 0.3
+#: Fewer works than this have no surroundings to speak of: their principal axes are the map.
+FEW = 10
+#: Works that are looked at to judge a map; all pairs of more would take minutes.
+JUDGED = 3_000
+#: Groups of works that get a colour of their own.
+COLOURS = (
+    *("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377"),
+    *("#ee7733", "#009988", "#994455", "#0077bb", "#bbcc33"),
+)
+#: The colour of works outside these groups, of works of which nothing is said, and of a mark.
+OTHER, UNSAID, MARK = "#9a9a9a", "#d4d4d4", "#a3470b"
+#: Groups into which numbers are divided.
+STEPS = 6
+#: Letters of a group's name.
+LONGEST = 40
+
+
+def map_layout(
+    features: Features,
+    seed: int = 0,
+    folder: str | os.PathLike | None = None,
+    neighbours: int = NEIGHBOURS,
+) -> Features:
+    """Lay out works so that those with similar rows lie close: works × 2, from -1 to 1.
+
+    It is UMAP (McInnes, Healy and Melville 2018, arXiv:1802.03426) on rows of unit length, begun
+    from their principal axes; fewer than ten works, or works that differ in one way only, are laid
+    along these axes alone. The same rows and seed give the same map on the same machine. With a
+    `folder` it is kept there, and known again by its rows.
+
+    Raises ArtsearchError for no works, numbers that are not finite, and where umap is missing.
+    """
+    check_whole("seed", seed, 0)
+    check_whole("neighbours", neighbours, 2)
+    if not len(features):
+        raise ArtsearchError("the features hold no work, so there is none to put on a map")
+    check_finite(features)
+    marks = map(str, mark_rows(features).tolist())
+    rows = fingerprint(zip(features.ids, marks, strict=True))
+    note = {"map": "umap", "rows": rows, "seed": int(seed), "neighbours": int(neighbours)}
+    if folder is None:
+        return _lay_out(features, note)
+    place = Path(folder, "-".join(str(value) for value in note.values()))
+    with suppress(ArtsearchError):  # none there yet, or a damaged one
+        return load_features(place, **note)
+    layout = _lay_out(features, note)
+    save_features(layout, place)
+    return layout
+
+
+def _lay_out(features: Features, note: dict) -> Features:
+    vectors = unit_rows(np.asarray(features.vectors))
+    points = _principal_axes(vectors, note["seed"])
+    if len(points) >= FEW and np.ptp(points, axis=0).all():
+        # Any way may be up: the broad side lies along the longer side of a screen.
+        points = _principal_axes(_umap(vectors, points, note), note["seed"])
+    points = points - (points.min(axis=0) + points.max(axis=0)) / 2
+    return Features(points / (np.abs(points).max() or 1), features.ids, note)
+
+
+def _principal_axes(vectors: np.ndarray, seed: int) -> np.ndarray:
+    from sklearn.decomposition import PCA
+
+    points = np.zeros((len(vectors), 2))
+    axes = min(2, *vectors.shape)
+    if np.ptp(vectors, axis=0).any():  # else all works lie in one place, and there is no axis
+        points[:, :axes] = PCA(axes, random_state=seed).fit_transform(vectors)
+    return points
+
+
+def _umap(vectors: np.ndarray, start: np.ndarray, note: dict) -> np.ndarray:
+    try:
+        from umap import UMAP
+    except ImportError:
+        raise ArtsearchError(
+            "a map wants the package umap-learn: pip install 'artsearch[map]'"
+        ) from None
+    model = UMAP(
+        n_neighbors=min(note["neighbours"], len(vectors) - 1),
+        # As wide as UMAP's own beginnings are.
+        init=(10 * start / (np.abs(start).max() or 1)).astype(np.float32),
+        min_dist=APART,
+        random_state=note["seed"],
+        n_jobs=1,  # with several threads no two maps are the same
+    )
+    with _torch_left_alone():
+        return model.fit_transform(vectors)
+
+
+@contextmanager
+def _torch_left_alone() -> Iterator[None]:
+    """Give torch its number of threads back: numba sets the one that both have from OpenMP."""
+    torch = sys.modules.get("torch")
+    threads = torch.get_num_threads() if torch else 0
+    try:
+        yield
+    finally:
+        if torch:
+            torch.set_num_threads(threads)
+
+
+class Trust(NamedTuple):
+    """How far a map can be believed, about the `k` nearest of each work.
+
+    `trustworthiness` is 1 where no work is near another on the map alone, and about 0.5 by chance
+    (Venna and Kaski 2001). `kept` is the share of a work's k nearest on the map that are its k
+    nearest by their rows, and `chance` what it would be on a map that knows nothing.
+    """
+
+    k: int
+    trustworthiness: float
+    kept: float
+    chance: float
+
+
+def trust(features: Features, layout: Features, k: int = 10, seed: int = 0) -> Trust:
+    """Measure how far a map can be believed; of more than 3,000 works, 3,000 are drawn by chance.
+
+    k is lowered to fewer than half of the works. Raises MismatchError for a map of other works,
+    ArtsearchError for fewer than four.
+    """
+    from sklearn.manifold import trustworthiness
+    from sklearn.neighbors import NearestNeighbors
+
+    check_whole("k", k)
+    if features.ids != layout.ids:
+        raise MismatchError("the map is one of other works; lay these out with map_layout")
+    if len(features) < 4:
+        raise ArtsearchError(f"a map of {len(features)} works cannot be judged; take four or more")
+    rows = np.arange(len(features))
+    if len(rows) > JUDGED:
+        rows = np.sort(np.random.default_rng(seed).choice(rows, JUDGED, replace=False))
+    k = min(k, (len(rows) - 1) // 2)
+    vectors, points = unit_rows(features.vectors[rows]), np.asarray(layout.vectors[rows])
+    by_row = nearest(Features(vectors, [features.ids[row] for row in rows]), k)
+    on_map = NearestNeighbors(n_neighbors=k).fit(points).kneighbors(return_distance=False)
+    shared = [len(np.intersect1d(*pair)) for pair in zip(by_row, on_map, strict=True)]
+    value = trustworthiness(vectors, points, n_neighbors=k)
+    return Trust(k, float(value), float(np.mean(shared) / k), k / (len(rows) - 1))
+
+
+def hub_table(features: Features, k: int = 10) -> pd.DataFrame:
+    """Return who is everyone's neighbour: id, times, share, most often first.
+
+    `times` is how many works have it among their k nearest, `share` how many of all the others.
+    """
+    check_depth("k", k, len(features) - 1)
+    table = pd.DataFrame(hubness(features, k).most(len(features)), columns=["id", "times"])
+    return table.assign(share=table["times"] / (len(features) - 1))
+
+
+@dataclass(frozen=True, eq=False)
+class Colouring:
+    """A colour for each work: `groups` are numbers into `names` and `colours`."""
+
+    groups: np.ndarray
+    names: tuple[str, ...]
+    colours: tuple[str, ...]
+
+
+def colour_by(works: pd.DataFrame, column: str) -> Colouring:
+    """Divide works by a column of their table, and give each group a colour.
+
+    The most frequent values have one of their own, the rest is one group. A column of numbers, such
+    as years, is divided into up to six steps. Raises ArtsearchError for an unknown column.
+    """
+    if column not in works:
+        raise unknown("column", column, works.columns)
+    texts = works[column].astype(str).str.split().str.join(" ")
+    numbers = texts.map(read_number)
+    said = texts != ""
+    if numbers[said].notna().mean() > 0.8 and numbers.nunique() > len(COLOURS):
+        return _colour_numbers(numbers)
+    return _colour_texts(texts, said)
+
+
+def _colour_texts(texts: pd.Series, said: pd.Series) -> Colouring:
+    names = texts[said].value_counts().index.tolist()
+    names, rest = names[: len(COLOURS)], names[len(COLOURS) :]
+    colours = list(COLOURS[: len(names)])
+    groups = texts.map({name: number for number, name in enumerate(names)})
+    if rest:
+        groups[texts.isin(rest)] = len(names)
+        names, colours = [*names, f"{len(rest):,} others"], [*colours, OTHER]
+    return _add_unsaid(groups, names, colours)
+
+
+def _colour_numbers(numbers: pd.Series) -> Colouring:
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    steps = pd.qcut(numbers, STEPS, duplicates="drop")
+    groups = steps.cat.codes.replace(-1, np.nan)
+    spans = [numbers[groups == step] for step in range(len(steps.cat.categories))]
+    names = [f"{span.min():g} to {span.max():g}" for span in spans]
+    colours = [to_hex(one) for one in colormaps["viridis"](np.linspace(0, 0.95, len(names)))]
+    return _add_unsaid(groups, names, colours)
+
+
+def _add_unsaid(groups: pd.Series, names: list[str], colours: list[str]) -> Colouring:
+    if groups.isna().any():
+        groups = groups.fillna(len(names))
+        names, colours = [*names, "not said"], [*colours, UNSAID]
+    names = [cut_text(name, LONGEST) for name in names]
+    return Colouring(groups.to_numpy(np.int64), tuple(names), tuple(colours))
+
+
+def place_pictures(points: np.ndarray, side: float, first: Sequence[int] = ()) -> list[int]:
+    """Return the rows whose pictures, `side` wide and high, can be shown none over another.
+
+    `points` are the middles, works × 2. The rows in `first` come first, then all in an order that
+    mixes them and is always the same (web/map.js has the same one).
+
+    >>> place_pictures(np.array([[0, 0], [1, 0], [5, 0]]), side=2, first=[1])
+    [1, 2]
+    """
+    rows = np.arange(len(points), dtype=np.uint32)
+    mixed = np.argsort(rows * np.uint32(2654435761), kind="stable")
+    taken: dict[tuple[int, int], tuple[float, float]] = {}
+    placed = []
+    for row in [*first, *mixed.tolist()]:
+        x, y = points[row].tolist()
+        # A square of the grid has room for the middle of one picture at most.
+        column, line = int(x // side), int(y // side)
+        around = [(column + a, line + b) for a in (-1, 0, 1) for b in (-1, 0, 1)]
+        near = (taken[square] for square in around if square in taken)
+        if not any(abs(x - a) < side and abs(y - b) < side for a, b in near):
+            taken[column, line] = x, y
+            placed.append(row)
+    return placed
+
+
+def show_map(
+    collection: Collection,
+    layout: Features,
+    colour: str | None = None,
+    marked: Sequence[str] = (),
+    side: float = 0.1,
+) -> Figure:
+    """Draw a map for a reader without a kernel: a dot a work, and pictures where there is room.
+
+    `colour` is a column of the works' table, for the dots and the frames of the pictures. The works
+    in `marked` are shown first, in a thick frame. `side` is that of a picture, where the map goes
+    from -1 to 1.
+    """
+    import matplotlib.pyplot as plt
+
+    points = np.asarray(layout.vectors)
+    rows = {id: row for row, id in enumerate(layout.ids)}
+    marks = [rows[id] for id in marked if id in rows]
+    figure, ax = plt.subplots(figsize=(8.5, 8.5 * _height(points) + 0.4), layout="constrained")
+    coloured = None
+    if colour is not None:
+        coloured = colour_by(works_of(collection, layout), colour)
+        _draw_legend(figure, coloured, colour)
+    shades = coloured and np.array(coloured.colours)[coloured.groups]
+    ax.scatter(*points.T, s=7, c=OTHER if shades is None else shades, linewidths=0)
+    for row in place_pictures(points, side, marks):
+        frame = (MARK, 2.5) if row in marks else (shades[row] if coloured else "none", 1.2)
+        _draw_picture(ax, collection, layout.ids[row], points[row], side, frame)
+    ax.set(xticks=[], yticks=[], frame_on=False, aspect="equal")
+    ax.set(xlim=_span(points[:, 0], side), ylim=_span(points[:, 1], side))
+    return figure
+
+
+def works_of(collection: Collection, layout: Features) -> pd.DataFrame:
+    """Return the table of the works on a map, in its order."""
+    return collection.works.iloc[[collection.row(id) for id in layout.ids]]
+
+
+def _height(points: np.ndarray) -> float:
+    width, height = np.ptp(points, axis=0)
+    return float(np.clip(height / (width or 1), 0.4, 1))
+
+
+def _span(values: np.ndarray, side: float) -> tuple[float, float]:
+    return values.min() - 0.6 * side, values.max() + 0.6 * side
+
+
+def _draw_legend(figure: Figure, coloured: Colouring, column: str) -> None:
+    from matplotlib.lines import Line2D
+
+    dots = [Line2D([], [], color=one, marker="o", linestyle="") for one in coloured.colours]
+    legend = figure.legend(
+        dots, coloured.names, title=column, fontsize=7, ncols=4, loc="outside lower center"
+    )
+    for text in (legend.get_title(), *legend.get_texts()):
+        text.set_parse_math(False)  # it is text of the user's: a dollar sign in it is no formula
+
+
+def _draw_picture(
+    ax: Axes, collection: Collection, id: str, middle: np.ndarray, side: float, frame: tuple
+) -> None:
+    from matplotlib.patches import Rectangle
+
+    try:
+        picture = np.asarray(thumbnail(collection.path(id), 96))
+    except ImageError:  # it could be read when the rows were made
+        return
+    height, width = (0.46 * side * length / max(picture.shape) for length in picture.shape[:2])
+    x, y = middle
+    box = (x - width, x + width, y - height, y + height)
+    ax.imshow(picture, extent=box, zorder=2)
+    colour, thickness = frame
+    corner, size = (box[0], box[2]), (2 * width, 2 * height)
+    ax.add_patch(Rectangle(corner, *size, fill=False, color=colour, linewidth=thickness, zorder=3))

@@ -1,0 +1,898 @@
+// The gallery's questions: all that can be asked beside "what is near this work".
+//
+// gallery.js calls createAsk where this file is loaded. What is asked stands in `view.ask` (see
+// artsearch/gallery/ask_view.py, which makes it); without it nothing of this is shown. What the visitor
+// does goes to `go`, beside what gallery.js sends, as one of
+//
+//   {do: "require", text}        {do: "other", column, on}   {do: "copies", on}
+//   {do: "group", column}        {do: "each", each}
+//   {do: "like", id, weight}     {do: "unlike", id, weight}
+//   {do: "exclude", id}          {do: "drop", id}            {do: "part", part}
+//   {do: "path", id}             {do: "why", id}             {do: "keep", id, on}
+//   {do: "trail", format}        {do: "open", file}          {do: "clear"}
+//
+// Whatever comes out of data is set as text or as an attribute, never as markup.
+
+const SMALLEST_PART = 0.02; // of a side of the picture, as in artsearch/search/question.py
+const STEP = 0.02; // of a side of the picture, for each press of an arrow
+const STEPS = {
+  ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP],
+};
+const START = [0.25, 0.25, 0.75, 0.75]; // the part from which the keyboard begins
+const HINT = "Drag a rectangle. Or: arrows move it, Shift and arrows resize it, Enter takes it, "
+  + "Escape leaves.";
+// Okabe and Ito's colours, which most people can tell apart (https://jfly.uni-koeln.de/color/).
+const COLOURS = ["#e69f00", "#56b4e9", "#009e73", "#f0e442", "#cc79a7", "#d55e00"];
+
+/* exported createAsk */
+function createAsk(parts, { go, show, showLarge, caption, put }) {
+  const { gallery } = parts;
+  let view = null;
+  let now = null; // what is asked
+  const menu = createMenu(gallery, put);
+  const line = createLine(parts.error, go, show);
+  const part = createPart(parts, go);
+  const why = createWhy(parts, part.layer, go, showLarge);
+  const trail = createTrailMenu(parts, menu, go);
+  const offer = make("p", { class: "as-offer", hidden: "" });
+  const keep = button("☆", { "data-part": "keep" });
+  part.tools.append(keep);
+  parts.style.after(offer);
+  listen();
+  return { update, dress, word, answer, numbers };
+
+  function update(next) {
+    const other = view?.query?.id !== next.query?.id;
+    [view, now] = [next, next.ask];
+    gallery.classList.toggle("as-asking", Boolean(now));
+    if (!now) return;
+    if (other) offer.hidden = true;
+    const kept = now.kept.includes(view.query?.id);
+    keep.textContent = kept ? "★" : "☆";
+    keep.setAttribute("aria-label", "Keep this work");
+    keep.setAttribute("aria-pressed", kept);
+    parts.neighbours.classList.toggle("as-path", Boolean(now.goal));
+    [line, part, why, trail].forEach((one) => one.update(view, now));
+  }
+
+  // ---- works ----------------------------------------------------------------------------------
+
+  /** Give a work in a list its menu, its group and its star. */
+  function dress(item, work) {
+    if (!now) return;
+    const more = item.querySelector(".as-more") || item.appendChild(
+      bare("⋯", { class: "as-more", tabindex: -1, "aria-haspopup": "menu" }));
+    more.setAttribute("aria-label", `More to ask about ${work.caption}`);
+    const image = item.querySelector("img");
+    const kept = now.kept.includes(work.id);
+    item.classList.toggle("as-kept", kept);
+    if (kept) image.alt += ". Kept";
+    item.querySelector(".as-group")?.remove();
+    if (work.group) {
+      item.prepend(make("h4", { class: "as-group", dir: "auto", title: work.group }, work.group));
+    }
+  }
+
+  function openMenu(one) {
+    caption(null);
+    menu.open(one, one.work.caption, itemsFor(one), one.parentElement.querySelector(".as-more"));
+  }
+
+  function itemsFor(one) {
+    const { id } = one.work;
+    const item = (text, what) => [text, () => go({ id, ...what })];
+    const kept = now.kept.includes(id);
+    const keepIt = item(kept ? "Keep no longer" : "Keep", { do: "keep", on: !kept });
+    if (id === view.query?.id) return [keepIt];
+    const side = now.liked.find((work) => work.id === id)?.side;
+    const out = now.excluded.some((work) => work.id === id);
+    const either = (is, already, text, what) => (
+      is ? item(already, { do: "drop" }) : item(text, what));
+    return [
+      either(side === "like", "No longer liked", "Like this too", { do: "like", weight: 1 }),
+      either(side === "unlike", "No longer disliked", "Not like this", { do: "unlike", weight: 1 }),
+      either(out, "No longer left out", "Leave out", { do: "exclude" }),
+      ...(parts.rows.contains(one) ? [item("Why similar?", { do: "why" })] : []),
+      item("Stepping stones to here", { do: "path" }),
+      keepIt,
+    ];
+  }
+
+  // ---- rows -----------------------------------------------------------------------------------
+
+  /** What the works of a row are, where they are not the nearest. */
+  function answer() {
+    return now?.goal ? `Stepping stones to ${now.goal.title},` : null;
+  }
+
+  function numbers() {
+    return now?.goal ? "distances from the work before" : null;
+  }
+
+  // ---- what is known of the selected work -----------------------------------------------------
+
+  /** A word that is said of the selected work, which can be required. */
+  function word(column, text) {
+    if (!now?.columns.includes(column)) return null;
+    const one = bare(text, { class: "as-word", title: `Ask by ${column}` });
+    one.addEventListener("click", () => offerColumn(column));
+    return one;
+  }
+
+  function offerColumn(column) {
+    const again = !offer.hidden && offer.dataset.column === column;
+    offer.hidden = again;
+    offer.dataset.column = column;
+    if (again) return;
+    const [name, value] = [quoteColumn(column), quoteText(String(view.query[column]))];
+    offer.replaceChildren(...[["only", "=="], ["not", "!="]].map(([said, operator]) => {
+      const one = button(`${said} this ${column}`);
+      one.addEventListener("click", () => {
+        offer.hidden = true;
+        go({ do: "require", text: joined(now.where, `${name} ${operator} ${value}`) });
+      });
+      return one;
+    }));
+    offer.firstElementChild.focus();
+  }
+
+  // ---- what the visitor does ------------------------------------------------------------------
+
+  function listen() {
+    keep.addEventListener("click", () => {
+      const { id } = view.query;
+      go({ do: "keep", id, on: !now.kept.includes(id) });
+    });
+    gallery.addEventListener("click", (event) => {
+      const more = event.target.closest(".as-more");
+      if (more) openMenu(more.parentElement.querySelector("[data-part=work]"));
+    });
+    gallery.addEventListener("keydown", (event) => {
+      const one = workOf(event);
+      const plain = !event.ctrlKey && !event.metaKey && !event.altKey;
+      const asked = event.key === "ContextMenu" || (event.key === "F10" && event.shiftKey)
+        || (event.key === "m" && plain);
+      if (!one || !asked) return;
+      event.preventDefault();
+      event.stopPropagation();
+      openMenu(one);
+    });
+    // A long press of a finger, or the key where the browser answers it late; the menu of the
+    // right button stays the browser's own, with which pictures are saved and copied.
+    gallery.addEventListener("contextmenu", (event) => {
+      const one = workOf(event);
+      if (one && event.pointerType !== "mouse" && event.button !== 2) {
+        event.preventDefault();
+        event.stopPropagation(); // JupyterLab has one of its own
+        openMenu(one);
+      }
+    });
+  }
+
+  function workOf(event) {
+    return now && event.target.closest("[data-part=work]");
+  }
+}
+
+// ---- menus --------------------------------------------------------------------------------------
+
+/** A menu that opens at a work or a button; the focus goes back there when it closes. */
+function createMenu(gallery, put) {
+  const menu = make("div", { class: "as-menu", role: "menu", hidden: "" });
+  let opener = null;
+  gallery.append(menu);
+  menu.addEventListener("keydown", onKey);
+  menu.addEventListener("contextmenu", (event) => event.preventDefault());
+  return { open };
+
+  /** Items are pairs of a text and what to do; those with nothing to do are there to be read. */
+  function open(from, label, items, at = from) {
+    opener = from;
+    menu.setAttribute("aria-label", label);
+    menu.replaceChildren(...items.map(([text, act]) => {
+      const item = bare(text, { role: "menuitem", tabindex: -1, "aria-disabled": !act });
+      item.addEventListener("click", () => {
+        if (!act) return;
+        close();
+        act();
+      });
+      return item;
+    }));
+    menu.hidden = false;
+    put(menu, at.getClientRects().length ? at : from, true);
+    menu.firstElementChild.focus({ preventScroll: true });
+    document.addEventListener("pointerdown", closeOutside, true);
+  }
+
+  function close() {
+    menu.hidden = true;
+    document.removeEventListener("pointerdown", closeOutside, true);
+    if (opener.isConnected) opener.focus({ preventScroll: true });
+  }
+
+  function closeOutside(event) {
+    if (!menu.contains(event.target)) close();
+  }
+
+  function onKey(event) {
+    event.stopPropagation();
+    if (event.key === "Tab") close(); // and the focus goes on from there
+    if (event.key === "Escape") close();
+    const place = [...menu.children].indexOf(document.activeElement);
+    const to = placeAfter(event.key, place, menu.childElementCount);
+    if (to === null) return;
+    event.preventDefault();
+    menu.children[to].focus();
+  }
+}
+
+/** The place in a list to which a key leads, round its ends; null for other keys. */
+function placeAfter(key, place, count) {
+  if (key === "Home") return 0;
+  if (key === "End") return count - 1;
+  if (key === "ArrowDown") return (place + 1) % count;
+  if (key === "ArrowUp") return (Math.max(place, 0) - 1 + count) % count;
+  return null;
+}
+
+// ---- the line of what is asked, and its panel ---------------------------------------------------
+
+function createLine(place, go, show) {
+  const field = createField(go);
+  const id = uniqueId();
+  const toggle = button("Ask more", {
+    "data-part": "ask-more", "aria-expanded": "false", "aria-controls": id,
+  });
+  const chips = make("ul", { class: "as-chips", role: "list", "aria-label": "What is asked" });
+  const clear = button("Clear", { "data-part": "clear" });
+  const notes = make("p", { class: "as-quiet as-notes", role: "status", dir: "auto" });
+  const line = make("div", { class: "as-bar as-ask" }, toggle, chips, clear, notes);
+  const others = make("span", { class: "as-switch", role: "group", "aria-label": "Not the same" });
+  const copies = button("No near-duplicates", { "data-part": "copies" });
+  const groups = make("select", {});
+  const each = make("input", {
+    type: "number", min: 1, max: 20, step: 1, "data-part": "each", "aria-label": "How many of each",
+  });
+  const different = make("div", { class: "as-bar" }, make("span", {}, "Not the same"), others);
+  const panel = make("div", {
+    id, class: "as-panel", "data-part": "panel", role: "group", "aria-label": "Ask more",
+    hidden: "",
+  }, field.form, make("div", { class: "as-bar" }, different, copies,
+    make("label", { class: "as-bar" }, "Nearest in each", groups),
+    make("label", { class: "as-bar" }, each, "of each")));
+  let now = null;
+  place.before(line, panel);
+  listen();
+  return { update };
+
+  function update(view, ask) {
+    now = ask;
+    const lost = clear === document.activeElement && !now.active;
+    clear.hidden = !now.active;
+    if (lost) toggle.focus({ preventScroll: true });
+    fillChips(chipsFor(now, view.query));
+    tell(notes, now.notes.join(" "));
+    if (field.update(view, now, !panel.hidden)) place.hidden = true; // said once, at the field
+    different.hidden = !now.other_columns.length;
+    fillOthers();
+    copies.setAttribute("aria-pressed", !now.copies);
+    fillGroups();
+  }
+
+  function fillOthers() {
+    const { other_columns: columns, other } = now;
+    if (others.childElementCount !== columns.length) {
+      others.replaceChildren(...columns.map((column) => {
+        const one = button(column);
+        one.addEventListener("click", () => {
+          go({ do: "other", column, on: !now.other.includes(column) });
+        });
+        return one;
+      }));
+    }
+    columns.forEach((column, i) => {
+      others.children[i].setAttribute("aria-pressed", other.includes(column));
+    });
+  }
+
+  function fillGroups() {
+    const columns = now.per_columns;
+    groups.parentElement.hidden = !columns.length;
+    if (groups.childElementCount !== columns.length + 1) {
+      groups.replaceChildren(make("option", { value: "" }, "—"),
+        ...columns.map((column) => make("option", { value: column }, column)));
+    }
+    groups.value = now.per;
+    each.parentElement.hidden = !now.per;
+    if (document.activeElement !== each) each.value = now.each;
+  }
+
+  /** Show chips; those that stay keep their nodes, and the focus. */
+  function fillChips(wanted) {
+    const old = new Map([...chips.children].map((item) => [item.dataset.key, item]));
+    const items = wanted.map((one) => {
+      const key = JSON.stringify([one.sign, one.text, one.work?.id]);
+      const item = old.get(key) || chip(one, key);
+      old.delete(key);
+      if (one.weight) setWeight(item.querySelector("input"), one.weight);
+      return item;
+    });
+    const lost = [...old.values()].some((item) => item.contains(document.activeElement));
+    old.forEach((item) => item.remove());
+    items.forEach((item, i) => {
+      if (chips.children[i] !== item) chips.insertBefore(item, chips.children[i] || null);
+    });
+    chips.hidden = !items.length;
+    if (lost) toggle.focus({ preventScroll: true });
+  }
+
+  function chip({ text, work, sign, side, what }, key) {
+    const item = make("li", { class: "as-chip", "data-key": key });
+    if (sign) item.append(make("span", {}, sign));
+    if (text) item.append(make("span", { class: "as-text", dir: "auto", title: text }, text));
+    if (work) {
+      const image = make("img", { alt: work.caption, title: work.caption, draggable: "false" });
+      show(image, work.thumb || work.image);
+      item.append(image);
+    }
+    if (side) item.append(weightOf(work, side));
+    if (what) {
+      const remove = bare("×", { "aria-label": `Take back: ${text || work.caption}` });
+      remove.addEventListener("click", () => go(what));
+      item.append(remove);
+    }
+    return item;
+  }
+
+  function weightOf(work, side) {
+    const input = make("input", {
+      type: "number", min: 0.01, max: 1000, step: "any", inputmode: "decimal",
+      "aria-label": `Weight of ${work.caption}`, title: "Weight",
+    });
+    input.addEventListener("change", () => {
+      if (!input.value || !input.checkValidity()) input.value = input.defaultValue;
+      else go({ do: side, id: work.id, weight: Number(input.value) });
+    });
+    return input;
+  }
+
+  /** A number is put in only where it is another one: the visitor may be at it. */
+  function setWeight(input, weight) {
+    if (Number(input.value) !== weight) input.value = weight;
+    input.defaultValue = weight;
+  }
+
+  function listen() {
+    toggle.addEventListener("click", () => open(panel.hidden));
+    panel.addEventListener("keydown", (event) => {
+      if (event.key !== "Escape" || event.defaultPrevented) return;
+      open(false);
+      toggle.focus();
+    });
+    clear.addEventListener("click", () => go({ do: "clear" }));
+    copies.addEventListener("click", () => go({ do: "copies", on: !now.copies }));
+    groups.addEventListener("change", () => go({ do: "group", column: groups.value }));
+    each.addEventListener("change", () => go({ do: "each", each: Number(each.value) }));
+  }
+
+  function open(on) {
+    panel.hidden = !on;
+    toggle.setAttribute("aria-expanded", on);
+  }
+}
+
+/** What is asked, in pieces, and what to do to take each back. */
+function chipsFor(ask, query) {
+  const { goal } = ask;
+  const when = (is, piece) => (is ? [piece] : []);
+  return [
+    ...when(ask.where, { text: ask.where, what: { do: "require", text: "" } }),
+    ...ask.other.map((column) => (
+      { text: `not the same ${column}`, what: { do: "other", column, on: false } })),
+    ...when(!ask.copies, { text: "no near-duplicates", what: { do: "copies", on: true } }),
+    ...when(ask.per, {
+      text: `nearest ${ask.each > 1 ? `${ask.each} ` : ""}in each ${ask.per}`,
+      what: { do: "group", column: "" },
+    }),
+    ...when(ask.part, { text: "part of the work", what: { do: "part", part: null } }),
+    ...when(goal, { text: `stepping stones to ${goal?.title}`, what: { do: "path", id: null } }),
+    // Beside others the selected work has a weight too; it cannot be taken back.
+    ...when(ask.liked.length, { work: query, sign: "+", side: "like", weight: ask.weight }),
+    ...ask.liked.map((work) => ({
+      work, sign: work.side === "like" ? "+" : "−", side: work.side, weight: work.weight,
+      what: { do: "drop", id: work.id },
+    })),
+    ...ask.excluded.map((work) => (
+      { work, sign: "left out", what: { do: "drop", id: work.id } })),
+  ];
+}
+
+// ---- the condition ------------------------------------------------------------------------------
+
+/** The field for a condition, with suggestions. */
+function createField(go) {
+  const id = uniqueId();
+  const list = make("ul", {
+    id: `${id}-list`, class: "as-options", role: "listbox", "aria-label": "Suggestions", hidden: "",
+  });
+  const error = make("p", {
+    id: `${id}-error`, class: "as-error", role: "alert", dir: "auto", hidden: "",
+  });
+  const input = make("input", {
+    id, type: "text", role: "combobox", maxlength: 10000,
+    autocomplete: "off", autocapitalize: "off", spellcheck: "false",
+    "aria-autocomplete": "list", "aria-expanded": "false",
+    "aria-controls": list.id, "aria-describedby": error.id,
+  });
+  const form = make("form", { class: "as-bar as-where", "data-part": "where" },
+    make("label", { for: id }, "Only where"), make("div", { class: "as-field" }, input, list),
+    make("button", { type: "submit", class: "as-button" }, "Ask"), error);
+  let ask = null;
+  let where = "";
+  let asked = false; // whether an answer to what stands here is on its way
+  let start = 0; // where in the text a suggestion goes
+  let chosen = -1;
+  listen();
+  return { form, update };
+
+  /** What does not work is said here if it was asked here, and returned; the text stays. */
+  function update(view, next, open) {
+    ask = next;
+    input.placeholder = exampleFor(ask);
+    if (where !== ask.where) input.value = ask.where;
+    where = ask.where;
+    const mine = asked && open ? view.error : "";
+    asked = false;
+    tell(error, mine);
+    input.setAttribute("aria-invalid", Boolean(mine));
+    if (mine) input.focus({ preventScroll: true });
+    return mine;
+  }
+
+  function listen() {
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      event.stopPropagation();
+      hide();
+      asked = true;
+      go({ do: "require", text: input.value });
+    });
+    input.addEventListener("input", suggestNow);
+    input.addEventListener("click", suggestNow);
+    input.addEventListener("blur", hide);
+    input.addEventListener("keydown", onKey);
+    list.addEventListener("pointerdown", (event) => event.preventDefault()); // keeps the focus
+    list.addEventListener("click", (event) => take(event.target.closest("li")));
+  }
+
+  function onKey(event) {
+    if (event.key === "Escape" && !list.hidden) {
+      event.preventDefault();
+      hide();
+    } else if (event.key === "Enter" && chosen >= 0) {
+      event.preventDefault();
+      take(list.children[chosen]);
+    } else if (["ArrowDown", "ArrowUp"].includes(event.key)) {
+      event.preventDefault();
+      if (list.hidden) suggestNow();
+      if (!list.hidden) choose(placeAfter(event.key, chosen, list.childElementCount));
+    }
+  }
+
+  function suggestNow() {
+    const found = suggest(input.value.slice(0, input.selectionStart), ask);
+    start = found.start;
+    choose(-1);
+    list.replaceChildren(...found.options.map((option, i) => make("li", {
+      id: `${list.id}-${i}`, role: "option", "aria-selected": "false", dir: "auto",
+    }, option)));
+    list.hidden = !found.options.length;
+    input.setAttribute("aria-expanded", !list.hidden);
+  }
+
+  function choose(place) {
+    list.children[chosen]?.setAttribute("aria-selected", "false");
+    chosen = place;
+    const one = list.children[place];
+    one?.setAttribute("aria-selected", "true");
+    one?.scrollIntoView({ block: "nearest" });
+    if (one) input.setAttribute("aria-activedescendant", one.id);
+    else input.removeAttribute("aria-activedescendant");
+  }
+
+  function take(option) {
+    if (!option) return;
+    const text = option.textContent;
+    const before = input.value.slice(0, start);
+    const after = input.value.slice(input.selectionStart).trimStart();
+    const gap = before && !/[\s([]$/.test(before) && !/^[,\]]/.test(text) ? " " : "";
+    const whole = `${before}${gap}${text}${text.endsWith("[") ? "" : " "}`;
+    input.value = whole + after;
+    input.setSelectionRange(whole.length, whole.length);
+    suggestNow();
+    // What is whole may be asked: nothing is to lie over the panel.
+    if (list.firstElementChild?.textContent === "and") hide();
+  }
+
+  function hide() {
+    list.hidden = true;
+    choose(-1);
+    input.setAttribute("aria-expanded", "false");
+  }
+}
+
+function exampleFor({ columns, values }) {
+  const [column] = "style" in values ? ["style"] : Object.keys(values);
+  const first = column ? `${quoteColumn(column)} == ${quoteText(values[column][0])}` : "";
+  const year = columns.includes("year") && column !== "year" ? "year >= 1800" : "";
+  return [first, year].filter(Boolean).join(" and ");
+}
+
+// The words of a condition, the last of which may be unfinished; and how a finished one looks.
+const TOKEN =
+  /"(\\.|[^"\\])*"?|'(\\.|[^'\\])*'?|`([^`]|``)*`?|[<>=!&|]+|[[\](),]|[^\s"'`<>=!&|[\](),]+/gs;
+const FINISHED =
+  /^("(\\.|[^"\\])*"|'(\\.|[^'\\])*'|`([^`]|``)*`|[<>=!&|]+|[[\](),]|and|or|in|contains|between)$/is;
+const OPERATORS = ["==", "!=", "in [", "contains", ">=", "<=", "between"];
+
+/** What may come next in a condition (see where.py for its grammar), and where it is to stand. */
+function suggest(text, { columns, values }) {
+  const tokens = [...text.matchAll(TOKEN)];
+  const last = tokens.at(-1);
+  const open = last && last.index + last[0].length === text.length
+    && !FINISHED.test(last[0]) && !columns.includes(last[0]);
+  if (open) tokens.pop();
+  const { expected, column } = follow(tokens.map(([token]) => token));
+  const typed = folded(open ? last[0].replace(/^["'`]/, "") : "");
+  const choices = {
+    column: () => columns.map((one) => [one, quoteColumn(one)]),
+    operator: () => OPERATORS.map((one) => [one, one]),
+    value: () => (values[column] || []).map((one) => [one, quoteText(one)]),
+    next: () => [",", "]"].map((one) => [one, one]),
+    join: () => ["and", "or"].map((one) => [one, one]),
+  }[expected]?.() || [];
+  const options = choices.filter(([one]) => folded(one).includes(typed)).map(([, option]) => option);
+  return { start: open ? last.index : text.length, options };
+}
+
+/** Read a condition's words; return what is to follow them, and the column they end with. */
+function follow(tokens) {
+  let [expected, column, inList] = ["column", "", false];
+  for (const token of tokens) {
+    const small = token.toLowerCase();
+    if (expected === "column" && !["not", "(", "!"].includes(small)) {
+      column = token.startsWith("`") ? token.slice(1, -1).replaceAll("``", "`") : token;
+      expected = "operator";
+    } else if (expected === "operator" && small !== "not") {
+      expected = { in: "list", between: "number" }[small] || "value";
+    } else if (expected === "list") {
+      [expected, inList] = ["value", true];
+    } else if (expected === "number") {
+      expected = "number's and";
+    } else if (expected === "number's and") {
+      expected = "value";
+    } else if (expected === "value") {
+      expected = inList ? "next" : "join";
+    } else if (expected === "next") {
+      inList = token === ",";
+      expected = inList ? "value" : "join";
+    } else if (expected === "join" && token !== ")") {
+      expected = "column";
+    }
+  }
+  return { expected, column };
+}
+
+/** A text without case and accents. */
+function folded(text) {
+  return text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
+}
+
+/** A text as it stands in a condition, as quote in where.py gives it. */
+function quoteText(text) {
+  return `"${text.replace(/["\\]/g, "\\$&")}"`;
+}
+
+/** A column's name as it stands in a condition; in backticks it may be any. */
+function quoteColumn(name) {
+  const reserved = /^(and|or|not|in|contains|between)$/i.test(name);
+  const isPlain = /^[\p{L}_][\p{L}\d_]*$/u.test(name) && !reserved;
+  return isPlain ? name : `\`${name.replaceAll("`", "``")}\``;
+}
+
+/** Two conditions of which both must hold. */
+function joined(where, more) {
+  if (!where) return more;
+  return /\bor\b|\|/i.test(where) ? `(${where}) and ${more}` : `${where} and ${more}`;
+}
+
+// ---- a part of the work -------------------------------------------------------------------------
+
+/** Lets the visitor draw a part of the selected work; `layer` lies exactly over its picture. */
+function createPart(parts, go) {
+  const frame = make("div", { class: "as-part", hidden: "" });
+  const layer = make("div", { class: "as-layer", "data-part": "layer" }, frame);
+  const draw = button("Part…", { "data-part": "draw", title: "Ask for a part of this work" });
+  const whole = button("Whole work", { "data-part": "whole" });
+  const tools = make("div", { class: "as-tools" }, draw, whole);
+  const hint = make("p", { class: "as-quiet as-hint", role: "status", hidden: "" });
+  let part = null; // as it was asked
+  let drawn = null; // as it stands on the picture
+  let drawing = false;
+  let corner = null; // where a pointer began
+  let id = "";
+  parts.mat.append(layer, tools);
+  parts.mat.after(hint);
+  listen();
+  return { update, layer, tools };
+
+  function update({ query }, ask) {
+    if (!query) return;
+    layOver(layer, query);
+    part = ask.part;
+    whole.hidden = !part;
+    if (id !== query.id) end();
+    id = query.id;
+    if (!drawing) mark(part);
+  }
+
+  function mark(box) {
+    drawn = box;
+    frame.hidden = !box;
+    if (box) setBox(frame, box);
+  }
+
+  function begin() {
+    drawing = true;
+    layer.classList.add("as-drawing");
+    layer.tabIndex = 0;
+    layer.setAttribute("role", "application");
+    layer.setAttribute("aria-label", "Part of the work");
+    mark(part || START);
+    tell(hint, HINT);
+    layer.focus({ preventScroll: true });
+  }
+
+  function end() {
+    if (!drawing) return;
+    [drawing, corner] = [false, null];
+    layer.classList.remove("as-drawing");
+    for (const name of ["tabindex", "role", "aria-label"]) layer.removeAttribute(name);
+    tell(hint, "");
+    mark(part);
+  }
+
+  function take() {
+    const box = drawn.map((share) => Math.round(share * 1e4) / 1e4);
+    end();
+    mark(box); // until the answer is here
+    draw.focus({ preventScroll: true });
+    go({ do: "part", part: box });
+  }
+
+  function listen() {
+    draw.addEventListener("click", begin);
+    whole.addEventListener("click", () => {
+      draw.focus({ preventScroll: true });
+      go({ do: "part", part: null });
+    });
+    layer.addEventListener("keydown", onKey);
+    layer.addEventListener("focusout", (event) => { if (event.target === layer) end(); });
+    layer.addEventListener("pointerdown", (event) => {
+      if (!drawing || event.button !== 0) return;
+      event.preventDefault();
+      layer.focus({ preventScroll: true });
+      layer.setPointerCapture(event.pointerId);
+      corner = pointOf(event);
+    });
+    layer.addEventListener("pointermove", (event) => {
+      if (corner) mark(between(corner, pointOf(event)));
+    });
+    layer.addEventListener("pointerup", (event) => {
+      if (!corner) return;
+      const box = between(corner, pointOf(event));
+      corner = null;
+      mark(isLarge(box) ? box : part || START);
+      if (isLarge(box)) take();
+    });
+    layer.addEventListener("pointercancel", end);
+  }
+
+  function pointOf(event) {
+    const { left, top, width, height } = layer.getBoundingClientRect();
+    return [(event.clientX - left) / width, (event.clientY - top) / height].map(inside);
+  }
+
+  function onKey(event) {
+    if (!drawing) return;
+    const step = STEPS[event.key];
+    if (!step && !["Enter", "Escape"].includes(event.key)) return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (step) {
+      mark(event.shiftKey ? resized(drawn, step) : moved(drawn, step));
+      tell(hint, inWords(drawn));
+    } else if (event.key === "Enter") take();
+    else {
+      end();
+      draw.focus({ preventScroll: true });
+    }
+  }
+}
+
+/** Lay a node over the picture of a work, which its mat holds whole (object-fit: contain). */
+function layOver(node, work) {
+  const shape = (work.width || 1) / (work.height || 1);
+  const width = Math.min(1, shape / ratio(work));
+  const height = Math.min(1, ratio(work) / shape);
+  setBox(node, [(1 - width) / 2, (1 - height) / 2, (1 + width) / 2, (1 + height) / 2]);
+}
+
+/** Place a node in its parent by shares of it: left, top, right, bottom. */
+function setBox(node, [left, top, right, bottom]) {
+  const percent = { left, top, width: right - left, height: bottom - top };
+  for (const [name, share] of Object.entries(percent)) node.style[name] = `${100 * share}%`;
+}
+
+function inside(share) {
+  return Math.max(0, Math.min(1, share));
+}
+
+function between([x, y], [u, v]) {
+  return [Math.min(x, u), Math.min(y, v), Math.max(x, u), Math.max(y, v)];
+}
+
+function isLarge([left, top, right, bottom]) {
+  return right - left >= SMALLEST_PART && bottom - top >= SMALLEST_PART;
+}
+
+function moved([left, top, right, bottom], [x, y]) {
+  const across = Math.max(-left, Math.min(1 - right, x));
+  const down = Math.max(-top, Math.min(1 - bottom, y));
+  return [left + across, top + down, right + across, bottom + down];
+}
+
+/** A rectangle whose right and lower sides have moved. */
+function resized([left, top, right, bottom], [x, y]) {
+  const least = 2 * SMALLEST_PART; // rounding does not make it too small
+  const further = (from, to, by) => inside(Math.max(from + least, to + by));
+  return [left, top, further(left, right, x), further(top, bottom, y)];
+}
+
+function inWords(box) {
+  const [left, top, right, bottom] = box.map((share) => Math.round(100 * share));
+  return `From ${left} to ${right} % across, from ${top} to ${bottom} % down.`;
+}
+
+// ---- why ----------------------------------------------------------------------------------------
+
+/** The places that match, drawn on the selected work and on another one below it. */
+function createWhy(parts, layer, go, showLarge) {
+  const said = make("p", { role: "status", dir: "auto" });
+  const close = button("×", { "aria-label": "Close the comparison", "data-part": "why-close" });
+  const image = make("img", { alt: "The other work" });
+  const other = make("div", { class: "as-layer" });
+  const mat = make("div", { class: "as-mat" }, image, other);
+  const words = make("figcaption", { dir: "auto" });
+  const section = make("section", {
+    class: "as-why", "data-part": "why", "aria-label": "Why these two are similar", hidden: "",
+  }, make("div", { class: "as-said" }, said, close), make("figure", {}, mat, words));
+  let shown = "";
+  parts.query.append(section);
+  close.addEventListener("click", () => go({ do: "why", id: null }));
+  return { update };
+
+  function update({ query }, { why }) {
+    const now = why ? JSON.stringify([query?.id, why.work.id, why.matches]) : "";
+    if (!why && section.contains(document.activeElement)) giveFocusBack();
+    parts.query.classList.toggle("as-explained", Boolean(why));
+    section.hidden = !why;
+    said.textContent = why?.text || "";
+    if (now === shown) return;
+    shown = now;
+    parts.query.querySelectorAll(".as-match").forEach((box) => box.remove());
+    if (!why) return;
+    const { work, matches } = why;
+    section.dataset.id = work.id;
+    mat.style.setProperty("--ratio", ratio(work));
+    showLarge(image, work);
+    words.textContent = work.caption;
+    layOver(other, work);
+    layer.append(...matches.map(({ first }, i) => box(first, i, query.caption)));
+    other.append(...matches.map(({ second }, i) => box(second, i, work.caption)));
+    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    section.scrollIntoView({ block: "nearest", behavior: still ? "auto" : "smooth" });
+  }
+
+  function box(place, i, of) {
+    const number = make("span", {}, String(i + 1));
+    const label = `Place ${i + 1} in ${of}`;
+    const one = bare(number, { class: "as-match", "data-match": i, "aria-label": label });
+    setBox(one, place);
+    one.style.setProperty("--colour", COLOURS[i % COLOURS.length]);
+    for (const event of ["mouseenter", "focus"]) one.addEventListener(event, () => light(i));
+    for (const event of ["mouseleave", "blur"]) one.addEventListener(event, () => light(null));
+    return one;
+  }
+
+  /** Bring out a place in both pictures. */
+  function light(i) {
+    for (const one of parts.query.querySelectorAll(".as-match")) {
+      one.classList.toggle("as-lit", Number(one.dataset.match) === i);
+      one.classList.toggle("as-dim", i !== null && Number(one.dataset.match) !== i);
+    }
+  }
+
+  function giveFocusBack() {
+    const works = [...parts.rows.querySelectorAll("[data-part=work]")];
+    const one = works.find((work) => work.dataset.id === section.dataset.id);
+    (one || parts.mat.querySelector("[data-part=draw]")).focus({ preventScroll: true });
+  }
+}
+
+// ---- the trail ----------------------------------------------------------------------------------
+
+/** Saves, opens and cites what was asked, seen and kept. */
+function createTrailMenu(parts, menu, go) {
+  const opener = button("Trail", { "data-part": "trail-menu", "aria-haspopup": "menu" });
+  const file = make("input", { type: "file", accept: ".json,application/json", hidden: "" });
+  const said = make("span", { class: "as-quiet", role: "status" });
+  const link = make("input", {
+    type: "text", class: "as-link", readonly: "", "aria-label": "Link to this question", hidden: "",
+  });
+  let now = null;
+  parts.trail.append(make("span", { class: "as-space" }), link, said, opener, file);
+  opener.addEventListener("click", open);
+  link.addEventListener("blur", () => { link.hidden = true; });
+  link.addEventListener("keydown", (event) => { if (event.key === "Escape") opener.focus(); });
+  file.addEventListener("change", () => {
+    if (file.files.length) go({ do: "open", file: file.files[0] });
+    file.value = "";
+  });
+  return { update };
+
+  function update(view, ask) {
+    now = ask;
+    said.textContent = "";
+    opener.title = `${now.steps} step${now.steps === 1 ? "" : "s"}, ${now.kept.length} kept`;
+  }
+
+  function open() {
+    const saved = (format) => () => go({ do: "trail", format });
+    menu.open(opener, `Trail: ${opener.title}`, [
+      ["Save (.json)", saved("json")],
+      ["Open…", () => file.click()],
+      ["Export table (.csv)", saved("csv")],
+      ["Export page (.html)", saved("html")],
+      now.link ? ["Copy link", copy] : ["No link: your own image has none"],
+    ]);
+  }
+
+  async function copy() {
+    const address = addressOf(now.link);
+    try {
+      await navigator.clipboard.writeText(address);
+      said.textContent = "Link copied.";
+    } catch {
+      // Not allowed, or not there, as on a page without https: the visitor copies it by hand.
+      link.value = address;
+      link.hidden = false;
+      link.focus();
+      link.select();
+    }
+  }
+}
+
+/** The whole address of a question where the page can be asked it: in the app, made by Voilà. */
+function addressOf(link) {
+  return "voila_process" in window ? location.origin + location.pathname + link : link;
+}
+
+/** A button that does not look like those of the bar. */
+function bare(content, attributes) {
+  return make("button", { type: "button", ...attributes }, content);
+}
+
+function uniqueId() {
+  return `as-${Math.random().toString(36).slice(2)}`;
+}

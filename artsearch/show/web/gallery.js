@@ -1,0 +1,610 @@
+// The view of the gallery, the same in the notebook's widget and on the static page.
+//
+// createGallery(root, act) fills `root` and returns {update(view)}. A view is plain data (see
+// artsearch/gallery/view.py, which makes it); what the visitor does goes to `act` as one of
+//
+//   {do: "select", id}   {do: "network", name}   {do: "crop", name}   {do: "k", k}
+//   {do: "dial", place}  (from 0 to 1, or null for the network's final layer)
+//   {do: "compare", on}  {do: "refresh"}         {do: "search", text} {do: "page", page}
+//   {do: "machine_made", on}  (whether works made by a machine are shown)
+//   {do: "back"}  {do: "forward"}  {do: "go", place}  {do: "upload", file}
+//   {do: "export"}  {do: "picture"}
+//
+// and the answer is another update. What can be asked beyond that is in ask.js; where that file is
+// loaded and a view has `ask`, its parts stand in the gallery too. A classic script without import
+// or export, so that it also works from file://. Whatever comes out of data is set as text or as an
+// attribute, never as markup.
+
+/* exported createGallery */
+function createGallery(root, act, show = (img, address) => { img.src = address; }) {
+  let view = null;
+  let turning = false; // whether an answer to the dial is on its way
+  let turnNext; // and the place to ask for after it
+  const parts = build();
+  root.replaceChildren(parts.gallery);
+  listen();
+  const ask = typeof createAsk === "function"
+    ? createAsk(parts, { go, show, showLarge, caption, put }) : null;
+  return { update };
+
+  // ---- what is there once ---------------------------------------------------------------------
+
+  function build() {
+    const parts = {};
+    const part = (name, tag, attributes, ...children) =>
+      (parts[name] = make(tag, { "data-part": name, ...attributes }, ...children));
+    const words = (name, tag, css) => (parts[name] = make(tag, { class: css, dir: "auto" }));
+
+    parts.k_number = make("output", {});
+    parts.k_slider = make("input", { type: "range", min: 1, step: 1 });
+    parts.dial_slider = make("input", {
+      type: "range", min: 0, max: 1, step: "any", value: 0.5, "aria-label": "Dial",
+    });
+    parts.machines = make("div", {
+      role: "group", "aria-label": "Works made by a machine", class: "as-switch",
+    });
+    parts.machines_said = make("span", {});
+    parts.recipes = make("div", { role: "group", "aria-label": "Features", class: "as-switch" });
+    parts.file = make("input", { type: "file", accept: "image/*", hidden: "" });
+    parts.image = make("img", {});
+    parts.past = make("ol", { class: "as-strip" });
+    parts.choices = make("ol", { class: "as-works as-choices" });
+    parts.matches = make("span", { class: "as-quiet" });
+    parts.searchbox = make("input", {
+      type: "search", placeholder: "Artist, title, year, style", "aria-label": "Search the drawer",
+    });
+
+    part("networks", "div", { role: "group", "aria-label": "Network", class: "as-switch" });
+    part("crops", "div", { role: "group", "aria-label": "Crop", class: "as-switch" });
+    part("compare", "button", { type: "button", class: "as-button" }, "Side by side");
+    part("k", "label", { class: "as-k" }, "Neighbours", parts.k_slider, parts.k_number);
+    part("dial", "div", { class: "as-dial" }, parts.recipes,
+      make("label", {}, make("span", {}, "content"), parts.dial_slider, make("span", {}, "style")));
+    part("machine", "div", { class: "as-machines" }, parts.machines_said, parts.machines);
+    part("upload", "div", { class: "as-tool" },
+      (parts.upload_button = button("Your own image…")), parts.file);
+    part("export", "button", { type: "button", class: "as-button" }, "Save table");
+    part("picture", "button", { type: "button", class: "as-button" }, "Save picture");
+    part("refresh", "button", { type: "button", class: "as-button" }, "Refresh choices");
+    part("error", "p", { class: "as-error", role: "alert" });
+    part("status", "p", { class: "as-status", role: "status" });
+    part("caption", "div", { class: "as-caption", role: "tooltip" },
+      words("caption_title", "strong"), words("caption_more", "span"),
+      words("caption_machine", "span"),
+      words("caption_rights", "small"));
+    part("query", "section", { class: "as-query", "aria-label": "Selected work" },
+      make("figure", {},
+        (parts.mat = make("div", { class: "as-mat" }, parts.image)),
+        make("figcaption", {},
+          words("title", "h2"), words("artist", "p", "as-artist"), words("style", "p"),
+          words("by_machine", "p"),
+          words("rights", "p", "as-quiet"), (parts.source = make("p", { class: "as-quiet" })))));
+    part("neighbours", "section", { class: "as-neighbours", "aria-label": "Similar works" },
+      part("overlap", "p", { class: "as-overlap" }),
+      (parts.rows = make("div", { class: "as-rows" })),
+      make("div", { class: "as-bar as-foot" },
+        (parts.unit = make("p", { class: "as-quiet" })), parts.export, parts.picture));
+    part("trail", "nav", { class: "as-trail", "aria-label": "Trail of selected works" },
+      (parts.back = button("←", { "aria-label": "Back" })),
+      (parts.forward = button("→", { "aria-label": "Forward" })), parts.past);
+    part("drawer", "section", { class: "as-drawer", "aria-label": "Drawer of works" },
+      make("div", { class: "as-bar" },
+        parts.searchbox, parts.refresh, make("span", { class: "as-space" }),
+        (parts.earlier = button("‹", { "aria-label": "Earlier works" })), parts.matches,
+        (parts.later = button("›", { "aria-label": "Later works" }))),
+      parts.choices);
+
+    // JupyterLab would take Enter and the arrows for its own.
+    part("gallery", "div", { class: "artsearch", "data-lm-suppress-shortcuts": "true" },
+      make("div", { class: "as-quiet as-said-first" }, words("sentence", "p", "as-sentence"),
+        part("reason", "details", {}, make("summary", {}, "Why?"), words("why", "p"))),
+      make("div", { class: "as-bar" },
+        parts.networks, parts.compare, parts.crops, parts.dial, parts.k, parts.machine,
+        make("span", { class: "as-space" }), parts.upload),
+      parts.error, (parts.wait = make("p", { class: "as-wait as-quiet", hidden: "" })),
+      make("div", { class: "as-main" }, parts.query, parts.neighbours),
+      parts.trail, parts.drawer, parts.status, parts.caption);
+    return parts;
+  }
+
+  // ---- what changes with every view -----------------------------------------------------------
+
+  function update(next) {
+    const focus = placeOfFocus();
+    view = next;
+    parts.sentence.textContent = view.sentence;
+    parts.why.textContent = view.reason || "";
+    parts.reason.hidden = !view.reason;
+    tell(parts.error, view.error);
+    ask?.update(view);
+    if (parts.status.textContent !== summary()) parts.status.textContent = summary();
+    parts.gallery.classList.toggle("as-waiting", Boolean(view.busy));
+    tell(parts.wait, view.busy);
+    fillSwitch(parts.networks, view.networks, view.compare);
+    fillSwitch(parts.crops, view.crops);
+    parts.compare.hidden = !view.compare_available;
+    parts.compare.setAttribute("aria-pressed", Boolean(view.compare));
+    parts.k.hidden = view.k_max < 2;
+    parts.k_slider.max = view.k_max;
+    parts.k_slider.value = view.k;
+    parts.k_number.textContent = view.k;
+    fillDial(view.dial);
+    fillMachines(view.machine_made);
+    parts.upload.hidden = !view.can_upload;
+    parts.picture.hidden = !view.can_upload;
+    fillQuery(view.query);
+    fillRows();
+    fillTrail(view.trail);
+    fillDrawer(view.drawer);
+    layOut();
+    restoreFocus(focus);
+  }
+
+  function fillSwitch(group, choices, none = false) {
+    if (group.childElementCount !== choices.length) {
+      group.replaceChildren(...choices.map(() => button("")));
+    }
+    choices.forEach((choice, i) => {
+      const one = group.children[i];
+      one.textContent = choice.title;
+      one.dataset.name = choice.name;
+      one.setAttribute("aria-pressed", Boolean(choice.selected && !none));
+    });
+  }
+
+  function fillDial({ available, place, stops }) {
+    const wanted = turnNext;
+    [turning, turnNext] = [false, undefined];
+    parts.dial.hidden = !available;
+    parts.dial.classList.toggle("as-off", place === null);
+    fillSwitch(parts.recipes, [
+      { name: "final", title: "final layer", selected: place === null },
+      { name: "dial", title: "dial", selected: place !== null },
+    ]);
+    parts.dial_slider.step = stepOf(stops);
+    // The visitor is further than this answer: the slider stays where the hand is.
+    if (wanted !== undefined && wanted !== place) turnDial(wanted);
+    else setDial(place);
+  }
+
+  function setDial(place) {
+    if (place !== null) parts.dial_slider.value = place;
+    const said = place === null ? `not in use: ${dialText(null)}` : dialText(place);
+    parts.dial_slider.setAttribute("aria-valuetext", said);
+  }
+
+  function fillMachines({ available, shown, count }) {
+    parts.machine.hidden = !available;
+    parts.machines_said.textContent = `Made by a machine (${count.toLocaleString("en")})`;
+    fillSwitch(parts.machines, [
+      { name: "out", title: "left out", selected: !shown },
+      { name: "shown", title: "shown", selected: shown },
+    ]);
+  }
+
+  function fillQuery(work) {
+    parts.query.classList.toggle("as-empty", !work);
+    if (!work) return;
+    parts.query.dataset.id = work.id;
+    parts.mat.style.setProperty("--ratio", ratio(work));
+    showLarge(parts.image, work);
+    parts.title.textContent = work.title;
+    fillWords(parts.artist, work, ["artist", "year"]);
+    fillWords(parts.style, work, ["style"]);
+    tell(parts.by_machine, bySaid(work));
+    parts.rights.textContent = work.licence ? `Licence: ${work.licence}` : "";
+    parts.source.replaceChildren(...(work.source ? ["Source: ", sourceOf(work.source)] : []));
+  }
+
+  /** Show the large picture of a work; until it is there, not the one before. */
+  function showLarge(image, work) {
+    if (image.dataset.of !== work.image) {
+      image.removeAttribute("src");
+      image.dataset.of = work.image;
+    }
+    image.alt = work.alt;
+    show(image, work.image);
+  }
+
+  /** What is known of the selected work, in one line; each word of it may be asked for (ask.js). */
+  function fillWords(line, work, columns) {
+    const known = columns.filter((column) => work[column]);
+    const said = JSON.stringify(known.map((column) => [column, work[column]]));
+    if (line.dataset.said === said) return; // the focus may be in it
+    line.dataset.said = said;
+    const word = (column) => ask?.word(column, work[column]) ?? work[column];
+    line.replaceChildren(...known.flatMap((column, i) => [...(i ? [", "] : []), word(column)]));
+  }
+
+  function fillRows() {
+    const { rows, overlap } = view;
+    parts.neighbours.classList.toggle("as-compared", view.compare);
+    parts.neighbours.classList.toggle("as-many", rows.some((row) => row.works.length > 12));
+    parts.overlap.hidden = !overlap;
+    if (overlap) {
+      const number = make("strong", {}, `${Math.round(100 * overlap.value)} %`);
+      parts.overlap.replaceChildren(number, ` ${overlap.text}`);
+    }
+    const numbers = ask?.numbers() ?? "distances";
+    const unit = view.unit ? `Small numbers are ${numbers} (${view.unit}). ` : "";
+    parts.unit.textContent = unit + (view.compare ? "◆ found by this network only." : "");
+    while (parts.rows.childElementCount > rows.length) parts.rows.lastElementChild.remove();
+    rows.forEach((row, i) => {
+      const block = parts.rows.children[i] || parts.rows.appendChild(
+        make("div", {}, make("h3", { dir: "auto" }), make("ol", { class: "as-works" })));
+      block.dataset.network = row.network;
+      block.firstElementChild.textContent =
+        view.compare ? row.title : `${answerSaid()} as ${row.title} sees it${dialSaid()}`;
+      fillWorks(block.lastElementChild, row.works);
+    });
+  }
+
+  function fillTrail(trail) {
+    parts.back.disabled = !trail.back;
+    parts.forward.disabled = !trail.forward;
+    fillWorks(parts.past, trail.works);
+    [...parts.past.children].forEach((item, i) => {
+      markCurrent(workIn(item), i === trail.place);
+    });
+  }
+
+  function fillDrawer(drawer) {
+    if (document.activeElement !== parts.searchbox) parts.searchbox.value = drawer.search;
+    const works = `${drawer.matches.toLocaleString("en")} work${drawer.matches === 1 ? "" : "s"}`;
+    parts.matches.textContent =
+      drawer.pages > 1 ? `${drawer.page + 1} of ${drawer.pages} · ${works}` : works;
+    parts.earlier.disabled = drawer.page <= 0;
+    parts.later.disabled = drawer.page >= drawer.pages - 1;
+    fillWorks(parts.choices, drawer.works);
+  }
+
+  /** Put works into a list; those that stay in their place keep their buttons, and the focus. */
+  function fillWorks(list, works) {
+    const old = [...list.children];
+    works.forEach((work, i) => {
+      const same = old[i] && workIn(old[i]).dataset.id === work.id;
+      const item = same ? old[i] : workItem(work.id);
+      dress(item, work);
+      if (!old[i]) list.append(item);
+      else if (!same) old[i].replaceWith(item);
+    });
+    old.slice(works.length).forEach((item) => item.remove());
+  }
+
+  function workItem(id) {
+    const tags = [make("span", { class: "as-distance" }), make("span", { class: "as-only" })];
+    const image = make("img", { loading: "lazy", draggable: "false" });
+    // Hidden from those who listen: the picture's text says it too.
+    const badge = make("span", { class: "as-badge", "aria-hidden": "true" });
+    const one = make("button", { type: "button", "data-part": "work", "data-id": id }, image, badge);
+    return make("li", {}, one, make("p", {}, ...tags));
+  }
+
+  function dress(item, work) {
+    const one = workIn(item);
+    const words = one.nextElementSibling;
+    one.work = work;
+    markCurrent(one, work.id === view.query?.id);
+    item.classList.toggle("as-alone", Boolean(work.only));
+    tell(one.querySelector(".as-badge"), work.machine_made ? "machine" : "");
+    item.style.setProperty("--ratio", ratio(work));
+    one.firstElementChild.alt = work.only ? `${work.alt}. In this row only` : work.alt;
+    show(one.firstElementChild, work.thumb);
+    words.hidden = !work.distance_text;
+    words.children[0].textContent = work.distance_text || "";
+    words.children[1].textContent = work.only ? "◆" : "";
+    ask?.dress(item, work);
+  }
+
+  function markCurrent(one, is) {
+    if (is) one.setAttribute("aria-current", "true");
+    else one.removeAttribute("aria-current");
+  }
+
+  /** Give the works of a list widths with which they fill whole lines, in their own proportions. */
+  function justify(list) {
+    const style = getComputedStyle(list);
+    const gap = parseFloat(style.columnGap);
+    const items = [...list.children];
+    const ratios = items.map((item) => ratio(workIn(item).work));
+    const total = ratios.reduce((a, b) => a + b, 0);
+    const natural = (total * parseFloat(style.getPropertyValue("--row"))) / list.clientWidth;
+    const lines = parseFloat(style.getPropertyValue("--lines")) || Math.max(1, Math.round(natural));
+    const gaps = (count) => gap * (count - 1) + 0.5; // half a pixel for what browsers round
+    let first = 0;
+    for (const end of breakLines(ratios, Math.min(lines, items.length))) {
+      const sum = ratios.slice(first, end).reduce((a, b) => a + b, 0);
+      for (let i = first; i < end; i++) {
+        const share = ratios[i] / sum;
+        items[i].style.width = `calc((100% - ${gaps(end - first)}px) * ${share})`;
+      }
+      first = end;
+    }
+  }
+
+  /** Where to end each line so that they are as equally long as can be (Knuth and Plass, in small). */
+  function breakLines(lengths, lines) {
+    const upTo = [0];
+    for (const length of lengths) upTo.push(upTo.at(-1) + length);
+    const ideal = upTo.at(-1) / lines;
+    // best[end]: the cost of the lines so far when they hold the first `end` works, and their ends
+    let best = [{ cost: 0, ends: [] }];
+    for (let line = 0; line < lines; line++) {
+      const next = [];
+      best.forEach(({ cost, ends }, start) => {
+        for (let end = start + 1; end <= lengths.length; end++) {
+          const total = cost + (upTo[end] - upTo[start] - ideal) ** 2;
+          if (!next[end] || total < next[end].cost) next[end] = { cost: total, ends: [...ends, end] };
+        }
+      });
+      best = next;
+    }
+    return best[lengths.length]?.ends || [];
+  }
+
+  function layOut() {
+    for (const list of parts.gallery.querySelectorAll(".as-works")) {
+      if (list.clientWidth) justify(list);
+    }
+  }
+
+  function summary() {
+    if (!view.query) return "";
+    const by = view.compare ? `${view.rows.length} networks` : view.rows[0]?.title;
+    const answer = ask?.answer() ?? `${view.k} similar works`;
+    return `Selected: ${view.query.caption}. ${answer} by ${by}${dialSaid()}.`;
+  }
+
+  /** What the heading of a row calls its works. */
+  function answerSaid() {
+    return ask?.answer() ?? "Nearest";
+  }
+
+  /** What headings add about the dial where it is used. */
+  function dialSaid() {
+    return view.dial.place === null ? "" : ` · ${view.dial.text}`;
+  }
+
+  // ---- what the visitor does ------------------------------------------------------------------
+
+  function listen() {
+    const { gallery } = parts;
+    let width = 0;
+    new ResizeObserver(() => {
+      if (width !== gallery.clientWidth) layOut();
+      width = gallery.clientWidth;
+    }).observe(gallery);
+    const click = (node, what) => node.addEventListener("click", () => go(what()));
+    click(parts.compare, () => ({ do: "compare", on: !view.compare }));
+    click(parts.refresh, () => ({ do: "refresh" }));
+    click(parts.back, () => ({ do: "back" }));
+    click(parts.forward, () => ({ do: "forward" }));
+    click(parts.export, () => ({ do: "export" }));
+    click(parts.picture, () => ({ do: "picture" }));
+    click(parts.earlier, () => ({ do: "page", page: view.drawer.page - 1 }));
+    click(parts.later, () => ({ do: "page", page: view.drawer.page + 1 }));
+    gallery.addEventListener("click", chooseClicked);
+    gallery.addEventListener("keydown", onKey);
+    gallery.addEventListener("mouseover", (event) => caption(event.target));
+    gallery.addEventListener("mouseleave", () => caption(null));
+    gallery.addEventListener("focusin", (event) => caption(event.target));
+    gallery.addEventListener("focusout", () => caption(null));
+    parts.k_slider.addEventListener("input", () => {
+      parts.k_number.textContent = parts.k_slider.value;
+    });
+    parts.k_slider.addEventListener("change", () => go({ do: "k", k: Number(parts.k_slider.value) }));
+    parts.dial_slider.addEventListener("input", () => turnDial(dialPlace()));
+    let pause;
+    parts.searchbox.addEventListener("input", () => {
+      clearTimeout(pause);
+      pause = setTimeout(() => go({ do: "search", text: parts.searchbox.value }), 250);
+    });
+    parts.upload_button.addEventListener("click", () => parts.file.click());
+    parts.file.addEventListener("change", () => {
+      upload(parts.file.files);
+      parts.file.value = "";
+    });
+    gallery.addEventListener("dragover", onDrag);
+    gallery.addEventListener("dragleave", () => gallery.classList.remove("as-dropping"));
+    gallery.addEventListener("drop", onDrop);
+  }
+
+  function go(what) {
+    parts.gallery.classList.add("as-waiting");
+    tell(parts.wait, waitingFor(what));
+    act(what);
+  }
+
+  /** What is said when the answer takes more than a second. */
+  function waitingFor(what) {
+    if (what.file) return `Looking at ${what.file.name} …`;
+    if (what.do === "why" && what.id) return "Comparing the two pictures, place by place …";
+    const asks = ["network", "crop", "dial", "compare"].includes(what.do) && view.can_upload;
+    return asks ? "One moment: a network that is asked for the first time looks at every work." : "…";
+  }
+
+  /** Ask for a place of the dial; while an answer is awaited, only the last place is kept. */
+  function turnDial(place) {
+    setDial(place);
+    if (turning) {
+      turnNext = place;
+      return;
+    }
+    turning = true;
+    go({ do: "dial", place });
+  }
+
+  /** The place that the slider means: where there are stops, the nearest in its direction. */
+  function dialPlace() {
+    const value = Number(parts.dial_slider.value);
+    const { place, stops } = view.dial;
+    if (!stops || stops.includes(value)) return value;
+    const ahead = stops.filter((stop) => place === null || (stop - place) * (value - place) > 0);
+    const far = (stop) => Math.abs(stop - value);
+    return ahead.reduce((best, stop) => (far(stop) < far(best) ? stop : best), ahead[0] ?? place);
+  }
+
+  function chooseClicked(event) {
+    const one = event.target.closest("button");
+    if (!one) return;
+    const place = parts.past.contains(one) ? itemsOf(parts.past).indexOf(one) : -1;
+    if (place >= 0) go({ do: "go", place });
+    else if (one.dataset.part === "work") go({ do: "select", id: one.dataset.id });
+    else if (parts.networks.contains(one)) go({ do: "network", name: one.dataset.name });
+    else if (parts.crops.contains(one)) go({ do: "crop", name: one.dataset.name });
+    else if (parts.machines.contains(one)) {
+      go({ do: "machine_made", on: one.dataset.name === "shown" });
+    }
+    else if (parts.recipes.contains(one)) turnDial(one.dataset.name === "dial" ? dialPlace() : null);
+  }
+
+  /** Arrows, Home and End walk within a list of works; Escape puts the caption away. */
+  function onKey(event) {
+    if (event.key === "Escape") caption(null);
+    const one = event.target.closest("[data-part=work]");
+    if (!one) return;
+    const all = itemsOf(one.closest("ol"));
+    const to = {
+      ArrowLeft: all.indexOf(one) - 1, ArrowRight: all.indexOf(one) + 1,
+      Home: 0, End: all.length - 1,
+    }[event.key];
+    if (all[to]) {
+      event.preventDefault();
+      event.stopPropagation();
+      all[to].focus();
+    }
+  }
+
+  function upload(files) {
+    if (view?.can_upload && files.length) go({ do: "upload", file: files[0] });
+  }
+
+  function onDrag(event) {
+    if (!view?.can_upload || !event.dataTransfer.types.includes("Files")) return;
+    event.preventDefault();
+    parts.gallery.classList.add("as-dropping");
+  }
+
+  function onDrop(event) {
+    if (!view?.can_upload || !event.dataTransfer.files.length) return;
+    event.preventDefault();
+    event.stopPropagation();
+    parts.gallery.classList.remove("as-dropping");
+    upload(event.dataTransfer.files);
+  }
+
+  // ---- captions -------------------------------------------------------------------------------
+
+  /** Show the caption beside a work, and mark the same work in the other rows. */
+  function caption(target) {
+    const one = target?.closest("[data-part=work]");
+    const card = parts.caption;
+    card.classList.toggle("as-shown", Boolean(one));
+    for (const other of parts.rows.querySelectorAll("[data-part=work]")) {
+      const same = other !== one && other.dataset.id === one?.dataset.id;
+      other.classList.toggle("as-same", same);
+    }
+    if (!one) return;
+    const { work } = one;
+    parts.caption_title.textContent = work.title;
+    parts.caption_more.textContent = [work.artist, work.year, work.style].filter(Boolean).join(", ");
+    tell(parts.caption_machine, bySaid(work));
+    parts.caption_rights.textContent = work.licence || "";
+    put(card, one);
+  }
+
+  /** Put a card above what it is about, or below it, as there is room in the window. */
+  function put(card, one, below = false) {
+    const frame = parts.gallery.getBoundingClientRect();
+    const box = one.getBoundingClientRect();
+    const left = box.left - frame.left + box.width / 2 - card.offsetWidth / 2;
+    const most = frame.width - card.offsetWidth - 4;
+    card.style.left = `${Math.max(4, Math.min(left, most))}px`;
+    // A caption rather above, so that the distance below a work stays readable.
+    const above = box.top - card.offsetHeight - 8;
+    const isRoom = box.bottom + 8 + card.offsetHeight <= innerHeight;
+    const isUnder = above <= 0 || (below && isRoom);
+    card.style.top = `${(isUnder ? box.bottom + 8 : above) - frame.top}px`;
+  }
+
+  // ---- focus ----------------------------------------------------------------------------------
+
+  /** Remember the focus by its place in a list: Enter, Enter, Enter goes down the rabbit hole. */
+  function placeOfFocus() {
+    const one = document.activeElement?.closest?.("[data-part=work]");
+    if (!one || !parts.gallery.contains(one)) return null;
+    const list = one.closest("ol");
+    const row = [...parts.rows.children].findIndex((block) => block.contains(list));
+    return { list, row, i: itemsOf(list).indexOf(one), one };
+  }
+
+  function restoreFocus(focus) {
+    caption(null);
+    if (!focus) return;
+    if (!focus.one.isConnected) {
+      const list = focus.list.isConnected ? focus.list : parts.rows.querySelector("ol");
+      const all = list ? itemsOf(list) : [];
+      (all[focus.i] || all.at(-1))?.focus({ preventScroll: true });
+    }
+    if (document.activeElement?.matches?.(":focus-visible")) caption(document.activeElement);
+  }
+
+  // ---- small things ---------------------------------------------------------------------------
+
+  function itemsOf(list) {
+    return [...list.querySelectorAll("[data-part=work]")];
+  }
+
+  /** The button of a work in a list. */
+  function workIn(item) {
+    return item.querySelector("[data-part=work]");
+  }
+
+  function sourceOf(text) {
+    if (!/^https?:\/\/\S+$/.test(text)) return text;
+    return make("a", { href: text, target: "_blank", rel: "noopener noreferrer" }, text);
+  }
+}
+
+/** What is said of a work that a machine made. */
+function bySaid(work) {
+  return work.machine_made ? `Made by a machine: ${work.machine_made}` : "";
+}
+
+/** A place of the dial in words, as dial_text in gallery_view.py gives it. */
+function dialText(place) {
+  const plain = { 0: "content alone", 0.5: "half way: content and style alike", 1: "style alone" };
+  if (place === null) return "the network's final layer";
+  const more = place < 0.5 ? "more content than style" : "more style than content";
+  return plain[place] || `${more} (${place.toFixed(2)})`;
+}
+
+/** The step of a slider on which all stops lie; without stops it goes by twentieths. */
+function stepOf(stops) {
+  const divisor = (a, b) => (b ? divisor(b, a % b) : a);
+  return stops ? stops.map((stop) => Math.round(100 * stop)).reduce(divisor, 100) / 100 : 0.05;
+}
+
+function make(tag, attributes, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes || {})) node.setAttribute(name, value ?? "");
+  node.append(...children);
+  return node;
+}
+
+function button(text, attributes) {
+  return make("button", { type: "button", class: "as-button", ...attributes }, text);
+}
+
+function tell(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+  node.hidden = !text;
+}
+
+/**
+ * A scroll or a frieze is held in a box of at most these proportions, whole, at a readable size;
+ * the box of a work with a heading has room for some of it.
+ */
+function ratio(work) {
+  return Math.max(work.group ? 0.75 : 0.5, Math.min(2.6, (work.width || 1) / (work.height || 1)));
+}

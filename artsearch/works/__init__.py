@@ -1,0 +1,1 @@
+"""A folder of pictures, and what is known of each."""

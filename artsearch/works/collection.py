@@ -1,0 +1,384 @@
+"""A collection: a folder of images, here or in object storage, and what is known of each work."""
+
+import csv
+import io
+import os
+import posixpath
+import re
+import unicodedata
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from artsearch.base.errors import ArtsearchError, CollectionError, ImageError, unknown
+from artsearch.base.text import cut_text, fold, shorten
+from artsearch.works.conditions import Columns
+from artsearch.works.file_state import fingerprint, hash_file
+from artsearch.works.images import SUFFIXES, open_image
+from artsearch.works.storage import RemoteFile, RemoteFolder, as_local, check_address, is_address
+
+TABLE = "works.csv"
+#: Characters of one field of a table; what is longer was not meant as a caption, and is cut.
+LONGEST = 10_000
+COLUMNS = ("artist", "title", "year", "style")
+#: Column that names what machine made a work; empty, or a word that says none, for one by hand.
+MACHINE_MADE = "machine_made"
+NO_MACHINE = {"", "no", "none", "false", "0"}
+
+
+class Collection:
+    """The works of a folder, subfolders included, with what their `works.csv` says of them.
+
+    A work's id is its path relative to the folder, with `/` between the parts; works are sorted by
+    id, so ids and order stay the same from run to run. A `works.csv` (columns `file, artist, title,
+    year, style` and any others; `file` relative to the table) may lie in the folder or in any
+    subfolder; where two tables name the same work, the one higher up wins. Works that no table
+    names are taken too, and the title of a work without one is its file name. Names that begin
+    with a dot are passed over, and links to folders are not followed. A column `machine_made` names
+    the tool that made a work: such works are marked wherever they are shown, and can be left out.
+
+    The folder may be in object storage: any address that fsspec has a protocol for, such as
+    `s3://bucket/folder`. It is listed once, here; what changes there afterwards is seen when the
+    collection is opened anew.
+
+    `works` is a pandas table, one row a work, all columns text. `skipped` lists what was left out,
+    as (name, reason). Raises CollectionError for a folder that is missing or holds no image, and
+    for a table that cannot be read.
+    """
+
+    def __init__(self, folder: str | os.PathLike):
+        self.folder = _check_folder(folder)
+        self._paths, tables, self.skipped = _sort(self.folder)
+        self.works = _describe(self._paths, self._read_tables(tables))
+        self.ids: list[str] = self.works["id"].tolist()
+        self._row = {id: row for row, id in enumerate(self.ids)}
+        if self.skipped:
+            warnings.warn(self._report(), stacklevel=2)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.ids)
+
+    def __contains__(self, id: object) -> bool:
+        return id in self._row
+
+    def __repr__(self) -> str:
+        return f"<Collection of {len(self):,} works in {self.name}>"
+
+    @property
+    def name(self) -> str:
+        """The name of the folder."""
+        return self.folder.resolve().name
+
+    @cached_property
+    def columns(self) -> Columns:
+        """The columns of the table, as conditions compare them."""
+        return Columns(self.works)
+
+    def row(self, id: str) -> int:
+        """Return the row of a work; raises ArtsearchError with the nearest ids if there is none."""
+        if id not in self._row:
+            raise unknown("work", id, self.ids)
+        return self._row[id]
+
+    def path(self, id: str) -> Path | RemoteFile:
+        """Return the file of a work."""
+        self.row(id)
+        return self._paths[id]
+
+    def open(self, id: str):
+        """Open a work as an RGB image; raises ImageError when it cannot be read."""
+        return open_image(self.path(id))
+
+    def readable(self) -> Iterator[str]:
+        """Yield the ids of the works that can be opened, opening one after the other."""
+        for id in self.ids:
+            with suppress(ImageError):
+                self.open(id)
+                yield id
+
+    def work(self, id: str) -> dict[str, str]:
+        """Return all that is known of a work, by column."""
+        return self.works.iloc[self.row(id)].to_dict()
+
+    def caption(self, id: str) -> str:
+        """Return a work's artist, title, year and style in one line, and whether a machine made it.
+
+        >>> Collection("data/paintings").caption("albrecht-durer_lion.jpg")
+        'Albrecht Dürer, Lion, 1494, Northern Renaissance'
+        """
+        work = self.work(id)
+        parts = [shorten(work[column], 300) for column in COLUMNS]
+        parts.append("made by a machine" if self.machine_made(id) else "")
+        return ", ".join(part for part in parts if part)
+
+    def machine_made(self, id: str) -> str:
+        """Return what machine made a work, as its column `machine_made` has it; "" if none did."""
+        self.row(id)
+        return self.machines.get(id, "")
+
+    @cached_property
+    def machines(self) -> Mapping[str, str]:
+        """The works that a machine made, each with what made it."""
+        if MACHINE_MADE not in self.works:
+            return {}
+        made_by = zip(self.ids, self.works[MACHINE_MADE].str.strip(), strict=True)
+        return {id: name for id, name in made_by if fold(name) not in NO_MACHINE}
+
+    @cached_property
+    def is_machine_made(self) -> pd.Series:
+        """For each row of the table whether a machine made the work."""
+        return pd.Series([id in self.machines for id in self.ids], self.works.index)
+
+    def has_both(self, ids: Sequence[str]) -> bool:
+        """Whether of these works some are made by a machine, and two or more by hand."""
+        machines = sum(id in self.machines for id in ids)
+        return 0 < machines <= len(ids) - 2
+
+    def by_hand_first(self, ids: Sequence[str]) -> list[str]:
+        """Return works in the order given, but those made by a machine after the others."""
+        return sorted(ids, key=lambda id: id in self.machines)
+
+    def sample(self, n: int, seed: int = 0) -> list[str]:
+        """Return n ids drawn at random without repeats, the same ones for the same seed."""
+        if not isinstance(n, int | np.integer) or not 1 <= n <= len(self):
+            raise ArtsearchError(
+                f"cannot draw {n!r} works; the collection holds {len(self)}: take 1 to {len(self)}"
+            )
+        rows = np.random.default_rng(seed).choice(len(self), n, replace=False)
+        return [self.ids[row] for row in rows]
+
+    def fingerprint(self) -> str:
+        """Return a hash of the ids and the contents of all files: it tells one state from another.
+
+        Captions do not count: a corrected title leaves every feature as it is. Raises
+        CollectionError where a remote store does not answer.
+        """
+        return fingerprint((id, _content(self._paths[id])) for id in self.ids)
+
+    def _read_tables(self, tables: dict[str, Path | RemoteFile]) -> dict[str, dict[str, str]]:
+        """Read every works.csv below the folder; the ones higher up come last and win."""
+        known = {unicodedata.normalize("NFC", id): id for id in self._paths}
+        rows: dict[str, dict[str, str]] = {}
+        for id in sorted(tables, key=lambda id: (-id.count("/"), id)):
+            rows.update(self._match(id, read_table(tables[id]), known))
+        return rows
+
+    def _match(self, place: str, table: pd.DataFrame, known: dict[str, str]) -> dict:
+        """Match the rows of one table to the images by name; note the rows without one."""
+        rows = {}
+        for row in table.to_dict("records"):
+            name = row.pop("file")
+            id, reason = self._find(place.rpartition("/")[0], name, known)
+            if id in rows:
+                reason = "a second row for the same file"
+            if reason:
+                self.skipped.append((name, f"row of {place}: {reason}"))
+            else:
+                rows[id] = row
+        return rows
+
+    def _find(self, parent: str, name: str, known: dict[str, str]) -> tuple[str, str]:
+        """Return the id that a table means by a name; or "", and why there is none."""
+        if not name.strip():
+            return "", "no file named"
+        for spelling in (name, name.strip()):
+            inside = self._inside(parent, spelling)
+            id = known.get(unicodedata.normalize("NFC", inside))
+            if id is not None:
+                return id, ""
+        if inside.split("/")[0] == "..":
+            return "", "lies outside the folder"
+        # Whether a store has it without a suffix of images would take a question for each row.
+        is_here = isinstance(self.folder, Path) and os.path.exists(self.folder / inside)
+        return "", "not an image file" if is_here else "the file is missing"
+
+    def _inside(self, parent: str, name: str) -> str:
+        """Return where a name in a table leads, as an id would have it."""
+        if isinstance(self.folder, RemoteFolder):
+            return posixpath.normpath(posixpath.join(parent, name))
+        target = os.path.normpath(self.folder / parent / name)
+        return os.path.relpath(target, self.folder).replace(os.sep, "/")
+
+    def _report(self) -> str:
+        # One message for all: a table of 10,000 rows may come with 500 images.
+        shown = "; ".join(
+            f"{cut_text(name, 300)!r} ({reason})" for name, reason in self.skipped[:5]
+        )
+        more = f"; and {len(self.skipped) - 5} more" if len(self.skipped) > 5 else ""
+        return f"{len(self.skipped)} left out of {self.name}: {shown}{more}"
+
+
+class ImageDataset:
+    """The works of a collection as a PyTorch map-style dataset of `(pixels, id)`.
+
+    `pixels` is what `transform` makes of the RGB image (a float tensor of 3 × size × size with the
+    transforms of this project), or the PIL image itself without a transform. An unreadable file
+    raises ImageError.
+    """
+
+    def __init__(
+        self, collection: Collection, transform: Callable | None = None, ids: Sequence | None = None
+    ):
+        self.collection = collection
+        self.transform = transform or (lambda image: image)
+        self.ids = list(collection.ids if ids is None else ids)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, row: int):
+        id = self.ids[row]
+        return self.transform(self.collection.open(id)), id
+
+
+def read_table(path: str | os.PathLike | RemoteFile) -> pd.DataFrame:
+    """Read a works.csv as text, with commas, semicolons or tabs between its columns.
+
+    Raises CollectionError when it is not UTF-8, not a table, or has no column `file`.
+    """
+    path = path if isinstance(path, RemoteFile) else Path(path)
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+        lines = _read_lines(text.lstrip("\r\n"))
+    except UnicodeDecodeError as error:
+        raise CollectionError(
+            f"{path} is not UTF-8 text (byte {error.start}); save it as 'CSV UTF-8', or remove it"
+        ) from None
+    except (OSError, csv.Error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise CollectionError(
+            f"{path} cannot be read as a table of columns ({reason}); mend it, or remove it"
+        ) from None
+    columns = [column.strip().lower() for column in lines[0]] if lines else []
+    if columns.count("file") != 1:
+        number = "two columns" if "file" in columns else "no column"
+        shown = ", ".join(repr(shorten(name, 60)) for name in columns[:12]) or "none"
+        raise CollectionError(
+            f"{path} has {number} 'file' (the image's path relative to the table); its columns "
+            f"are: {shown}; mend it, or remove it"
+        )
+    return _make_table(path, columns, lines[1:])
+
+
+def _read_lines(text: str) -> list[list[str]]:
+    """Split a table into rows of fields; the separator is the one its first line has most of."""
+    header = text.partition("\n")[0]
+    separator = max(",;\t", key=header.count)
+    # newline="" leaves line ends inside quotes as they are; strict refuses an open quote.
+    file = io.StringIO(text, newline="")
+    # Python's own limit (131,072 characters) would refuse the whole table for one field.
+    before = csv.field_size_limit(max(len(text), csv.field_size_limit()))
+    try:
+        rows = [row for row in csv.reader(file, delimiter=separator, strict=True) if any(row)]
+    finally:
+        csv.field_size_limit(before)
+    return [[cut_text(field, LONGEST) for field in row] for row in rows]
+
+
+def _make_table(path: Path | RemoteFile, columns: list[str], rows: list[list[str]]) -> pd.DataFrame:
+    # Columns without a name are what a spreadsheet leaves behind the last one; of two with the
+    # same name the first is kept.
+    places = {name: columns.index(name) for name in columns if name}
+    for number, row in enumerate(rows, start=1):
+        if any(row[len(columns) :]):
+            raise CollectionError(
+                f"{path} has {len(columns)} columns, but its row {number} has {len(row)} (the file "
+                f"{shorten(row[places['file']], 60)!r}); put quotes around a text that has commas"
+            )
+        row += [""] * (len(columns) - len(row))
+    table = {name: [row[place] for row in rows] for name, place in places.items()}
+    return pd.DataFrame(table, dtype=str)
+
+
+def _check_folder(folder: str | os.PathLike) -> Path | RemoteFolder:
+    if not str(folder or ""):
+        raise CollectionError("no collection named; name a folder of images")
+    if is_address(folder):
+        path = as_local(folder)
+        if path is None:
+            return check_address(folder)
+    else:
+        path = Path(os.path.expanduser(folder))
+    if not os.path.isdir(path):
+        what = "is a file, not a folder" if os.path.exists(path) else "does not exist"
+        hint = ""
+        if re.match(r"\w{2,}:/[^/]", str(path)):
+            hint = " (an address is given as a text; a Path takes a slash from it)"
+        raise CollectionError(
+            f"the collection {str(folder)!r} {what}{hint}; name a folder of images"
+        )
+    return path
+
+
+def _sort(folder: Path | RemoteFolder) -> tuple[dict, dict, list[tuple[str, str]]]:
+    """Return images and tables below a folder, each by id; and what had to be left out."""
+    images, tables, skipped = {}, {}, []
+    is_remote = isinstance(folder, RemoteFolder)
+    for id, path in folder.files(skipped) if is_remote else _list_files(folder, skipped):
+        if path.name != TABLE and not path.name.lower().endswith(SUFFIXES):
+            continue
+        if not is_remote and not os.path.isfile(path):  # a pipe would be waited for without end
+            skipped.append((path.name, "no regular file, or a link that leads nowhere"))
+        elif path.name == TABLE:
+            tables[id] = path
+        else:
+            if id in images:  # a name of bytes, and one that spells the same bytes out
+                skipped.append((path.name, f"a second file that is written {id!r}; rename it"))
+            else:
+                images[id] = path
+    if not images:
+        reasons = "".join(f"; {name!r}: {reason}" for name, reason in skipped[:3])
+        raise CollectionError(
+            f"no images in {str(folder)!r} or its subfolders; "
+            f"a collection takes files that end in {', '.join(SUFFIXES)}{reasons}"
+        )
+    return dict(sorted(images.items())), tables, skipped
+
+
+def _list_files(folder: Path, skipped: list[tuple[str, str]]) -> Iterator[tuple[str, Path]]:
+    """Yield the files below a folder, by id; note the folders that are not looked into."""
+
+    def note(error: OSError) -> None:
+        skipped.append((error.filename, f"the folder cannot be read: {error.strerror}"))
+
+    for parent, folders, files in os.walk(folder, onerror=note):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in folders:
+            if os.path.islink(os.path.join(parent, name)):
+                skipped.append((name, "a link to a folder, which is not followed"))
+        paths = (Path(parent, name) for name in files if not name.startswith("."))
+        yield from ((_id(path, folder), path) for path in paths)
+
+
+def _id(path: Path, folder: Path) -> str:
+    # A name of bytes that are no UTF-8 is kept readable, so that any table can store the id.
+    relative = os.fsencode(path.relative_to(folder).as_posix())
+    return relative.decode("utf-8", "backslashreplace")
+
+
+def _describe(paths: dict[str, Path], rows: dict[str, dict[str, str]]) -> pd.DataFrame:
+    # The id comes last too: a table may have a column of that name.
+    works = pd.DataFrame([{"id": id} | rows.get(id, {}) | {"id": id} for id in paths])
+    missing = [column for column in COLUMNS if column not in works]
+    works = works.assign(**dict.fromkeys(missing, "")).fillna("").astype(str)
+    stems = works["id"].map(lambda id: Path(id).stem.replace("_", " ").strip())
+    works["title"] = works["title"].where(works["title"].str.strip() != "", stems)
+    first = ["id", *COLUMNS]
+    return works[first + [column for column in works if column not in first]]
+
+
+def _content(path: Path | RemoteFile) -> str:
+    try:
+        return hash_file(path)
+    except ImageError:
+        if isinstance(path, RemoteFile):
+            path.ask()  # raises where it is the store that is gone, and not the file
+        return ""

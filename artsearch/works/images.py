@@ -1,0 +1,250 @@
+"""The one door for pixels: every image of the project is opened here, and comes out as RGB."""
+
+import io
+import math
+import os
+import stat
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import ExifTags, Image
+
+from artsearch.base.errors import ImageError, check_whole
+from artsearch.works.storage import RemoteFile, address_name, as_local, is_address
+
+#: Suffixes of the files that a collection takes for images, in any case.
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
+
+# Named one by one: Pillow also knows formats that start other programs (EPS) or fetch parts. A
+# camera's MPO counts as a JPEG, as Pillow has it.
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
+
+# A scan of 12,000 × 14,000 px is welcome, so Pillow's warning from 89 million pixels is not; from
+# twice that on Pillow refuses (Image.MAX_IMAGE_PIXELS), which open_image reports as an ImageError.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+# Nor is what it says of crooked metadata: either the pixels are sound, or there is an ImageError.
+# One filter for good, since `warnings.catch_warnings` gets muddled where threads open images.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+
+#: A larger file is not even read: a scan of 178 million pixels has 1.4 GB at 64 bits a pixel.
+MAX_BYTES = 2 * 1024**3
+
+ImageSource = str | os.PathLike | RemoteFile | bytes | Image.Image
+
+_BYTES = (bytes, bytearray, memoryview)
+
+# The tags TileWidth and TileLength (TIFF 6.0, section 15).
+_TILE_SIDES = (322, 323)
+
+# How each value of the EXIF tag Orientation is turned upright.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def open_image(source: ImageSource, side: int | None = None) -> Image.Image:
+    """Open an image and return it upright, as RGB with 8 bits a channel.
+
+    `source` is a path, an address that fsspec knows (a text such as "s3://bucket/a.jpg", or a
+    RemoteFile), the bytes of a file, or a PIL image. EXIF rotation is applied, transparency
+    is laid over white, 16-bit and floating-point grey are scaled to 8 bits, CMYK and palettes are
+    converted, and of an animation the first frame is taken.
+
+    With `side`, a JPEG file may come out at a half, a quarter or an eighth of its size, which takes
+    less time and memory, as long as both its sides keep `side` pixels or more; paintings of 3,000
+    pixels, halved so and resized to 224, are 0.7 of 255 levels off on average and 28 at most, and
+    where the size can be divided without a rest, 0.1 and 2.
+
+    Raises ImageError with the reason when the source is not a readable image, or a file larger than
+    MAX_BYTES.
+
+    >>> open_image(Image.new("LA", (2, 1), (0, 0))).getpixel((0, 0))
+    (255, 255, 255)
+    """
+    name = _name(source)
+    if side is not None:
+        check_whole("side", side)
+    try:
+        return _read(source, side)
+    except ImageError:
+        raise
+    except FileNotFoundError:
+        # A web address may end in what signs it.
+        shown = name if is_address(source) else repr(str(source))
+        raise ImageError(f"no such image file: {shown}; name one that exists") from None
+    except Image.DecompressionBombError:
+        limit = 2 * Image.MAX_IMAGE_PIXELS // 1_000_000
+        raise ImageError(f"{name} has more than {limit} million pixels; make it smaller") from None
+    # Pillow's decoders raise whatever the broken bytes lead them to (OSError, SyntaxError,
+    # struct.error, ValueError, …), and all of it means the same here.
+    except Exception as error:
+        raise ImageError(f"cannot read {name} as an image: {_reason(error)}") from None
+
+
+def thumbnail(source: ImageSource, side: int = 240) -> Image.Image:
+    """Return the image in its own proportions, its longer side at most `side` pixels."""
+    image = open_image(source)
+    image.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    return image
+
+
+def to_jpeg(image: Image.Image, quality: int = 80) -> bytes:
+    """Encode an RGB image as the bytes of a JPEG file."""
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=quality, optimize=True)
+    return out.getvalue()
+
+
+def _read(source: ImageSource, side: int | None) -> Image.Image:
+    if isinstance(source, Image.Image):
+        return _to_rgb(source)
+    if is_address(source):
+        source = as_local(source) or RemoteFile.at(source)
+    if isinstance(source, _BYTES):
+        file = io.BytesIO(source)
+    elif isinstance(source, RemoteFile):
+        refuse_unread(source)
+        file = io.BytesIO(source.read_bytes())
+    else:
+        file = source
+        refuse_unread(Path(file))
+    with Image.open(file, formats=FORMATS) as image:
+        _refuse_tiles(image)
+        return _to_rgb(image if side is None else _reduce(image, side))
+
+
+def _reduce(image: Image.Image, side: int) -> Image.Image:
+    """Return a JPEG as its decoder gives it at a half, a quarter or an eighth of the size."""
+    drafted = image.draft(None, (side, side))  # with no mode named, the colours stay as they are
+    if drafted is None:
+        return image
+    # Of a size that cannot be divided, the last row or column is partly picture, partly padding.
+    # Kept when it is mostly padding, it would squeeze the picture the more.
+    width, height = (round(length) for length in drafted[1][2:])
+    return image if image.size == (width, height) else image.crop((0, 0, width, height))
+
+
+def refuse_unread(path: Path | RemoteFile) -> None:
+    """Raise ImageError for what must not be read at all: folders, pipes, devices, huge files."""
+    size = path.size if isinstance(path, RemoteFile) else _size_of_file(path)
+    if size > MAX_BYTES:
+        raise ImageError(
+            f"{path.name!r} has {size / 1024**3:,.1f} GB, more than the "
+            f"{MAX_BYTES / 1024**3:.0f} GB an image file may have; save it smaller, or as a JPEG"
+        )
+
+
+def _size_of_file(path: Path) -> int:
+    found = path.stat()
+    mode = found.st_mode
+    if stat.S_ISDIR(mode):
+        raise ImageError(f"{path.name!r} is a folder; name an image file in it")
+    if not stat.S_ISREG(mode):
+        # Opening a pipe would wait for ever for somebody to write into it.
+        raise ImageError(f"{path.name!r} is a pipe or a device; name an image file")
+    return found.st_size
+
+
+def _refuse_tiles(image: Image.Image) -> None:
+    """Raise DecompressionBombError for a TIFF of huge tiles, however small the picture in them."""
+    # Pillow looks at the picture alone: one of 10 × 10 pixels may take 2 GB for its only tile.
+    tags, limit = getattr(image, "tag_v2", {}), Image.MAX_IMAGE_PIXELS
+    sides = [tags.get(tag) for tag in _TILE_SIDES]
+    if all(isinstance(side, int) for side in sides) and limit and math.prod(sides) > 2 * limit:
+        raise Image.DecompressionBombError
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    image.load()
+    if 0 in image.size:
+        raise ImageError(f"the image has no pixels: it is {image.width} × {image.height}")
+    image = _turn_upright(image)
+    if image.mode.startswith("I") or image.mode == "F":
+        return _from_deep_grey(image)
+    if image.has_transparency_data:
+        return _lay_over_white(image)
+    return image.convert("RGB")
+
+
+def _lay_over_white(image: Image.Image) -> Image.Image:
+    # In strips of some 16 MB: 169 million pixels at once take 3.2 GB, for a PNG file of 0.7 MB.
+    paper = Image.new("RGB", image.size)
+    rows = max(1, 2**22 // image.width)
+    for top in range(0, image.height, rows):
+        box = (0, top, image.width, min(top + rows, image.height))
+        strip = image.crop(box).convert("RGBA")
+        white = Image.new("RGBA", strip.size, "white")
+        paper.paste(Image.alpha_composite(white, strip).convert("RGB"), box)
+    return paper
+
+
+def _turn_upright(image: Image.Image) -> Image.Image:
+    # Pillow's exif_transpose also writes the EXIF block anew, and fails where any part of it is
+    # broken, although the pixels are sound.
+    try:
+        turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
+    except Exception:
+        turn = None
+    if turn is None:
+        return image
+    upright = image.transpose(turn)
+    # What is upright says so no more: opened once more, it would be turned again.
+    upright.info = {key: value for key, value in upright.info.items() if key != "exif"}
+    return upright
+
+
+def _from_deep_grey(image: Image.Image) -> Image.Image:
+    """Return grey of 16 or 32 bits, or of floating point, as RGB."""
+    values = np.asarray(image)
+    white = 65535 if image.mode.startswith("I;16") else _find_white(values)
+    pixels = _to_8_bits(values, white)
+    if isinstance(image.info.get("transparency"), int):
+        pixels[values == image.info["transparency"]] = 255
+    return Image.fromarray(pixels).convert("RGB")
+
+
+def _find_white(values: np.ndarray) -> float:
+    """Return the value that stands for white: 1 (floating point), 255, 65535, or the maximum."""
+    brightest = float(values.max(initial=0, where=np.isfinite(values)))
+    scales = (1, 255, 65535) if values.dtype.kind == "f" else (255, 65535)
+    return next((white for white in scales if brightest <= white), brightest)
+
+
+def _to_8_bits(values: np.ndarray, white: float) -> np.ndarray:
+    # In single precision: a scan of 100 million pixels then takes 400 MB here and not 800.
+    scaled = values.astype(np.float32) * np.float32(255 / white)
+    scaled = np.nan_to_num(scaled, copy=False, nan=0, posinf=255, neginf=0)
+    return np.clip(np.rint(scaled, out=scaled), 0, 255, out=scaled).astype(np.uint8)
+
+
+def _name(source: ImageSource) -> str:
+    if isinstance(source, _BYTES):
+        return f"the {len(source):,} bytes given"
+    if isinstance(source, Image.Image):
+        return "the image given"
+    if is_address(source):
+        return repr(address_name(source))
+    if isinstance(source, RemoteFile):
+        return repr(source.name)
+    if isinstance(source, str | os.PathLike):
+        return repr(Path(source).name)
+    raise ImageError(
+        f"cannot open a {type(source).__name__} as an image; "
+        "give a path, the bytes of a file, or a PIL image"
+    )
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, Image.UnidentifiedImageError):
+        return "not a JPEG, PNG, WebP, TIFF, BMP or GIF file"
+    if "MAX_TEXT_" in str(error):
+        return "the texts or the colour profile in it are too large; save it without them"
+    text = " ".join(str(getattr(error, "strerror", None) or error).split())
+    return text[:200] or type(error).__name__

@@ -1,0 +1,229 @@
+"""What three museums document, answered on 127.0.0.1: well, and with lies and surprises."""
+
+import json
+from itertools import islice
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from loopback import Answer
+from museum import Museum, Work
+
+from artsearch.base.errors import ArtsearchError
+from artsearch.base.polite import Client, FetchError
+from artsearch.fetch.command import _MUSEUMS
+from artsearch.fetch.museums import MUSEUMS, read_period
+
+NAMES = ("met", "aic", "cleveland")
+#: What JSON can have where a text is documented.
+ODD = (None, 7, 1.5, True, [], ["a", None, {"b": 1}], {"a": "b"}, " ", "\0\ud800", "x" * 10**6)
+
+
+@pytest.fixture
+def server(paintings):
+    with Museum(paintings) as server:
+        yield server
+
+
+@pytest.fixture
+def ask(server):
+    """Ask a museum by name for works."""
+
+    def ask(name: str, **wanted):
+        client = Client(10_000, retries=1, timeout=5, pause=0.01)
+        return MUSEUMS[name].items(client, base=server.base(name), **wanted)
+
+    return ask
+
+
+def asked_last(server, words: str) -> str:
+    return [line for line in server.asked if words in line][-1]
+
+
+def test_the_command_and_the_sources_know_the_same_museums():
+    assert tuple(_MUSEUMS) == tuple(MUSEUMS) == NAMES
+    # The Art Institute documents 60 requests a minute, the Met 80 a second.
+    assert MUSEUMS["aic"].rate <= 1
+    assert MUSEUMS["met"].rate <= 80
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_all_works_come_with_what_is_known_of_them(name, ask, server):
+    items = list(ask(name))
+    assert [item.key for item in items] == [f"{name}/{work.number}" for work in server.works]
+    for item, work in zip(items, server.works, strict=True):
+        artist = item.about["artist"]
+        assert (artist if name != "cleveland" else artist[0]) == work.artist
+        assert (item.about["title"], item.about["year"]) == (work.title, work.year)
+        assert "CC0" in item.about["licence"]
+        assert item.about["source"].startswith("https://") and item.key[-3:] in item.about["source"]
+        assert item.image.startswith(f"{server.url}/images/{work.number}")
+        assert item.reason == ""
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_free_text_is_asked_for(name, ask):
+    assert {item.about["title"] for item in ask(name, query="hokusai wave")} == {
+        "The Great Wave off Kanagawa"
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_only_what_is_marked_as_free_comes_whatever_the_search_says(name, ask, server):
+    server.works[3].free = False
+    server.works[4].more = {"isPublicDomain": "true", "is_public_domain": 1}
+    server.works[4].more["share_license_status"] = "CC0 "
+    items = list(ask(name))
+    assert len(items) == 21
+    left_out = [item for item in items if item.reason]
+    assert [item.key for item in left_out] == [f"{name}/103", f"{name}/104"]
+    assert {item.reason for item in left_out} == {"the museum does not mark it as free to use"}
+    assert not any(item.image for item in left_out)
+
+
+def test_the_met_is_not_asked_for_works_that_are_known(ask, server):
+    known = {f"met/{work.number}" for work in server.works[:20]}
+    assert [item.key for item in ask("met", known=known) if item.image] == ["met/120"]
+    assert sum("/objects/" in line for line in server.asked) == 1
+
+
+def test_the_met_is_asked_in_the_words_that_it_documents(ask, server):
+    list(ask("met", query="the", department="european paint", artist="bruegel", period="1500-1600"))
+    assert asked_last(server, "search") == (
+        "GET /met/v1.1/search?offset=0&limit=500&hasImages=true&departmentId=2"
+        "&dateBegin=1500&dateEnd=1600&q=the+bruegel"
+    )
+    list(islice(ask("met"), 1))
+    assert asked_last(server, "search").endswith("&q=%2A")
+
+
+def test_the_met_gives_the_works_of_the_artist_alone(ask, server):
+    server.works[0].title = "A copy after Leonardo da Vinci"
+    items = list(ask("met", artist="Léonardo Vinci"))
+    assert [item.about["title"] for item in items] == []  # the server finds no accents
+    items = list(ask("met", artist="leonardo vinci"))
+    assert [item.about["artist"] for item in items] == ["Leonardo da Vinci"]
+
+
+def test_a_department_of_the_met_is_named_when_it_is_not_one(ask):
+    for words, expected in (
+        ("Armor", "unknown department 'Armor'.* Asian Art, European Paintings"),
+        ("European", "known: European Paintings, European Sculpture$"),
+    ):
+        with pytest.raises(ArtsearchError, match=expected):
+            list(ask("met", department=words))
+
+
+def test_the_art_institute_is_asked_in_the_words_that_it_documents(ask, server):
+    list(ask("aic", query="kanagawa", department="Prints", artist="Hokusai", period="1800-1900"))
+    address = asked_last(server, "search").removeprefix("GET ")
+    search = json.loads(parse_qs(urlsplit(address).query)["params"][0])
+    assert search["q"] == "kanagawa"
+    assert (search["limit"], search["page"]) == (100, 1)
+    assert search["query"]["bool"]["filter"] == [
+        {"term": {"is_public_domain": True}},
+        {"exists": {"field": "image_id"}},
+        {"match": {"department_title": {"query": "Prints", "operator": "and"}}},
+        {"match": {"artist_title": {"query": "Hokusai", "operator": "and"}}},
+        {"range": {"date_end": {"gte": 1800}}},
+        {"range": {"date_start": {"lte": 1900}}},
+    ]
+
+
+def test_the_art_institutes_pictures_are_asked_for_at_the_size_wanted(ask, server):
+    def size(side):
+        return next(ask("aic", side=side)).image.removeprefix(f"{server.url}/images/100")
+
+    assert size(512) == "/full/!512,512/0/default.jpg"
+    assert size(1024) == "/full/!900,900/0/default.jpg"  # its picture is 900 × 600
+    server.works[0].more = {"thumbnail": None}
+    assert size(1024) == "/full/!1024,1024/0/default.jpg"
+    server.works[0].more = {"image_id": "../../secret?x#y"}
+    assert next(ask("aic")).image.startswith(f"{server.url}/images/..%2F..%2Fsecret%3Fx%23y/full/")
+
+
+def test_cleveland_is_asked_in_the_words_that_it_documents(ask, server):
+    list(ask("cleveland", query="a b", department="Prints", artist="Renoir", period="-500--400"))
+    assert asked_last(server, "cleveland") == (
+        "GET /cleveland/artworks/?cc0=1&has_image=1&q=a+b&department=Prints&artists=Renoir"
+        "&created_after=-501&created_before=-399&skip=0&limit=100"
+    )
+
+
+def test_clevelands_smaller_picture_is_taken_where_it_is_large_enough(ask):
+    for side, size in ((512, "web"), (900, "web"), (1024, "print"), (9999, "print")):
+        assert next(ask("cleveland", side=side)).image.endswith(f"100.{size}.jpg")
+
+
+def test_the_mets_smaller_picture_is_taken_where_it_is_large_enough(ask, server):
+    assert next(ask("met", side=600)).image.endswith("/100.small.jpg")
+    assert next(ask("met")).image.endswith("/100.jpg")
+    server.works[0].more = {"primaryImage": ""}
+    assert next(ask("met")).image.endswith("/100.small.jpg")
+
+
+@pytest.mark.parametrize(("name", "most"), [("met", 1234), ("aic", 1000), ("cleveland", 1234)])
+def test_page_after_page_is_asked_for_as_far_as_the_museum_goes(name, most, ask, server):
+    server.works = [Work(n, "A", f"B {n}", "1900", Answer()) for n in range(1234)]
+    keys = [item.key for item in ask(name, known={f"met/{n}" for n in range(1234)})]
+    assert keys == [f"{name}/{n}" for n in range(most)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_server_that_gives_the_same_page_without_end_is_left(name, ask, server, monkeypatch):
+    server.works = [Work(n, "A", "B", "1900", Answer()) for n in range(500)]
+    monkeypatch.setattr(server, "_fitting", lambda words: _Endless(server.works))
+    items = list(ask(name, known={f"met/{n}" for n in range(500)}))
+    assert len(items) == len({item.key for item in items}) <= 500
+    assert len(server.asked) < 10
+
+
+class _Endless(list):
+    """However far one looks, the first page comes."""
+
+    def __len__(self):
+        return 10**9
+
+    def __getitem__(self, place):
+        return list(self)[: place.stop - place.start] if isinstance(place, slice) else None
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("odd", ODD, ids=lambda odd: repr(odd)[:12])
+def test_what_is_not_documented_ends_no_run(name, odd, ask, server):
+    path = {
+        "met": "/met/v1/objects/100",
+        "aic": "/aic/artworks/search?params=%7B%22limit%22:1,%22page%22:1%7D",
+        "cleveland": "/cleveland/artworks/?skip=0&limit=1",
+    }[name]
+    answer = json.loads(server.answer(path).body)
+    facts = answer if name == "met" else answer["data"][0]
+    server.works[0].more = {fact: odd for fact in facts if fact != "id"}
+    server.works[1].more = {"id": odd}
+    items = list(ask(name))
+    assert 20 <= len(items) <= 21
+    assert all(item.image.startswith("http") for item in items[2:])
+    assert items[0].reason or isinstance(items[0].image, str)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("odd", [None, [], 7, "text", {"data": 7, "objectIDs": "all"}])
+def test_an_answer_of_another_form_is_told(name, odd, ask, server):
+    server.answer = lambda path: Answer(json.dumps(odd).encode())
+    with pytest.raises(FetchError, match="not of the form that it documents"):
+        list(ask(name))
+
+
+def test_a_work_of_the_met_that_cannot_be_asked_for_is_listed_and_the_others_come(ask, server):
+    server.put("/met/v1/objects/101", status=404)
+    server.put("/met/v1/objects/102", b"<html>Sorry</html>")
+    items = {item.key: item for item in ask("met")}
+    assert len(items) == 21
+    assert items["met/101"].reason == "127.0.0.1 answered 404 Not Found"
+    assert "did not send JSON" in items["met/102"].reason
+
+
+@pytest.mark.parametrize("text", ["", "1600", "1700-1600", "the thirties", "1600-", "1-2-3"])
+def test_a_period_that_is_none_is_refused(text):
+    with pytest.raises(ArtsearchError, match="write it as in 1600-1700"):
+        read_period(text)
+    assert read_period(" 1600 – 1600 ") == (1600, 1600)

@@ -1,0 +1,510 @@
+"""The gallery without a browser: what a visitor does, and what travels for it."""
+
+import io
+import json
+import os
+
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+from madeup import HOSTILE, MadeUpSearches, make_folder, searches_by_colour
+from matplotlib import pyplot as plt
+from PIL import Image
+
+from artsearch.base.errors import ArtsearchError
+from artsearch.base.text import disarm
+from artsearch.gallery.app import prepare
+from artsearch.gallery.state import GalleryState
+from artsearch.gallery.widget import Gallery
+from artsearch.works.collection import Collection
+from artsearch.works.thumbnails import SIDES, Thumbnails
+
+WAVE = "katsushika-hokusai_the-great-wave-off-kanagawa.jpg"
+MONA_LISA = "leonardo-da-vinci_mona-lisa.jpg"
+LION = "albrecht-durer_lion.jpg"
+
+
+@pytest.fixture(scope="module")
+def searches(collection):
+    searches = searches_by_colour(collection)
+    for key in searches:
+        # What a network would make of an image; here always the same row as the Mona Lisa's.
+        index = searches[key].index
+        searches[key].describe = lambda image, index=index: index._vectors[index._row[MONA_LISA]]
+    return searches
+
+
+@pytest.fixture
+def state(collection, searches, out):
+    return GalleryState(collection, searches, query=WAVE, out=out)
+
+
+@pytest.fixture
+def gallery(collection, searches, out, monkeypatch):
+    """A gallery whose messages to the browser are kept in `sent`, as (content, buffers)."""
+    gallery = Gallery(collection, searches, query=WAVE, out=out)
+    gallery.sent = []
+    monkeypatch.setattr(gallery, "send", lambda *message: gallery.sent.append(message))
+    return gallery
+
+
+def act(gallery, buffers=(), **message):
+    """Let the browser say something to the gallery."""
+    gallery._handle_custom_msg(message, list(buffers))
+
+
+def file_of(image, kind="PNG"):
+    out = io.BytesIO()
+    image.save(out, kind)
+    return out.getvalue()
+
+
+def shown(state):
+    """The ids of the rows."""
+    return [[work["id"] for work in row["works"]] for row in state.view()["rows"]]
+
+
+# ---- the first view --------------------------------------------------------------------------
+
+
+def test_first_view(state, collection):
+    view = state.view()
+    assert view["query"]["id"] == WAVE
+    assert view["query"]["title"] == "The Great Wave off Kanagawa"
+    assert view["query"]["licence"] == "public domain"
+    assert view["count"] == 21 and view["k"] == 10 and view["k_max"] == 20
+    assert [choice["selected"] for choice in view["networks"]] == [True, False, False]
+    assert next(one["name"] for one in view["crops"] if one["selected"]) == "no_crop"
+    assert view["trail"]["works"][0]["id"] == WAVE
+    assert not view["error"] and not view["compare"] and view["overlap"] is None
+    assert {work["id"] for work in view["drawer"]["works"]} == set(collection.ids)
+    json.dumps(view)
+
+
+def test_rows_are_what_the_search_finds(state, searches):
+    results = searches["efficientnet_lite0", "no_crop"].by_work(WAVE, 10)
+    works = state.view()["rows"][0]["works"]
+    assert [work["id"] for work in works] == results.ids
+    assert [work["distance"] for work in works] == results.distances
+    assert works[0]["distance_text"] == f"{results.distances[0]:.3f}"
+    assert WAVE not in results.ids
+
+
+def test_works_have_their_own_proportions(state, collection):
+    for work in state.view()["drawer"]["works"]:
+        width, height = collection.open(work["id"]).size
+        assert work["width"] / work["height"] == pytest.approx(width / height, rel=0.02)
+        data = state.picture_file(work["thumb"])
+        assert max(Image.open(io.BytesIO(data)).size) == SIDES["small"]
+
+
+def test_k_is_at_most_what_there_is(collection, searches, out):
+    assert GalleryState(collection, searches, 500, out=out).view()["k"] == 20
+
+
+@pytest.mark.parametrize("wrong", [{"network": "vg16"}, {"crop": "half"}, {"query": "nope.jpg"}])
+def test_wrong_beginnings(collection, searches, out, wrong):
+    with pytest.raises(ArtsearchError, match=f"unknown .*{next(iter(wrong.values()))}"):
+        GalleryState(collection, searches, out=out, **wrong)
+
+
+def test_gallery_of_one_work(tmp_path, paint):
+    paint("one/a.png")
+    collection = Collection(tmp_path / "one")
+    view = GalleryState(collection, searches_by_colour(collection), out=tmp_path).view()
+    assert view["query"]["id"] == "a.png" and view["rows"] == [] and view["k_max"] == 0
+
+
+# ---- what a visitor does ---------------------------------------------------------------------
+
+
+def test_trail(state):
+    state.select(MONA_LISA)
+    state.select(LION)
+    assert state.query == LION
+    state.back()
+    state.back()
+    state.back()
+    trail = state.view()["trail"]
+    assert (state.query, trail["place"], trail["back"], trail["forward"]) == (WAVE, 0, 0, 2)
+    state.forward()
+    assert state.query == MONA_LISA
+    state.select(WAVE)  # what lay ahead is forgotten
+    state.forward()
+    assert [work["id"] for work in state.view()["trail"]["works"]] == [WAVE, MONA_LISA, WAVE]
+    state.go_to(1)
+    assert state.query == MONA_LISA
+    state.select(MONA_LISA)
+    assert state.view()["trail"]["forward"] == 1
+
+
+def test_trail_remembers_fifty(state, collection):
+    for step in range(60):
+        state.select(collection.ids[step % 21])
+    trail = state.view()["trail"]
+    assert len(trail["works"]) == 50 and trail["place"] == 49
+
+
+def test_switches(state):
+    first = shown(state)
+    state.use_network("efficientnet_lite1")
+    second = shown(state)
+    state.use_crop("center_crop")
+    third = shown(state)
+    assert first != second != third
+    state.use_crop("no_crop")
+    state.use_network("efficientnet_lite0")
+    assert shown(state) == first
+
+
+def test_errors_leave_everything_as_it_was(state):
+    before = state.view()
+    for wrong, sentence in (
+        (lambda: state.select("nope.jpg"), "unknown work 'nope.jpg'"),
+        (lambda: state.use_network("vg16"), "unknown network 'vg16'"),
+        (lambda: state.use_crop("half"), "unknown crop 'half'"),
+        (lambda: state.set_k(21), "k is 21; take 1 to 20"),
+        (lambda: state.set_k(0), "k is 0; take 1 to 20"),
+    ):
+        wrong()
+        assert sentence in state.view()["error"]
+        assert state.view() == before | {"error": state.view()["error"]}
+    state.set_k(10)
+    assert state.view()["error"] == ""
+
+
+def test_side_by_side(state):
+    state.compare()
+    view = state.view()
+    lists = shown(state)
+    assert [row["network"] for row in view["rows"]] == [
+        "efficientnet_lite0",
+        "efficientnet_lite1",
+        "efficientnet_lite2",
+    ]
+    for row, ids in zip(view["rows"], lists, strict=True):
+        others = {id for other in lists if other is not ids for id in other}
+        assert [work["only"] for work in row["works"]] == [id not in others for id in ids]
+    common = set.intersection(*map(set, lists))
+    assert view["overlap"]["value"] == len(common) / 10
+    assert f"{len(common)} of 10 works are in all 3 rows" in view["overlap"]["text"]
+    state.use_network("efficientnet_lite1")
+    assert not state.view()["compare"]
+
+
+def test_refresh_draws_other_works(collection, searches, out):
+    state = GalleryState(collection, searches, drawer=6, out=out)
+    drawn = [[work["id"] for work in state.view()["drawer"]["works"]]]
+    state.search_drawer("hokusai")
+    state.refresh()
+    drawn.append([work["id"] for work in state.view()["drawer"]["works"]])
+    assert drawn[0] != drawn[1] and state.view()["drawer"]["search"] == ""
+    again = GalleryState(collection, searches, drawer=6, out=out)
+    again.refresh()
+    assert [work["id"] for work in again.view()["drawer"]["works"]] == drawn[1]
+
+
+def test_drawer_pages_hold_every_work_once(collection, searches, out):
+    state = GalleryState(collection, searches, drawer=6, out=out)
+    seen = []
+    for page in range(state.view()["drawer"]["pages"]):
+        state.turn_page(page)
+        seen += [work["id"] for work in state.view()["drawer"]["works"]]
+    assert sorted(seen) == collection.ids
+    state.turn_page(99)
+    assert state.view()["drawer"]["page"] == 3
+
+
+@pytest.mark.parametrize(
+    "text, titles",
+    [
+        ("durer", {"Lion"}),
+        ("DÜRER lion", {"Lion"}),
+        ("1830", {"Ejiri in Suruga Province", "Kazusa Sea Route"}),
+        ("no such thing", set()),
+    ],
+)
+def test_search_in_the_drawer(state, text, titles):
+    state.search_drawer(text)
+    drawer = state.view()["drawer"]
+    assert titles <= {work["title"] for work in drawer["works"]}
+    assert drawer["matches"] == len(drawer["works"]) and drawer["search"] == text
+    assert bool(drawer["works"]) == bool(titles)
+
+
+def test_upload(state, collection):
+    state.upload(file_of(Image.new("RGBA", (3000, 1500), (0, 0, 0, 0))), "mine.png")
+    view = state.view()
+    query = view["query"]
+    assert query["title"] == "mine.png" and query["width"] == 2 * query["height"]
+    # The made-up extractor takes every image for the Mona Lisa.
+    assert view["rows"][0]["works"][0]["id"] == MONA_LISA
+    picture = Image.open(io.BytesIO(state.picture_file(query["image"])))
+    assert picture.size == (640, 320) and picture.getpixel((9, 9)) == (255, 255, 255)
+    _, kept = state.uploads[query["id"]]  # no larger than any network wants
+    assert Image.open(io.BytesIO(kept)).size == (1024, 512)
+    state.select(LION)
+    state.back()
+    assert state.view()["query"] == query
+    state.compare()
+    assert len(state.view()["rows"]) == 3 and not state.view()["error"]
+    assert state.results()["query"].unique().tolist() == [query["id"]]
+    plt.close(state.picture())
+
+
+def test_two_uploads_of_one_name_are_two_queries(state):
+    for width in (40, 80):
+        state.upload(file_of(Image.new("RGB", (width, 40))), "mine.png")
+    assert state.view()["query"]["width"] == 2 * state.view()["query"]["height"]
+    state.back()
+    assert state.view()["query"]["width"] == state.view()["query"]["height"]
+
+
+@pytest.mark.parametrize("data", [b"", b"just text", file_of(Image.new("RGB", (9, 9)))[:40]])
+def test_upload_of_no_image(state, data):
+    state.upload(data, "notes.txt")
+    assert state.view()["error"].startswith("notes.txt cannot be a query: ")
+    assert state.query == WAVE
+
+
+def test_listeners_hear_of_everything(state):
+    heard = []
+    state.listeners.append(lambda: heard.append(state.query))
+    state.select(LION)
+    state.select("nope.jpg")
+    assert heard == [LION, LION]
+
+
+# ---- export and picture ----------------------------------------------------------------------
+
+
+def test_results_and_csv(state, collection, tmp_path):
+    state.compare()
+    table = state.results()
+    assert len(table) == 30 and set(table["network"]) == set(state.titles)
+    assert table["crop"].unique().tolist() == ["no_crop"]
+    row = table.iloc[0]
+    assert row["caption"] == collection.caption(row["id"]) and row["licence"] == "public domain"
+    text = state.to_csv(tmp_path / "results.csv")
+    assert (
+        (tmp_path / "results.csv").read_bytes().startswith(b"\xef\xbb\xbfquery,network,crop,dial")
+    )
+    back = pd.read_csv(io.StringIO(text), keep_default_na=False)
+    assert back["id"].tolist() == table["id"].tolist()
+    assert np.allclose(back["distance"], table["distance"])
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1+1", "-1-1", "-cmd", "+A1", "@sum", "\t=1", "\r=1"])
+def test_formulas_are_disarmed(text):
+    assert disarm(text) == f"'{text}"
+
+
+@pytest.mark.parametrize("text", ["-500", "+3.5", "1831", "Lion"])
+def test_numbers_and_names_are_no_formulas(text):
+    assert disarm(text) == text
+
+
+def test_picture(state):
+    state.set_k(3)
+    state.compare()
+    figure = state.picture()
+    assert len(figure.axes) == 3 * 4
+    assert figure.axes[4].get_ylabel() == "EfficientNet-Lite1"
+    plt.close(figure)
+
+
+# ---- hostile and large collections -----------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory):
+    return Collection(make_folder(tmp_path_factory.mktemp("hostile") / "works", HOSTILE))
+
+
+def test_hostile_titles_are_text(hostile, out):
+    state = GalleryState(hostile, searches_by_colour(hostile), query=hostile.ids[0], out=out)
+    works = state.view()["drawer"]["works"]
+    assert {work["title"] for work in works} == {hostile.work(id)["title"] for id in hostile}
+    # A cell's formula is disarmed, and nothing else of it changes.
+    table = pd.read_csv(io.StringIO(state.to_csv()), keep_default_na=False)
+    assert "'=HYPERLINK(0)" in set(table["title"])
+    assert not table["title"].str.startswith(tuple("=+-@")).any()
+    plt.close(state.picture())
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    titles = [f"Untitled {number} {HOSTILE[number % 7]}" for number in range(10_000)]
+    return Collection(make_folder(tmp_path_factory.mktemp("many") / "works", titles))
+
+
+def test_ten_thousand_works(many, tmp_path):
+    vectors = np.random.default_rng(0).normal(size=(len(many), 16))
+    state = GalleryState(many, MadeUpSearches(many, vectors), out=tmp_path)
+    assert len(json.dumps(state.view())) < 40_000
+    works = state.view()["rows"][0]["works"] + state.view()["drawer"]["works"]
+    # Only what is seen is made: two sizes of each.
+    made = list((tmp_path / "thumbs").rglob("*.webp"))
+    assert len(made) <= 2 * (len(works) + 1)
+    state.search_drawer("untitled")  # the first search folds all captions
+    for verb in (state.compare, state.refresh, lambda: state.select(many.ids[5000])):
+        verb()
+        assert len(json.dumps(state.view())) < 60_000
+    state.search_drawer("untitled 77")
+    assert state.view()["drawer"]["matches"] > 100
+
+
+# ---- thumbnails ------------------------------------------------------------------------------
+
+
+def test_thumbnails_are_made_once(tmp_path, paint):
+    path = paint("works/a.bmp", (400, 200))
+    thumbnails = Thumbnails(Collection(tmp_path / "works"), tmp_path / "thumbs")
+    data = thumbnails.read("a.bmp")
+    assert Image.open(io.BytesIO(data)).size == (256, 128) and thumbnails.size("a.bmp") == (
+        256,
+        128,
+    )
+    files = sorted((tmp_path / "thumbs").rglob("*.webp"))
+    assert len(files) == 2  # the small one comes along
+    files[0].write_bytes(b"kept")
+    files[1].write_bytes(b"kept")
+    assert thumbnails.read("a.bmp") == thumbnails.read("a.bmp", "small") == b"kept"
+    size = path.stat().st_size
+    Image.new("RGB", (200, 400), "blue").save(path)
+    assert path.stat().st_size == size  # so its date alone tells that it is another picture
+    os.utime(path, (1, 1))
+    assert Image.open(io.BytesIO(thumbnails.read("a.bmp"))).size == (128, 256)
+    assert not list((tmp_path / "thumbs").rglob(".*"))
+
+
+def test_unreadable_work_has_no_thumbnail(tmp_path, paint):
+    paint("works/a.png").write_text("no image")
+    thumbnails = Thumbnails(Collection(tmp_path / "works"), tmp_path / "thumbs")
+    assert thumbnails.read("a.png") == b"" and thumbnails.size("a.png") == (1, 1)
+
+
+def test_thumbnails_without_a_disk(tmp_path, paint):
+    paint("works/a.png", (400, 200))
+    (tmp_path / "thumbs").write_text("a file where the folder should be")
+    thumbnails = Thumbnails(Collection(tmp_path / "works"), tmp_path / "thumbs")
+    thumbnails.prepare(["a.png"])
+    assert thumbnails.size("a.png") == (256, 128)
+
+
+# ---- the widget ------------------------------------------------------------------------------
+
+
+def test_widget_follows_its_state(gallery):
+    gallery.state.select(LION)
+    assert gallery.view["query"]["id"] == LION
+    assert "21 works" in repr(gallery)
+    figure = gallery.picture()
+    assert len(figure.axes) == 11
+    plt.close(figure)
+
+
+def test_widget_does_what_the_browser_says(gallery):
+    act(gallery, do="select", id=LION)
+    act(gallery, do="select", id=MONA_LISA)
+    act(gallery, do="back")
+    assert gallery.view["query"]["id"] == LION
+    act(gallery, do="forward")
+    act(gallery, do="go", place=0)
+    assert gallery.view["query"]["id"] == WAVE
+    act(gallery, do="network", name="efficientnet_lite2")
+    act(gallery, do="crop", name="center_crop")
+    act(gallery, do="k", k=4)
+    act(gallery, do="compare", on=True)
+    act(gallery, do="search", text="hokusai")
+    view = gallery.view
+    assert len(view["rows"]) == 3 and len(view["rows"][0]["works"]) == 4
+    assert view["drawer"]["matches"] == 7
+    assert [one["name"] for one in view["crops"] if one["selected"]] == ["center_crop"]
+    act(gallery, do="refresh")
+    act(gallery, do="page", page=1)
+    act(gallery, [file_of(Image.new("RGB", (30, 40)))], do="upload", name="mine.png")
+    assert gallery.view["query"]["title"] == "mine.png"
+    turn = gallery.view["turn"]
+    act(gallery, do="k", k=4)
+    assert gallery.view["turn"] == turn + 1  # an answer even where nothing changes
+
+
+@pytest.mark.parametrize(
+    "message",
+    [{}, {"do": "fly"}, {"do": "select"}, {"do": "pictures", "names": ["x/y", "thumb/../../etc"]}],
+)
+def test_widget_bears_nonsense(gallery, message):
+    before = gallery.view
+    act(gallery, **message)
+    assert gallery.view == before
+    assert all(data == b"" for _, buffers in gallery.sent for data in buffers)
+
+
+def test_unexpected_errors_are_said_in_the_gallery(gallery):
+    act(gallery, do="k", k="many")
+    assert "ValueError" in gallery.view["error"]
+    act(gallery, do="upload")
+    assert "IndexError" in gallery.view["error"]
+
+
+def test_widget_saves(gallery):
+    act(gallery, do="export")
+    act(gallery, do="picture")
+    (table, [csv]), (picture, [png]) = gallery.sent
+    assert table["save"].endswith(".csv") and csv.startswith(b"\xef\xbb\xbfquery,")
+    assert picture["save"].endswith(".png") and png.startswith(b"\x89PNG")
+    assert not plt.get_fignums()
+
+
+def travels(gallery, known=frozenset()):
+    """Return the bytes of a view with the pictures that a browser does not have, and all names."""
+    view = gallery.view
+    lists = [row["works"] for row in view["rows"]] + [
+        view["drawer"]["works"],
+        view["trail"]["works"],
+    ]
+    names = {work["thumb"] for works in lists for work in works} | {view["query"]["image"]}
+    gallery.sent.clear()
+    act(gallery, do="pictures", names=sorted(names - known))
+    files = sum(map(len, gallery.sent[0][1])) if names - known else 0
+    return len(json.dumps(view)) + files, known | names
+
+
+def test_what_travels(gallery):
+    code = len(gallery._esm) + len(gallery._css)
+    first, known = travels(gallery)
+    assert code + first < 500_000
+    for change in (
+        {"do": "select", "id": LION},
+        {"do": "select", "id": MONA_LISA},
+        {"do": "network", "name": "efficientnet_lite1"},
+        {"do": "compare", "on": True},
+        {"do": "select", "id": WAVE},
+    ):
+        act(gallery, **change)
+        click, known = travels(gallery, known)
+        assert click < 150_000
+    act(gallery, do="back")
+    assert travels(gallery, known)[0] < 60_000  # pictures are not sent again
+
+
+# ---- around it -------------------------------------------------------------------------------
+
+
+def test_app_runs_only_the_cells_it_needs():
+    def cell(text, *tags):
+        return nbformat.v4.new_code_cell(text, metadata={"tags": list(tags)})
+
+    cells = [
+        cell("import this", "app"),
+        cell("K = 8\nOUT = 'build'", "parameters"),
+        cell("a long experiment"),
+        cell("gallery", "gallery"),
+    ]
+    notebook = prepare(nbformat.v4.new_notebook(cells=cells), {"K": 3, "OUT": "it's"})
+    sources = [cell.source for cell in notebook.cells]
+    assert sources == ["import this", cells[1].source, 'K = 3\nOUT = "it\'s"', "gallery"]
+    untagged = prepare(nbformat.v4.new_notebook(cells=[cell("a"), cell("b", "gallery")]), {})
+    assert len(untagged.cells) == 2

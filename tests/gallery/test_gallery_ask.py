@@ -1,0 +1,358 @@
+"""What a visitor of the gallery asks beyond "what is near this"."""
+
+import io
+from collections import Counter
+
+import numpy as np
+import pytest
+from madeup import searches_by_colour
+from PIL import Image
+
+from artsearch.gallery.state import GalleryState
+from artsearch.gallery.widget import Gallery
+from artsearch.search.matches import Match
+from artsearch.search.question import read_link
+from artsearch.works.collection import Collection
+
+LITE = "efficientnet_lite0"
+WAVE = "katsushika-hokusai_the-great-wave-off-kanagawa.jpg"
+MONA_LISA = "leonardo-da-vinci_mona-lisa.jpg"
+LION = "albrecht-durer_lion.jpg"
+SPRING = "giuseppe-arcimboldo_spring.jpg"
+HOKUSAI = 'artist == "Katsushika Hokusai"'
+
+
+@pytest.fixture(scope="module")
+def searches(collection):
+    return searches_by_colour(collection, dial=True)
+
+
+@pytest.fixture
+def state(collection, searches, out):
+    return GalleryState(collection, searches, k=5, query=WAVE, network=LITE, out=out)
+
+
+def shown(state):
+    """Return the ids of the works in the first row."""
+    return [work["id"] for work in state.view()["rows"][0]["works"]]
+
+
+def artists(state):
+    return [state.collection.work(id)["artist"] for id in shown(state)]
+
+
+def test_nothing_is_asked_in_the_beginning(state):
+    ask = state.view()["ask"]
+    assert not ask["active"] and ask["notes"] == [] and ask["where"] == "" and ask["why"] is None
+    assert "artist" in ask["columns"] and "Ukiyo-e" in ask["values"]["style"]
+    assert ask["steps"] == 1
+
+
+def test_a_condition(state, searches):
+    state.require(HOKUSAI)
+    view = state.view()
+    assert set(artists(state)) == {"Katsushika Hokusai"} and view["ask"]["active"]
+    assert view["ask"]["notes"][0] == f"7 of 21 works match {HOKUSAI}."
+    expected = searches[LITE, "no_crop"].ask(WAVE, 5, where=HOKUSAI)
+    assert shown(state) == expected.ids
+
+
+def test_a_wrong_condition_is_said_and_nothing_changes(state):
+    state.require(HOKUSAI)
+    before = shown(state)
+    state.require('artist == "Hokusay"')
+    assert "did you mean 'Katsushika Hokusai'" in state.view()["error"]
+    assert shown(state) == before and state.view()["ask"]["where"] == HOKUSAI
+
+
+def test_a_condition_stays_when_another_work_is_selected(state):
+    state.require(HOKUSAI)
+    state.like(MONA_LISA)
+    state.select(LION)
+    assert set(artists(state)) == {"Katsushika Hokusai"}
+    assert state.view()["ask"]["liked"] == []
+    state.back()
+    assert state.query == WAVE and set(artists(state)) == {"Katsushika Hokusai"}
+
+
+def test_not_the_same_artist(state):
+    state.differ("artist")
+    assert "Katsushika Hokusai" not in artists(state)
+    state.differ("artist", False)
+    assert state.view()["ask"]["other"] == [] and not state.view()["ask"]["active"]
+
+
+def test_near_duplicates_are_left_out(collection, out, paintings, tmp_path):
+    for name in (WAVE, LION, MONA_LISA, SPRING):
+        (tmp_path / name).write_bytes((paintings / name).read_bytes())
+    Image.open(paintings / WAVE).save(tmp_path / "copy.jpg", quality=40)
+    works = Collection(tmp_path)
+    state = GalleryState(works, searches_by_colour(works), k=3, query=WAVE, network=LITE, out=out)
+    assert shown(state)[0] == "copy.jpg"
+    state.allow_copies(False)
+    assert "copy.jpg" not in shown(state) and len(shown(state)) == 3
+    assert "near-duplicates" in state.view()["ask"]["notes"][0]
+
+
+def test_the_nearest_in_each(state, collection):
+    state.group_by("style")
+    works = state.view()["rows"][0]["works"]
+    styles = set(collection.works["style"])
+    assert {work["group"] for work in works} == styles and len(works) == len(styles)
+    assert all(collection.work(work["id"])["style"] == work["group"] for work in works)
+    state.set_each(2)
+    counts = Counter(work["group"] for work in state.view()["rows"][0]["works"])
+    sizes = collection.works["style"].value_counts().to_dict() | {"Ukiyo-e": 8}  # itself aside
+    assert counts == {style: min(2, size) for style, size in sizes.items()}
+    state.set_each(0)
+    assert "take a whole number from 1" in state.error and state.now.asked.each == 2
+    assert read_link(state.view()["ask"]["link"])[0].each == 2
+    state.group_by("")
+    assert len(shown(state)) == 5
+
+
+def test_several_works_with_weights(state, searches):
+    state.like(MONA_LISA, 2)
+    state.unlike(LION, 0.5)
+    state.like(WAVE, 3)  # the selected work's own weight
+    like, unlike = {WAVE: 3, MONA_LISA: 2}, {LION: 0.5}
+    expected = searches[LITE, "no_crop"].ask(like, 5, unlike=unlike).ids
+    ask = state.view()["ask"]
+    assert shown(state) == expected and ask["weight"] == 3
+    assert [(one["id"], one["weight"], one["side"]) for one in ask["liked"]] == [
+        (MONA_LISA, 2, "like"),
+        (LION, 0.5, "unlike"),
+    ]
+    state.unlike(MONA_LISA)  # from one side to the other
+    assert [one["side"] for one in state.view()["ask"]["liked"]] == ["unlike", "unlike"]
+    state.drop(MONA_LISA)
+    state.drop(LION)
+    assert state.view()["ask"]["liked"] == []
+    state.unlike(WAVE)
+    assert "select another one first" in state.view()["error"]
+
+
+def test_a_weight_that_is_none(state):
+    before = shown(state)
+    state.like(MONA_LISA, -1)
+    assert "take a number above 0" in state.view()["error"] and shown(state) == before
+
+
+def test_works_are_left_out(state):
+    first, second, *_ = shown(state)
+    state.leave_out(first)
+    assert shown(state)[0] == second
+    assert [work["id"] for work in state.view()["ask"]["excluded"]] == [first]
+    state.drop(first)
+    assert shown(state)[0] == first
+
+
+def test_a_part_is_cut_out_and_looked_at_once(state, searches, monkeypatch):
+    seen = []
+
+    def describe(image):
+        seen.append(image.size)
+        return searches[LITE, "no_crop"].index.row(MONA_LISA)
+
+    monkeypatch.setattr(searches[LITE, "no_crop"], "describe", describe)
+    state.take_part((0.25, 0, 0.75, 0.5))
+    width, height = state.collection.open(WAVE).size
+    assert seen == [(round(0.75 * width) - round(0.25 * width), round(0.5 * height))]
+    assert shown(state)[0] == MONA_LISA and WAVE not in shown(state)
+    state.require('style != "Abstract"')
+    assert len(seen) == 1
+    state.take_part((0.5, 0.5, 0.4, 0.9))
+    assert "take left, top, right and bottom" in state.view()["error"]
+    state.take_part(None)
+    assert state.view()["ask"]["part"] is None
+
+
+def test_stepping_stones(state, searches):
+    state.walk_to(SPRING)
+    view = state.view()
+    expected = searches[LITE, "no_crop"].path(WAVE, SPRING)
+    assert shown(state) == expected.ids and shown(state)[-1] == SPRING
+    assert view["ask"]["goal"]["id"] == SPRING and "longest step" in view["ask"]["notes"][-1]
+    state.open_link(view["ask"]["link"])
+    assert state.error == "" and shown(state) == expected.ids and state.now.asked.goal == SPRING
+    state.walk_to(WAVE)
+    assert "the same" in state.view()["error"]
+    state.walk_to(None)
+    assert len(shown(state)) == 5 and state.view()["ask"]["goal"] is None
+
+
+def test_why(state, searches, monkeypatch):
+    place = Match((0, 0, 0.5, 0.5), (0.2, 0.2, 0.4, 0.4), 0.8)
+    asked = []
+
+    def why(first, second, most=5):
+        asked.append((first.size, second))
+        return [place]
+
+    monkeypatch.setattr(searches[LITE, "no_crop"], "why", why)
+    state.explain(MONA_LISA)
+    said = state.view()["ask"]["why"]
+    assert said["work"]["id"] == MONA_LISA and said["work"]["image"] == f"image/{MONA_LISA}"
+    assert said["matches"] == [
+        {"first": [0, 0, 0.5, 0.5], "second": [0.2] * 2 + [0.4] * 2, "strength": 0.8}
+    ]
+    assert "finds 1 place" in said["text"] and not state.view()["ask"]["active"]
+    state.set_k(4)
+    assert len(asked) == 1  # remembered
+    state.explain(None)
+    assert state.view()["ask"]["why"] is None
+
+
+def test_why_of_a_part_lies_in_the_part(state, searches, monkeypatch):
+    search = searches[LITE, "no_crop"]
+    monkeypatch.setattr(search, "describe", lambda image: search.index.row(MONA_LISA))
+    place = Match((0.5, 0, 1, 0.5), (0, 0, 1, 1), 0.8)
+    monkeypatch.setattr(search, "why", lambda first, second, most=5: [place])
+    state.take_part((0.2, 0.4, 0.6, 0.8))
+    state.explain(MONA_LISA)
+    first = state.view()["ask"]["why"]["matches"][0]["first"]
+    assert first == pytest.approx([0.4, 0.4, 0.6, 0.6])
+
+
+def test_why_without_a_network_is_a_sentence(state):
+    state.explain(MONA_LISA)
+    assert "does not say which network made it" in state.view()["error"]
+    assert state.view()["ask"]["why"] is None
+
+
+def test_all_at_once_and_clear(state, searches):
+    state.require('style != "Abstract"')
+    state.differ("artist")
+    state.leave_out(LION)
+    state.like(MONA_LISA)
+    expected = searches[LITE, "no_crop"].ask(
+        [WAVE, MONA_LISA], 5, where='style != "Abstract"', other="artist", exclude=LION
+    )
+    assert shown(state) == expected.ids
+    state.clear()
+    assert not state.view()["ask"]["active"]
+    assert shown(state) == searches[LITE, "no_crop"].by_work(WAVE, 5).ids
+
+
+def test_networks_side_by_side_answer_the_question(state):
+    state.require(HOKUSAI)
+    state.compare()
+    for row in state.view()["rows"]:
+        for work in row["works"]:
+            assert work["artist"] == "Katsushika Hokusai"
+    assert len(state.view()["ask"]["notes"]) == 1  # the same for all: said once
+
+
+def test_an_image_of_ones_own_is_asked_with_more(state, searches, monkeypatch):
+    search = searches[LITE, "no_crop"]
+    monkeypatch.setattr(search, "describe", lambda image: search.index.row(MONA_LISA))
+    picture = Image.fromarray(np.full((40, 30, 3), 90, np.uint8))
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    state.upload(file.getvalue(), "mine.png")
+    state.require(HOKUSAI)
+    assert set(artists(state)) == {"Katsushika Hokusai"}
+    assert state.view()["ask"]["link"] == ""
+    state.walk_to(SPRING)
+    assert "stepping stones lead from one work of the collection" in state.view()["error"]
+
+
+def test_a_link_opens_the_same_question(state, collection, searches, out):
+    state.turn_dial(0.25)
+    state.require(HOKUSAI)
+    state.like(MONA_LISA, 2)
+    link = state.view()["ask"]["link"]
+    other = GalleryState(collection, searches, out=out, link=f"http://localhost:8866/{link}")
+    assert other.error == "" and shown(other) == shown(state)
+    assert other.now.dial == 0.25 and other.now.asked == state.now.asked
+    assert other.view()["ask"]["link"] == link
+
+
+@pytest.mark.parametrize(
+    "link", ["?like=nobody.jpg", "?k=3", f"?like={WAVE}&network=vg16", f"?like={WAVE}&dial=x"]
+)
+def test_a_link_that_cannot_be_opened_is_a_sentence(state, link):
+    before = shown(state)
+    state.open_link(link)
+    assert state.view()["error"] and shown(state) == before and state.query == WAVE
+
+
+def test_the_address_of_the_app_is_opened(collection, searches, out, monkeypatch):
+    monkeypatch.setenv("QUERY_STRING", f"like={SPRING}&k=3")
+    gallery = Gallery(collection, searches, out=out)
+    assert gallery.state.query == SPRING and len(shown(gallery.state)) == 3
+    monkeypatch.setenv("QUERY_STRING", "theme=dark")
+    assert Gallery(collection, searches, query=WAVE, out=out).state.error == ""
+
+
+def test_a_trail_is_kept_saved_and_opened_again(state, collection, searches, out):
+    state.require(HOKUSAI)
+    state.keep(shown(state)[0])
+    state.keep(LION)
+    state.keep(LION, False)
+    kept = state.view()["ask"]["kept"]
+    assert kept == [shown(state)[0]] and state.view()["ask"]["steps"] == 2
+    other = GalleryState(collection, searches, out=out)
+    other.open_trail(state.diary.to_json())
+    assert other.view()["ask"]["kept"] == kept and other.query == WAVE
+    assert other.now.asked.where == HOKUSAI and shown(other) == shown(state)
+
+
+def test_a_trail_that_is_none_is_a_sentence(state):
+    before = state.view()["ask"]
+    for text in ("", "{}", "[]", '{"version": 99}', "\x00"):
+        state.open_trail(text)
+        assert "cannot be opened" in state.view()["error"]
+    assert state.view()["ask"] == before
+
+
+def test_messages_of_the_browser(collection, searches, out):
+    gallery = Gallery(collection, searches, k=5, query=WAVE, network=LITE, out=out)
+    sent = []
+    gallery.send = lambda message, buffers=None: sent.append((message, buffers))
+    for message in (
+        {"do": "require", "text": HOKUSAI},
+        {"do": "other", "column": "style", "on": False},
+        {"do": "copies", "on": False},
+        {"do": "group", "column": ""},
+        {"do": "like", "id": MONA_LISA, "weight": 2},
+        {"do": "unlike", "id": LION, "weight": 1},
+        {"do": "exclude", "id": SPRING},
+        {"do": "drop", "id": LION},
+        {"do": "keep", "id": LION, "on": True},
+    ):
+        gallery._heed(None, message, [])
+        assert gallery.view["error"] == "", message
+    asked = gallery.state.now.asked
+    assert asked.where == HOKUSAI and not asked.copies and asked.liked == ((MONA_LISA, 2.0),)
+    assert asked.exclude == (SPRING,) and list(gallery.state.diary.kept) == [LION]
+    for kind in ("json", "csv", "html"):
+        gallery._heed(None, {"do": "trail", "format": kind}, [])
+        message, (data,) = sent[-1]
+        assert message["save"] == f"trail.{kind}" and data
+    gallery._heed(None, {"do": "clear"}, [])
+    gallery._heed(None, {"do": "open"}, [sent[-3][1][0]])
+    assert gallery.view["error"] == "" and gallery.state.now.asked.where == HOKUSAI
+    for message in ({"do": "like", "id": [], "weight": {}}, {"do": "part", "part": "x"}):
+        gallery._heed(None, message, [])
+        assert gallery.view["error"]
+
+
+def test_a_table_of_groups_has_the_group(state):
+    state.group_by("style")
+    table = state.results()
+    assert (table["group"] == table["style"]).all()
+
+
+def test_copies_of_a_work_are_left_out_of_what_is_like_a_part_of_it(tmp_path, paintings, out):
+    for name in (WAVE, LION, MONA_LISA, SPRING):
+        (tmp_path / name).write_bytes((paintings / name).read_bytes())
+    Image.open(paintings / WAVE).save(tmp_path / "copy.jpg", quality=40)
+    works = Collection(tmp_path)
+    searches = searches_by_colour(works)
+    searches[LITE, "no_crop"].describe = lambda image: searches[LITE, "no_crop"].index.row(LION)
+    state = GalleryState(works, searches, k=4, query=WAVE, network=LITE, out=out)
+    state.take_part((0, 0, 0.5, 0.5))
+    assert "copy.jpg" in shown(state)
+    state.allow_copies(False)
+    assert state.error == "" and "copy.jpg" not in shown(state)

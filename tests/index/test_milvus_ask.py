@@ -1,0 +1,162 @@
+"""Questions put to Milvus: the same answers, to the note, as by rows in memory."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from asking import make_blend_search, make_collection, make_search, make_vectors
+from tiers import slow
+
+from artsearch.features.extractor import Features
+from artsearch.index.factory import construct_exact_index
+from artsearch.index.milvus.blend import MilvusBlendIndex
+from artsearch.index.milvus.index import MilvusIndex
+from artsearch.search.search import Search
+from artsearch.works.conditions import WhereError, parse
+
+pytest.importorskip("milvus_lite")
+pytestmark = pytest.mark.usefixtures("milvus_at_once")
+COUNT = 400
+QUESTIONS = [
+    {},
+    {"k": 30, "unlike": "work 00009.png"},
+    {"where": 'style == "Pointillism"'},
+    {"where": 'style == "Pointillism" and kind == "painting"'},
+    {"where": "not year >= 1700", "k": 40},
+    {"where": 'artist == "" or title contains "İMG"', "exclude": ["work 00022.png"]},
+    {"where": 'only == "this one"', "other": "artist"},
+    {"other": ["artist", "style"], "k": 5},
+    {"other": "only"},
+    {"per": "artist", "each": 2},
+    {"per": "style", "each": 3, "where": "year > 1600", "other": "artist"},
+    {"per": "only"},
+    {"per": "kind", "where": 'style == "Pointillism" and kind == "painting"'},
+]
+
+
+@pytest.fixture(scope="module")
+def collection(tmp_path_factory):
+    return make_collection(tmp_path_factory.mktemp("works") / "many", COUNT)
+
+
+@pytest.fixture(scope="module")
+def vectors():
+    vectors = make_vectors(COUNT)
+    vectors[50:53] = vectors[0] * 1.5  # near-duplicates
+    return vectors
+
+
+#: What other metrics, structures and ends of the dial change is tested without conditions too.
+MORE = map(slow, ("hnsw", "euclidean", "dot", 0))
+
+
+@pytest.fixture(scope="module", params=["flat", 0.3, *MORE])
+def searches(request, collection, vectors, tmp_path_factory):
+    """A search by Milvus, and one in memory; numbers are places of the dial."""
+    uri, works, kind = tmp_path_factory.mktemp("milvus") / "w.db", collection.works, request.param
+    if not isinstance(kind, str):
+        expected = make_blend_search(collection, kind)
+        index = MilvusBlendIndex.of(expected.blend, works, uri, "blend").turn(kind)
+    else:
+        metric = "angular" if kind in ("flat", "hnsw") else kind
+        expected = make_search(collection, "exact", metric, vectors)
+        features = Features(vectors, tuple(collection.ids))
+        structure = kind if kind == "hnsw" else "flat"
+        options = {"structure": structure, "works": works}
+        index = MilvusIndex.build(metric, features, uri=uri, **options)
+    yield Search(collection, index), expected
+    index.close()
+
+
+def check_same(answer, expected) -> None:
+    assert answer.ids == expected.ids and answer.notes == expected.notes
+    np.testing.assert_allclose(answer.distances, expected.distances, rtol=1e-6, atol=1e-6)
+    said = [[(work.group, work.caption) for work in one] for one in (answer, expected)]
+    assert said[0] == said[1]
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=str)
+def test_milvus_answers_as_memory_does(searches, collection, question):
+    search, expected = searches
+    check_same(
+        search.ask(collection.ids[0], **question), expected.ask(collection.ids[0], **question)
+    )
+    several = [collection.ids[3], (collection.ids[5], 0.5)]
+    check_same(search.ask(several, **question), expected.ask(several, **question))
+
+
+def test_copies_and_paths_are_those_of_memory(searches, collection):
+    search, expected = searches
+    if search.index.metric == "dot":
+        return
+    first, last = collection.ids[0], collection.ids[77]
+    for question in ({"copies": False}, {"copies": False, "where": 'kind == "painting"'}):
+        check_same(search.ask(first, **question), expected.ask(first, **question))
+    for where in ("", 'kind == "print"', 'only == "this one"'):
+        check_same(search.path(first, last, where=where), expected.path(first, last, where=where))
+    assert search.by_work(first, 5).ids == expected.by_work(first, 5).ids
+
+
+def test_no_rows_are_read_into_memory_for_it(searches, collection, monkeypatch):
+    search, _ = searches
+    monkeypatch.setattr(type(search.index), "exact", lambda self: pytest.fail("all rows were read"))
+    search = Search(collection, search.index)
+    search.ask(collection.ids[0], where="year > 1600", per="style")
+    if search.index.metric != "dot":
+        search.path(*collection.ids[:2])
+
+
+def test_an_unknown_value_is_named_with_the_nearest(searches, collection):
+    with pytest.raises(WhereError, match="unknown style 'Pointilism'; did you mean 'Pointillism'?"):
+        searches[0].ask(collection.ids[0], where='style == "Pointilism"')
+
+
+def test_several_vectors_are_asked_at_once_with_weights(collection, tmp_path):
+    ids, random = tuple(collection.ids), np.random.default_rng(5)
+    rows = {name: random.normal(size=(COUNT, 6 + n)) for n, name in enumerate(("content", "style"))}
+    many = {name: Features(one, ids) for name, one in rows.items()}
+    index = MilvusIndex.build(
+        "angular", many, uri=tmp_path / "w.db", works=collection.works, structure="flat"
+    )
+    print_ = (collection.works["kind"] == "print").to_numpy()
+    weights = {"content": 1, "style": 3}
+    for row in range(5):
+        queries = {name: one[row] for name, one in rows.items()}
+        squares = 0
+        for name, one in rows.items():
+            units = one / np.linalg.norm(one, axis=1, keepdims=True)
+            squares += weights[name] / 4 * (2 - 2 * units @ units[row])
+        squares = np.where(print_, squares, np.inf)
+        ids, distances = index.hybrid(queries, weights, 10, 'kind == "print"')
+        assert ids == [collection.ids[n] for n in np.argsort(squares)[:10]]
+        np.testing.assert_allclose(distances, np.sqrt(np.sort(squares)[:10].clip(0)), atol=1e-3)
+    index.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("structure", ["flat", "hnsw"])
+def test_recall_under_filters_is_held(tmp_path, structure):
+    """Rows in clusters, of which a condition leaves few: where a graph by itself loses works."""
+    count, random = 3000, np.random.default_rng(1)
+    centres = random.normal(size=(30, 32))
+    rows = centres[random.integers(30, size=count)] + 0.7 * random.normal(size=(count, 32))
+    works = pd.DataFrame({"id": [f"{n:04}" for n in range(count)]})
+    share = random.permutation(count)
+    works["place"] = share.astype(str)
+    features = Features(rows, works["id"].tolist())
+    options = {"uri": tmp_path / "w.db", "works": works, "structure": structure}
+    index = MilvusIndex.build("angular", features, **options)
+    exact, queries = construct_exact_index("angular", features), range(0, count, 150)
+    for match in (3, 30, 300, 1500):
+        expression = index.expression(parse(f"place < {match}"))
+        kept, ours, raw = np.flatnonzero(share < match), 0, 0
+        for query in queries:
+            vector = exact.row(exact.ids[query])
+            right, _ = exact.nearest_of(vector, kept, 10)
+            ours += len(np.intersect1d(right, index.nearest(vector, 10, expression)[0]))
+            (hits,) = index._store.search(vector[None], "vector_0", 10, expression, fields=["id"])
+            raw += len({exact.ids[row] for row in right} & {hit["id"] for hit in hits})
+        wanted = len(queries) * min(10, match)
+        assert ours / wanted >= 0.99, match
+        if structure == "hnsw" and match == 30:
+            assert raw / wanted < 0.9, "Milvus's own settings would do: ENOUGH and FEW are too much"
+    index.close()

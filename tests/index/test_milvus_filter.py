@@ -1,0 +1,202 @@
+"""Conditions as expressions of Milvus: held to NumPy's masks, whatever the texts are."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from tiers import examples
+
+from artsearch.base.errors import ArtsearchError
+from artsearch.features.extractor import Features
+from artsearch.index.milvus.fields import ID, LONGEST, Attributes, order_key, spell, spell_folded
+from artsearch.index.milvus.filter import to_expression
+from artsearch.index.milvus.index import MilvusIndex
+from artsearch.works.conditions import Both, Columns, Condition, Either, Negation, WhereError, parse
+
+pytest.importorskip("milvus_lite")
+pytestmark = pytest.mark.usefixtures("milvus_at_once")
+INJECTION = 'x" or id > 0 or style == "'
+#: Texts that would do harm in an expression or a pattern if anything took them for more than text.
+HOSTILE = (
+    INJECTION,
+    "x' or pk != '",
+    'x\\" or pk != "',
+    '") or (pk != ""',
+    "50 %",
+    "50 _",
+    "%",
+    "_",
+    "\\",
+    '\\"',
+    "{value}",
+    "line\nend",
+    "nul\0",
+    "\u2028\ufeff\u202e",
+    "~000022",
+    "XILY",
+    "$meta",
+    "true",
+    "null",
+    "Dürer",
+    "DURER",
+    "ﷺ ﬁ ŉ İ ß",
+    "한국어",
+    "🎨" * 300,
+    "a" * 600,
+    "1831",
+    "c. 1830–32",
+    "-5 (?)",
+    "500 BC",
+    "9" * 400,
+    "0",
+    "-0",
+    "0.1",
+    "",
+    " ",
+)
+TEXTS = st.one_of(st.sampled_from(HOSTILE), st.text(max_size=12))
+NUMBERS = st.one_of(
+    st.sampled_from([1831.0, 1830.0, -5.0, 0.0, -0.0, 0.1, 1e308, -1e308]),
+    st.floats(allow_nan=False, allow_infinity=False),
+)
+
+
+def make_index(path, works: pd.DataFrame, **options) -> MilvusIndex:
+    rows = np.random.default_rng(0).normal(size=(len(works), 3))
+    features = Features(rows, works["id"].tolist())
+    return MilvusIndex.build("angular", features, uri=path, works=works, **options)
+
+
+def conditions(columns, texts):
+    """Trees of conditions on these columns; equality asks for texts that are there."""
+    column = st.sampled_from(columns)
+    numbers = st.tuples(NUMBERS)
+    mixed = st.lists(st.one_of(st.sampled_from(texts), NUMBERS), max_size=4).map(tuple)
+    leaves = st.one_of(
+        st.builds(Condition, column, st.just("contains"), st.tuples(TEXTS)),
+        st.builds(Condition, column, st.sampled_from(["<", "<=", ">", ">="]), numbers),
+        st.builds(Condition, column, st.just("in"), mixed),
+    )
+    parts = lambda tree: st.lists(tree, min_size=1, max_size=3).map(tuple)  # noqa: E731
+    return st.recursive(
+        leaves,
+        lambda tree: st.one_of(
+            st.builds(Negation, tree), st.builds(Both, parts(tree)), st.builds(Either, parts(tree))
+        ),
+        max_leaves=6,
+    )
+
+
+@settings(
+    max_examples=examples(5),
+    deadline=None,
+    phases=[Phase.generate],  # each try writes a file
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(data=st.data())
+def test_a_condition_matches_in_milvus_what_it_matches_in_numpy(tmp_path, data):
+    names = data.draw(
+        st.lists(TEXTS.filter(lambda name: name != "id"), min_size=2, max_size=2, unique=True)
+    )
+    texts = [*HOSTILE, *data.draw(st.lists(TEXTS, max_size=20))]
+    works = pd.DataFrame({"id": [f"{n} {text}" for n, text in enumerate(texts)]}, dtype=str)
+    works[names[0]], works[names[1]] = texts, texts[::-1]
+    columns = Columns(works)
+    index = make_index(tmp_path / "works.db", works, replace=True)
+    trees = conditions(names, sorted(set(texts)))
+    for tree in data.draw(st.lists(trees, min_size=40, max_size=40)):
+        found = index.values(ID, index.expression(tree))
+        assert sorted(found) == sorted(works["id"][tree.mask(columns)]), tree
+    index.close()
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory):
+    """An index of works whose style and id are hostile texts, all different."""
+    works = pd.DataFrame({"id": HOSTILE, "style": HOSTILE, INJECTION: "same"}, dtype=str)
+    index = make_index(tmp_path_factory.mktemp("milvus") / "works.db", works)
+    yield index
+    index.close()
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_hostile_style_finds_only_itself(hostile, text):
+    for column in ("id", "style"):
+        tree = Condition(column, "in", (text,))
+        assert hostile.values(ID, hostile.expression(tree)) == [text]
+        others = hostile.values(ID, hostile.expression(Negation(tree)))
+        assert sorted(others) == sorted(set(HOSTILE) - {text})
+
+
+def test_a_column_may_have_any_name(hostile):
+    tree = Condition(INJECTION, "in", ("same",))
+    assert hostile.count(hostile.expression(tree)) == len(HOSTILE)
+
+
+def test_what_nobody_has_is_refused_as_everywhere(hostile):
+    with pytest.raises(WhereError, match="unknown style 'Baroque'"):
+        hostile.expression(parse('style == "Baroque"'))
+    with pytest.raises(WhereError, match="unknown column 'styl'; did you mean 'style'"):
+        hostile.expression(parse('not styl contains "x"'))
+    with pytest.raises(ArtsearchError, match="'mood' is not kept with the vectors in Milvus"):
+        columns = Columns(pd.DataFrame({"mood": ["gay"]}))
+        hostile.expression(parse('mood == "gay"'), columns)
+
+
+def test_a_text_too_long_for_milvus_is_looked_into_all_the_same(tmp_path):
+    long = "한국어 " * 4000
+    works = pd.DataFrame({"id": ["a", "b", "c"], "text": [long, long + "end", "short"]}, dtype=str)
+    assert len(spell_folded(long)) > LONGEST
+    index = make_index(tmp_path / "works.db", works)
+    for where, found in (
+        ('text contains "한국"', ["a", "b"]),
+        ('text contains "end"', ["b"]),
+        ('not text contains "end"', ["a", "c"]),
+        ('text contains "o"', ["c"]),
+        ('text contains ""', ["a", "b", "c"]),
+    ):
+        assert sorted(index.values(ID, index.expression(parse(where)))) == found, where
+    index.close()
+
+
+def test_a_condition_of_many_parts_within_each_other_is_answered(hostile):
+    tree = parse("not " * 100 + 'style == "%"')
+    assert hostile.values(ID, hostile.expression(tree)) == ["%"]
+    nested = 'style == "%"'
+    for n in range(20):
+        nested = f'(style contains "_" {"or" if n % 2 else "and"} not {nested})'
+    tree = parse(nested)
+    found = hostile.values(ID, hostile.expression(tree))
+    columns = Columns(pd.DataFrame({"style": HOSTILE}, dtype=str))
+    assert sorted(found) == sorted(np.array(HOSTILE, object)[tree.mask(columns)])
+
+
+@given(st.text(), st.text(max_size=3))
+def test_texts_contain_each_other_spelt_as_they_do(text, part):
+    assert (spell_folded(part) in spell_folded(text)) == (part in text)
+    assert spell_folded(part) in spell_folded(text + part + text)
+
+
+@given(st.text(), st.text())
+def test_what_is_spelt_is_harmless_and_stays_different(one, other):
+    assert (spell(one) == spell(other)) == (one == other)
+    for spelt in (spell(one), spell_folded(one)):
+        assert spelt.isascii() and spelt.isprintable() and not set(spelt) & set("\"'\\%_{}$`")
+
+
+@given(st.floats(), st.floats())
+def test_order_keys_are_ordered_as_numbers(one, other):
+    if one == one and other == other:
+        assert (order_key(one) < order_key(other)) == (one < other)
+        assert (order_key(one) == order_key(other)) == (one == other)
+        assert order_key(one) > order_key(float("nan"))
+
+
+def test_an_expression_holds_nothing_of_what_is_asked():
+    fields = Attributes(["id", INJECTION])
+    columns = Columns(pd.DataFrame({"id": ["a"], INJECTION: [INJECTION]}))
+    tree = Condition(INJECTION, "in", (INJECTION,))
+    assert to_expression(tree, columns, fields) == (
+        'text_1 in ["x~000022 or id ~00003e 0 or style ~00003d~00003d ~000022"]'
+    )

@@ -1,0 +1,284 @@
+"""The static demo and the plain page, as files; test_site_browser.py opens them."""
+
+import base64
+import doctest
+import hashlib
+import json
+import re
+import zlib
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from madeup import HOSTILE, MadeUpSearches, RandomSearches, make_folder, searches_by_colour
+
+from artsearch.base.errors import ArtsearchError, MismatchError
+from artsearch.features.extractor import Features
+from artsearch.index.factory import construct_exact_index
+from artsearch.show import site
+from artsearch.show.site import pack_answers, write_page, write_site
+from artsearch.works.collection import Collection
+
+
+@pytest.fixture(scope="module")
+def collection(tmp_path_factory):
+    return Collection(make_folder(tmp_path_factory.mktemp("art") / "works", HOSTILE * 4))
+
+
+@pytest.fixture(scope="module")
+def searches(collection):
+    return searches_by_colour(collection)
+
+
+@pytest.fixture(scope="module")
+def built(collection, searches, tmp_path_factory):
+    return write_site(collection, searches, tmp_path_factory.mktemp("out") / "site", progress=False)
+
+
+class Page(HTMLParser):
+    """What a browser would find in a page: elements with their attributes, and text."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.elements, self.text = [], ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def read_data(file):
+    """Read a data file as its page would: the name and the data of the call in it."""
+    script = file.read_text(encoding="ascii")
+    return json.loads("[" + re.fullmatch(r"receive\((.*)\);\n", script, re.DOTALL)[1] + "]")
+
+
+def unpack(text):
+    return zlib.decompress(base64.b85decode(text.translate(str.maketrans(",.:", "<>&"))))
+
+
+def unpack_answers(data):
+    """Undo pack_answers."""
+    planes = np.frombuffer(unpack(data["packed"]), np.uint8).astype(np.int64)
+    low, middle, high, gap, gaps = planes.reshape(5, data["k"], -1)
+    units = (gap + 256 * gaps).cumsum(axis=0) + data["low"]
+    return (low + 256 * middle + 65536 * high).T, units.T / 10.0 ** data["digits"]
+
+
+# ---- the plain page -------------------------------------------------------------------------
+
+
+def test_page_shows_each_networks_answer(collection, searches, tmp_path):
+    path = write_page(collection, searches, tmp_path / "new" / "gallery.html", queries=5, k=3)
+    page = Page(path.read_text(encoding="utf-8"))
+    shown = [attributes["data-id"] for _, attributes in page.elements if "data-id" in attributes]
+    assert len(shown) == 5 * (1 + 3 * 3)
+    for start in range(0, len(shown), 10):
+        query, answers = shown[start], shown[start + 1 : start + 10]
+        expected = [searches[name, "no_crop"].by_work(query, 3).ids for name in networks(searches)]
+        assert answers == sum(expected, [])
+    assert searches.sentence in page.text
+    nearest = searches["efficientnet_lite0", "no_crop"].by_work(shown[0], 1)[0]
+    assert f"{nearest.distance:.3f}" in page.text
+
+
+def networks(searches):
+    return [network.name for network in searches.networks]
+
+
+def test_page_shows_titles_as_text(collection, searches, tmp_path):
+    path = write_page(collection, searches, tmp_path / "gallery.html", queries=28)
+    page = Page(path.read_text(encoding="utf-8"))
+    for title in HOSTILE:
+        assert " ".join(title.split()) in page.text
+    assert not {tag for tag, _ in page.elements} & {"script", "svg"}
+    assert not [name for _, attributes in page.elements for name in attributes if name[:2] == "on"]
+    pictures = [attributes["src"] for tag, attributes in page.elements if tag == "img"]
+    assert all(picture.startswith("data:image/jpeg;base64,") for picture in pictures)
+
+
+def test_page_is_one_file_that_can_be_sent(tmp_path):
+    collection = Collection("data/paintings")
+    searches = searches_by_colour(collection)
+    path = write_page(collection, searches, tmp_path / "gallery.html")
+    assert path.stat().st_size < 1_500_000
+    assert "site/index.html" not in path.read_text(encoding="utf-8")
+    write_site(collection, searches, tmp_path / "site", image_side=0, progress=False)
+    again = write_page(collection, searches, tmp_path / "gallery.html")
+    assert 'href="site/index.html"' in again.read_text(encoding="utf-8")
+
+
+def test_page_that_cannot_be_written(collection, searches, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ArtsearchError, match="name another file"):
+        write_page(collection, searches, tmp_path / "file" / "gallery.html")
+
+
+def test_one_work_alone(tmp_path):
+    collection = Collection(make_folder(tmp_path / "works", ["Alone"]))
+    searches = searches_by_colour(collection)
+    assert "Alone" in write_page(collection, searches, tmp_path / "p.html").read_text("utf-8")
+    write_site(collection, searches, tmp_path / "site", progress=False)
+    assert read_data(tmp_path / "site" / "data" / "works.js")[1]["k"] == 0
+
+
+# ---- the site -------------------------------------------------------------------------------
+
+
+def test_site_holds_every_answer(collection, searches, built):
+    _, head = read_data(built.parent / "data" / "works.js")
+    ids = json.loads(unpack(head["works"]))["id"]
+    assert ids == collection.ids
+    assert len(head["answers"]) == 6
+    for network, crop, file in head["answers"]:
+        name, data = read_data(built.parent / "data" / f"{file}.js")
+        assert name == file
+        rows, distances = unpack_answers(data)
+        for query, found, far in zip(ids, rows, distances, strict=True):
+            expected = searches[network, crop].by_work(query, 20)
+            assert [ids[row] for row in found] == expected.ids
+            np.testing.assert_allclose(far, expected.distances, atol=0.00051)
+
+
+def test_answers_come_in_the_order_of_the_page_whatever_that_of_the_index():
+    ids = list("abcde")
+    rows = np.random.default_rng(0).normal(size=(5, 3))
+    turned = construct_exact_index("euclidean", Features(rows[::-1], ids[::-1]))
+    found, distances = site._all_answers(turned, ids, 2)
+    for query, near, far in zip(ids, found, distances, strict=True):
+        expected, apart = turned.search(query, 2)
+        assert [ids[row] for row in near] == expected and far == pytest.approx(apart)
+
+
+def test_site_says_what_is_known_of_each_work(collection, built):
+    works = json.loads(unpack(read_data(built.parent / "data" / "works.js")[1]["works"]))
+    for column in ("title", "artist", "year", "style", "licence", "source"):
+        assert works[column] == collection.works[column].tolist()
+    for row, (width, height) in enumerate(zip(works["width"], works["height"], strict=True)):
+        name = works["picture"][12 * row : 12 * row + 12]
+        for folder in ("thumbs", "images"):
+            assert (built.parent / folder / name[:2] / f"{name}.jpg").is_file()
+        assert (width, height) == collection.open(works["id"][row]).size
+
+
+def test_hostile_titles_stay_data(built):
+    for file in (built.parent / "data").glob("*.js"):
+        name, data = read_data(file)
+        assert not set("<>&\u2028\u2029") & set(file.read_text(encoding="utf-8"))
+    page = Page(built.read_text(encoding="utf-8"))
+    assert "<made up> & nobody" in page.text
+    names = {path.name for path in built.parent.rglob("*") if path.is_file()}
+    assert all(re.fullmatch(r"[a-z0-9_.-]+", name) for name in names)
+
+
+def test_policy_forbids_code_in_the_page_and_other_hosts(built):
+    page = Page(built.read_text(encoding="utf-8"))
+    policy = next(a["content"] for _, a in page.elements if "http-equiv" in a)
+    assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self';")
+    assert "unsafe" not in policy and "*" not in policy
+    addresses = [a.get(name) for _, a in page.elements for name in ("src", "href") if a.get(name)]
+    assert addresses == ["data:,", "gallery.css", "site.css", "gallery.js", "site.js"]
+    for script in [a for tag, a in page.elements if tag == "script"]:
+        assert script["src"]
+    for asset in built.parent.glob("*.*s"):
+        assert not re.search(r"""["'(]https?:""", asset.read_text(encoding="utf-8"))
+
+
+def test_a_second_writing_changes_nothing(collection, searches, built, tmp_path, monkeypatch):
+    write_site(collection, searches, tmp_path / "a", progress=False)
+    assert contents(tmp_path / "a") == contents(built.parent)
+    monkeypatch.setattr(site, "to_jpeg", lambda image: pytest.fail("made a picture again"))
+    write_site(collection, searches, tmp_path / "a", progress=False)
+    assert contents(tmp_path / "a") == contents(built.parent)
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def contents(folder):
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def test_a_changed_picture_is_made_again(tmp_path):
+    folder = make_folder(tmp_path / "works", ["a", "b", "c"])
+    first = pictures_of(folder, tmp_path / "site")
+    (folder / "work 00001.png").write_bytes((folder / "work 00002.png").read_bytes())
+    second = pictures_of(folder, tmp_path / "site")
+    assert second == [first[0], first[2], first[2]]
+    assert len(list((tmp_path / "site" / "thumbs").rglob("*.jpg"))) == 2
+    assert not (tmp_path / "site" / "images").exists()
+
+
+def pictures_of(folder, out):
+    """Write a site and return its works' picture names."""
+    collection = Collection(folder)
+    write_site(collection, searches_by_colour(collection), out, image_side=0, progress=False)
+    names = json.loads(unpack(read_data(out / "data" / "works.js")[1]["works"]))["picture"]
+    return [names[start : start + 12] for start in range(0, len(names), 12)]
+
+
+def test_a_folder_of_something_else_is_never_replaced(collection, searches, tmp_path):
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "mine.txt").write_text("dear")
+    for out in (tmp_path / "letters", tmp_path / "letters" / "mine.txt"):
+        with pytest.raises(ArtsearchError, match="name a new folder"):
+            write_site(collection, searches, out, progress=False)
+    assert (tmp_path / "letters" / "mine.txt").read_text() == "dear"
+
+
+def test_searches_over_different_works_are_refused(collection, searches, tmp_path):
+    mixed = MadeUpSearches(collection, np.ones((len(collection), 1)))
+    other = RandomSearches(collection)["efficientnet_lite0", "no_crop"]
+    other.index.ids = collection.ids[1:]
+    mixed._made = dict(searches) | {("efficientnet_lite2", "no_crop"): other}
+    with pytest.raises(MismatchError, match="1 are in one only, the first is 'work 00000.png'"):
+        write_site(collection, mixed, tmp_path / "site", progress=False)
+
+
+@given(
+    arrays(
+        np.float64,
+        st.tuples(st.integers(1, 5), st.integers(1, 4)),
+        elements=st.floats(-30_000, 30_000),
+    ),
+)
+def test_packing_keeps_order_and_distances(distances):
+    distances = np.sort(distances, axis=1)
+    rows = np.arange(distances.size).reshape(distances.shape) * 70_001 % 2**24
+    data = json.loads(json.dumps(pack_answers(rows, distances)))
+    found, far = unpack_answers(data)
+    assert (found == rows).all()
+    assert np.abs(far - distances).max() <= 0.501 * 10.0 ** -data["digits"]
+
+
+@pytest.mark.parametrize(
+    ("distances", "digits"),
+    [([0.25, 1.5], 3), ([3.0, 412.0], 0), ([8.2, 52.345], 1), ([-900.5, 80_000.25], -1)],
+)
+def test_packing_keeps_the_digits_that_are_shown(distances, digits):
+    assert pack_answers(np.zeros((1, 2), int), np.array([distances]))["digits"] == digits
+
+
+def test_data_of_10_000_works_stay_under_4_MB(tmp_path, monkeypatch):
+    words = "red river portrait woman landscape church harbour night madonna rain".split()
+    draw = np.random.default_rng(0).choice
+    titles = [" ".join(draw(words, 4)).capitalize() for _ in range(10_000)]
+    collection = Collection(make_folder(tmp_path / "works", titles, side=16, alike=True))
+    # Pictures take the most time and none of the size; their names, which do, differ.
+    names = [hashlib.sha256(id.encode()).hexdigest()[:12] for id in collection]
+    monkeypatch.setattr(site, "_write_pictures", lambda *_: [(name, 240, 180) for name in names])
+    write_site(collection, RandomSearches(collection), tmp_path / "site", progress=False)
+    sizes = {file.name: file.stat().st_size for file in (tmp_path / "site/data").iterdir()}
+    one_crop = sum(size for name, size in sizes.items() if "center_crop" not in name)
+    print(f"10,000 works × 3 networks × 20: one crop {one_crop:,}, both {sum(sizes.values()):,} B")
+    assert one_crop < 2_200_000
+    assert sum(sizes.values()) < 4_000_000
+
+
+def test_docstring_examples():
+    assert doctest.testmod(site).failed == 0

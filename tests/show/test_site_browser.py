@@ -1,0 +1,501 @@
+"""The static demo, opened from file:// and used as a visitor does."""
+
+import csv
+import io
+import random
+import shutil
+import statistics
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from browser import SCREENS, chromium, ids, query, views_of_walk, visit, works
+from madeup import HOSTILE, RandomSearches, make_folder, searches_by_colour
+from tiers import examples
+
+from artsearch.gallery.state import GalleryState
+from artsearch.show.site import write_site
+from artsearch.works.collection import Collection
+
+#: A link to one network; without a link all of them are side by side.
+ALONE = "#network=efficientnet_lite0"
+slow = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def collection(paintings):
+    return Collection(paintings)
+
+
+@pytest.fixture(scope="module")
+def searches(collection):
+    return searches_by_colour(collection)
+
+
+@pytest.fixture(scope="module")
+def address(collection, searches, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("paintings") / "site"
+    return write_site(collection, searches, folder, progress=False).as_uri()
+
+
+@pytest.fixture
+def page(browser, address):
+    with visit(browser, viewport={"width": 1280, "height": 900}) as page:
+        page.goto(address + ALONE)
+        ready(page)
+        yield page
+
+
+def ready(page):
+    """Wait until the gallery shows an answer."""
+    page.wait_for_selector("[data-part=neighbours] [data-part=work]")
+
+
+def select(page, part, place):
+    """Click a work and wait until it is the query."""
+    id = ids(page, part)[place]
+    works(page, part).nth(place).click()
+    page.wait_for_selector(f'[data-part=query][data-id="{id}"]')
+    return id
+
+
+def press(page, part, title):
+    page.locator(f"[data-part={part}] button", has_text=title).click()
+    page.wait_for_selector(f"[data-part={part}] [aria-pressed=true]:text-is('{title}')")
+
+
+def test_a_visit(browser, page, searches):
+    # Pick from the drawer: its neighbours are those that the same search finds in Python.
+    first = select(page, "drawer", 3)
+    for network in searches.networks:
+        press(page, "networks", network.title)
+        expected = searches[network.name, "no_crop"].by_work(first, 10)
+        page.wait_for_selector(f"[data-part=neighbours] [data-network={network.name}]")
+        assert ids(page, "neighbours") == expected.ids
+        shown = page.locator("[data-part=neighbours]").inner_text()
+        assert all(f"{distance:.3f}" in shown for distance in expected.distances)
+    press(page, "crops", "center crop")
+    assert ids(page, "neighbours") == searches[network.name, "center_crop"].by_work(first, 10).ids
+
+    # Follow three results, go back twice and forward once.
+    followed = [first, *(select(page, "neighbours", place) for place in (2, 0, 4))]
+    assert ids(page, "trail")[-4:] == followed
+    for button, expected in (("Back", 2), ("Back", 1), ("Forward", 2)):
+        page.get_by_label(button, exact=True).click()
+        page.wait_for_selector(f'[data-part=query][data-id="{followed[expected]}"]')
+
+    # The browser's own back does the same.
+    page.go_back()
+    page.wait_for_selector(f'[data-part=query][data-id="{followed[1]}"]')
+    page.go_forward()
+    page.wait_for_selector(f'[data-part=query][data-id="{followed[2]}"]')
+
+    before = ids(page, "drawer")
+    page.locator("[data-part=refresh]").click()
+    page.wait_for_function(
+        "b => !document.querySelector(`[data-part=drawer] li:first-child [data-id='${b}']`)",
+        arg=before[0],
+    )
+    assert sorted(ids(page, "drawer")) == sorted(before)
+
+    # A link to this opens in another browser, and shows the same.
+    with visit(browser) as other:
+        other.goto(page.url)
+        ready(other)
+        assert query(other) == followed[2]
+        for part in ("neighbours", "trail"):
+            assert ids(other, part) == ids(page, part)
+        for part in ("networks", "crops"):
+            pressed = f"[data-part={part}] [aria-pressed=true]"
+            assert other.locator(pressed).inner_text() == page.locator(pressed).inner_text()
+        assert other.url == page.url
+
+
+def test_captions_on_hover_and_focus(page, collection):
+    caption = page.locator("[data-part=caption]")
+    for place, show in ((1, "hover"), (2, "focus")):
+        work = collection.work(ids(page, "neighbours")[place])
+        getattr(works(page, "neighbours").nth(place), show)()
+        caption.get_by_text(work["title"], exact=True).wait_for(state="visible")
+        assert work["artist"] in caption.inner_text()
+    for image in page.locator("img").all():
+        assert image.get_attribute("alt")
+
+
+def test_parts_can_be_found(page, collection):
+    for part in (
+        "drawer",
+        "query",
+        "neighbours",
+        "networks",
+        "crops",
+        "refresh",
+        "trail",
+        "caption",
+    ):
+        assert page.locator(f"[data-part={part}]").count() == 1
+    assert set(ids(page, "drawer")) == set(collection.ids)
+
+
+def test_licence_and_source_of_the_query(page, collection):
+    work = collection.work(query(page))
+    said = page.locator("[data-part=query]").inner_text()
+    for column in ("title", "artist", "licence", "source"):
+        assert work[column] in said
+
+
+def test_side_by_side(page, searches):
+    page.locator("[data-part=compare]").click()
+    page.wait_for_selector("[data-part=overlap]", state="visible")
+    rows = page.locator("[data-part=neighbours] [data-network]")
+    expected = [
+        searches[one.name, "no_crop"].by_work(query(page), 10).ids for one in searches.networks
+    ]
+    for row, found in zip(rows.all(), expected, strict=True):
+        in_row = row.locator("[data-part=work]")
+        assert in_row.evaluate_all("all => all.map((one) => one.dataset.id)") == found
+    common = len(set.intersection(*map(set, expected)))
+    assert (
+        f"{common} of 10 works are in all 3 rows"
+        in page.locator("[data-part=overlap]").inner_text()
+    )
+    assert "compare=1" in page.url
+
+
+def test_searching_the_drawer(page, collection):
+    hokusai = int(collection.works["artist"].str.contains("Hokusai").sum())
+    searched = [("durer LION", 1), ("hokusai", hokusai), ("no such work", 0), ("", len(collection))]
+    for text, expected in searched:
+        page.get_by_label("Search the drawer").fill(text)
+        found = page.locator("[data-part=drawer]").get_by_text(
+            f"{expected} work{'s' * (expected != 1)}", exact=True
+        )
+        found.wait_for()
+        assert works(page, "drawer").count() == expected
+
+
+def test_export(page, collection, searches):
+    with page.expect_download() as download:
+        page.locator("[data-part=export]").click()
+    text = Path(download.value.path()).read_text(encoding="utf-8-sig")
+    state = GalleryState(collection, searches, query=query(page), crop="no_crop")
+    mine = list(csv.DictReader(io.StringIO(state.to_csv())))
+    for exported, row in zip(csv.DictReader(io.StringIO(text)), mine, strict=True):
+        assert float(exported.pop("distance")) == pytest.approx(
+            float(row.pop("distance")), abs=6e-4
+        )
+        assert exported == row
+    assert page.locator(".as-waiting").count() == 0
+
+
+def test_formulas_are_disarmed_in_the_table(browser, tmp_path):
+    collection = Collection(make_folder(tmp_path / "works", HOSTILE))
+    site = write_site(collection, searches_by_colour(collection), tmp_path / "site", progress=False)
+    titles = collection.works.set_index("id")["title"]
+    formula, other = (titles.index[titles.str.startswith("=") == is_one][0] for is_one in (1, 0))
+    with visit(browser) as page:
+        page.goto(f"{site.as_uri()}#work={quote(other)}&k={len(HOSTILE) - 1}")
+        ready(page)
+        with page.expect_download() as download:
+            page.locator("[data-part=export]").click()
+        text = Path(download.value.path()).read_text(encoding="utf-8-sig")
+    rows = {row["id"]: row for row in csv.DictReader(io.StringIO(text))}
+    assert rows[formula]["title"] == f"'{titles[formula]}"
+
+
+def test_the_keyboard_is_enough(page):
+    def tab_to(part):
+        for _ in range(80):
+            page.keyboard.press("Tab")
+            if page.evaluate("p => document.activeElement.closest(`[data-part=${p}]`)", part):
+                return page.evaluate("document.activeElement.dataset.id")
+        raise AssertionError(f"no way by keyboard to {part}")
+
+    tab_to("networks")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    second = page.locator("[data-part=networks] button").nth(1)
+    page.wait_for_function("one => one.ariaPressed === 'true'", arg=second.element_handle())
+    first = tab_to("neighbours")
+    page.keyboard.press("ArrowRight")
+    next_one = page.evaluate("document.activeElement.dataset.id")
+    assert next_one not in (None, first)
+    assert page.locator("[data-part=caption]").is_visible()
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
+    page.keyboard.press("Enter")
+    page.wait_for_selector(f'[data-part=query][data-id="{next_one}"]')
+    # The focus is still among the neighbours: Enter goes on from there.
+    assert page.evaluate("document.activeElement.closest('[data-part=neighbours]') !== null")
+
+
+def test_links_to_what_is_gone(browser, address, page):
+    link = page.url
+    for part, gone in (("work", "lost%20work.jpg"), ("network", "gone_net"), ("back", "lost,a%ZZ")):
+        name = gone.replace("%20", " ").partition(",")[0]
+        with visit(browser) as other:
+            other.goto(
+                f"{address}#{part}={gone}"
+                + ("" if part == "work" else f"&{link.split('#')[1]}" if part == "back" else "")
+            )
+            other.get_by_role("alert").get_by_text(f"“{name}”").wait_for()
+            select(other, "drawer", 1)
+            assert other.get_by_role("alert").is_hidden()
+
+
+def test_links_survive_a_rebuild(browser, tmp_path):
+    folder = make_folder(tmp_path / "works", [f"Work {n}" for n in range(12)])
+    site = write_site(
+        Collection(folder),
+        searches_by_colour(Collection(folder)),
+        tmp_path / "site",
+        progress=False,
+    )
+    with visit(browser) as page:
+        page.goto(site.as_uri())
+        ready(page)
+        chosen = select(page, "neighbours", 5)
+        link, trail = page.url, ids(page, "trail")
+    # A work that comes first moves all the others by one row.
+    shutil.copy(folder / "work 00003.png", folder / "a new one, 100% & more #1.png")
+    again = Collection(folder)
+    write_site(again, searches_by_colour(again), tmp_path / "site", progress=False)
+    with visit(browser) as page:
+        page.goto(link)
+        ready(page)
+        assert query(page) == chosen
+        assert ids(page, "trail") == trail
+        page.get_by_label("Search the drawer").fill("100%")
+        page.locator("[data-part=drawer]").get_by_text("1 work", exact=True).wait_for()
+        new = select(page, "drawer", 0)
+        with visit(browser) as other:
+            other.goto(page.url)
+            ready(other)
+            assert query(other) == new
+
+
+def test_hostile_titles_are_text(browser, tmp_path):
+    collection = Collection(make_folder(tmp_path / "works", HOSTILE * 2))
+    site = write_site(collection, searches_by_colour(collection), tmp_path / "site", progress=False)
+    with visit(browser) as page:
+        page.goto(site.as_uri())
+        ready(page)
+        scripts = page.locator("script").count()
+        for place in range(len(collection)):
+            id = select(page, "drawer", place)
+            title = page.locator("[data-part=query] h2").evaluate("node => node.textContent")
+            assert title == collection.work(id)["title"]
+        works(page, "neighbours").first.hover()
+        assert page.title() == "Visually similar artworks"
+        assert page.locator("script").count() == scripts
+        assert page.locator("svg, iframe, object, [onerror], [onload]").count() == 0
+        assert page.locator("img:not([src^=thumbs]):not([src^=images])").count() == 0
+        assert page.locator("bdi, [dir=auto]").count() > 0
+        # What a title cannot do, injected code cannot either: the policy stands before it.
+        with page.expect_console_message(lambda said: "ERR_FILE_NOT_FOUND" in said.text):
+            page.evaluate(
+                """() => {
+                  const code = `<img src=x onerror="document.title='broken in'">`;
+                  document.body.insertAdjacentHTML("beforeend", code);
+                  const image = document.body.lastElementChild;
+                  return new Promise((done) => image.addEventListener("error", done));
+                }"""
+            )
+        assert page.title() == "Visually similar artworks"
+        assert any("Content Security Policy" in said for said in page.wrong)
+        page.wrong.clear()
+
+
+def test_a_folder_that_is_not_complete(browser, collection, searches, tmp_path):
+    site = write_site(collection, searches, tmp_path / "site", image_side=0, progress=False)
+    (site.parent / "data" / "efficientnet_lite1--no_crop.js").unlink()
+    with visit(browser) as page:
+        page.goto(site.as_uri() + ALONE)
+        ready(page)
+        page.locator("[data-part=networks] button").nth(1).click()
+        page.get_by_role("alert").get_by_text("is the folder of this page complete").wait_for()
+        page.locator("[data-part=networks] button").nth(0).click()
+        ready(page)
+        (site.parent / "data" / "works.js").unlink()
+        page.reload()
+        page.get_by_text("data/works.js cannot be loaded").wait_for()
+        page.wrong.clear()  # Chromium says of each of the two that it is missing
+
+
+def test_without_javascript_the_page_says_so(browser, address, searches):
+    with visit(browser, java_script_enabled=False) as page:
+        page.goto(address)
+        said = page.locator("body").inner_text()
+        assert searches.sentence in said
+        assert "switched off in this browser" in said
+
+
+@pytest.mark.parametrize(
+    "width, scheme",
+    [
+        (400, "dark"),
+        (1600, "light"),
+        pytest.param(400, "light", marks=slow),
+        pytest.param(1600, "dark", marks=slow),
+    ],
+)
+def test_narrow_and_wide(browser, address, width, scheme):
+    with visit(browser, viewport={"width": width, "height": 1000}, color_scheme=scheme) as page:
+        page.goto(address + ALONE)
+        ready(page)
+        select(page, "neighbours", 1)
+        page.wait_for_load_state("networkidle")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.screenshot(path=SCREENS / f"site-{width}-{scheme}.png", full_page=True)
+        page.locator("[data-part=compare]").click()
+        page.wait_for_selector("[data-part=overlap]", state="visible")
+        page.wait_for_load_state("networkidle")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.screenshot(path=SCREENS / f"site-{width}-{scheme}-compare.png", full_page=True)
+
+
+def test_pages_of_the_drawer(browser, tmp_path):
+    collection = Collection(make_folder(tmp_path / "works", [f"Work {n}" for n in range(60)]))
+    site = write_site(
+        collection, RandomSearches(collection), tmp_path / "site", image_side=0, progress=False
+    )
+    with visit(browser) as page:
+        page.goto(site.as_uri() + ALONE)
+        ready(page)
+        drawer = page.locator("[data-part=drawer]")
+        back, on = (drawer.get_by_label(name) for name in ("Earlier works", "Later works"))
+        seen = []
+        for place, count in enumerate((24, 24, 12)):
+            drawer.get_by_text(f"{place + 1} of 3 · 60 works", exact=True).wait_for()
+            assert works(page, "drawer").count() == count
+            assert (back.is_disabled(), on.is_disabled()) == (place == 0, place == 2)
+            seen += ids(page, "drawer")
+            if place < 2:
+                on.click()
+        assert sorted(seen) == sorted(collection.ids)
+        back.click()
+        drawer.get_by_text("2 of 3 · 60 works", exact=True).wait_for()
+        assert ids(page, "drawer") == seen[24:48]
+
+
+@slow
+def test_switching_at_10_000_works(browser, tmp_path):
+    titles = [f"Work {n}" for n in range(10_000)]
+    collection = Collection(make_folder(tmp_path / "works", titles, side=16, alike=True))
+    searches = RandomSearches(collection)
+    site = write_site(collection, searches, tmp_path / "site", image_side=0, progress=False)
+    with visit(browser) as page:
+        page.goto(site.as_uri())
+        ready(page)
+        assert works(page, "drawer").count() == 24
+        taken = []
+        for place in (1, 2, 0, 1, 2, 0, 1, 2):
+            taken.append(switch(page, place))
+            found = searches[searches.networks[place].name, "no_crop"].by_work(query(page), 10)
+            assert ids(page, "neighbours") == found.ids
+        first, again = max(taken[:2]), statistics.median(taken[2:])
+        print(f"10,000 works: first switch {first:.0f} ms, again {again:.0f}")
+
+
+def switch(page, place):
+    """Return the milliseconds from a click on a network to its answer on the screen."""
+    return page.evaluate(
+        """async (place) => {
+          const choice = document.querySelectorAll("[data-part=networks] button")[place];
+          const shown = () => document.querySelector("[data-part=neighbours] [data-network]");
+          const start = performance.now();
+          choice.click();
+          while (shown().dataset.network !== choice.dataset.name) {
+            await new Promise(requestAnimationFrame);
+          }
+          return performance.now() - start;
+        }""",
+        place,
+    )
+
+
+def test_same_walk_in_python_and_javascript(page, collection, searches):
+    """The notebook's gallery and the static page follow a visitor in the same way."""
+    walk = [step(random.Random(seed), collection, searches) for seed in range(examples(150))]
+    start = collection.ids[0]
+    in_page = views_of_walk(page, start, walk)
+    state = GalleryState(collection, searches, query=start, crop="no_crop")
+    for number, (what, theirs) in enumerate(zip(walk, in_page, strict=True)):
+        do(state, **what)
+        assert essence(theirs) == essence(state.view()), (number, what)
+
+
+def step(dice, collection, searches):
+    """Return something that a visitor could do."""
+    return dice.choice(
+        [
+            {"do": "select", "id": dice.choice(collection.ids)},
+            {"do": "select", "id": dice.choice(collection.ids)},
+            {"do": "network", "name": dice.choice(searches.networks).name},
+            {"do": "crop", "name": dice.choice(searches.crops)},
+            {"do": "k", "k": dice.randint(1, 20)},
+            {"do": "compare", "on": dice.random() < 0.7},
+            {"do": "back"},
+            {"do": "forward"},
+            {"do": "go", "place": dice.randint(-1, 9)},
+            {"do": "refresh"},
+            {
+                "do": "search",
+                "text": dice.choice(["hok", "DÜRER lion", "1883 ", "x", "Ukiyo-e hats"]),
+            },
+            {"do": "page", "page": dice.randint(-1, 2)},
+        ]
+    )
+
+
+def do(state, do, **rest):
+    names = {
+        "network": "use_network",
+        "k": "set_k",
+        "crop": "use_crop",
+        "go": "go_to",
+        "search": "search_drawer",
+        "page": "turn_page",
+    }
+    getattr(state, names.get(do, do))(*rest.values())
+
+
+def essence(view):
+    """Leave out what differs with reason: where pictures lie, and the order of the drawer."""
+    same = (
+        "count",
+        "networks",
+        "crops",
+        "k",
+        "k_max",
+        "compare",
+        "compare_available",
+        "unit",
+        "overlap",
+        "error",
+    )
+    drawer = {name: view["drawer"][name] for name in ("search", "page", "pages", "matches")}
+    found = [work["id"] for work in view["drawer"]["works"]]
+    told = ("id", "title", "artist", "year", "style", "licence", "source", "caption", "alt")
+    rows = [
+        (
+            row["network"],
+            row["title"],
+            [(work["id"], work["distance_text"], work["only"]) for work in row["works"]],
+        )
+        for row in view["rows"]
+    ]
+    trail = view["trail"] | {"works": [work["id"] for work in view["trail"]["works"]]}
+    return {
+        **{name: view[name] for name in same},
+        "query": {name: view["query"][name] for name in told},
+        "rows": rows,
+        "trail": trail,
+        "drawer": drawer,
+        "found": found if view["drawer"]["search"] else sorted(found),
+    }

@@ -1,0 +1,315 @@
+"""The dial between content and style on the static page: its files, and in a browser."""
+
+import csv
+import io
+import json
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pytest
+from browser import SCREENS, chromium, ids, query, slider_of, views_of_walk, visit, works
+from madeup import searches_by_colour
+from test_site import read_data, unpack, unpack_answers
+from test_site_browser import ALONE, do, essence, ready, slow, step
+from tiers import examples
+
+from artsearch.base.errors import ArtsearchError, MismatchError
+from artsearch.gallery.state import GalleryState
+from artsearch.show.site import write_site
+
+STOPS = [0.0, 0.25, 0.5, 0.75, 1.0]
+LITE = "efficientnet_lite0"
+
+
+@pytest.fixture(scope="module")
+def searches(collection):
+    return searches_by_colour(collection, dial=True)
+
+
+@pytest.fixture(scope="module")
+def built(collection, searches, tmp_path_factory):
+    return write_site(collection, searches, tmp_path_factory.mktemp("out") / "site", progress=False)
+
+
+# ---- files -----------------------------------------------------------------------------------
+
+
+def head_of(index):
+    return read_data(index.parent / "data" / "works.js")[1]
+
+
+def test_every_place_of_the_dial_has_its_file(searches, built):
+    head = head_of(built)
+    ids = json.loads(unpack(head["works"]))["id"]
+    assert head["dial"]["stops"] == STOPS
+    assert head["dial"]["unit"] == searches.dial(LITE, "no_crop", 0).by_work(ids[0], 1).unit
+    asked = [(*key, place) for key in searches for place in STOPS]
+    assert [tuple(one[:3]) for one in head["dial"]["answers"]] == asked
+    for network, crop, place, file in head["dial"]["answers"]:
+        rows, distances = unpack_answers(read_data(built.parent / "data" / f"{file}.js")[1])
+        search = searches.dial(network, crop, place)
+        for id, found, far in zip(ids, rows, distances, strict=True):
+            expected = search.by_work(id, 20)
+            assert [ids[row] for row in found] == expected.ids
+            np.testing.assert_allclose(far, expected.distances, atol=0.00051)
+    # The final layer's answers are as without a dial.
+    assert [tuple(one[:2]) for one in head["answers"]] == list(searches)
+    assert len(list((built.parent / "data").iterdir())) == 1 + 6 + 6 * 5
+
+
+def test_other_places(collection, searches, tmp_path):
+    site = write_site(collection, searches, tmp_path / "a", 3, progress=False, dial=(1, 0.3, 0.3))
+    dial = head_of(site)["dial"]
+    assert dial["stops"] == [0.3, 1.0]
+    assert dial["answers"][0] == [LITE, "no_crop", 0.3, f"{LITE}--no_crop--dial-30"]
+    with pytest.raises(ArtsearchError, match="the dial is 2; take a number from 0"):
+        write_site(collection, searches, tmp_path / "b", progress=False, dial=(0, 2))
+
+
+def test_without_a_dial(collection, searches, tmp_path):
+    left_out = write_site(collection, searches, tmp_path / "a", progress=False, dial=())
+    without = searches_by_colour(collection)
+    has_none = write_site(collection, without, tmp_path / "b", progress=False)
+    partly = searches_by_colour(collection, dial=True)
+    partly.has_dial = False  # as Searches says it where a network has no blend
+    has_some = write_site(collection, partly, tmp_path / "c", progress=False)
+    for site in (left_out, has_none, has_some):
+        assert head_of(site)["dial"] is None
+        assert not list((site.parent / "data").glob("*dial*"))
+
+
+def test_a_dial_over_other_works_is_refused(collection, tmp_path):
+    searches = searches_by_colour(collection, dial=True)
+    other = searches.dial(LITE, "no_crop", 0)
+    other.index.ids = other.index.ids[1:]
+    searches.dial = lambda *_: other
+    said = f"of {LITE} and no_crop and of the dial of {LITE} and no_crop are not over the same"
+    with pytest.raises(MismatchError, match=said):
+        write_site(collection, searches, tmp_path / "site", progress=False)
+
+
+# ---- in a browser ----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(browser, built):
+    with visit(browser, viewport={"width": 1280, "height": 900}) as page:
+        page.asked = []
+        page.on("request", lambda request: page.asked.append(request.url.rpartition("/")[2]))
+        page.goto(built.as_uri() + ALONE)
+        ready(page)
+        yield page
+
+
+def dials_asked(page):
+    return [name.removesuffix(".js") for name in page.asked if "dial" in name]
+
+
+def wait_for_place(page, text):
+    page.locator("[data-part=neighbours] h3", has_text=text).wait_for()
+
+
+def press(page, name):
+    page.click(f"[data-part=dial] button[data-name={name}]")
+    page.wait_for_selector(f"[data-part=dial] [data-name={name}][aria-pressed=true]")
+
+
+def test_turning(page, searches):
+    def found(place, network=LITE):
+        return searches.dial(network, "no_crop", place).by_work(query(page), 10).ids
+
+    final = ids(page, "neighbours")
+    assert dials_asked(page) == [] and "dial" not in page.url
+    press(page, "dial")
+    wait_for_place(page, "half way: content and style alike")
+    assert ids(page, "neighbours") == found(0.5) != final
+    assert dials_asked(page) == [f"{LITE}--no_crop--dial-50"]
+    assert page.url.endswith("&dial=0.5")
+
+    # The keyboard goes from stop to stop, and the focus stays.
+    slider = slider_of(page)
+    slider.focus()
+    for key, place, text in (
+        ("ArrowRight", 0.75, "more style than content (0.75)"),
+        ("ArrowUp", 1, "style alone"),
+        ("Home", 0, "content alone"),
+    ):
+        page.keyboard.press(key)
+        wait_for_place(page, text)
+        assert ids(page, "neighbours") == found(place)
+        assert slider.get_attribute("aria-valuetext") == text
+        assert page.evaluate("document.activeElement.ariaLabel") == "Dial"
+    assert len(dials_asked(page)) == 4
+    page.locator("[data-part=networks] button").nth(2).click()
+    page.wait_for_selector("[data-part=neighbours] [data-network=efficientnet_lite2]")
+    assert ids(page, "neighbours") == found(0, "efficientnet_lite2")
+    page.locator("[data-part=networks] button").nth(0).click()
+    page.wait_for_selector(f"[data-part=neighbours] [data-network={LITE}]")
+
+    press(page, "final")
+    assert ids(page, "neighbours") == final and "dial" not in page.url
+    assert slider.get_attribute("aria-valuetext") == "not in use: the network's final layer"
+    assert len(dials_asked(page)) == 5  # each file once
+
+
+def test_side_by_side(page, searches):
+    press(page, "dial")
+    page.locator("[data-part=compare]").click()
+    page.wait_for_selector("[data-part=overlap]", state="visible")
+    slider_of(page).press("End")
+    page.wait_for_selector("[aria-valuetext='style alone']")
+    page.wait_for_selector(".artsearch:not(.as-waiting)")
+    expected = [
+        searches.dial(one.name, "no_crop", 1).by_work(query(page), 10).ids
+        for one in searches.networks
+    ]
+    assert ids(page, "neighbours") == sum(expected, [])
+
+
+def test_the_address_leads_back(browser, page):
+    works(page, "neighbours").nth(2).click()
+    final, before = page.url, page.evaluate("history.length")
+    page.wait_for_function("location.hash.includes('back=')")
+    final = page.url
+    press(page, "dial")
+    for text in ("(0.75)", "style alone"):
+        slider_of(page).press("ArrowRight")
+        wait_for_place(page, text)
+    with visit(browser) as other:
+        other.goto(page.url)
+        ready(other)
+        assert ids(other, "neighbours") == ids(page, "neighbours")
+        assert slider_of(other).input_value() == "1" and other.url == page.url
+    # All the turning is one step of the browser's history.
+    page.go_back()
+    page.wait_for_selector("[data-part=dial] [data-name=final][aria-pressed=true]")
+    assert page.url == final and page.evaluate("history.length") <= before + 2
+    page.go_forward()
+    wait_for_place(page, "style alone")
+
+
+@pytest.mark.parametrize("gone", ["0.3", "x", "2"])
+def test_links_to_a_place_that_is_not_there(browser, built, gone):
+    with visit(browser) as page:
+        page.goto(f"{built.as_uri()}#dial={gone}")
+        page.get_by_role("alert").get_by_text(f"“{gone}”").wait_for()
+        press(page, "dial")
+        wait_for_place(page, "half way")
+        assert page.get_by_role("alert").is_hidden()
+
+
+def test_uneven_stops(browser, collection, searches, tmp_path):
+    """Whatever the stops are, the slider's keys reach every one of them."""
+    site = write_site(
+        collection, searches, tmp_path / "s", progress=False, image_side=0, dial=(0, 0.33, 0.4, 1)
+    )
+    with visit(browser) as page:
+        page.goto(site.as_uri() + ALONE)
+        ready(page)
+        slider = slider_of(page)
+        press(page, "dial")
+        wait_for_place(page, "(0.40)")
+        for key, text, value in (
+            ("ArrowLeft", "(0.33)", "0.33"),
+            ("ArrowLeft", "content alone", "0"),
+            ("ArrowRight", "(0.33)", "0.33"),
+            ("ArrowRight", "(0.40)", "0.4"),
+            ("ArrowRight", "style alone", "1"),
+            ("ArrowLeft", "(0.40)", "0.4"),
+        ):
+            slider.press(key)
+            wait_for_place(page, text)
+            assert slider.input_value() == value
+
+
+def test_no_dial_no_control(browser, collection, tmp_path):
+    without = searches_by_colour(collection)
+    site = write_site(collection, without, tmp_path / "s", progress=False, image_side=0)
+    with visit(browser) as page:
+        page.goto(site.as_uri() + ALONE)
+        ready(page)
+        assert page.locator("[data-part=dial]").is_hidden()
+        page.goto("about:blank")
+        page.goto(f"{site.as_uri()}#dial=0.5")
+        page.get_by_role("alert").get_by_text("“0.5”").wait_for()
+        assert works(page, "neighbours").count() == 10
+
+
+def test_a_missing_file_is_said(browser, collection, searches, tmp_path):
+    site = write_site(collection, searches, tmp_path / "s", progress=False, image_side=0)
+    (site.parent / "data" / f"{LITE}--no_crop--dial-50.js").unlink()
+    with visit(browser) as page:
+        page.goto(site.as_uri() + ALONE)
+        ready(page)
+        press(page, "dial")
+        page.get_by_role("alert").get_by_text("is the folder of this page complete").wait_for()
+        slider_of(page).press("ArrowRight")
+        wait_for_place(page, "(0.75)")
+        assert page.get_by_role("alert").is_hidden()
+        page.wrong.clear()  # Chromium says that the file is missing
+
+
+def test_export(page, collection, searches):
+    press(page, "dial")
+    wait_for_place(page, "half way")
+    with page.expect_download() as download:
+        page.locator("[data-part=export]").click()
+    text = Path(download.value.path()).read_text(encoding="utf-8-sig")
+    state = GalleryState(collection, searches, query=query(page), crop="no_crop", dial=0.5)
+    mine = csv.DictReader(io.StringIO(state.to_csv()))
+    for exported, row in zip(csv.DictReader(io.StringIO(text)), mine, strict=True):
+        distances = [float(one.pop("distance")) for one in (exported, row)]
+        assert distances[0] == pytest.approx(distances[1], abs=6e-4)
+        assert exported == row
+
+
+def test_same_walk_in_python_and_javascript(page, collection, searches):
+    """With the dial too, the notebook's gallery and the static page follow in the same way."""
+    dice = np.random.default_rng(0)
+    places = [None, *STOPS]
+    walk = []
+    for seed in range(examples(60)):
+        walk.append({"do": "dial", "place": places[dice.integers(len(places))]})
+        walk.append(step(Random(seed), collection, searches))
+    start = collection.ids[0]
+    in_page = views_of_walk(page, start, walk)
+    state = GalleryState(collection, searches, query=start, crop="no_crop")
+    for what, theirs in zip(walk, in_page, strict=True):
+        if what["do"] == "dial":
+            state.turn_dial(what["place"])
+        else:
+            do(state, **what)
+        mine = state.view()
+        assert essence(theirs) == essence(mine), what
+        del theirs["dial"]["stops"]
+        assert theirs["dial"] == mine["dial"]
+
+
+@pytest.mark.parametrize(
+    "width, scheme",
+    [
+        (360, "dark"),
+        pytest.param(360, "light", marks=slow),
+        pytest.param(1280, "dark", marks=slow),
+        pytest.param(1280, "light", marks=slow),
+    ],
+)
+def test_by_touch_narrow_and_wide(browser, built, width, scheme):
+    size = {"width": width, "height": 1000}
+    with visit(browser, viewport=size, color_scheme=scheme, has_touch=True) as page:
+        page.goto(built.as_uri() + ALONE)
+        ready(page)
+        page.screenshot(path=SCREENS / f"dial-site-{width}-{scheme}-off.png")
+        box = slider_of(page).bounding_box()
+        page.touchscreen.tap(box["x"] + 0.75 * box["width"], box["y"] + box["height"] / 2)
+        wait_for_place(page, "more style than content (0.75)")
+        page.wait_for_load_state("networkidle")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        page.screenshot(path=SCREENS / f"dial-site-{width}-{scheme}.png")

@@ -1,0 +1,340 @@
+"""Works made by a machine: told by their table, marked, and left out with one click."""
+
+import csv
+import io
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+from browser import chromium, ids, query, views_of_walk, visit, works
+from madeup import make_folder, searches_by_colour
+from test_site import Page, read_data, unpack, unpack_answers
+from test_site_browser import do, essence, ready, step
+
+from artsearch.features.extractor import Features
+from artsearch.gallery.session import describe
+from artsearch.gallery.state import GalleryState
+from artsearch.gallery.widget import Gallery
+from artsearch.index.factory import construct_exact_index
+from artsearch.index.metrics import METRICS
+from artsearch.search.question import Question, read_link
+from artsearch.search.search import Search
+from artsearch.show.site import write_page, write_site
+from artsearch.works.collection import Collection
+
+LITE = "efficientnet_lite0"
+#: A tool whose name would do harm if anything took it for more than text.
+TOOL = "<img src=x onerror=\"document.title='broken in'\">"
+#: What 24 works say in the column: every second one was made by a machine.
+TOLD = [said for said in ("", TOOL, "No", "a tool", " none ", "yes") for _ in range(4)]
+BY_HAND = [n for n, said in enumerate(TOLD) if said in ("", "No", " none ")]
+
+
+@pytest.fixture(scope="module")
+def collection(tmp_path_factory):
+    folder = make_folder(
+        tmp_path_factory.mktemp("both") / "works", [f"Work {n}" for n in range(24)]
+    )
+    with open(folder / "works.csv", newline="") as file:
+        rows = list(csv.reader(file))
+    with open(folder / "works.csv", "w", newline="") as file:
+        csv.writer(file).writerows(
+            [row + [said] for row, said in zip(rows, ["machine_made", *TOLD], strict=True)]
+        )
+    return Collection(folder)
+
+
+@pytest.fixture(scope="module")
+def searches(collection):
+    return searches_by_colour(collection, dial=True)
+
+
+@pytest.fixture
+def state(collection, searches, out):
+    return GalleryState(collection, searches, query=collection.ids[0], out=out)
+
+
+@pytest.fixture(scope="module")
+def built(collection, searches, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("out") / "site"
+    return write_site(collection, searches, folder, progress=False, dial=(0, 1))
+
+
+def by_hand(collection):
+    return [collection.ids[n] for n in BY_HAND]
+
+
+# ---- what is known -----------------------------------------------------------------------------
+
+
+def test_the_table_tells_what_made_a_work(collection, paintings):
+    made_by = [collection.machine_made(id) for id in collection]
+    assert made_by == ["" if n in BY_HAND else said for n, said in enumerate(TOLD)]
+    assert collection.caption(collection.ids[5]).endswith("Style, made by a machine")
+    assert collection.caption(collection.ids[0]).endswith("Style")
+    without = Collection(paintings)
+    assert not without.machines and not without.has_both(without.ids)
+
+
+@pytest.mark.parametrize(
+    ("rows", "both"), [([0, 1, 5], True), ([0, 5, 6], False), ([0, 1, 2], False), ([5, 6], False)]
+)
+def test_leaving_them_out_takes_two_by_hand(collection, rows, both):
+    assert collection.has_both([collection.ids[row] for row in rows]) is both
+
+
+def test_a_question_leaves_them_out_and_says_how_many(collection, searches):
+    search = searches[LITE, "no_crop"]
+    for id in (collection.ids[0], collection.ids[5]):
+        rest = [other for other in by_hand(collection) if other != id]
+        answer = search.ask(id, 10, machine_made=False)
+        every = search.by_work(id, 23)
+        assert answer.ids == [other for other in every.ids if other in rest][:10]
+        assert "Left out as made by a machine: 12 works." in answer.notes
+    path = search.path(collection.ids[0], collection.ids[9], 20, machine_made=False)
+    assert not set(path.ids[:-1]) & set(collection.machines)
+    assert len(path) > 1
+
+
+def test_a_link_and_a_trail_say_that_they_are_left_out(collection):
+    question = Question(collection.ids[0], machine_made=False)
+    assert "&machine=no&" in question.to_link() and not question.is_plain
+    assert read_link(question.to_link())[0] == question
+    assert describe(question, collection).endswith("; without works made by a machine")
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_answers_among_some_are_those_of_each_work(collection, metric):
+    rows = np.random.default_rng(0).normal(size=(24, 12)).astype(np.float32)
+    rows[9] = rows[3]  # a true duplicate
+    search = Search(collection, construct_exact_index(metric, Features(rows, collection.ids)))
+    among = np.array(BY_HAND)
+    places, distances = search.exact.answers_among(among, 10)
+    for row, id in enumerate(collection):
+        expected = search.ask(id, 10, machine_made=False)
+        np.testing.assert_allclose(distances[row], expected.distances, rtol=1e-5, atol=1e-5)
+        if metric != "hamming":  # where many are equally far
+            assert [collection.ids[one] for one in among[places[row]]] == expected.ids
+
+
+# ---- the gallery -------------------------------------------------------------------------------
+
+
+def test_works_by_hand_come_first_in_the_drawer(state, collection):
+    order, _, _ = state.drawer()
+    assert set(order[:12]) == set(by_hand(collection)) and order[:12] != by_hand(collection)
+    state.refresh()
+    again, _, matches = state.drawer()
+    assert set(again[:12]) == set(order[:12]) and again[:12] != order[:12] and matches == 24
+
+
+def test_one_switch_leaves_them_out_of_drawer_and_answers(collection, searches, out):
+    state = GalleryState(collection, searches, query=collection.ids[0], drawer=10, out=out)
+    state.turn_page(2)
+    state.show_machine_made(False)
+    view = state.view()
+    assert view["machine_made"] == {"available": True, "shown": False, "count": 12}
+    shown = [work["id"] for work in (*view["drawer"]["works"], *view["rows"][0]["works"])]
+    assert not set(shown) & set(collection.machines) and view["drawer"]["page"] == 0
+    assert len(view["rows"][0]["works"]) == view["k"] == 10 and view["drawer"]["matches"] == 12
+    # It holds for the works that are selected next, and is no part of what "Clear" takes back.
+    state.select(collection.ids[6])
+    state.clear()
+    assert not state.view()["machine_made"]["shown"] and not state.view()["ask"]["active"]
+    assert state.view()["query"]["machine_made"] == TOOL
+    state.search_drawer("work 14")
+    assert state.drawer()[2] == 0
+    state.set_k(20)
+    assert [len(row["works"]) for row in state.view()["rows"]] == [12]
+    state.show_machine_made()
+    assert state.drawer()[2] == 1 and len(state.view()["rows"][0]["works"]) == 20
+
+
+def test_the_switch_is_in_the_link_and_in_the_table(state, collection, searches, out):
+    assert list(state.results()["left_out"]) == [""] * 10
+    assert set(state.results()["machine_made"]) & {TOOL, "a tool", "yes"}
+    state.show_machine_made(False)
+    table = state.results()
+    assert set(table["left_out"]) == {"machine_made"} and set(table["machine_made"]) == {""}
+    other = GalleryState(collection, searches, link=state.link(), out=out)
+    assert other.view()["rows"] == state.view()["rows"] and not other.now.machine_made
+
+
+def test_a_gallery_opens_without_them_unless_it_is_told(collection, searches, out):
+    opened = Gallery(collection, searches, out=out)
+    assert not opened.view["machine_made"]["shown"]
+    assert opened.view["query"]["id"] in by_hand(collection)
+    link = opened.state.link().replace("&machine=no", "")
+    for options in ({"query": collection.ids[5]}, {"link": link}, {"machine_made": True}):
+        assert Gallery(collection, searches, out=out, **options).view["machine_made"]["shown"]
+    opened._handle_custom_msg({"do": "machine_made", "on": True}, [])
+    assert opened.view["machine_made"]["shown"]
+
+
+def test_where_there_are_none_there_is_no_switch(paintings, out):
+    collection = Collection(paintings)
+    gallery = Gallery(collection, searches_by_colour(collection), out=out)
+    assert not gallery.view["machine_made"]["available"]
+    assert gallery.state.question().is_plain
+    gallery.state.show_machine_made(False)
+    assert gallery.state.question().is_plain and len(gallery.state.drawer()[0]) == 21
+    assert not {"left_out", "machine_made"} & set(gallery.state.results())
+
+
+# ---- the page and the site ---------------------------------------------------------------------
+
+
+def test_the_page_asks_for_works_by_hand_and_holds_both_answers(collection, searches, tmp_path):
+    path = write_page(collection, searches, tmp_path / "gallery.html", queries=4, k=5)
+    text = path.read_text(encoding="utf-8")
+    page = Page(text)
+    shown = [attributes["data-id"] for _, attributes in page.elements if "data-id" in attributes]
+    assert len(shown) == 4 * (1 + 2 * 3 * 5)
+    for start in range(0, len(shown), 31):
+        asked, without, every = shown[start], shown[start + 1 :][:15], shown[start + 16 :][:15]
+        searched = [searches[network.name, "no_crop"] for network in searches.networks]
+        assert asked in by_hand(collection)
+        assert without == sum((one.ask(asked, 5, machine_made=False).ids for one in searched), [])
+        assert every == sum((one.by_work(asked, 5).ids for one in searched), [])
+    marks = sum(attributes.get("class") == "machine" for _, attributes in page.elements)
+    assert marks == sum(id in collection.machines for id in shown) > 0
+    assert "Show the 12 works made by a machine too" in page.text
+    assert "machine-made" not in plain_page(tmp_path)
+
+
+def plain_page(folder):
+    collection = Collection(make_folder(folder / "plain", ["a", "b", "c"]))
+    path = write_page(collection, searches_by_colour(collection), folder / "plain.html", k=1)
+    return path.read_text(encoding="utf-8").partition("</style>")[2]
+
+
+def test_the_site_holds_every_answer_without_them_too(collection, searches, built):
+    head = read_data(built.parent / "data" / "works.js")[1]
+    hand = [id for id in json.loads(unpack(head["works"]))["id"] if id not in collection.machines]
+    assert hand == by_hand(collection) and head["first"] in hand
+    asked = [(*key, None, file) for *key, file in head["answers"]] + head["dial"]["answers"]
+    assert len(asked) == 6 * 3
+    for network, crop, place, file in asked:
+        data = read_data(built.parent / "data" / f"{file}{head['by_hand']}.js")[1]
+        rows, distances = unpack_answers(data)
+        key = network, crop
+        search = searches[key] if place is None else searches.dial(*key, place)
+        for id, found, far in zip(collection, rows, distances, strict=True):
+            expected = search.ask(id, 11, machine_made=False)
+            assert [hand[row] for row in found] == expected.ids
+            np.testing.assert_allclose(far, expected.distances, atol=0.00051)
+
+
+def test_a_site_without_any_has_no_second_answers(paintings, tmp_path):
+    collection = Collection(paintings)
+    site = write_site(collection, searches_by_colour(collection), tmp_path / "s", progress=False)
+    assert read_data(site.parent / "data" / "works.js")[1]["by_hand"] == ""
+    assert len(list((site.parent / "data").iterdir())) == 1 + 6
+
+
+# ---- in a browser ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(browser, built):
+    with visit(browser, viewport={"width": 1280, "height": 900}) as page:
+        page.goto(built.as_uri())
+        ready(page)
+        yield page
+
+
+def switch(page, said):
+    group = page.get_by_role("group", name="Works made by a machine")
+    group.get_by_role("button", name=said).click()
+    group.locator(f"[aria-pressed=true]:text-is('{said}')").wait_for()
+
+
+def test_a_visitor_shows_them_and_leaves_them_out(page, collection):
+    hand = set(by_hand(collection))
+    assert query(page) in hand and set(ids(page, "drawer")) == hand
+    assert works(page, "neighbours").count() == 3 * 10 and set(ids(page, "neighbours")) <= hand
+    assert "&compare=1&machine=no" in page.url
+    switch(page, "shown")
+    page.locator("[data-part=drawer]").get_by_text("24 works").wait_for()
+    assert "machine=no" not in page.url
+    for part in ("drawer", "neighbours"):
+        for work in works(page, part).all():
+            made = work.get_attribute("data-id") in collection.machines
+            assert work.get_by_text("machine", exact=True).is_visible() == made
+            assert work.locator("img").get_attribute("alt").startswith("Artist")
+            assert ("made by a machine" in work.locator("img").get_attribute("alt")) == made
+    # The name of the tool is text, in the caption and beside the selected work.
+    id = next(id for id in ids(page, "drawer") if collection.machine_made(id) == TOOL)
+    page.locator(f"[data-part=drawer] [data-id='{id}']").hover()
+    page.locator("[data-part=caption]").get_by_text(f"Made by a machine: {TOOL}").wait_for()
+    page.locator(f"[data-part=drawer] [data-id='{id}']").click()
+    page.locator("[data-part=query]").get_by_text(f"Made by a machine: {TOOL}").wait_for()
+    assert page.title() == "Visually similar artworks"
+    switch(page, "left out")
+    page.locator("[data-part=drawer]").get_by_text("12 works").wait_for()
+    assert query(page) == id and set(ids(page, "neighbours")) <= hand
+    page.go_back()
+    page.locator("[data-part=drawer]").get_by_text("24 works").wait_for()
+
+
+def test_a_link_from_before_shows_what_it_showed(browser, built, collection):
+    with visit(browser) as page:
+        page.goto(f"{built.as_uri()}#work={collection.ids[5]}&network={LITE}&crop=no_crop&k=10")
+        page.locator("[data-part=drawer]").get_by_text("24 works").wait_for()
+        assert query(page) == collection.ids[5] and works(page, "neighbours").count() == 10
+
+
+def test_the_exported_table_is_the_same_in_python(page, collection, searches):
+    with page.expect_download() as download:
+        page.locator("[data-part=export]").click()
+    text = Path(download.value.path()).read_text(encoding="utf-8-sig")
+    options = {"query": query(page), "crop": "no_crop", "machine_made": False}
+    state = GalleryState(collection, searches, **options)
+    state.compare()
+    theirs, mine = (list(csv.DictReader(io.StringIO(one))) for one in (text, state.to_csv()))
+    for row in (*theirs, *mine):
+        row["distance"] = f"{float(row['distance']):.2f}"
+    assert [{**row, "distance": ""} for row in theirs] == [{**row, "distance": ""} for row in mine]
+
+
+def test_same_walk_in_python_and_javascript(page, collection, searches):
+    walk = []
+    for seed in range(80):
+        dice = random.Random(seed)
+        turn = {"do": "machine_made", "on": dice.random() < 0.5}
+        what = turn if dice.random() < 0.2 else step(dice, collection, searches)
+        # A site has as many for every work as one by hand can have: all others by hand.
+        walk.append(what | {"k": min(what["k"], 11)} if "k" in what else what)
+    views = views_of_walk(page, collection.ids[0], walk)
+    options = {"query": collection.ids[0], "crop": "no_crop", "machine_made": False}
+    state = GalleryState(collection, searches, **options)
+    for number, (what, theirs) in enumerate(zip(walk, views, strict=True)):
+        if what["do"] == "machine_made":
+            state.show_machine_made(what["on"])
+        else:
+            do(state, **what)
+        mine = state.view()
+        assert essence(theirs) == essence(mine), (number, what)
+        assert theirs["machine_made"] == mine["machine_made"]
+        told = [[work["machine_made"] for work in one["trail"]["works"]] for one in (theirs, mine)]
+        assert told[0] == told[1]
+
+
+def test_the_page_shows_them_with_one_click(browser, collection, searches, tmp_path):
+    path = write_page(collection, searches, tmp_path / "gallery.html", queries=2, k=4)
+    with visit(browser) as page:
+        page.goto(path.as_uri())
+        section = page.locator("section").first
+        shown = section.locator("li:visible")
+        assert shown.count() == 1 + 12 and section.get_by_text("machine", exact=True).count() > 0
+        assert not section.locator(".machine:visible").count()
+        page.get_by_label("made by a machine too").check()
+        assert shown.count() == 1 + 12 and section.locator(".machine:visible").count()
