@@ -346,7 +346,7 @@ FAULTS = [
     Fault(
         "machine-made-works-stay",
         "search/answer.py",
-        "works/test_machine_made.py",
+        "show/test_machine_made.py",
         "if not question.machine_made:",
         "if question.machine_made is None:",
     ),

@@ -1,8 +1,5 @@
 """One line for everything that a user can put right."""
 
-import doctest
-import importlib
-
 import pytest
 
 from artsearch.base.errors import (
@@ -84,9 +81,3 @@ def test_whole_numbers():
     for bad in (0, True, np.True_, 1.0, np.float32(2), "1", None):
         with pytest.raises(ArtsearchError, match="k is .*; take a whole number from 1 on"):
             check_whole("k", bad)
-
-
-@pytest.mark.parametrize("name", ["errors", "evaluate", "images", "index", "transforms"])
-def test_the_examples_of_the_docstrings_run(name):
-    tried = doctest.testmod(importlib.import_module(f"artsearch.{name}"))
-    assert tried.attempted and not tried.failed

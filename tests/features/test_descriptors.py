@@ -250,7 +250,7 @@ def test_works_that_are_all_the_same(works, rows):
         for place in PLACES:
             assert np.isfinite(blend.at(place).vectors).all()
             _, distances = blend.index(place).search("00001.jpg", works - 1)
-            assert np.isfinite(distances).all() and np.ptp(distances) == 0
+            assert np.isfinite(distances).all() and np.ptp(distances) < 1e-6  # what BLAS rounds
         assert np.isfinite(blend.rows(arrays(make(3)))).all()
 
 

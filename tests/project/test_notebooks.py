@@ -19,6 +19,7 @@ from PIL import Image
 from artsearch.base.errors import ArtsearchError
 from artsearch.cli.notebook import PARAMETERS, check_parameters
 from artsearch.cli.runner import run_notebook
+from artsearch.features.extractor import fast_is_possible
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
@@ -253,7 +254,12 @@ def test_what_differs_from_the_committed_notebook_is_named_cell_by_cell(tmp_path
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     reports = re.split(r"^_+ .*::Cell (\d+) _+$", done.stdout, flags=re.MULTILINE)[1:]
     said = dict(zip(map(int, reports[::2]), reports[1::2], strict=True))
-    bad = {number: words for number, (*_, words) in enumerate(CHECKED) if words}
+    # Pictures are compared where they are computed in bfloat16, as the committed ones were.
+    seen = [
+        words if words and (fast_is_possible() or "icture" not in words) else None
+        for *_, words in CHECKED
+    ]
+    bad = {number: words for number, words in enumerate(seen) if words}
     assert {int(number) for number in re.findall(r"^FAILED .*Cell (\d+)", done.stdout, re.M)} == {
         *bad
     }, done.stdout
