@@ -166,9 +166,8 @@ def main() -> None:
     print(f"circles           {len(circles)}")
     for circle in circles:
         print("  " + ", ".join(name.removeprefix("artsearch.") for name in circle))
-    print(
-        f"opened for one painting  {len(opened['modules'])} modules, {opened['functions'][0]} functions"
-    )
+    functions = opened["functions"][0]
+    print(f"opened for one painting  {len(opened['modules'])} modules, {functions} functions")
     print("  " + " ".join(opened["modules"]))
 
 
