@@ -10,7 +10,7 @@ import pytest
 from nbval.kernel import RunningKernel
 from nbval.plugin import IPyNbCell
 
-from artsearch.features.extractor import fast_is_possible
+from artsearch.networks.precision import fast_is_possible
 from artsearch.works.images import open_image
 
 #: How far two pictures may be apart: root mean square, of 255.

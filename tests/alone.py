@@ -79,7 +79,7 @@ def named(function: Callable, *words: object, **options: object) -> str:
 def name_extras(out: Path) -> None:
     """Use what each extra brings: its absence has to be said with the command that installs it."""
     from artsearch.features.extract import extract, extractors_for
-    from artsearch.features.extractor import Features
+    from artsearch.features.features import Features
     from artsearch.fetch.spreadsheets import read_rows
     from artsearch.fetch.wikiart import items
     from artsearch.gallery.app import serve

@@ -46,7 +46,7 @@ gallery = Gallery(collection, MadeUpSearches(collection, vectors), query=QUERY, 
 gallery"""
 IMPORTS_MAP = f"""{MADE_UP}
 from artsearch.base.errors import ArtsearchError
-from artsearch.features.extractor import Features
+from artsearch.features.features import Features
 from artsearch.gallery.map_widget import ArtMap
 from artsearch.search.results import Neighbour, Results
 """

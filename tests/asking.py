@@ -9,7 +9,7 @@ import pandas as pd
 from madeup import HOSTILE, make_folder
 
 from artsearch.features.blend import Blend
-from artsearch.features.extractor import Features
+from artsearch.features.features import Features
 from artsearch.index.factory import construct_ann_index, construct_exact_index
 from artsearch.networks.registry import BlendLayers
 from artsearch.search.search import BlendSearch, Search

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from extracting import LITE, Slow, tiny_model
 
-from artsearch.features.extractor import Features
+from artsearch.features.features import Features
 from artsearch.features.ray.session import light_imports, warm_up
 
 NODE = {"num_cpus": 1, "object_store_memory": 200_000_000}

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from artsearch.features.extractor import Features
+from artsearch.features.features import Features
 from artsearch.networks.registry import NETWORKS
 from artsearch.search.search import PLACES
 

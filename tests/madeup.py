@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from artsearch.features.extractor import Features
+from artsearch.features.features import Features
 from artsearch.index.factory import construct_exact_index
 from artsearch.networks.registry import NETWORKS, PACKAGED
 from artsearch.networks.transforms import CROPS

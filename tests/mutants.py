@@ -172,7 +172,7 @@ FAULTS = [
     ),
     Fault(
         "rows-counted-from-one",
-        "features/extractor.py",
+        "features/features.py",
         "features/test_features.py search/test_search.py",
         "{id: row for row, id in enumerate(self.ids)}",
         "{id: row - 1 for row, id in enumerate(self.ids)}",

@@ -16,7 +16,7 @@ import numpy as np
 from artsearch.base.errors import check_whole
 from artsearch.bench.index_bench_data import SHARES, prepare
 from artsearch.bench.index_bench_turns import Candidate
-from artsearch.features.extractor import Features
+from artsearch.features.features import Features
 from artsearch.works.file_state import write_whole
 
 

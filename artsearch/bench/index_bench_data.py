@@ -13,7 +13,7 @@ import numpy as np
 
 from artsearch.base.errors import ArtsearchError, MismatchError
 from artsearch.base.vectors import write_rows
-from artsearch.features.extractor import Features
+from artsearch.features.features import Features
 from artsearch.index.metrics import check_features, unit_rows
 
 #: The shares of the works that match a filter.

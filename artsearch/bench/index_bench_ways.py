@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from artsearch.features.extractor import Features
+from artsearch.features.features import Features
 from artsearch.index.factory import construct_index, load_index
 
 #: Where a library knows no filter, it is asked for so many times what would do on average.

@@ -11,7 +11,7 @@ import numpy as np
 
 from artsearch.base.errors import ArtsearchError, check_whole
 from artsearch.base.vectors import CHUNK, write_rows
-from artsearch.features.extractor import Features
+from artsearch.features.features import Features
 
 #: Between these lies the share of the first of two works in a mix. With less of it (or more) the
 #: mix would be a near-duplicate of one of the two, and neighbours easier to find than they are.

@@ -14,7 +14,7 @@ from artsearch.evaluate.labels import mean_rank_biased_overlap, overlap_at_k
 from artsearch.evaluate.measured import Measured, Sheet, compare
 from artsearch.evaluate.rankings import Hubness, hubness
 from artsearch.evaluate.scores import NotMeasurable, Score, difference
-from artsearch.features.extractor import Features
+from artsearch.features.features import Features
 from artsearch.networks.transforms import CENTER_CROP, NO_CROP
 from artsearch.search.search import Searches
 

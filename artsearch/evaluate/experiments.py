@@ -20,7 +20,8 @@ from artsearch.evaluate.measured import COLUMNS, Measured, Sheet, compare, make_
 from artsearch.evaluate.recovery import Probe, recover
 from artsearch.evaluate.scores import Scores, difference
 from artsearch.features.extract import extract
-from artsearch.features.extractor import FeatureExtractor, Features
+from artsearch.features.extractor import FeatureExtractor
+from artsearch.features.features import Features
 from artsearch.networks.registry import Network, as_network
 from artsearch.search.search import PLACES, Searches
 from artsearch.works.collection import MACHINE_MADE, TABLE, Collection

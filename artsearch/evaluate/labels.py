@@ -11,7 +11,7 @@ import pandas as pd
 from artsearch.base.errors import ArtsearchError, MismatchError, check_whole, unknown
 from artsearch.evaluate.rankings import extrapolate, nearest, rank_biased_overlap, ranked
 from artsearch.evaluate.scores import FEWEST_GROUPS, NotMeasurable, Score, Scores, make_score
-from artsearch.features.extractor import Features
+from artsearch.features.features import Features
 from artsearch.index.factory import Index
 
 #: The scores of a label: of the k nearest, and of the whole ranking.

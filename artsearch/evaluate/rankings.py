@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from artsearch.base.errors import ArtsearchError, MismatchError, check_whole, unknown
-from artsearch.features.extractor import Features
+from artsearch.features.features import Features
 from artsearch.index.metrics import check_finite
 
 #: What a cosine can be corrected with; None leaves it as it is.

@@ -14,7 +14,8 @@ import pandas as pd
 from artsearch.base.errors import ArtsearchError, ImageError, MismatchError, check_whole
 from artsearch.base.progress import Progress
 from artsearch.evaluate.alterations import ALTERATIONS, DETAILS, Alteration, alter_all, detail_name
-from artsearch.features.extractor import FeatureExtractor, Features
+from artsearch.features.extractor import FeatureExtractor
+from artsearch.features.features import Features
 from artsearch.features.pipeline import look_ahead
 from artsearch.index.metrics import unit_rows
 from artsearch.works.collection import Collection

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from artsearch.base.errors import ArtsearchError, MismatchError
-from artsearch.features.extractor import Features
+from artsearch.features.features import Features
 from artsearch.features.store import write_folder
 from artsearch.index.blend import BlendIndex
 from artsearch.index.metrics import unit_rows

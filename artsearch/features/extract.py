@@ -18,7 +18,9 @@ import numpy as np
 
 from artsearch.base.errors import ArtsearchError, MismatchError, unknown
 from artsearch.base.vectors import SHARD_ROWS
-from artsearch.features.extractor import FeatureExtractor, Features, none_readable
+from artsearch.features.compute import none_readable
+from artsearch.features.extractor import FeatureExtractor
+from artsearch.features.features import Features
 from artsearch.features.journal import Entry, Journal
 from artsearch.features.pipeline import Rows, Work, run
 from artsearch.features.store import (

@@ -21,7 +21,7 @@ import pandas as pd
 
 from artsearch.base import vectors as shards
 from artsearch.base.errors import ArtsearchError, MismatchError
-from artsearch.features.extractor import Features
+from artsearch.features.features import Features
 from artsearch.features.journal import Entry
 from artsearch.works.collection import Collection
 from artsearch.works.file_state import FileState

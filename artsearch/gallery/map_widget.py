@@ -14,7 +14,7 @@ import traitlets
 
 from artsearch.base.errors import ArtsearchError, unknown
 from artsearch.base.text import shorten
-from artsearch.features.extractor import Features
+from artsearch.features.features import Features
 from artsearch.search.results import Results
 from artsearch.show.map import COLOURS, MARK, OTHER, Colouring, colour_by, works_of
 from artsearch.works.collection import Collection

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from artsearch.base.errors import ArtsearchError, check_whole
-from artsearch.features.extractor import Features
+from artsearch.features.features import Features
 from artsearch.index.base import Index
 from artsearch.index.exact import ExactIndex
 from artsearch.index.folder import Written, library_file

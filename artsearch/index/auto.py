@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from artsearch.base.errors import ArtsearchError
-from artsearch.features.extractor import Features
+from artsearch.features.features import Features
 from artsearch.index.base import Index
 from artsearch.index.exact import ExactIndex
 from artsearch.index.faiss import FaissIndex

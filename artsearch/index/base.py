@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from artsearch.base.errors import ArtsearchError, MismatchError, check_whole, unknown
-from artsearch.features.extractor import Features
+from artsearch.features.features import Features
 from artsearch.index.folder import Written, write_index
 from artsearch.index.metrics import METRICS, to_bits
 

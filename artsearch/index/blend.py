@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from artsearch.base.errors import ArtsearchError
-from artsearch.features.extractor import Features
+from artsearch.features.features import Features
 from artsearch.index.exact import ExactIndex
 from artsearch.index.metrics import distances_between, distances_to
 

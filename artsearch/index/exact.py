@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from artsearch.features.extractor import Features
+from artsearch.features.features import Features
 from artsearch.index.base import Index
 from artsearch.index.folder import VECTORS, Written
 from artsearch.index.metrics import (

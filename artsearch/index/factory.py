@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from artsearch.base.errors import ArtsearchError, MismatchError, unknown
-from artsearch.features.extractor import Features
+from artsearch.features.features import Features
 from artsearch.index.annoy import AnnoyIndex
 from artsearch.index.auto import choose_index
 from artsearch.index.base import Index

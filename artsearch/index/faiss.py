@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from artsearch.base.errors import ArtsearchError, unknown
-from artsearch.features.extractor import Features
+from artsearch.features.features import Features
 from artsearch.index.graph import GraphIndex, check_settings, import_library
 
 STRUCTURES = ("flat", "ivf", "hnsw")

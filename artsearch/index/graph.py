@@ -14,7 +14,7 @@ import numpy as np
 
 from artsearch.base.errors import ArtsearchError, EngineError, check_whole, unknown
 from artsearch.base.vectors import CHUNK, write_rows
-from artsearch.features.extractor import Features
+from artsearch.features.features import Features
 from artsearch.index.base import Index
 from artsearch.index.exact import SPARE, ExactIndex
 from artsearch.index.folder import VECTORS, Written, library_file

@@ -6,7 +6,7 @@ import os
 
 import numpy as np
 
-from artsearch.features.extractor import Features
+from artsearch.features.features import Features
 from artsearch.index.graph import GraphIndex, check_settings, import_library
 
 

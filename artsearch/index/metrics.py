@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from artsearch.base.errors import ArtsearchError, unknown
-from artsearch.features.extractor import Features
+from artsearch.features.features import Features
 
 #: The metrics of Annoy, and what a distance means in each: smaller is nearer in all of them.
 METRICS = {

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from artsearch.base.errors import ArtsearchError
-from artsearch.features.extractor import Features
+from artsearch.features.features import Features
 from artsearch.features.store import write_folder
 from artsearch.index.factory import Index, check_options, construct_index, load_index, options_of
 

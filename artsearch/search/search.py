@@ -22,9 +22,11 @@ from artsearch.features.blend import (
     stored_blend,
 )
 from artsearch.features.extract import extract, store_folder
-from artsearch.features.extractor import FeatureExtractor, Features, fast_is_possible
+from artsearch.features.extractor import FeatureExtractor
+from artsearch.features.features import Features
 from artsearch.index.factory import METRICS, ExactIndex, Index, check_kind, options_of
 from artsearch.index.stored import stored_index
+from artsearch.networks.precision import fast_is_possible
 from artsearch.networks.registry import Network, as_network, choose_networks
 from artsearch.networks.transforms import CROPS
 from artsearch.search.answer import Described, answer, name_things

@@ -15,7 +15,7 @@ import pandas as pd
 from artsearch.base.errors import ArtsearchError, MismatchError, check_whole, unknown
 from artsearch.base.text import cut_text, read_number
 from artsearch.evaluate.rankings import check_depth, hubness, nearest
-from artsearch.features.extractor import Features
+from artsearch.features.features import Features
 from artsearch.features.store import load_features, save_features
 from artsearch.index.metrics import check_finite, unit_rows
 from artsearch.index.stored import mark_rows

@@ -13,7 +13,8 @@ import report
 from PIL import Image
 from speed import Settings
 
-from artsearch.features.extractor import FeatureExtractor, fast_is_possible
+from artsearch.features.extractor import FeatureExtractor
+from artsearch.networks.precision import fast_is_possible
 from artsearch.works.collection import Collection
 from artsearch.works.images import open_image, to_jpeg
 

@@ -26,7 +26,7 @@ from artsearch.base.errors import ArtsearchError, unknown
 from artsearch.bench.index_bench import METHODS, Method, measure, reach, write_json
 from artsearch.bench.mixing import mix_features
 from artsearch.cli.notebook import complete
-from artsearch.features.extractor import Features
+from artsearch.features.features import Features
 from artsearch.search.search import Searches
 from artsearch.works.collection import Collection
 

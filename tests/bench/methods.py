@@ -21,10 +21,11 @@ from torch.utils.data import DataLoader
 from worker import serve
 
 from artsearch.features.extract import extract
-from artsearch.features.extractor import FeatureExtractor, choose_precision
+from artsearch.features.extractor import FeatureExtractor
 from artsearch.networks import forward
 from artsearch.networks.forward import GPU_BATCH, device
 from artsearch.networks.pooling import flatten
+from artsearch.networks.precision import choose_precision
 from artsearch.networks.registry import NETWORKS, Network, build_model
 from artsearch.networks.transforms import transform_for
 from artsearch.works.collection import Collection

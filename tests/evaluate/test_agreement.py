@@ -8,7 +8,7 @@ from scipy.stats import skew
 from artsearch.base.errors import ArtsearchError, MismatchError
 from artsearch.evaluate.labels import mean_rank_biased_overlap, overlap_at_k
 from artsearch.evaluate.rankings import Similarities, hubness, nearest, rank_biased_overlap
-from artsearch.features.extractor import Features
+from artsearch.features.features import Features
 from artsearch.index.factory import construct_exact_index
 
 

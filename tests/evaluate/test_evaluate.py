@@ -8,7 +8,9 @@ import pytest
 
 from artsearch.base.errors import ArtsearchError
 from artsearch.evaluate.labels import overlap, recall_at_k, share_same
-from artsearch.features.extractor import FeatureExtractor, Features, compute_features
+from artsearch.features.compute import compute_features
+from artsearch.features.extractor import FeatureExtractor
+from artsearch.features.features import Features
 from artsearch.index.factory import construct_ann_index, construct_exact_index
 from artsearch.works.collection import Collection
 

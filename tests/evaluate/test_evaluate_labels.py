@@ -11,7 +11,7 @@ from artsearch.evaluate import labels as evaluate
 from artsearch.evaluate import rankings
 from artsearch.evaluate.labels import score_labels
 from artsearch.evaluate.scores import NotMeasurable, Score, bootstrap_interval, difference
-from artsearch.features.extractor import Features
+from artsearch.features.features import Features
 
 
 def at(degrees: dict[str, float]) -> Features:

@@ -11,7 +11,8 @@ from scipy.stats import beta
 from artsearch.base.errors import ArtsearchError, MismatchError
 from artsearch.evaluate.alterations import ALTERATIONS, Alteration
 from artsearch.evaluate.recovery import METRICS, Probe, Recovered, _Ranking, recover
-from artsearch.features.extractor import FeatureExtractor, Features
+from artsearch.features.extractor import FeatureExtractor
+from artsearch.features.features import Features
 from artsearch.works.collection import Collection
 
 COLOURS = {"blue": (0, 0, 200), "green": (0, 200, 0), "red": (200, 0, 0), "yellow": (200, 200, 0)}

@@ -21,7 +21,7 @@ from artsearch.cli.commands import main
 from artsearch.evaluate import report as module
 from artsearch.evaluate.measured import COLUMNS
 from artsearch.evaluate.report import find_repainted, make_report, write_report
-from artsearch.features.extractor import Features
+from artsearch.features.features import Features
 from artsearch.works.collection import Collection
 
 ROOT = Path(__file__).parents[2]

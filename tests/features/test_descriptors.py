@@ -28,7 +28,7 @@ from artsearch.features.blend import (
     load_blend,
     stored_blend,
 )
-from artsearch.features.extractor import Features
+from artsearch.features.features import Features
 from artsearch.index.factory import construct_exact_index
 from artsearch.networks.registry import NETWORKS, BlendLayers
 

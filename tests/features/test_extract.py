@@ -21,8 +21,10 @@ import artsearch.features.extractor
 import artsearch.features.pipeline
 import artsearch.networks.forward
 from artsearch.base.errors import ArtsearchError, CollectionError, MismatchError
+from artsearch.features.compute import compute_features
 from artsearch.features.extract import extract, extractors_for, store_folder, stored_features
-from artsearch.features.extractor import FeatureExtractor, Features, compute_features
+from artsearch.features.extractor import FeatureExtractor
+from artsearch.features.features import Features
 from artsearch.features.store import MANIFEST, load_features
 from artsearch.works import file_state as files
 from artsearch.works.collection import Collection

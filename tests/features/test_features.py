@@ -9,8 +9,10 @@ from PIL import Image
 from torch import nn
 
 from artsearch.base.errors import ArtsearchError, CollectionError, ImageError
-from artsearch.features import extractor as features
-from artsearch.features.extractor import FeatureExtractor, Features, compute_features
+from artsearch.features.compute import compute_features
+from artsearch.features.extractor import FeatureExtractor
+from artsearch.features.features import Features
+from artsearch.networks import precision
 from artsearch.networks.forward import has_bf16
 from artsearch.networks.registry import NETWORKS, load_model
 from artsearch.networks.transforms import CENTER_CROP, NO_CROP, transform_for
@@ -305,5 +307,5 @@ def test_progress_is_shown_and_can_be_switched_off(few, tiny, capsys):
 
 
 def test_what_linux_says_of_bfloat16_is_what_torch_says():
-    known = features._ask_linux()
+    known = precision._ask_linux()
     assert known is None or known == has_bf16()

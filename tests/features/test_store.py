@@ -19,7 +19,7 @@ from PIL import Image
 from artsearch.base import vectors as shards
 from artsearch.base.errors import ArtsearchError, MismatchError
 from artsearch.features import store
-from artsearch.features.extractor import Features
+from artsearch.features.features import Features
 from artsearch.features.store import (
     MANIFEST,
     Contents,

@@ -5,7 +5,7 @@ import pytest
 
 from artsearch.base.errors import ArtsearchError
 from artsearch.base.vectors import ShardedRows
-from artsearch.features.extractor import Features
+from artsearch.features.features import Features
 from artsearch.index import auto as auto_index
 from artsearch.index.auto import Recall, choose_index, lower_bound, measure_recall
 from artsearch.index.factory import METRICS, construct_exact_index, construct_index, load_index

@@ -9,7 +9,7 @@ from scipy.spatial.distance import cdist
 from tiers import slow
 
 from artsearch.base.errors import ArtsearchError, MismatchError
-from artsearch.features.extractor import Features
+from artsearch.features.features import Features
 from artsearch.index import exact as exact_index
 from artsearch.index.factory import (
     METRICS,

@@ -24,7 +24,7 @@ from artsearch.bench.index_bench_data import SHARES, draw_filters, find_nearest
 from artsearch.bench.index_bench_libraries import make_way
 from artsearch.bench.index_bench_process import Apart, build, count_bytes, open_built
 from artsearch.bench.mixing import mix_features
-from artsearch.features.extractor import Features
+from artsearch.features.features import Features
 from artsearch.show.figures import show_recall
 
 ROOT = Path(__file__).parents[2]

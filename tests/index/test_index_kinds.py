@@ -12,7 +12,7 @@ from tiers import slow
 
 from artsearch.base.errors import ArtsearchError, MismatchError
 from artsearch.base.vectors import ShardedRows
-from artsearch.features.extractor import Features
+from artsearch.features.features import Features
 from artsearch.index import folder as index_folder
 from artsearch.index.factory import (
     KINDS,

@@ -14,7 +14,7 @@ import pytest
 from asking import make_vectors
 
 from artsearch.base.errors import ArtsearchError, MismatchError
-from artsearch.features.extractor import Features
+from artsearch.features.features import Features
 from artsearch.index.factory import construct_exact_index, construct_index
 from artsearch.index.milvus.index import MilvusIndex, stored_milvus
 from artsearch.index.milvus.store import MilvusStore
@@ -252,7 +252,7 @@ def test_a_run_that_is_killed_goes_on_where_it_was(tmp_path, written):
     build = """
 import os, signal, sys
 import numpy as np
-from artsearch.features.extractor import Features
+from artsearch.features.features import Features
 from artsearch.index.milvus.index import stored_milvus
 from artsearch.index.milvus.store import MilvusStore
 upsert, done = MilvusStore.upsert, []

@@ -6,7 +6,7 @@ import pytest
 from asking import make_blend_search, make_collection, make_search, make_vectors
 from tiers import slow
 
-from artsearch.features.extractor import Features
+from artsearch.features.features import Features
 from artsearch.index.factory import construct_exact_index
 from artsearch.index.milvus.blend import MilvusBlendIndex
 from artsearch.index.milvus.index import MilvusIndex

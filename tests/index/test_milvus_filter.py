@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tiers import examples
 
 from artsearch.base.errors import ArtsearchError
-from artsearch.features.extractor import Features
+from artsearch.features.features import Features
 from artsearch.index.milvus.fields import ID, LONGEST, Attributes, order_key, spell, spell_folded
 from artsearch.index.milvus.filter import to_expression
 from artsearch.index.milvus.index import MilvusIndex

@@ -11,7 +11,7 @@ from tiers import slow
 
 from artsearch.base.errors import ArtsearchError
 from artsearch.base.vectors import ShardedRows
-from artsearch.features.extractor import Features
+from artsearch.features.features import Features
 from artsearch.index import exact as index_module
 from artsearch.index import stored as stored_index_module
 from artsearch.index.factory import (

@@ -19,7 +19,7 @@ from PIL import Image
 from artsearch.base.errors import ArtsearchError
 from artsearch.cli.notebook import PARAMETERS, check_parameters
 from artsearch.cli.runner import run_notebook
-from artsearch.features.extractor import fast_is_possible
+from artsearch.networks.precision import fast_is_possible
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))

@@ -19,7 +19,8 @@ from PIL import Image
 from tiers import slow
 
 from artsearch.base.errors import ArtsearchError, ImageError, MismatchError
-from artsearch.features.extractor import Features, compute_features
+from artsearch.features.compute import compute_features
+from artsearch.features.features import Features
 from artsearch.index.factory import METRICS, construct_exact_index
 from artsearch.search.answer import ADDABLE, COPY, Described, copy_distance
 from artsearch.search.question import Question

@@ -8,7 +8,7 @@ import pytest
 from madeup import make_folder
 from PIL import Image
 
-from artsearch.features.extractor import Features
+from artsearch.features.features import Features
 from artsearch.index.factory import construct_exact_index
 from artsearch.search.opening import SAMPLE, choose_opening
 from artsearch.search.search import Search

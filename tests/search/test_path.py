@@ -13,7 +13,7 @@ from asking import (
 )
 
 from artsearch.base.errors import ArtsearchError
-from artsearch.features.extractor import Features
+from artsearch.features.features import Features
 from artsearch.index.factory import METRICS, construct_exact_index
 from artsearch.search.path import LENS, find_path
 from artsearch.works.conditions import WhereError

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from artsearch.base.errors import ArtsearchError, ImageError, MismatchError, WeightsError
-from artsearch.features.extractor import Features, compute_features
+from artsearch.features.compute import compute_features
+from artsearch.features.features import Features
 from artsearch.index.factory import METRICS, construct_ann_index, construct_exact_index, load_index
 from artsearch.search.search import Search, Searches
 from artsearch.works.collection import Collection

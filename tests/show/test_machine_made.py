@@ -13,7 +13,7 @@ from madeup import make_folder, searches_by_colour
 from test_site import Page, read_data, unpack, unpack_answers
 from test_site_browser import do, essence, ready, step
 
-from artsearch.features.extractor import Features
+from artsearch.features.features import Features
 from artsearch.gallery.session import describe
 from artsearch.gallery.state import GalleryState
 from artsearch.gallery.widget import Gallery

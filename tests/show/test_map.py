@@ -8,7 +8,7 @@ import pytest
 from madeup import HOSTILE, make_folder
 
 from artsearch.base.errors import ArtsearchError, MismatchError
-from artsearch.features.extractor import Features
+from artsearch.features.features import Features
 from artsearch.gallery.map_widget import MOST, ArtMap
 from artsearch.search.results import Neighbour, Results
 from artsearch.show import map as maps

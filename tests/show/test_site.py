@@ -16,7 +16,7 @@ from hypothesis.extra.numpy import arrays
 from madeup import HOSTILE, MadeUpSearches, RandomSearches, make_folder, searches_by_colour
 
 from artsearch.base.errors import ArtsearchError, MismatchError
-from artsearch.features.extractor import Features
+from artsearch.features.features import Features
 from artsearch.index.factory import construct_exact_index
 from artsearch.show import site
 from artsearch.show.site import pack_answers, write_page, write_site

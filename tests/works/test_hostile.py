@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from tiers import examples
 
 from artsearch.base.errors import ImageError
-from artsearch.features.extractor import Features
+from artsearch.features.features import Features
 from artsearch.works.collection import Collection
 from artsearch.works.images import open_image
 

@@ -11,8 +11,9 @@ import pyarrow as pa
 
 from artsearch.base.errors import ArtsearchError, WeightsError
 from artsearch.base.progress import Progress
-from artsearch.features.extractor import FeatureExtractor, fast_is_possible
+from artsearch.features.extractor import FeatureExtractor
 from artsearch.features.pipeline import Passes, Rows, Wanted, Work, read_work
+from artsearch.networks.precision import fast_is_possible
 from artsearch.works.file_state import stamp
 
 #: The column between the stages. What is in it is pickled, as Ray sends all there is.

@@ -11,7 +11,7 @@ import pandas as pd
 
 from artsearch.base.errors import ArtsearchError
 from artsearch.features.blend import dial_weights
-from artsearch.features.extractor import Features
+from artsearch.features.features import Features
 from artsearch.index.base import Index
 from artsearch.index.blend import BlendIndex
 from artsearch.index.exact import ExactIndex

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from artsearch.base.errors import ArtsearchError, check_whole, unknown
-from artsearch.features.extractor import Features
+from artsearch.features.features import Features
 from artsearch.index.base import Index
 from artsearch.index.exact import ExactIndex
 from artsearch.index.metrics import distances_to, prepare_rows

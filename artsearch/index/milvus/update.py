@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from artsearch.base.errors import ArtsearchError, MismatchError
-from artsearch.features.extractor import Features
+from artsearch.features.features import Features
 from artsearch.index.metrics import check_features, prepare_rows
 from artsearch.index.milvus.fields import (
     ID,

@@ -1,0 +1,53 @@
+"""Whether this machine computes in bfloat16, and the precision that follows."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from pathlib import Path
+
+from artsearch.base.errors import ArtsearchError, unknown
+
+#: "fast" computes in bfloat16, "exact" in float32; "auto" is fast where the machine has it.
+PRECISIONS = ("auto", "fast", "exact")
+
+
+def fast_is_possible() -> bool:
+    """Tell whether the GPU, or else the processor, computes in bfloat16 by itself."""
+    known = _ask_linux() if "torch" not in sys.modules else None
+    if known is not None:
+        return known
+    from artsearch.networks.forward import has_bf16
+
+    return has_bf16()
+
+
+def _ask_linux() -> bool | None:
+    """Tell it from what Linux says of a processor, or return None: importing torch takes seconds.
+
+    None too where there may be a GPU, or a processor that names its abilities otherwise.
+    """
+    cards = Path("/proc/driver/nvidia").exists() or Path("/dev/kfd").exists()
+    if cards or platform.machine() != "x86_64":
+        return None
+    try:
+        lines = Path("/proc/cpuinfo").read_text("ascii", "replace").splitlines()
+    except OSError:
+        return None
+    flags = next((line.split() for line in lines if line.startswith("flags")), None)
+    return None if flags is None else not {"avx512_bf16", "amx_bf16"}.isdisjoint(flags)
+
+
+def choose_precision(precision: str = "auto") -> str:
+    """Return "fast" or "exact"; raises ArtsearchError where "fast" is asked for and cannot be."""
+    if precision not in PRECISIONS:
+        raise unknown("precision", precision, PRECISIONS)
+    if precision == "exact":
+        return "exact"
+    possible = fast_is_possible()
+    if precision == "fast" and not possible:
+        raise ArtsearchError(
+            "precision is 'fast', but this machine does not compute in bfloat16 by itself (it "
+            "wants AVX512-BF16, AMX, or a GPU of 2020 or newer); take 'exact' or 'auto'"
+        )
+    return "fast" if possible else "exact"
