@@ -21,10 +21,10 @@ import click
 import numpy as np
 import report
 from extract import warn_if_busy
+from index_bench import METHODS, Method, measure, reach, write_json
+from mixing import mix_features
 
 from artsearch.base.errors import ArtsearchError, unknown
-from artsearch.bench.index_bench import METHODS, Method, measure, reach, write_json
-from artsearch.bench.mixing import mix_features
 from artsearch.cli.notebook import complete
 from artsearch.features.features import Features
 from artsearch.search.search import Searches

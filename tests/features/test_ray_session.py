@@ -7,11 +7,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from index_bench import Method, measure
+from mixing import mix_features
 
 import artsearch.features.ray.session
 from artsearch.base.errors import ArtsearchError, EngineError
-from artsearch.bench.index_bench import Method, measure
-from artsearch.bench.mixing import mix_features
 from artsearch.cli.notebook import if_possible
 from artsearch.features.ray.session import import_ray, session
 from artsearch.index.factory import construct_index

@@ -16,16 +16,16 @@ import pandas as pd
 import psutil
 import pytest
 from click.testing import CliRunner
+from index_bench import ARTICLE, METHODS, Method, measure, reach, write_json
+from index_bench_data import SHARES, draw_filters, find_nearest
+from index_bench_libraries import make_way
+from index_bench_process import Apart, build, count_bytes, open_built
 from matplotlib.colors import to_hex
+from mixing import mix_features
+from recall_plot import show_recall
 
 from artsearch.base.errors import ArtsearchError, MismatchError
-from artsearch.bench.index_bench import ARTICLE, METHODS, Method, measure, reach, write_json
-from artsearch.bench.index_bench_data import SHARES, draw_filters, find_nearest
-from artsearch.bench.index_bench_libraries import make_way
-from artsearch.bench.index_bench_process import Apart, build, count_bytes, open_built
-from artsearch.bench.mixing import mix_features
 from artsearch.features.features import Features
-from artsearch.show.figures import show_recall
 
 ROOT = Path(__file__).parents[2]
 EXACT = Method("exact", "kind", {"kind": "exact"})
@@ -132,7 +132,7 @@ def test_the_nearest_are_those_of_a_sort_of_all_distances():
 @pytest.fixture(scope="module")
 def data(mixed, queries, tmp_path_factory):
     """A folder in which all libraries are built."""
-    from artsearch.bench.index_bench_data import prepare
+    from index_bench_data import prepare
 
     return prepare(tmp_path_factory.mktemp("data") / "bench", mixed, queries, SHARES, 10)
 
@@ -238,9 +238,9 @@ def test_a_process_that_dies_is_a_reason_and_no_end():
 def test_a_build_ends_with_the_benchmark(tmp_path):
     program = (
         "import os, sys\n"
-        f"sys.path.insert(0, {str(ROOT / 'tests')!r})\n"
+        f"sys.path.insert(0, {str(ROOT / 'tests' / 'index')!r})\n"
         "from test_index_bench import wait_long\n"
-        "from artsearch.bench.index_bench_process import Apart\n"
+        "from index_bench_process import Apart\n"
         "with Apart() as process:\n"
         "    process._pipe.send((wait_long, ()))\n"
         "    print(process._process.pid, flush=True)\n"

@@ -119,6 +119,7 @@ def find_imports(folder: Path) -> set[str]:
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 names.add(node.module.partition(".")[0])
     ours = {"artsearch", *(path.stem for path in folder.glob("*.py"))}
+    ours |= {path.stem for path in folder.glob("bench/*.py")}
     ours |= {name for name in names if name.startswith("test_")}
     return names - set(sys.stdlib_module_names) - ours
 

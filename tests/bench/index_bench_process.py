@@ -14,11 +14,11 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from index_bench_data import FILTERS, QUERIES, ROWS
+from index_bench_libraries import make_way
+from index_bench_ways import Way
 
 from artsearch.base.errors import ArtsearchError
-from artsearch.bench.index_bench_data import FILTERS, QUERIES, ROWS
-from artsearch.bench.index_bench_libraries import make_way
-from artsearch.bench.index_bench_ways import Way
 
 #: The note that lies in the folder of what was built.
 BUILT = "built.json"

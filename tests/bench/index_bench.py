@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from index_bench_data import SHARES, prepare
+from index_bench_turns import Candidate
 
 from artsearch.base.errors import check_whole
-from artsearch.bench.index_bench_data import SHARES, prepare
-from artsearch.bench.index_bench_turns import Candidate
 from artsearch.features.features import Features
 from artsearch.works.file_state import write_whole
 
@@ -85,7 +85,6 @@ METHODS = (
     Method("annoy", "annoy", {"trees": 100}, NODES),
     Method("hnswlib", "hnswlib", {"M": 16}, LOOKS),
     Method("hnswlib", "hnswlib", {"M": 32}, LOOKS),
-    Method("artsearch hnswlib", "kind", {"kind": "hnswlib"}, DEPTHS),
     Method("faiss", "faiss", {"factory": "Flat"}),
     Method("faiss", "faiss", {"factory": "IVF{lists},Flat"}, PROBES),
     Method("faiss", "faiss", {"factory": "IVF{lists},SQ8"}, PROBES),
@@ -94,8 +93,6 @@ METHODS = (
     Method("usearch", "usearch", {"dtype": "f32"}, LOOKS),
     Method("usearch", "usearch", {"dtype": "bf16"}, LOOKS),
     Method("usearch", "usearch", {"dtype": "i8"}, LOOKS),
-    Method("artsearch usearch", "kind", {"kind": "usearch", "compress": "half"}, DEPTHS),
-    Method("artsearch usearch", "kind", {"kind": "usearch", "compress": "int8"}, DEPTHS),
     Method("milvus", "milvus", {"index": "FLAT"}, most=100_000),
     Method("milvus", "milvus", {"index": "HNSW"}, _each("ef", 64, 256), most=100_000),
 )

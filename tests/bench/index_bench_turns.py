@@ -11,9 +11,8 @@ from contextlib import ExitStack
 from functools import wraps
 from typing import TYPE_CHECKING
 
-from artsearch.base.errors import ArtsearchError
-from artsearch.bench.index_bench_data import Data, recall
-from artsearch.bench.index_bench_process import (
+from index_bench_data import Data, recall
+from index_bench_process import (
     BUILT,
     Apart,
     ask_filtered,
@@ -23,8 +22,10 @@ from artsearch.bench.index_bench_process import (
     open_built,
 )
 
+from artsearch.base.errors import ArtsearchError
+
 if TYPE_CHECKING:
-    from artsearch.bench.index_bench import Method
+    from index_bench import Method
 
 #: Queries that are asked under a filter.
 FILTERED = 50

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from index_bench_ways import Half, Kind, Way
 
 from artsearch.base.errors import ArtsearchError, unknown
-from artsearch.bench.index_bench_ways import Half, Kind, Way
 
 #: Rows that are given to a library at a time.
 CHUNK = 16_384
