@@ -18,7 +18,7 @@ _WHERE = {
     "Question": "search.question",
     "Results": "search.results",
     "Search": "search.search",
-    "Searches": "search.search",
+    "Searches": "search.searches",
     "choose_networks": "networks.registry",
     "compute_features": "features.compute",
     "construct_ann_index": "index.factory",

@@ -36,7 +36,7 @@ def read_files() -> list[str]:
 
 def find_and_show(out: Path) -> None:
     """Compute features, ask, and write page and site, as `make demo` does."""
-    from artsearch.search.search import Searches
+    from artsearch.search.searches import Searches
     from artsearch.show.site import write_page, write_site
     from artsearch.works.collection import Collection
 
@@ -85,13 +85,13 @@ def name_extras(out: Path) -> None:
     from artsearch.gallery.app import serve
     from artsearch.gallery.map_widget import ArtMap
     from artsearch.index.factory import construct_index
-    from artsearch.search.search import Searches
+    from artsearch.search.searches import Searches
     from artsearch.show.map import map_layout
     from artsearch.works.collection import Collection
 
     collection = Collection("paintings")
     features = Searches(collection, LITE, out=out, progress=False).features(LITE, "no_crop")
-    for kind in ("faiss", "hnswlib", "usearch"):
+    for kind in ("faiss",):
         assert named(construct_index, kind, "angular", features) == "scale", kind
     assert named(construct_index, "milvus", "angular", features, uri=out / "m.db") == "scale"
     extractors = extractors_for([LITE], ["no_crop"])

@@ -7,7 +7,7 @@ import numpy as np
 
 from artsearch.features.features import Features
 from artsearch.networks.registry import NETWORKS
-from artsearch.search.search import PLACES
+from artsearch.search.searches import ALPHAS
 
 
 class FakeBlend:
@@ -52,6 +52,6 @@ class FakeSearches(Mapping):
         found = {name: SimpleNamespace(features=Features(one, ids)) for name, one in rows.items()}
         if self._halves is not None:
             blend = FakeBlend(self._halves, ids)
-            for name, place in PLACES.items():
+            for name, place in ALPHAS.items():
                 found[name] = SimpleNamespace(blend=blend, features=blend.at(place))
         return found

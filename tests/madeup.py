@@ -152,7 +152,7 @@ class RandomIndex:
         row = self._row[id]
         return [self.ids[other] for other in self._rows[row][:k]], self._distances[row][:k]
 
-    def answers(self, k):
+    def all_neighbours(self, k):
         return self._rows[:, :k], self._distances[:, :k]
 
 

@@ -228,7 +228,7 @@ FAULTS = [
     ),
     Fault(
         "put-in-place-before-it-is-whole",
-        "features/store.py",
+        "base/disk.py",
         "features/test_store.py",
         """\
         write(new)
@@ -243,7 +243,7 @@ FAULTS = [
     ),
     Fault(
         "another-content-of-the-same-size",
-        "works/file_state.py",
+        "base/disk.py",
         "works/test_files.py features/test_extract.py",
         "return status.st_size, status.st_mtime_ns, status.st_ctime_ns",
         "return status.st_size, status.st_mtime_ns, status.st_mtime_ns",
@@ -315,11 +315,11 @@ FAULTS = [
     # ---- questions
     Fault(
         "filter-after-the-search",
-        "search/answer.py",
+        "index/candidates.py",
         "search/test_ask.py",
-        "        return self._search.exact.nearest_of(vector, self.rows, k)",
+        "        return self.index.nearest_of(vector, self.rows, k)",
         """\
-        found, distances = self._search.exact.nearest_of(vector, np.arange(len(self._keep)), k)
+        found, distances = self.index.nearest_of(vector, np.arange(len(self._keep)), k)
         return found[self._keep[found]], distances[self._keep[found]]""",
     ),
     Fault(
@@ -352,7 +352,7 @@ FAULTS = [
     ),
     Fault(
         "copies-stay",
-        "search/answer.py",
+        "index/candidates.py",
         "search/test_ask.py",
         "return found[distances < limit]",
         "return found[distances < 0]",
@@ -389,8 +389,8 @@ FAULTS = [
         "path-back-to-its-start",
         "search/path.py",
         "search/test_path.py",
-        "exact.row_of(start), exact.row_of(end), rows, stones)",
-        "exact.row_of(end), exact.row_of(start), rows, stones)",
+        "exact.row_of(start), exact.row_of(end), rows, waypoints)",
+        "exact.row_of(end), exact.row_of(start), rows, waypoints)",
     ),
     Fault(
         "quotes-let-into-milvus",
@@ -404,15 +404,15 @@ FAULTS = [
         "dial-from-the-other-end",
         "features/blend.py",
         "features/test_descriptors.py",
-        "max(0.0, 1 - 2 * place), max(0.0, 2 * place - 1)",
-        "max(0.0, 2 * place - 1), max(0.0, 1 - 2 * place)",
+        "max(0.0, 1 - 2 * alpha), max(0.0, 2 * alpha - 1)",
+        "max(0.0, 2 * alpha - 1), max(0.0, 1 - 2 * alpha)",
     ),
     Fault(
         "blend-weighed-twice",
         "features/blend.py",
         "features/test_descriptors.py",
-        "weights = np.sqrt(self.column_weights(place))\n",
-        "weights = self.column_weights(place)\n",
+        "weights = np.sqrt(self.column_weights(alpha))\n",
+        "weights = self.column_weights(alpha)\n",
     ),
     Fault(
         "whitening-dropped",

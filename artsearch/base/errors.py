@@ -37,6 +37,10 @@ class EngineError(ArtsearchError):
     """A library or an engine that is not installed, does not start, or ends before its time."""
 
 
+class DamagedError(ArtsearchError):
+    """A file that is not as artsearch wrote it."""
+
+
 class MismatchError(ArtsearchError):
     """Two things that do not belong together, such as an index and features of another network."""
 

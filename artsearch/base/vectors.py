@@ -1,9 +1,9 @@
-"""Rows in numbered files, written one after the other and used as one array."""
+"""Rows of numbers: their length, the nearest of them, and many files of them as one array."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,63 @@ import numpy as np
 SHARD_ROWS = 65_536
 #: Rows that are in memory at a time while a shard is written.
 CHUNK = 4_096
+
+
+def chunks_of(rows: np.ndarray, size: int = CHUNK) -> Iterator[np.ndarray]:
+    """Yield all rows in order, `size` at a time: a large collection's stay on disk."""
+    return (rows[start : start + size] for start in range(0, len(rows), size))
+
+
+def unit_rows(vectors: np.ndarray) -> np.ndarray:
+    """Return rows of length 1 in the same direction; a row of zeros stays what it is.
+
+    >>> unit_rows(np.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
+    [[0.6, 0.8], [0.0, 0.0]]
+    """
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.where(lengths > 0, lengths, 1)
+
+
+def first_not_finite(vectors: np.ndarray) -> tuple[int, int]:
+    """Return how many rows hold numbers that are not finite, and the first of them, or 0, -1."""
+    bad = [~np.isfinite(chunk).all(axis=1) for chunk in chunks_of(vectors)]
+    found = np.flatnonzero(np.concatenate(bad)) if bad else []
+    return len(found), int(found[0]) if len(found) else -1
+
+
+def largest(values: np.ndarray, k: int) -> np.ndarray:
+    """Return the columns of the k largest values of each row, largest first, ties by column.
+
+    >>> largest(np.array([[1, 3, 3, 2]]), 3).tolist()
+    [[1, 2, 3]]
+    """
+    # All that tie with the k-th are candidates; sorting whole rows would take ten times as long.
+    least = np.partition(values, -k, axis=1)[:, -k]
+    found = np.empty((len(values), k), np.int64)
+    for row, (ours, limit) in enumerate(zip(values, least, strict=True)):
+        columns = np.flatnonzero(ours >= limit)
+        found[row] = columns[np.argsort(-ours[columns], kind="stable")[:k]]
+    return found
+
+
+def knn(
+    score: Callable[[slice], np.ndarray], rows: int, k: int, block: int = 16 * CHUNK
+) -> np.ndarray:
+    """Return for each query the numbers of k rows that score highest, in no order.
+
+    `score` gives queries × rows for a block of rows, −∞ where a row is none to be found; so that
+    not all scores are in memory at once. Where fewer are to be found, the last ones are any.
+    """
+    best = values = None
+    for start in range(0, rows, block):
+        new = score(slice(start, start + block))
+        numbers = np.broadcast_to(np.arange(start, start + new.shape[1]), new.shape)
+        values = new if values is None else np.hstack([values, new])
+        best = numbers if best is None else np.hstack([best, numbers])
+        if values.shape[1] > k:
+            kept = np.argpartition(-values, k - 1, axis=1)[:, :k]
+            best, values = (np.take_along_axis(one, kept, axis=1) for one in (best, values))
+    return best
 
 
 def names(number: int, of: int) -> tuple[str, str]:

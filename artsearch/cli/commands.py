@@ -202,7 +202,7 @@ def run(notebook: str, output: str, parameters: tuple[tuple[str, str], ...]) -> 
 def _open(folder: str, networks: str, out: str, index: str):
     """Return a collection and its searches, and say what they are."""
     from artsearch.cli.notebook import complete
-    from artsearch.search.search import Searches
+    from artsearch.search.searches import Searches
     from artsearch.works.collection import Collection
 
     works = Collection(complete(folder))

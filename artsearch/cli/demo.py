@@ -18,7 +18,7 @@ from artsearch.base.errors import ArtsearchError, unknown
 from artsearch.cli.notebook import project_path
 from artsearch.cli.runner import run_notebook
 from artsearch.networks.registry import Chosen, hand_on
-from artsearch.search.search import Searches
+from artsearch.search.searches import Searches
 from artsearch.show.site import write_page, write_site
 from artsearch.works.collection import Collection
 from artsearch.works.storage import is_address

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 @click.option("--each", default=1, help="How many for each value of that column.")
 @click.option("--part", default="", help="Part of IMAGE: left,top,right,bottom from 0 to 1.")
 @click.option("--path-to", default="", help="Show stepping stones from IMAGE to this work.")
-@click.option("--stones", default=5, help="How many stones at most.")
+@click.option("--waypoints", default=5, help="How many at most.")
 @click.option("--network", default="", help="Network; else one whose features are there already.")
 @click.option("--crop", default="no_crop", help="Crop.")
 @click.option("--dial", default=None, type=float, help="From 0 (content) to 1 (style).")
@@ -56,7 +56,7 @@ def similar(
     each: int,
     part: str,
     path_to: str,
-    stones: int,
+    waypoints: int,
     network: str,
     crop: str,
     dial: float | None,
@@ -79,11 +79,11 @@ def similar(
     if path_to:
         if len(images) > 1 or unlike or other or no_copies or per or part:
             raise ArtsearchError(
-                "a path leads from one work to another; besides --path-to it takes --stones, "
+                "a path leads from one work to another; besides --path-to it takes --waypoints, "
                 "--where, --exclude and --no-machine-made"
             )
         ends = find_work(works, images[0]), find_work(works, path_to)
-        answer = search.path(*ends, stones, where, exclude, not no_machine_made)
+        answer = search.path(*ends, waypoints, where, exclude, not no_machine_made)
     else:
         answer = search.ask(
             liked,
@@ -142,7 +142,7 @@ def open_search(
     Without a network it is the first whose features are there already, which needs neither torch
     nor the network itself. `options` are those of Searches.
     """
-    from artsearch.search.search import Searches
+    from artsearch.search.searches import Searches
 
     computed = computed_networks(works, crop, out)
     names = network or next(iter(computed), "auto")

@@ -16,7 +16,7 @@ from artsearch.evaluate.rankings import Hubness, hubness
 from artsearch.evaluate.scores import NotMeasurable, Score, difference
 from artsearch.features.features import Features
 from artsearch.networks.transforms import CENTER_CROP, NO_CROP
-from artsearch.search.search import Searches
+from artsearch.search.searches import Searches
 
 
 def agreement(searches: Searches, k: int = 10, seed: int = 0) -> Measured:

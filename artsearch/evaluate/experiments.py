@@ -23,7 +23,7 @@ from artsearch.features.extract import extract
 from artsearch.features.extractor import FeatureExtractor
 from artsearch.features.features import Features
 from artsearch.networks.registry import Network, as_network
-from artsearch.search.search import PLACES, Searches
+from artsearch.search.searches import ALPHAS, Searches
 from artsearch.works.collection import MACHINE_MADE, TABLE, Collection
 
 #: What is compared by labels, the article's recipe first; and with csls, the first and ours.
@@ -236,7 +236,7 @@ def place_name(place: float) -> str:
     >>> place_name(0), place_name(0.25), place_name(0.5)
     ('content', 'blend at 0.25', 'blend')
     """
-    names = {number: name for name, number in PLACES.items()}
+    names = {number: name for name, number in ALPHAS.items()}
     return names.get(place, f"blend at {place:g}")
 
 
@@ -247,7 +247,7 @@ def place_of(descriptor: str) -> float | None:
     (0.25, 1.0, None)
     """
     head, _, number = descriptor.partition("blend at ")
-    return float(number) if not head and number else PLACES.get(descriptor)
+    return float(number) if not head and number else ALPHAS.get(descriptor)
 
 
 def _compared(

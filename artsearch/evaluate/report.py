@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 import artsearch
+from artsearch.base.disk import cannot_write, write_whole
 from artsearch.base.errors import ArtsearchError, check_whole, unknown
 from artsearch.cli.notebook import complete
 from artsearch.evaluate.agreement import agreement, crop_changes, find_hubs, hubs
@@ -24,11 +25,9 @@ from artsearch.evaluate.experiments import (
 )
 from artsearch.evaluate.measured import COLUMNS, Measured, make_table
 from artsearch.evaluate.scores import NotMeasurable
-from artsearch.features.store import cannot_write
 from artsearch.networks.transforms import CROPS, default_crop
-from artsearch.search.search import Searches
+from artsearch.search.searches import Searches
 from artsearch.works.collection import TABLE, Collection
-from artsearch.works.file_state import write_whole
 
 METRICS, PAGE = "metrics.csv", "report.html"
 #: What is said first: ours against the article's recipe, by label and metric.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
@@ -14,16 +13,14 @@ from pathlib import Path
 import numpy as np
 
 from artsearch.base.errors import ArtsearchError, MismatchError
+from artsearch.base.sealed import open_sealed, seal
+from artsearch.base.vectors import first_not_finite, largest, unit_rows
 from artsearch.features.features import Features
-from artsearch.features.store import write_folder
-from artsearch.index.blend import BlendIndex
-from artsearch.index.metrics import unit_rows
 from artsearch.networks.registry import BlendLayers, Layers, Network, as_network
-from artsearch.networks.weights import file_sha256
 
-#: Numbers a work, shared out to the three parts; never more than the final layer has.
+#: Numbers a work, shared out to the three components; never more than the final layer has.
 DIMS = 512
-#: What each part takes of them, in sixteenths. The middle one is used most.
+#: What each component takes of them, in sixteenths. The middle one is used most.
 SHARES = {"content": 5, "middle": 6, "style": 5}
 #: The variance of a direction is raised to 1 - 2 × this: 0 is plain PCA, 0.5 whitening in full.
 #: Half of the full made noise of 900 works as loud as what matters (mean average precision by style
@@ -39,34 +36,34 @@ MOST_AVERAGED = 100_000
 SAMPLE = 10_000
 #: Rows that are worked on at a time.
 CHUNK = 1024
-FORMAT = 1
-NOTE, FIT, VECTORS, PLAIN = "blend.json", "fit.npz", "vectors.npy", "plain.npy"
-OWN = (NOTE, FIT, VECTORS, PLAIN)
+KIND, FORMAT = "blend", 2
+FIT, VECTORS, RAW = "fit.npz", "vectors.npy", "raw.npy"
+OWN = (FIT, VECTORS, RAW, "plain.npy")
 
 
-def dial_weights(place: float) -> dict[str, float]:
-    """Return how much each part counts at a place of the dial, from 0 (content) to 1 (style).
+def dial_weights(alpha: float) -> dict[str, float]:
+    """Return how much each component counts at a place of the dial, from 0 (content) to 1 (style).
 
-    These are the weights of the parts' cosines; they add up to 1.
+    These are the weights of the components' cosines; they add up to 1.
 
     >>> dial_weights(0.25)
     {'content': 0.5, 'middle': 0.5, 'style': 0.0}
     """
-    # A bool is a number to Python, but nobody's place; NumPy's numbers are welcome.
-    if isinstance(place, bool) or not isinstance(place, Real) or not 0 <= place <= 1:
+    # A bool is a number to Python, but nobody's alpha; NumPy's numbers are welcome.
+    if isinstance(alpha, bool) or not isinstance(alpha, Real) or not 0 <= alpha <= 1:
         raise ArtsearchError(
-            f"the dial is at {place!r}; take a number from 0 (content) to 1 (style)"
+            f"the dial is at {alpha!r}; take a number from 0 (content) to 1 (style)"
         )
-    place = float(place)
-    content, style = max(0.0, 1 - 2 * place), max(0.0, 2 * place - 1)
+    alpha = float(alpha)
+    content, style = max(0.0, 1 - 2 * alpha), max(0.0, 2 * alpha - 1)
     return {"content": content, "middle": 1 - content - style, "style": style}
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class Component:
     """Some layers as one row of unit length: centred, of equal spread, turned and softly whitened.
 
-    `means` and `spreads` are by layer; `basis` is the layers' dims × the part's dims.
+    `means` and `spreads` are by layer; `basis` is the layers' dims × the component's dims.
     """
 
     layers: Layers
@@ -75,8 +72,8 @@ class Part:
     basis: np.ndarray
 
     @classmethod
-    def fit(cls, layers: Layers, features: Mapping[str, Features], dims: int) -> Part:
-        """Learn a part from a collection's features, without any label."""
+    def fit(cls, layers: Layers, features: Mapping[str, Features], dims: int) -> Component:
+        """Learn a component from a collection's features, without any label."""
         from sklearn.decomposition import PCA
 
         sample = _sample(len(features[layers[0][0]]))
@@ -104,15 +101,17 @@ class Part:
 class Blend:
     """A collection's works between content and style, by one network and crop.
 
-    `vectors` is float32, works × dims: three parts of unit length side by side, each averaged with
-    the nearest works' own (database augmentation: Turcot and Lowe 2009; Arandjelović and Zisserman
-    2012, CVPR, section 4; weights as Radenović et al. 2018, arXiv:1711.02512, section 3.4). `plain`
-    is the same before averaging, `note` says what all was made of.
+    `vectors` is float32, works × dims: three components of unit length side by side, each averaged
+    with the nearest works' own (database augmentation: Turcot and Lowe 2009; Arandjelović and
+    Zisserman 2012, CVPR, section 4; weights as Radenović et al. 2018, arXiv:1711.02512, section
+    3.4). `raw` is the same before averaging, `metadata` says what all was made of.
     """
 
-    def __init__(self, parts: dict[str, Part], vectors, plain, ids: tuple[str, ...], note: dict):
-        self.parts, self.vectors, self.plain = parts, vectors, plain
-        self.ids, self.note = tuple(ids), note
+    def __init__(
+        self, components: dict[str, Component], vectors, raw, ids: tuple[str, ...], metadata: dict
+    ):
+        self.components, self.vectors, self.raw = components, vectors, raw
+        self.ids, self.metadata = tuple(ids), metadata
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -135,98 +134,81 @@ class Blend:
             raise ArtsearchError("a blend is learnt from a collection: it wants two or more works")
         _check_finite(features, layers)
         dims = min(DIMS, most_dims)
-        parts = {
-            name: Part.fit(getattr(layers, name), features, dims * share // 16)
+        components = {
+            name: Component.fit(getattr(layers, name), features, dims * share // 16)
             for name, share in SHARES.items()
         }
         chunks = range(0, len(first), CHUNK)
-        plain = np.concatenate([_plain(parts, _slice(features, at)) for at in chunks])
-        note = describe(features, layers, most_dims)
-        blend = cls(parts, plain, plain, first.ids, note)
-        if note["neighbours"]:
-            averaged = [blend.average(plain[at : at + CHUNK]) for at in chunks]
+        raw = np.concatenate([_raw(components, _slice(features, at)) for at in chunks])
+        metadata = describe(features, layers, most_dims)
+        blend = cls(components, raw, raw, first.ids, metadata)
+        if metadata["neighbours"]:
+            averaged = [blend.average(raw[at : at + CHUNK]) for at in chunks]
             blend.vectors = np.concatenate(averaged)
         return blend
 
     def rows(self, by_layer: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return rows of any images, pictures × dims, from what the network's layers give."""
-        return self.average(self.plain_rows(by_layer))
+        return self.average(self.raw_rows(by_layer))
 
-    def plain_rows(self, by_layer: Mapping[str, np.ndarray]) -> np.ndarray:
+    def raw_rows(self, by_layer: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return rows of any images before they are averaged."""
-        return _plain(self.parts, by_layer)
+        return _raw(self.components, by_layer)
 
-    def at(self, place: float) -> Features:
+    def at(self, alpha: float) -> Features:
         """Return the rows at a place of the dial; the angle between two is their distance."""
-        weights = np.sqrt(self.column_weights(place))
-        return Features(self.vectors * weights, self.ids, self.note | {"dial": float(place)})
+        weights = np.sqrt(self.column_weights(alpha))
+        return Features(self.vectors * weights, self.ids, self.metadata | {"dial": float(alpha)})
 
-    def index(self, place: float) -> BlendIndex:
-        """Return an index at a place of the dial."""
-        return self._index.turn(place)
-
-    def plain_index(self, place: float) -> BlendIndex:
-        """Return an index of the rows before averaging, in which series and copies stand out."""
-        return self._plain_index.turn(place)
-
-    def column_weights(self, place: float) -> np.ndarray:
+    def column_weights(self, alpha: float) -> np.ndarray:
         """Return how much each column counts in a squared distance at a place of the dial."""
-        weights = dial_weights(place)
-        widths = [part.basis.shape[1] for part in self.parts.values()]
-        return np.repeat(np.array([weights[name] for name in self.parts], np.float32), widths)
+        weights = dial_weights(alpha)
+        widths = [component.basis.shape[1] for component in self.components.values()]
+        return np.repeat(np.array([weights[name] for name in self.components], np.float32), widths)
 
-    @cached_property
-    def _index(self) -> BlendIndex:
-        return BlendIndex(self, self.vectors)
+    def average(self, raw: np.ndarray) -> np.ndarray:
+        """Average rows with those of the nearest works, component by component.
 
-    @cached_property
-    def _plain_index(self) -> BlendIndex:
-        return BlendIndex(self, self.plain)
-
-    def average(self, plain: np.ndarray) -> np.ndarray:
-        """Average rows with those of the nearest works, part by part; the works themselves count 1.
-
-        A work that is the same, such as the query itself, is passed over, so that a picture of the
-        collection has the same row as the work.
+        The works themselves count 1. A work that is the same, such as the query itself, is passed
+        over, so that a picture of the collection has the same row as the work.
         """
-        others = self.note["neighbours"]
+        others = self.metadata["neighbours"]
         if not others:
-            return plain
+            return raw
         rows, start = [], 0
-        for part in self.parts.values():
-            columns = slice(start, start + part.basis.shape[1])
-            rows.append(_average(plain[:, columns], self.plain[:, columns], others))
+        for component in self.components.values():
+            columns = slice(start, start + component.basis.shape[1])
+            rows.append(_average(raw[:, columns], self.raw[:, columns], others))
             start = columns.stop
         return np.concatenate(rows, axis=1)
 
     def save(self, folder: str | os.PathLike) -> Path:
-        """Write the blend as a folder of .npy files and a note, whole or not at all."""
+        """Write the blend as a folder of .npy files and a manifest, whole or not at all."""
 
         def write(new: Path) -> None:
             np.save(new / VECTORS, self.vectors, allow_pickle=False)
-            np.save(new / PLAIN, self.plain, allow_pickle=False)
-            np.savez(new / FIT, **_flatten_parts(self.parts))
-            note = self.note | {"ids": list(self.ids), "sha256": _hash(new)}
-            (new / NOTE).write_text(json.dumps(note), encoding="utf-8")
+            np.save(new / RAW, self.raw, allow_pickle=False)
+            np.savez(new / FIT, **_flatten(self.components))
 
-        return write_folder(folder, write, OWN)
+        about = {"about": self.metadata, "ids": list(self.ids)}
+        return seal(folder, KIND, FORMAT, about, write, OWN)
 
 
 @dataclass(frozen=True, eq=False)
-class AtPlace:
-    """A blend at one place of its dial, as the evaluation takes descriptors."""
+class WeightedBlend:
+    """A blend at one weight of its dial, as the evaluation takes descriptors."""
 
     blend: Blend
-    place: float
+    alpha: float
 
     @cached_property
     def features(self) -> Features:
         """The rows of the collection."""
-        return self.blend.at(self.place)
+        return self.blend.at(self.alpha)
 
     def rows(self, by_layer: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return rows of any images."""
-        return self.blend.rows(by_layer) * np.sqrt(self.blend.column_weights(self.place))
+        return self.blend.rows(by_layer) * np.sqrt(self.blend.column_weights(self.alpha))
 
 
 @dataclass(frozen=True, eq=False)
@@ -253,36 +235,31 @@ def stored_blend(
     network, folder = as_network(network), Path(folder)
     layers = blend_layers(network)
     _check_same(features, layers)
-    note = describe(features, layers, network.dims)
+    metadata = describe(features, layers, network.dims)
     with suppress(Exception):  # NumPy raises whatever a broken file leads it to
-        return load_blend(folder, note, features[layers.names[0]].ids)
+        return load_blend(folder, metadata, features[layers.names[0]].ids)
     blend = Blend.fit(features, layers, network.dims)
     blend.save(folder)
     return blend
 
 
 def load_blend(
-    folder: str | os.PathLike, note: dict | None = None, ids: tuple[str, ...] | None = None
+    folder: str | os.PathLike, metadata: dict | None = None, ids: tuple[str, ...] | None = None
 ) -> Blend:
     """Open a saved blend; its rows stay on disk until they are used.
 
-    Raises MismatchError when it was not made from what the `note` says, over these `ids`, and when
-    its files are not as they were written.
+    Raises MismatchError when it was not made from what the `metadata` says, over these `ids`, and
+    DamagedError when its files are not as they were written.
     """
     folder = Path(folder)
-    stored = json.loads((folder / NOTE).read_text(encoding="utf-8"))
-    known, stated = tuple(stored.pop("ids")), stored.pop("sha256")
-    if (note is not None and stored != note) or (ids is not None and known != ids):
+    manifest = open_sealed(folder, KIND, FORMAT)
+    stored, known = manifest["about"], tuple(manifest["ids"])
+    if (metadata is not None and stored != metadata) or (ids is not None and known != ids):
         raise MismatchError(f"{str(folder)!r} holds a blend of other features; make it again")
-    if _hash(folder) != stated:
-        raise MismatchError(f"the files in {str(folder)!r} are not as they were written")
-    vectors, plain = (np.load(folder / name, mmap_mode="r") for name in (VECTORS, PLAIN))
+    vectors, raw = (np.load(folder / name, mmap_mode="r") for name in (VECTORS, RAW))
     with np.load(folder / FIT, allow_pickle=False) as arrays:
-        parts = _read_parts(stored, arrays)
-    dims = sum(part.basis.shape[1] for part in parts.values())
-    if not vectors.shape == plain.shape == (len(known), dims):
-        raise MismatchError(f"{str(folder)!r} holds a blend whose parts do not fit; make it again")
-    return Blend(parts, vectors, plain, known, stored)
+        components = _read_components(stored, arrays)
+    return Blend(components, vectors, raw, known, stored)
 
 
 def blend_layers(network: Network | str) -> BlendLayers:
@@ -297,13 +274,12 @@ def blend_layers(network: Network | str) -> BlendLayers:
 
 
 def describe(features: Mapping[str, Features], layers: BlendLayers, most_dims: int) -> dict:
-    """Return the note of a blend: the layers, what made their features, and all settings."""
+    """Return the metadata of a blend: the layers, what made their features, and all settings."""
     first = features[layers.names[0]]
     made_by = {key: value for key, value in first.made_by.items() if key not in ("layer", "pool")}
     return made_by | {
-        "format": FORMAT,
         "descriptor": "blend",
-        "parts": {name: dict(getattr(layers, name)) for name in SHARES},
+        "components": {name: dict(getattr(layers, name)) for name in SHARES},
         "poolings": {name: features[name].made_by.get("pool") for name in layers.names},
         "dims": min(DIMS, most_dims),
         "whitening": WHITENING,
@@ -337,13 +313,12 @@ def _check_same(features: Mapping[str, Features], layers: BlendLayers) -> None:
 def _check_finite(features: Mapping[str, Features], layers: BlendLayers) -> None:
     for name in layers.names:
         rows, ids = features[name].vectors, features[name].ids
-        for start in range(0, len(ids), CHUNK):
-            bad = ~np.isfinite(rows[start : start + CHUNK]).all(axis=1)
-            if bad.any():
-                raise ArtsearchError(
-                    f"the features of layer {name!r} hold numbers that are not finite, first for "
-                    f"{ids[start + int(bad.argmax())]!r}; compute them again"
-                )
+        count, first = first_not_finite(rows)
+        if count:
+            raise ArtsearchError(
+                f"the features of layer {name!r} hold numbers that are not finite, first for "
+                f"{ids[first]!r}; compute them again"
+            )
 
 
 def _sample(works: int) -> np.ndarray:
@@ -356,8 +331,8 @@ def _slice(features: Mapping[str, Features], start: int) -> dict[str, np.ndarray
     return {name: one.vectors[start : start + CHUNK] for name, one in features.items()}
 
 
-def _plain(parts: Mapping[str, Part], by_layer: Mapping[str, np.ndarray]) -> np.ndarray:
-    return np.concatenate([part.rows(by_layer) for part in parts.values()], axis=1)
+def _raw(components: Mapping[str, Component], by_layer: Mapping[str, np.ndarray]) -> np.ndarray:
+    return np.concatenate([component.rows(by_layer) for component in components.values()], axis=1)
 
 
 def _join(layers: Layers, units: Mapping, means: Mapping, spreads: Mapping) -> np.ndarray:
@@ -374,29 +349,27 @@ def _average(rows: np.ndarray, works: np.ndarray, others: int) -> np.ndarray:
     cosines = rows @ works.T
     cosines[cosines > 1 - 1e-5] = -1  # the same picture
     others = min(others, works.shape[0] - 1)
-    near = np.argpartition(-cosines, others - 1, axis=1)[:, :others]
+    near = largest(cosines, others)
     weights = np.maximum(np.take_along_axis(cosines, near, axis=1), 0) ** POWER
     return unit_rows(rows + np.einsum("ij,ijd->id", weights, works[near]))
 
 
-def _hash(folder: Path) -> list[str]:
-    return [file_sha256(folder / name) for name in (FIT, VECTORS, PLAIN)]
-
-
-def _flatten_parts(parts: Mapping[str, Part]) -> dict[str, np.ndarray]:
+def _flatten(components: Mapping[str, Component]) -> dict[str, np.ndarray]:
     arrays = {}
-    for name, part in parts.items():
-        arrays[f"{name}/basis"] = part.basis
-        for layer, mean in part.means.items():
+    for name, component in components.items():
+        arrays[f"{name}/basis"] = component.basis
+        for layer, mean in component.means.items():
             arrays[f"{name}/mean/{layer}"] = mean
-            arrays[f"{name}/spread/{layer}"] = np.array(part.spreads[layer])
+            arrays[f"{name}/spread/{layer}"] = np.array(component.spreads[layer])
     return arrays
 
 
-def _read_parts(note: dict, arrays: Mapping[str, np.ndarray]) -> dict[str, Part]:
-    parts = {}
-    for name, weights in note["parts"].items():
+def _read_components(metadata: dict, arrays: Mapping[str, np.ndarray]) -> dict[str, Component]:
+    components = {}
+    for name, weights in metadata["components"].items():
         means = {layer: arrays[f"{name}/mean/{layer}"] for layer in weights}
         spreads = {layer: float(arrays[f"{name}/spread/{layer}"]) for layer in weights}
-        parts[name] = Part(tuple(weights.items()), means, spreads, arrays[f"{name}/basis"])
-    return parts
+        components[name] = Component(
+            tuple(weights.items()), means, spreads, arrays[f"{name}/basis"]
+        )
+    return components

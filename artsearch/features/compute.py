@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from artsearch.base.disk import fingerprint
 from artsearch.base.errors import CollectionError
 from artsearch.features.extractor import FeatureExtractor
 from artsearch.features.features import Features
 from artsearch.networks.registry import Network
 from artsearch.networks.transforms import NO_CROP
 from artsearch.works.collection import Collection
-from artsearch.works.file_state import fingerprint
 
 if TYPE_CHECKING:
     from torch import nn

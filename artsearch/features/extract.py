@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import filelock
 import numpy as np
 
+from artsearch.base.disk import cannot_write, fingerprint, has_leftovers, recover_folder
 from artsearch.base.errors import ArtsearchError, MismatchError, unknown
 from artsearch.base.vectors import SHARD_ROWS
 from artsearch.features.compute import none_readable
@@ -26,15 +27,12 @@ from artsearch.features.pipeline import Rows, Work, run
 from artsearch.features.store import (
     STATE,
     Contents,
-    cannot_write,
     describe_captions,
-    has_leftovers,
     load_features,
     read_entries,
     read_manifest,
     read_sound_shards,
     read_stamps,
-    recover_folder,
     refuse_others,
     write_store,
     write_words,
@@ -42,7 +40,7 @@ from artsearch.features.store import (
 from artsearch.networks.registry import Network
 from artsearch.networks.transforms import CROPS, NO_CROP
 from artsearch.works.collection import Collection
-from artsearch.works.file_state import fingerprint, is_proof, stamp
+from artsearch.works.file_state import is_proof, stamp
 
 if TYPE_CHECKING:
     from torch import nn

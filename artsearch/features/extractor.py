@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from artsearch.base.disk import file_sha256
 from artsearch.base.errors import ArtsearchError, check_whole
 from artsearch.networks.hooks import describe_pooling, split_layer
 from artsearch.networks.precision import choose_precision
 from artsearch.networks.registry import Network, as_network, load_model
 from artsearch.networks.transforms import NO_CROP, transform_for
-from artsearch.networks.weights import fetch_weights, file_sha256, find_weights
+from artsearch.networks.weights import fetch_weights, find_weights
 from artsearch.works.images import ImageSource, open_image
 
 if TYPE_CHECKING:

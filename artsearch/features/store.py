@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import errno
-import glob
 import hashlib
 import importlib.metadata
-import json
 import os
 import shutil
-import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,8 +15,10 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 
+from artsearch.base import sealed
 from artsearch.base import vectors as shards
-from artsearch.base.errors import ArtsearchError, MismatchError
+from artsearch.base.disk import sync
+from artsearch.base.errors import ArtsearchError, DamagedError, MismatchError
 from artsearch.features.features import Features
 from artsearch.features.journal import Entry
 from artsearch.works.collection import Collection
@@ -28,10 +26,9 @@ from artsearch.works.file_state import FileState
 
 T = TypeVar("T")
 
-FORMAT = 2
-MANIFEST = "manifest.json"
+KIND, FORMAT = "features", 3
 #: What lies in a folder of features; one with anything else in it is the user's own.
-OWN = ("img_emb", "metadata", MANIFEST)
+OWN = ("img_emb", "metadata")
 #: The columns that say in which state a work's file was.
 STATE = ("file_size", "file_modified_ns", "file_changed_ns", "file_sha256")
 
@@ -96,11 +93,13 @@ def write_store(folder: str | os.PathLike, contents: Contents) -> Path:
             shards.write_rows(new / vectors, (stop - start, contents.dims), chunks)
         _write_words(new, contents)
 
-    return write_folder(folder, write, OWN)
+    return sealed.seal(folder, KIND, FORMAT, _describe(contents), write, OWN)
 
 
 def write_words(folder: Path, contents: Contents) -> Path:
     """Write what is said of the rows anew; the rows themselves are taken from the older store."""
+    files = read_manifest(folder)["files"]
+    rows = {name: sha256 for name, sha256 in files.items() if name.startswith(OWN[0])}
 
     def write(new: Path) -> None:
         _make_folders(new)
@@ -108,12 +107,13 @@ def write_words(folder: Path, contents: Contents) -> Path:
             _link(path, new / "img_emb" / path.name)
         _write_words(new, contents)
 
-    return write_folder(folder, write, OWN)
+    return sealed.seal(folder, KIND, FORMAT, _describe(contents), write, OWN, rows)
 
 
 def load_features(folder: str | os.PathLike, **wanted: object) -> Features:
     """Open a folder of features; the vectors stay on disk until they are used.
 
+    Its files are compared with what was written (see artsearch.base.sealed).
     What is `wanted` (such as network="vgg16", crop, layer, weights, precision) must be what the
     features were made by. Raises MismatchError, with both values, when it is not, and
     ArtsearchError when there is no such folder, or its parts do not belong together.
@@ -136,7 +136,7 @@ def refuse_others(folder: Path, made_by: dict, wanted: dict) -> None:
 
 def read_manifest(folder: Path) -> dict:
     """Return what a store says of itself; raises ArtsearchError when it holds none."""
-    return _reading(folder, _read_manifest)
+    return _reading(folder, lambda folder: sealed.read_manifest(folder, KIND, FORMAT))
 
 
 def read_entries(folder: Path) -> list[Entry]:
@@ -151,14 +151,14 @@ def read_sound_shards(folder: Path) -> tuple[Features | None, list[Entry]]:
     """
     manifest = read_manifest(folder)
     vectors, entries = [], []
-    for number, size in enumerate(manifest["shards"]):
+    for number in range(len(manifest["shards"])):
         # Whatever a library says of a broken file: that shard is not among the whole ones.
         with suppress(Exception):
-            paths = [folder / name for name in shards.names(number, len(manifest["shards"]))]
-            rows, works = shards.read_rows(paths[:1]), _read_table(paths[1])
-            if rows.shape == (size, manifest["dims"]) and len(works) == size:
-                vectors.append(rows)
-                entries += works
+            names = shards.names(number, len(manifest["shards"]))
+            for name in names:
+                sealed.check_file(folder, manifest, name)
+            vectors.append(shards.read_rows([folder / names[0]]))
+            entries += _read_table(folder / names[1])
     if not vectors:
         return None, []
     ids = [entry.id for entry in entries]
@@ -189,7 +189,8 @@ def _reading(folder: Path, read: Callable[[Path], T]) -> T:
             break
     if problem is None:
         return found
-    kind = MismatchError if isinstance(problem, MismatchError) else ArtsearchError
+    known = isinstance(problem, MismatchError | DamagedError)
+    kind = type(problem) if known else ArtsearchError
     reason = " ".join(str(getattr(problem, "strerror", None) or problem).split())[:200]
     raise kind(
         f"{str(folder)!r} holds no features that can be read ({reason}); "
@@ -204,15 +205,8 @@ def _which(folder: Path) -> int | None:
         return None
 
 
-def _read_manifest(folder: Path) -> dict:
-    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    if manifest["format"] != FORMAT:
-        raise MismatchError(f"its format is {manifest['format']!r}, this version has {FORMAT}")
-    return manifest
-
-
 def _read_features(folder: Path) -> Features:
-    manifest = _read_manifest(folder)
+    manifest = sealed.open_sealed(folder, KIND, FORMAT)
     vectors = shards.read_rows(_files(folder, manifest, 0))
     ids = _read_works(folder, manifest, ["id"])["id"].tolist()
     stated = manifest["rows"], manifest["dims"]
@@ -225,7 +219,7 @@ def _read_features(folder: Path) -> Features:
 
 
 def _read_entries(folder: Path) -> list[Entry]:
-    manifest = _read_manifest(folder)
+    manifest = sealed.read_manifest(folder, KIND, FORMAT)
     entries = [entry for path in _files(folder, manifest, 1) for entry in _read_table(path)]
     skipped = manifest["skipped"]
     return entries + [
@@ -241,7 +235,7 @@ def _read_table(path: Path) -> list[Entry]:
 
 
 def _read_stamps(folder: Path) -> dict[str, tuple[int, int, int]]:
-    manifest = _read_manifest(folder)
+    manifest = sealed.read_manifest(folder, KIND, FORMAT)
     table = _read_works(folder, manifest, ["id", *STATE[:3]])
     ids, *stamps = (table[name].tolist() for name in table)
     found = dict(zip(ids, zip(*stamps, strict=True), strict=True))
@@ -262,7 +256,7 @@ def _read_works(folder: Path, manifest: dict, columns: list[str]) -> pd.DataFram
 
 
 def _make_folders(new: Path) -> None:
-    for name in OWN[:2]:
+    for name in OWN:
         (new / name).mkdir()
 
 
@@ -270,14 +264,11 @@ def _write_words(new: Path, contents: Contents) -> None:
     for number, (start, stop) in enumerate(contents.parts):
         _, words = shards.names(number, len(contents.parts))
         contents.works.iloc[start:stop].to_parquet(new / words, index=False)
-        _sync(new / words)
-    (new / MANIFEST).write_text(json.dumps(_manifest(contents), indent=1), encoding="utf-8")
-    _sync(new / MANIFEST)
+        sync(new / words)
 
 
-def _manifest(contents: Contents) -> dict:
+def _describe(contents: Contents) -> dict:
     return {
-        "format": FORMAT,
         "made_by": contents.made_by,
         "rows": len(contents.works),
         "dims": contents.dims,
@@ -297,111 +288,8 @@ def _describe_skipped(entry: Entry) -> dict:
     return {"id": entry.id, "reason": entry.reason} | dict(zip(STATE, values, strict=True))
 
 
-def _sync(path: Path) -> None:
-    """See that a file reaches the disk before it takes the place of another."""
-    with open(path, "rb") as file:
-        os.fsync(file.fileno())
-
-
 def _link(path: Path, new: Path) -> None:
     try:
         os.link(path, new)
     except OSError:  # a disk without hard links
         shutil.copyfile(path, new)
-
-
-def write_folder(
-    folder: str | os.PathLike, write: Callable[[Path], None], own: Iterable[str] = ()
-) -> Path:
-    """Let `write` fill a new folder, then put it in place at once; an older one is replaced.
-
-    `own` names what may lie in an older one: a folder with anything else in it is refused.
-    """
-    # Through a link, so that a folder that lies on another disk stays there.
-    folder = Path(os.path.realpath(folder))
-    _refuse_others(folder, own)
-    new = _make_temporary(folder)
-    try:
-        write(new)
-        new.chmod(0o755)
-        _swap(new, folder)
-    except OSError as error:
-        raise cannot_write(folder, error) from None
-    finally:
-        for left in folder.parent.glob(f"{glob.escape(new.name)}*"):
-            shutil.rmtree(left, ignore_errors=True)
-    return folder
-
-
-def has_leftovers(folder: Path) -> bool:
-    """Tell whether a write_folder that was killed left something beside a folder."""
-    return bool(_leftovers(Path(os.path.realpath(folder))))
-
-
-def recover_folder(folder: Path) -> None:
-    """Clear up behind a write_folder that was killed; to be called while nobody else writes there.
-
-    In the blink between taking the old folder away and putting the new one in its place there is
-    none: the new one, which is complete then, is put there.
-    """
-    folder = Path(os.path.realpath(folder))
-    for left in _leftovers(folder):
-        if not folder.exists() and (left / MANIFEST).exists():
-            left.rename(folder)
-        shutil.rmtree(left, ignore_errors=True)
-
-
-def _leftovers(folder: Path) -> list[Path]:
-    # The new folder's name is the beginning of the older one's, so it comes first.
-    return sorted(folder.parent.glob(f"{glob.escape(_temporary_prefix(folder))}*"))
-
-
-def _refuse_others(folder: Path, own: Iterable[str]) -> None:
-    if folder.exists():
-        if not folder.is_dir():
-            raise cannot_write(folder, FileExistsError())
-        others = {path.name for path in folder.iterdir()} - set(own)
-        if others:
-            raise ArtsearchError(
-                f"{str(folder)!r} holds other things, such as {min(others)!r}, and is not "
-                "replaced; name a new folder"
-            )
-
-
-def _make_temporary(folder: Path) -> Path:
-    """Make an empty hidden folder beside the one that is to be written."""
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(dir=folder.parent, prefix=_temporary_prefix(folder)))
-    except OSError as error:
-        raise cannot_write(folder, error) from None
-
-
-def _temporary_prefix(folder: Path) -> str:
-    # Short, since the name itself may be as long as a disk allows, and still its own.
-    mark = hashlib.sha256(os.fsencode(folder.name)).hexdigest()[:8]
-    return f".{folder.name[:40]}-{mark}-"
-
-
-def _swap(new: Path, folder: Path) -> None:
-    """Put a folder in the place of the old one; another process may do so at the same moment."""
-    for attempt in range(10):
-        old = Path(f"{new}-{attempt}")
-        with suppress(FileNotFoundError):
-            folder.rename(old)
-        try:
-            new.rename(folder)
-            return
-        except OSError as error:
-            # Another process was faster: what it put there is replaced in the next round.
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or attempt == 9:
-                with suppress(OSError):
-                    old.rename(folder)
-                raise
-
-
-def cannot_write(folder: Path, error: OSError) -> ArtsearchError:
-    """Make the error for a folder that cannot be written."""
-    in_the_way = isinstance(error, FileExistsError | NotADirectoryError)
-    reason = "a file is in the way" if in_the_way else error.strerror or error
-    return ArtsearchError(f"cannot write {str(folder)!r} ({reason}); name another folder")

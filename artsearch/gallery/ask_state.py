@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from artsearch.base.errors import ArtsearchError
 from artsearch.gallery.session import Trail
-from artsearch.search.answer import Described, cut
+from artsearch.search.answer import cut
 from artsearch.search.matches import Match
 from artsearch.search.question import Question, read_link
-from artsearch.search.results import Results
+from artsearch.search.results import Described, Results
 from artsearch.search.search import Search
 from artsearch.works.images import ImageSource, open_image
 
@@ -235,7 +235,7 @@ class AskVerbs:
             source = self.source(id)
             found = search.look(cut(open_image(source), part) if part else source)
             if id not in self.uploads:  # copies are those of the whole work
-                found = found._replace(plain=search.plain.row(id))
+                found = found._replace(raw=search.raw.row(id))
             self._looked[key] = found
         return self._looked[key]
 

@@ -11,13 +11,13 @@ from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
 
+from artsearch.base.disk import fingerprint, write_whole
 from artsearch.base.errors import unknown
 from artsearch.base.text import cut_text, disarm, shorten, write_number
 from artsearch.gallery.session_file import read_file, read_trail, write_trail
 from artsearch.search.question import Part, Question
 from artsearch.search.results import Neighbour, Results
 from artsearch.works.collection import Collection
-from artsearch.works.file_state import fingerprint, write_whole
 
 #: Characters of a text in a table: a spreadsheet takes 32,767 in a cell, and nobody reads them.
 MOST_TEXT = 1_000

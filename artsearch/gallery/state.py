@@ -19,9 +19,8 @@ from artsearch.gallery.ask_state import Asked, AskVerbs
 from artsearch.gallery.session import Trail
 from artsearch.gallery.view import distance_text, has_dial, words
 from artsearch.networks.transforms import default_crop
-from artsearch.search.answer import Described
 from artsearch.search.matches import Match
-from artsearch.search.results import Results
+from artsearch.search.results import Described, Results
 from artsearch.search.search import Search
 from artsearch.works.collection import COLUMNS, Collection
 from artsearch.works.images import thumbnail, to_jpeg

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from artsearch.base.errors import ArtsearchError, check_whole
+from artsearch.base.vectors import unit_rows
 from artsearch.features.features import Features
-from artsearch.index.base import Index
+from artsearch.index.base import Index, Saved, library_file
 from artsearch.index.exact import ExactIndex
-from artsearch.index.folder import Written, library_file
-from artsearch.index.metrics import check_features, find_medians, to_bits, unit_rows
+from artsearch.index.metrics import check_features, find_medians, to_bits
 
 
 class AnnoyIndex(Index):
@@ -34,7 +34,7 @@ class AnnoyIndex(Index):
     def build(
         cls, metric: str, features: Features, num_trees: int = 25, seed: int = 0
     ) -> AnnoyIndex:
-        """Plant the trees; the same seed gives the same forest."""
+        """Build the trees; the same seed gives the same forest."""
         import annoy
 
         check_whole("num_trees", num_trees)
@@ -45,7 +45,7 @@ class AnnoyIndex(Index):
         trees.set_seed(seed)
         for row, vector in enumerate(features.vectors):
             trees.add_item(row, vector if medians is None else to_bits(vector, medians))
-        # One thread: with several, which thread plants which tree is left to chance.
+        # One thread: with several, which thread builds which tree is left to chance.
         trees.build(num_trees, n_jobs=1)
         return cls(
             metric,
@@ -59,7 +59,7 @@ class AnnoyIndex(Index):
         )
 
     def rebuild(self, features: Features) -> AnnoyIndex:
-        """Plant as many trees over other features: Annoy takes no works in later."""
+        """Build as many trees over other features: Annoy takes no works in later."""
         features = check_features(self.metric, features)
         return self.build(self.metric, features, self.num_trees, self.seed)
 
@@ -74,13 +74,13 @@ class AnnoyIndex(Index):
         return 0 if self._mapped else 4 * len(self) * self.dims
 
     @classmethod
-    def read(cls, saved: Written) -> AnnoyIndex:
+    def read(cls, saved: Saved) -> AnnoyIndex:
         """Map a saved forest into memory."""
         import annoy
 
-        trees = annoy.AnnoyIndex(saved.note["dims"], saved.note["metric"])
+        trees = annoy.AnnoyIndex(saved.metadata["dims"], saved.metadata["metric"])
         trees.load(library_file(saved.folder))
-        num_trees, seed = (saved.note["settings"][key] for key in ("num_trees", "seed"))
+        num_trees, seed = (saved.metadata["settings"][key] for key in ("num_trees", "seed"))
         index = cls(*saved.basics, trees=trees, num_trees=num_trees, seed=seed)
         index._mapped = True
         return index

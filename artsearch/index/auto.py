@@ -17,8 +17,7 @@ from artsearch.base.errors import ArtsearchError
 from artsearch.features.features import Features
 from artsearch.index.base import Index
 from artsearch.index.exact import ExactIndex
-from artsearch.index.faiss import FaissIndex
-from artsearch.index.graph import METRICS, GraphIndex
+from artsearch.index.faiss import METRICS, FaissIndex
 
 #: Works below which every distance is computed. With 1,280 numbers a work that takes 1.8 ms a query
 #: at 10,000 works and a graph 0.4 ms (20 and 0.5 ms at 100,000; two cores of an AMD EPYC), so that
@@ -34,7 +33,7 @@ GRAPH = {"structure": "hnsw", "compress": "int8", "M": 32, "ef_construction": 20
 CLUSTERS_FROM = 500_000
 CLUSTERS = {"structure": "ivf", "compress": "int8", "nlist": 1024}
 #: How far each looks, tried one after the other: works of a graph, or clusters.
-DEPTHS = {"hnsw": (40, 80, 160, 320, 640, 1280), "ivf": (4, 8, 16, 32, 64, 128)}
+EFFORTS = {"hnsw": (40, 80, 160, 320, 640, 1280), "ivf": (4, 8, 16, 32, 64, 128)}
 #: Questions of the sample, and how many nearest of each are looked for. Half of them are works, and
 #: half lie between two works, as a picture does that the index has not seen: a graph that finds
 #: 0.99 for its own works (10,000 × 1,280, ef 40) found 0.981 for others.
@@ -87,7 +86,7 @@ def choose_index(metric: str, features: Features, recall: float = 0.99, seed: in
     if ours >= exact:
         reason = f"it takes {exact:.2g} ms a query, and faiss, looking far enough, {ours:.2g} ms"
         return _take_exact(metric, features, reason)
-    settings = {name: graph.settings[name] for name in (*made, graph.depth_name)}
+    settings = {name: graph.settings[name] for name in (*made, graph.effort_name)}
     named = ", ".join(f"{name} {value}" for name, value in settings.items())
     graph.chosen = (
         f"faiss ({named}) for {len(graph):,} works: it finds {_percent(measured.found)} of the {K} "
@@ -100,7 +99,7 @@ def choose_index(metric: str, features: Features, recall: float = 0.99, seed: in
 
 
 def measure_recall(
-    index: Index, queries: Sequence[str | np.ndarray], nearest: np.ndarray, depth: int
+    index: Index, queries: Sequence[str | np.ndarray], nearest: np.ndarray, effort: int
 ) -> Recall:
     """Hold an index against the true distances (queries × K) of the works nearest to some queries.
 
@@ -109,7 +108,7 @@ def measure_recall(
     """
     shares = []
     for query, true in zip(queries, nearest, strict=True):
-        _, distances = index.search(query, nearest.shape[1], depth)
+        _, distances = index.search(query, nearest.shape[1], effort)
         shares.append((distances <= true[-1] + 1e-9 * max(1, abs(true[-1]))).mean())
     return Recall(float(np.mean(shares)), lower_bound(np.array(shares), K), len(queries))
 
@@ -160,25 +159,25 @@ def _percent(share: float) -> str:
     return f"{math.floor(1000 * share + 1e-9) / 10:.1f}%"
 
 
-def _tune(graph: GraphIndex, sample: np.ndarray, recall: float) -> Recall:
+def _tune(graph: FaissIndex, sample: np.ndarray, recall: float) -> Recall:
     """Set how far a graph looks: as little as reaches the recall in the sample."""
     queries, nearest = _ask_exactly(graph, sample)
-    for depth in DEPTHS[graph.settings["structure"]]:
-        measured = measure_recall(graph, queries, nearest, depth)
-        graph.depth = depth
+    for effort in EFFORTS[graph.settings["structure"]]:
+        measured = measure_recall(graph, queries, nearest, effort)
+        graph.effort = effort
         if measured.least >= recall:
             break
     return measured
 
 
-def _ask_exactly(graph: GraphIndex, sample: np.ndarray) -> tuple[list, np.ndarray]:
+def _ask_exactly(graph: FaissIndex, sample: np.ndarray) -> tuple[list, np.ndarray]:
     """Return questions from some rows, and the true distances (questions × K) of each."""
     works, others = sample[::2], sample[1::2]
     mixes = (graph.rows_at(others) + graph.rows_at(np.roll(others, 1))) / 2
-    numbers, distances = graph.truth(graph.rows_at(works), K + 1)
+    numbers, distances = graph.ground_truth(graph.rows_at(works), K + 1)
     nearest = [_leave_out(*one) for one in zip(works, numbers, distances, strict=True)]
     return [*(graph.ids[row] for row in works), *mixes], np.vstack(
-        [*nearest, graph.truth(mixes, K)[1]]
+        [*nearest, graph.ground_truth(mixes, K)[1]]
     )
 
 
@@ -187,7 +186,7 @@ def _leave_out(row: int, rows: np.ndarray, distances: np.ndarray) -> np.ndarray:
     return distances[rows != row][:K]
 
 
-def _time_both(graph: GraphIndex, features: Features, sample: np.ndarray) -> tuple[float, float]:
+def _time_both(graph: FaissIndex, features: Features, sample: np.ndarray) -> tuple[float, float]:
     """Return the median milliseconds a query of a graph and of exact search, asked in turns."""
     part = Features(features.vectors[:PART], features.ids[:PART])
     exact = ExactIndex.build(graph.metric, part)

@@ -2,22 +2,45 @@
 
 from __future__ import annotations
 
+import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from artsearch.base.errors import ArtsearchError, MismatchError, check_whole, unknown
+from artsearch.base.sealed import open_sealed, seal
 from artsearch.features.features import Features
-from artsearch.index.folder import Written, write_index
 from artsearch.index.metrics import METRICS, to_bits
 
-if TYPE_CHECKING:
-    from artsearch.index.exact import ExactIndex
+KIND, FORMAT = "index", 3
+IDS, MEDIANS = "ids.json", "medians.npy"
+#: The rows as the metric compares them, and what an approximate index keeps beside them: Annoy's
+#: forest, a graph, lists.
+VECTORS, LIBRARY = "vectors.npy", "index.ann"
+#: A checksum of each row as it was when the index took it, see stored_index.
+CHECKSUMS = "checksums.npy"
+#: What lies in a folder of an index; one with anything else in it is the user's own.
+OWN = (IDS, MEDIANS, VECTORS, LIBRARY, CHECKSUMS)
+
+
+class Saved(NamedTuple):
+    """An index as it lies in a folder: what is said of it, its ids, and Hamming's medians."""
+
+    folder: Path
+    metadata: dict
+    ids: list[str]
+    medians: np.ndarray | None
+
+    @property
+    def basics(self) -> tuple:
+        """What every index is made from: metric, ids, dims, made_by, medians."""
+        metadata = self.metadata
+        return metadata["metric"], self.ids, metadata["dims"], metadata["made_by"], self.medians
 
 
 class Index(ABC):
@@ -31,7 +54,7 @@ class Index(ABC):
     kind: str
     chosen: str = ""
     #: Whether works can be added, changed and taken out without building it again.
-    can_follow = False
+    can_update = False
 
     def __init__(
         self,
@@ -107,15 +130,15 @@ class Index(ABC):
             return np.empty((0, k), np.int64), np.empty((0, k))
         return self._nearest_many(np.stack([self.check_vector(one) for one in vectors]), k)
 
-    def answers(self, k: int) -> tuple[np.ndarray, np.ndarray]:
+    def all_neighbours(self, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Return rows and distances (both works × k) of every work's k nearest, itself left out."""
         rows, distances = np.zeros((len(self), k), np.int64), np.zeros((len(self), k))
-        for place, id in enumerate(self.ids if k else ()):
-            found, distances[place] = self.search(id, k)
-            rows[place] = [self._row[other] for other in found]
+        for row, id in enumerate(self.ids if k else ()):
+            found, distances[row] = self.search(id, k)
+            rows[row] = [self._row[other] for other in found]
         return rows, distances
 
-    def follow(self, features: Features, same: np.ndarray) -> Index:
+    def update(self, features: Features, same: np.ndarray) -> Index:
         """Return an index over features as they are now.
 
         `same` tells for each row of the features whether this index has it unchanged. An index that
@@ -128,28 +151,55 @@ class Index(ABC):
         """Return an index of the same kind and settings over other features."""
 
     @abstractmethod
-    def exact(self) -> ExactIndex:
+    def exact(self) -> Index:
         """Return an index over the same rows that computes every distance."""
+
+    def comparing(self) -> Index | None:
+        """Return what compares works for questions, where that is not `exact()` but a server."""
+        return None
+
+    def raw(self) -> Index | None:
+        """Return an index of the rows before they were averaged with others; None if never."""
+        return None
+
+    def own_candidates(self, collection: Any) -> Any:
+        """Return what answers questions where the rows are; None where they are in memory."""
+        return None
 
     def close(self) -> None:  # noqa: B027  most hold nothing that others wait for
         """Let go of what only one process at a time can have."""
 
-    def save(self, folder: str | os.PathLike) -> Path:
-        """Write the index as a folder, whole or not at all; other things are not replaced."""
-        return write_index(folder, self._note(), self.ids, self._medians, self._write)
+    def save(
+        self,
+        folder: str | os.PathLike,
+        checksums: np.ndarray | None = None,
+        wanted: dict | None = None,
+    ) -> Path:
+        """Write the index as a folder, whole or not at all; other things are not replaced.
 
-    def _note(self) -> dict:
-        return {
+        `checksums` of the rows and what was `wanted` are kept beside it, see stored_index.
+        """
+
+        def write(new: Path) -> None:
+            self._write(new)
+            (new / IDS).write_text(json.dumps(self.ids), encoding="utf-8")
+            for name, values in ((MEDIANS, self._medians), (CHECKSUMS, checksums)):
+                if values is not None:
+                    np.save(new / name, values, allow_pickle=False)
+
+        metadata = {
             "metric": self.metric,
             "dims": self.dims,
             "made_by": self.made_by,
             "chosen": self.chosen,
             "settings": self.settings,
+            "wanted": wanted,
         }
+        return seal(folder, KIND, FORMAT, json.loads(json.dumps(metadata, default=int)), write, OWN)
 
     @classmethod
     @abstractmethod
-    def read(cls, saved: Written) -> Index:
+    def read(cls, saved: Saved) -> Index:
         """Open what `save` wrote."""
 
     def row_of(self, id: str) -> int:
@@ -203,3 +253,32 @@ class Index(ABC):
     @abstractmethod
     def _write(self, folder: Path) -> None:
         """Write the vectors, or what stands for them, into a folder."""
+
+
+def read_saved(folder: Path) -> Saved:
+    """Return what a folder of an index holds, all of it as it was written.
+
+    What is not gets DamagedError or MismatchError; what cannot be read at all raises what json and
+    NumPy raise.
+    """
+    metadata = open_sealed(folder, KIND, FORMAT)
+    ids = json.loads((folder / IDS).read_text(encoding="utf-8"))
+    has_medians = MEDIANS in metadata["files"]
+    medians = np.load(folder / MEDIANS, allow_pickle=False) if has_medians else None
+    return Saved(folder, metadata, ids, medians)
+
+
+def library_file(folder: Path) -> str:
+    """Return the path of a library's file as it wants it; raises ArtsearchError where it cannot.
+
+    The libraries take a path as UTF-8, which not every name of a folder on Linux is.
+    """
+    path = str(folder / LIBRARY)
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        raise ArtsearchError(
+            f"the folder {str(folder)!r} has a name that is not UTF-8, so an index cannot be "
+            "kept there; name another one"
+        ) from None
+    return path

@@ -1,74 +1,64 @@
-"""Exact search in a blend: its dial turns without anything being built again."""
+"""Exact search in a blend, at any weight of content and style without being built again."""
 
 from __future__ import annotations
 
-import copy
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from artsearch.base.errors import ArtsearchError
+from artsearch.base.vectors import largest
+from artsearch.features.blend import Blend
 from artsearch.features.features import Features
 from artsearch.index.exact import ExactIndex
-from artsearch.index.metrics import distances_between, distances_to
-
-if TYPE_CHECKING:
-    from artsearch.features.blend import Blend
 
 #: Works whose answers are computed at a time.
 CHUNK = 1024
 
 
 class BlendIndex(ExactIndex):
-    """Exact search in a blend; the dial turns without anything being built again."""
+    """Exact search in a blend at one content-style weight; `at` gives another, sharing the rows.
+
+    `raw` takes the rows before they were averaged with their neighbours' (database-side
+    augmentation), in which series and copies stand out.
+    """
 
     kind = "blend"
 
-    def __init__(self, blend: Blend, vectors: np.ndarray):
-        super().__init__("angular", blend.ids, blend.dims, blend.note, vectors=vectors)
-        self._blend = blend
-        self._weights = blend.column_weights(0.5)
+    def __init__(self, blend: Blend, alpha: float = 0.5, raw: bool = False):
+        vectors, weights = blend.raw if raw else blend.vectors, blend.column_weights(alpha)
+        made_by = blend.metadata | {"dial": float(alpha)}
+        basics = "angular", blend.ids, blend.dims, made_by
+        super().__init__(*basics, vectors=vectors, weights=weights)
+        self._blend, self.alpha, self._is_raw = blend, float(alpha), raw
 
-    def turn(self, place: float) -> BlendIndex:
-        """Return the index at another place of the dial; it shares the rows."""
-        other = copy.copy(self)
-        other._weights = self._blend.column_weights(place)
-        other.made_by = self._blend.note | {"dial": float(place)}
-        return other
+    def at(self, alpha: float) -> BlendIndex:
+        """Return the index at another content-style weight."""
+        return BlendIndex(self._blend, alpha, self._is_raw)
+
+    def raw(self) -> BlendIndex:
+        """Return an index of the rows before averaging, at the same weight."""
+        return BlendIndex(self._blend, self.alpha, raw=True)
 
     def save(self, folder: str | os.PathLike) -> Path:
-        """Refuse: a blend is kept as a whole, with all places of its dial (see Blend.save)."""
+        """Refuse: a blend is kept as a whole, with all its weights (see Blend.save)."""
         raise ArtsearchError("a place of the dial is not saved by itself; save the Blend")
 
     def rebuild(self, features: Features) -> ExactIndex:
         """Refuse: what a blend is made of is not in its own rows."""
         raise ArtsearchError("a blend is made again from the features of its layers: Blend.fit")
 
-    def answers(self, k: int) -> tuple[np.ndarray, np.ndarray]:
+    def all_neighbours(self, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Return rows and distances (both works × k) of every work's k nearest, itself left out."""
         rows, distances = np.zeros((len(self), k), np.int64), np.zeros((len(self), k))
-        scaled = self._vectors * np.sqrt(self._weights)
+        scaled = self._scaled(self._vectors)
         # Block by block: one matrix product is many times quicker than a work at a time.
         for start in range(0, len(self) if k else 0, CHUNK):
             block = slice(start, start + CHUNK)
             cosines = scaled[block] @ scaled.T
             np.fill_diagonal(cosines[:, block], -np.inf)
-            found = np.sort(np.argpartition(-cosines, k - 1, axis=1)[:, :k], axis=1)
-            near = np.sqrt(np.maximum(0, 2 - 2 * np.take_along_axis(cosines, found, axis=1)))
-            order = np.argsort(near, axis=1, kind="stable")
-            rows[block] = np.take_along_axis(found, order, axis=1)
-            distances[block] = np.take_along_axis(near, order, axis=1)
+            rows[block] = largest(cosines, k)
+            near = np.take_along_axis(cosines, rows[block], axis=1)
+            distances[block] = np.sqrt(np.maximum(0, 2 - 2 * near))
         return rows, distances
-
-    def between(self, rows: np.ndarray) -> np.ndarray:
-        """Return the distances between some rows, rows × rows, in double precision."""
-        return distances_between(self._vectors[rows] * np.sqrt(self._weights), self.metric)
-
-    def _compare(self, vector: np.ndarray) -> np.ndarray:
-        return -(self._vectors @ (vector * self._weights))
-
-    def _measure(self, rows: np.ndarray, vector: np.ndarray) -> np.ndarray:
-        scale = np.sqrt(self._weights)
-        return distances_to(self._vectors[rows] * scale, vector * scale, self.metric)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from artsearch.base.vectors import chunks_of, knn, unit_rows
 from artsearch.features.features import Features
-from artsearch.index.base import Index
-from artsearch.index.folder import VECTORS, Written
+from artsearch.index.base import VECTORS, Index, Saved
 from artsearch.index.metrics import (
     check_features,
     distances_between,
@@ -18,7 +17,7 @@ from artsearch.index.metrics import (
     find_medians,
     prepare_all,
     prepare_rows,
-    unit_rows,
+    rerank,
 )
 
 #: Rows that are compared at a time, so that what is computed in between stays in the cache.
@@ -27,23 +26,23 @@ CHUNK = 256
 QUERIES, ROWS = 256, 32_768
 #: Single precision, and the fast form of a Euclidean distance, are inexact near zero: so many more
 #: candidates than asked for are compared again.
-SPARE = 16
+MARGIN = 16
 
 
 class ExactIndex(Index):
     """Every distance is computed: nothing is missed, and time grows with the collection."""
 
     kind = "exact"
-    can_follow = True
-    #: How much each column counts in a product; None where all count the same.
-    _weights: np.ndarray | None = None
+    can_update = True
 
-    def __init__(self, *args, vectors: np.ndarray, **kwargs):
-        super().__init__(*args, **kwargs)
+    def __init__(self, *basics, vectors: np.ndarray, weights: np.ndarray | None = None):
+        super().__init__(*basics)
         self._vectors = vectors
+        #: How much each column counts in a product; None where all count the same.
+        self._weights = weights
         if self.metric == "euclidean":
-            parts = (vectors[start : start + ROWS] for start in range(0, len(vectors), ROWS))
-            self._squares = np.concatenate([np.einsum("ij,ij->i", part, part) for part in parts])
+            squares = [np.einsum("ij,ij->i", part, part) for part in chunks_of(vectors, ROWS)]
+            self._squares = np.concatenate(squares)
 
     @classmethod
     def build(cls, metric: str, features: Features) -> ExactIndex:
@@ -53,7 +52,7 @@ class ExactIndex(Index):
         made_by, ids, dims = features.made_by, features.ids, features.dims
         return cls(metric, ids, dims, made_by, medians, vectors=vectors)
 
-    def follow(self, features: Features, same: np.ndarray) -> ExactIndex:
+    def update(self, features: Features, same: np.ndarray) -> ExactIndex:
         """Take over the rows that are the same, and prepare only the others."""
         # The medians of Hamming are those of all works, and so are its bits.
         if self.metric == "hamming" or not len(features):
@@ -88,13 +87,12 @@ class ExactIndex(Index):
     def distances(self, vector: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Return the distances of some rows to a vector, in double precision."""
         vector = self.prepare(vector)
-        chunks = (rows[at : at + 4096] for at in range(0, len(rows), 4096))
-        found = [self._measure(chunk, vector) for chunk in chunks]
+        found = [self._measure(chunk, vector) for chunk in chunks_of(rows)]
         return np.concatenate(found) if found else np.zeros(0)
 
     def between(self, rows: np.ndarray) -> np.ndarray:
         """Return the distances between some rows, rows × rows, in double precision."""
-        return distances_between(np.asarray(self._vectors[rows]), self.metric)
+        return distances_between(self._scaled(np.asarray(self._vectors[rows])), self.metric)
 
     def nearest_of(
         self, vector: np.ndarray, rows: np.ndarray, k: int, groups: np.ndarray | None = None
@@ -108,7 +106,7 @@ class ExactIndex(Index):
         vector = self.prepare(vector)
         groups = np.zeros(len(rows), np.int64) if groups is None else groups
         # As in a plain search: a few more by the fast form, which are then compared exactly.
-        most = _first_of_each(groups, self._compare(vector)[rows], k + 16)
+        most = _first_of_each(groups, self._compare(vector)[rows], k + MARGIN)
         rows, groups = rows[most], groups[most]
         exact = self._measure(rows, vector)
         best = _first_of_each(groups, exact, k)
@@ -118,20 +116,21 @@ class ExactIndex(Index):
         order = np.lexsort((exact, groups, nearest))
         return rows[order], exact[order]
 
-    def answers_among(self, rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    def neighbours_among(self, rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Return every work's k nearest among some rows, itself left out: places in `rows`, and
         distances (both works × k). Of the rows there are more than k.
         """
-        part = copy.copy(self)
-        vars(part).pop("_row", None)
-        part.ids, part._vectors = tuple(self.ids[row] for row in rows), self._vectors[rows]
-        if self.metric == "euclidean":
-            part._squares = self._squares[rows]
-        found, distances = part._nearest_many(self._vectors, k + 1)
+        found, distances = self.subset(rows)._nearest_many(self._vectors, k + 1)
         # One more than asked for: each loses itself, or the last where it is not among them.
         lost = rows[found] == np.arange(len(self))[:, None]
         lost[~lost.any(axis=1), -1] = True
         return found[~lost].reshape(-1, k), distances[~lost].reshape(-1, k)
+
+    def subset(self, rows: np.ndarray) -> ExactIndex:
+        """Return an index of some of the rows."""
+        ids, vectors = [self.ids[row] for row in rows], self._vectors[rows]
+        basics = self.metric, ids, self.dims, self.made_by, self._medians
+        return ExactIndex(*basics, vectors=vectors, weights=self._weights)
 
     @property
     def memory(self) -> int:
@@ -139,53 +138,37 @@ class ExactIndex(Index):
         return 0 if isinstance(self._vectors, np.memmap) else self._vectors.nbytes
 
     @classmethod
-    def read(cls, saved: Written) -> ExactIndex:
+    def read(cls, saved: Saved) -> ExactIndex:
         """Map saved vectors into memory."""
         vectors = np.load(saved.folder / VECTORS, mmap_mode="r", allow_pickle=False)
         return cls(*saved.basics, vectors=vectors)
 
     def _nearest(self, vector, row, k, search_k):
         vector = self._vectors[row] if row is not None else self.prepare(vector)
-        rough = self._compare(vector)
-        most = min(k + SPARE, len(self))
-        rows = np.sort(np.argpartition(rough, most - 1)[:most])
-        return self._settle(rows, vector, k)
+        (rows,) = knn(
+            lambda some: -self._compare(vector)[None, some], len(self), k + MARGIN, len(self)
+        )
+        return self._rerank(rows, vector, k)
 
-    def _settle(
-        self, rows: np.ndarray, vector: np.ndarray, k: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the k nearest of some candidates, compared exactly; ties are settled by row."""
-        exact = self._measure(rows, vector)
-        order = np.argsort(exact, kind="stable")[:k]
-        return rows[order], exact[order]
+    def _rerank(self, rows: np.ndarray, vector: np.ndarray, k: int):
+        """Return the k nearest of some candidates, compared exactly."""
+        return rerank(rows, self._measure(rows, vector), k)
 
     def _nearest_many(self, vectors, k):
         if self.metric in ("manhattan", "hamming"):  # which are no product of matrices
             return super()._nearest_many(vectors, k)
-        parts = [
-            self._nearest_block(vectors[start : start + QUERIES], k)
-            for start in range(0, len(vectors), QUERIES)
-        ]
-        return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
-
-    def _nearest_block(self, vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        vectors = np.stack([self.prepare(vector) for vector in vectors])
-        weighed = vectors if self._weights is None else vectors * self._weights
-        most = min(k + SPARE, len(self))
-        near, best = np.empty((len(vectors), 0), np.float32), np.empty((len(vectors), 0), np.int64)
-        for start in range(0, len(self), ROWS):
-            rough = self._products(weighed, slice(start, start + ROWS))
-            found = _smallest(rough, most)
-            near = np.hstack([near, np.take_along_axis(rough, found, axis=1)])
-            best = np.hstack([best, found + start])
-            kept = _smallest(near, most)
-            near, best = (np.take_along_axis(one, kept, axis=1) for one in (near, best))
         found = [
-            self._settle(np.sort(rows), vector, k)
-            for rows, vector in zip(best, vectors, strict=True)
+            one for some in chunks_of(vectors, QUERIES) for one in self._nearest_of_each(some, k)
         ]
         rows, distances = zip(*found, strict=True)
         return np.stack(rows), np.stack(distances)
+
+    def _nearest_of_each(self, vectors: np.ndarray, k: int):
+        """Yield rows and distances of the k nearest to each of some vectors."""
+        vectors = np.stack([self.prepare(vector) for vector in vectors])
+        weighed = vectors if self._weights is None else vectors * self._weights
+        best = knn(lambda some: -self._products(weighed, some), len(self), k + MARGIN, ROWS)
+        return (self._rerank(*one, k) for one in zip(best, vectors, strict=True))
 
     def _products(self, vectors: np.ndarray, rows: slice) -> np.ndarray:
         """Return what orders some rows, for each of several prepared vectors, as _compare does."""
@@ -197,25 +180,23 @@ class ExactIndex(Index):
         return unit_rows(vector[None])[0] if self.metric == "angular" else vector
 
     def _measure(self, rows: np.ndarray, vector: np.ndarray) -> np.ndarray:
-        return distances_to(self._vectors[rows], vector, self.metric)
+        return distances_to(self._scaled(self._vectors[rows]), self._scaled(vector), self.metric)
+
+    def _scaled(self, vectors: np.ndarray) -> np.ndarray:
+        """Return vectors whose plain product is the weighted one."""
+        return vectors if self._weights is None else vectors * np.sqrt(self._weights)
 
     def _compare(self, vector: np.ndarray) -> np.ndarray:
         if self.metric in ("angular", "dot"):
-            return -(self._vectors @ vector)
+            return -(self._vectors @ (vector if self._weights is None else vector * self._weights))
         if self.metric == "euclidean":
             return self._squares - 2 * (self._vectors @ vector)
         differ = np.not_equal if self.metric == "hamming" else np.subtract
-        chunks = (self._vectors[row : row + CHUNK] for row in range(0, len(self), CHUNK))
+        chunks = chunks_of(self._vectors, CHUNK)
         return np.concatenate([np.abs(differ(chunk, vector)).sum(axis=1) for chunk in chunks])
 
     def _write(self, folder: Path) -> None:
         np.save(folder / VECTORS, self._vectors, allow_pickle=False)
-
-
-def _smallest(values: np.ndarray, most: int) -> np.ndarray:
-    """Return the places of the smallest values of each row, `most` at most, in any order."""
-    most = min(most, values.shape[1])
-    return np.argpartition(values, most - 1, axis=1)[:, :most]
 
 
 def _first_of_each(groups: np.ndarray, values: np.ndarray, most: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Finding the nearest rows: Annoy as in the article, exact search beside it, and other libraries'.
+"""Finding the nearest rows: Annoy as in the article, exact search beside it, and others.
 
 All kinds answer in the same way; KINDS is where another one is added.
 """
@@ -17,9 +17,8 @@ from artsearch.base.errors import ArtsearchError, MismatchError, unknown
 from artsearch.features.features import Features
 from artsearch.index.annoy import AnnoyIndex
 from artsearch.index.auto import choose_index
-from artsearch.index.base import Index
+from artsearch.index.base import Index, read_saved
 from artsearch.index.exact import ExactIndex
-from artsearch.index.folder import read_index
 from artsearch.index.metrics import METRICS, check_features
 
 __all__ = [
@@ -39,9 +38,7 @@ __all__ = [
 KINDS = {
     "annoy": "artsearch.index.annoy:AnnoyIndex",
     "exact": "artsearch.index.exact:ExactIndex",
-    "hnswlib": "artsearch.index.hnsw:HnswIndex",
     "faiss": "artsearch.index.faiss:FaissIndex",
-    "usearch": "artsearch.index.usearch:UsearchIndex",
     "milvus": "artsearch.index.milvus.index:MilvusIndex",
 }
 #: What every kind is built from, and no option.
@@ -94,7 +91,7 @@ def construct_index(
 ) -> Index:
     """Build an index of one of the KINDS, or the one that measures best for these features.
 
-    `options` are those of the kind, such as `num_trees` of "annoy" or `compress` of "usearch";
+    `options` are those of the kind, such as `num_trees` of "annoy" or `compress` of "faiss";
     those of "auto" are `recall`, 0.99 unless asked otherwise, and `seed` (see choose_index). Raises
     ArtsearchError for an unknown kind, metric or option, for a metric that the kind does not have,
     and for features that hold no work or numbers that are not finite.
@@ -149,27 +146,27 @@ def load_index(
         raise unknown("metric", metric, METRICS)
     folder = Path(folder)
     try:
-        saved = read_index(folder)
-        kind = find_kind(saved.note["settings"]["kind"])
-    # json and NumPy raise their own for a broken file; a KeyError is a note without an entry.
+        saved = read_saved(folder)
+        kind = find_kind(saved.metadata["settings"]["kind"])
+    # json and NumPy raise their own for a broken file; a KeyError is a manifest without an entry.
     except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
-        known = MismatchError if isinstance(error, MismatchError) else ArtsearchError
+        known = type(error) if isinstance(error, ArtsearchError) else ArtsearchError
         reason = getattr(error, "strerror", None) or error
         raise known(
             f"{str(folder)!r} holds no index that can be read ({reason}); build it again"
         ) from None
-    _refuse("metric", saved.note["metric"], metric)
+    _refuse("metric", saved.metadata["metric"], metric)
     if features is not None:
-        _compare_notes(saved.note, saved.ids, features)
+        _compare_metadata(saved.metadata, saved.ids, features)
     index = kind.read(saved)
-    index.chosen = saved.note["chosen"]
+    index.chosen = saved.metadata["chosen"]
     return index
 
 
-def _compare_notes(note: dict, ids: list[str], features: Features) -> None:
-    for key in sorted(note["made_by"].keys() | features.made_by.keys()):
-        _refuse(key, note["made_by"].get(key, ""), features.made_by.get(key, ""))
-    _refuse("dimension", note["dims"], features.dims)
+def _compare_metadata(metadata: dict, ids: list[str], features: Features) -> None:
+    for key in sorted(metadata["made_by"].keys() | features.made_by.keys()):
+        _refuse(key, metadata["made_by"].get(key, ""), features.made_by.get(key, ""))
+    _refuse("dimension", metadata["dims"], features.dims)
     _refuse("number of works", len(ids), len(features))
     for mine, theirs in zip(ids, features.ids, strict=True):
         _refuse("work", mine, theirs)

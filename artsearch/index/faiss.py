@@ -1,34 +1,61 @@
-"""faiss: comparing all rows, the rows of the likeliest clusters (IVF), or a graph (HNSW)."""
+"""faiss: comparing all rows, the rows of the likeliest clusters (IVF), or a graph (HNSW).
+
+faiss proposes works, and the rows themselves decide (Johnson, Douze and Jégou 2017,
+arXiv:1702.08734; the graph: Malkov and Yashunin 2016, arXiv:1603.09320).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 
-from artsearch.base.errors import ArtsearchError, unknown
+from artsearch.base.errors import ArtsearchError, EngineError, check_whole, unknown
+from artsearch.base.vectors import chunks_of, write_rows
 from artsearch.features.features import Features
-from artsearch.index.graph import GraphIndex, check_settings, import_library
+from artsearch.index.base import VECTORS, Index, Saved, library_file
+from artsearch.index.exact import MARGIN, ExactIndex
+from artsearch.index.metrics import check_features, distances_to, prepare_all, prepare_rows, rerank
 
 STRUCTURES = ("flat", "ivf", "hnsw")
+COMPRESSIONS = (None, "half", "int8")
+#: What faiss compares here; Annoy and exact search have the others, too.
+METRICS = ("angular", "euclidean", "dot")
+#: Works up to which one thread builds, so that the same features always give the same index.
+ONE_THREAD = 200_000
 #: Rows from which an IVF learns its clusters: faiss itself takes no more than 256 a cluster.
 TRAIN = 256
 
 
-class FaissIndex(GraphIndex):
-    """An index of faiss in one of the STRUCTURES.
+class FaissIndex(Index):
+    """An index of faiss in one of the STRUCTURES, over rows that are kept beside it.
 
     "flat" compares all rows, "ivf" those of the `nprobe` of `nlist` clusters that are nearest to a
-    query (0: as many as are right for the size), "hnsw" is a graph with `M`, `ef_construction` and
-    `ef` as in HnswIndex. `compress` is None, "half" (16-bit numbers) or "int8" (8 bits each).
-    PCA to a quarter of the numbers is not offered: in as many bytes as "int8" it misses more before
-    the rows settle it (it found 0.915 of the ten nearest for 0.994).
-    `seed` draws the rows from which clusters are learnt; the levels of a graph are always the same.
-    `threads` is that of HnswIndex.
+    query (0: as many as are right for the size), "hnsw" is a graph: a work has up to `M` neighbours
+    (twice as many on the lowest level), found by looking at `ef_construction` works; a query looks
+    at `ef`. `compress` is None, "half" (16-bit numbers) or "int8" (8 bits each). PCA to a quarter
+    of the numbers is not offered: in as many bytes as "int8" it misses more before the rows settle
+    it (it found 0.915 of the ten nearest for 0.994). `seed` draws the rows from which clusters are
+    learnt; the levels of a graph are always the same. `threads` is how many build, 0 for one in a
+    collection of up to 200,000 works and all cores beyond.
+
+    faiss proposes a few more works than asked for, which are then compared exactly, so that a
+    distance is the same in every kind of index. The rows are read from where they are: those of the
+    features, or of the saved index. Works that are added, changed or taken out make it build again:
+    a graph that is mended many times finds less than one that is built at once.
     """
 
     kind = "faiss"
+
+    def __init__(self, *basics, rows: Rows, settings: dict[str, Any]):
+        super().__init__(*basics)
+        self._rows = rows
+        self._settings = settings
+        self._library: Any = None
 
     @classmethod
     def build(
@@ -48,32 +75,70 @@ class FaissIndex(GraphIndex):
         """Build it; raises ArtsearchError for metrics other than angular, euclidean and dot."""
         if structure not in STRUCTURES:
             raise unknown("structure of faiss", structure, STRUCTURES)
+        if compress not in COMPRESSIONS:
+            raise unknown("compression", compress, COMPRESSIONS[1:], "; or None")
         own = {
             "flat": {},
             "ivf": {"nlist": nlist, "nprobe": nprobe, "seed": seed},
             "hnsw": {"M": M, "ef_construction": ef_construction, "ef": ef},
         }[structure]
-        settings = check_settings(
-            ("half", "int8"), structure=structure, compress=compress, threads=threads, **own
-        )
+        # 0 threads, clusters, or clusters to look at are as many as are right for the size; in a
+        # graph with one neighbour a work there are no ways.
+        least = {"seed": 0, "threads": 0, "nlist": 0, "nprobe": 0, "M": 2}
+        for name, value in (own | {"threads": threads}).items():
+            check_whole(name, value, least.get(name, 1))
+        settings = {name: int(value) for name, value in own.items()}
+        settings |= {"structure": structure, "compress": compress, "threads": int(threads)}
         if structure == "ivf":
             settings |= _choose_clusters(len(features), settings["nlist"], settings["nprobe"])
-        return cls._build(metric, features, settings)
+        if metric not in METRICS:
+            raise unknown(
+                "metric of the kind 'faiss'",
+                metric,
+                METRICS,
+                "; the kinds 'annoy' and 'exact' have manhattan and hamming, too",
+            )
+        rows = Rows(features.vectors, metric)
+        basics = metric, features.ids, features.dims, features.made_by, None
+        index = cls(*basics, rows=rows, settings=settings)
+        index._library = index._build(settings["threads"] or int(len(rows) <= ONE_THREAD))
+        return index
+
+    @classmethod
+    def read(cls, saved: Saved) -> FaissIndex:
+        """Open a saved index; its rows stay on disk until they are compared."""
+        vectors = np.load(saved.folder / VECTORS, mmap_mode="r", allow_pickle=False)
+        settings = {k: v for k, v in saved.metadata["settings"].items() if k != "kind"}
+        index = cls(*saved.basics, rows=Rows(vectors), settings=settings)
+        faiss = import_library()
+        try:
+            index._library = faiss.read_index(library_file(saved.folder), faiss.IO_FLAG_MMAP_IFC)
+        except RuntimeError as error:
+            raise ArtsearchError(
+                f"faiss cannot open the index in {str(saved.folder)!r} ({error}); build it again"
+            ) from None
+        return index
 
     @property
-    def depth_name(self) -> str:
+    def settings(self) -> dict[str, Any]:
+        """What it was built with, and how far it looks for a query."""
+        return super().settings | self._settings
+
+    @property
+    def effort_name(self) -> str:
         """The setting that says how far it looks: "nprobe" of an IVF, "ef" of a graph."""
         return {"ivf": "nprobe", "hnsw": "ef"}.get(self._settings["structure"], "")
 
     @property
-    def depth(self) -> int:
+    def effort(self) -> int:
         """How far it looks for a query: of a graph works, of an IVF clusters; flat all works."""
-        return self._settings.get(self.depth_name, len(self))
+        return self._settings.get(self.effort_name, len(self))
 
-    @depth.setter
-    def depth(self, depth: int) -> None:
-        if self.depth_name:
-            GraphIndex.depth.fset(self, depth)
+    @effort.setter
+    def effort(self, effort: int) -> None:
+        if self.effort_name:
+            check_whole(self.effort_name, effort)
+            self._settings = self._settings | {self.effort_name: int(effort)}
 
     @property
     def memory(self) -> int:
@@ -85,8 +150,69 @@ class FaissIndex(GraphIndex):
         lists = library.nlist * self.dims * 4 + 8 * len(self) if structure == "ivf" else 0
         return lists + len(self) * library.sa_code_size()
 
-    def _plant(self, threads):
-        faiss = import_library("faiss")
+    def rebuild(self, features: Features) -> FaissIndex:
+        """Build it again over other features, with the same settings."""
+        return self.build(self.metric, check_features(self.metric, features), **self._settings)
+
+    def exact(self) -> ExactIndex:
+        """Return an index over the same rows; those of a saved one stay on disk."""
+        return self._exact
+
+    def rows_at(self, rows: np.ndarray) -> np.ndarray:
+        """Return some rows as they are compared."""
+        return self._rows[rows]
+
+    def ground_truth(self, vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return rows and distances of the k truly nearest to some vectors.
+
+        All distances are computed, and what is on disk is read in parts.
+        """
+        basics = self.metric, self.ids, self.dims, self.made_by
+        return ExactIndex(*basics, vectors=self._rows).search_many(vectors, k)
+
+    @cached_property
+    def _exact(self) -> ExactIndex:
+        return ExactIndex(
+            self.metric, self.ids, self.dims, self.made_by, vectors=self._rows.prepared()
+        )
+
+    def _nearest(self, vector, row, k, search_k):
+        # A row of the index is as it is compared already.
+        query = self._rows[[row]] if row is not None else self._prepare(vector[None])
+        most, effort = self._how_many(k), search_k or self.effort
+        while effort < 4 * len(self):
+            rows = self._propose(query, most, effort)[0]
+            rows = rows[rows >= 0]
+            if len(rows) >= k:
+                return self._rerank(rows, query[0], k)
+            effort = 4 * effort
+        # A graph has parts that no way leads to, such as works behind many that are all the same.
+        return self._exact._nearest(vector, row, k, None)
+
+    def _nearest_many(self, vectors, k):
+        queries = self._prepare(vectors)
+        proposed = self._propose(queries, self._how_many(k), self.effort)
+        found = [
+            self._rerank(rows, query, k)
+            if rows.min() >= 0
+            else self._nearest(vector, None, k, None)
+            for rows, query, vector in zip(proposed, queries, vectors, strict=True)
+        ]
+        rows, distances = zip(*found, strict=True)
+        return np.stack(rows), np.stack(distances)
+
+    def _prepare(self, vectors: np.ndarray) -> np.ndarray:
+        return prepare_rows(vectors, self.metric, None).astype(np.float32, copy=False)
+
+    def _how_many(self, k: int) -> int:
+        """Return how many works are compared exactly; where numbers are coarser, more are."""
+        return min(k + MARGIN + (k if self._settings["compress"] else 0), len(self))
+
+    def _rerank(self, rows: np.ndarray, query: np.ndarray, k: int):
+        return rerank(rows, distances_to(self._rows[rows], query, self.metric), k)
+
+    def _build(self, threads: int) -> Any:
+        faiss = import_library()
         euclidean = self.metric == "euclidean"
         metric = faiss.METRIC_L2 if euclidean else faiss.METRIC_INNER_PRODUCT
         library = faiss.index_factory(self.dims, self._formula(), metric)
@@ -120,20 +246,64 @@ class FaissIndex(GraphIndex):
             library.cp.min_points_per_centroid = 1  # below 39 faiss warns on standard error
         library.train(np.ascontiguousarray(self._rows[np.sort(rows)]))
 
-    def _propose(self, queries, k, depth):
-        name = {"nprobe": "nprobe", "ef": "efSearch"}.get(self.depth_name)
-        if name:
-            structure = self._library if name == "nprobe" else self._library.hnsw
-            setattr(structure, name, depth)
+    def _propose(self, queries: np.ndarray, k: int, effort: int) -> np.ndarray:
+        """Return rows (queries × k) that are likely the nearest; -1 where there are fewer."""
+        if self.effort_name == "nprobe":
+            self._library.nprobe = effort
+        elif self.effort_name == "ef":
+            self._library.hnsw.efSearch = effort
         with _threads(1 if len(queries) == 1 else 0):
             return self._library.search(queries, k)[1]
 
-    def _save(self, path):
-        import_library("faiss").write_index(self._library, path)
+    def _write(self, folder) -> None:
+        write_rows(folder / VECTORS, (len(self), self.dims), self._rows.chunks())
+        try:
+            import_library().write_index(self._library, library_file(folder))
+        except RuntimeError as error:
+            raise ArtsearchError(
+                f"faiss cannot write its index ({error}); is the disk full?"
+            ) from None
 
-    def _open(self, path):
-        faiss = import_library("faiss")
-        return faiss.read_index(path, faiss.IO_FLAG_MMAP_IFC)
+
+class Rows:
+    """Rows as a metric compares them, made so when they are taken out; they stay where they are.
+
+    Without a metric they are so already.
+    """
+
+    def __init__(self, vectors: np.ndarray, metric: str | None = None):
+        self._vectors = vectors
+        # Only directions are compared in another form than the features have.
+        self._metric = metric if metric == "angular" else None
+
+    def __len__(self) -> int:
+        return len(self._vectors)
+
+    def __getitem__(self, rows) -> np.ndarray:
+        found = self._vectors[rows]
+        return prepare_rows(found, self._metric, None) if self._metric else found
+
+    def chunks(self) -> Iterator[np.ndarray]:
+        """Yield all rows in order, some at a time."""
+        return (np.ascontiguousarray(chunk) for chunk in chunks_of(self))
+
+    def prepared(self) -> np.ndarray:
+        """Return all rows as one array, which is on disk if the rows are as they are compared."""
+        if self._metric:
+            return prepare_all(self._vectors, self._metric)
+        return self._vectors if isinstance(self._vectors, np.ndarray) else np.array(self._vectors)
+
+
+def import_library() -> ModuleType:
+    """Return faiss; raises EngineError where it is not installed."""
+    try:
+        import faiss
+    except ImportError:
+        raise EngineError(
+            "an index of the kind 'faiss' needs a package that is not installed; "
+            "run `pip install 'artsearch[scale]'`"
+        ) from None
+    return faiss
 
 
 def _choose_clusters(works: int, nlist: int, nprobe: int) -> dict[str, int]:
@@ -150,7 +320,7 @@ def _choose_clusters(works: int, nlist: int, nprobe: int) -> dict[str, int]:
 @contextmanager
 def _threads(number: int) -> Iterator[None]:
     """Let faiss compute with some threads, 0 for all, and give OpenMP the number it had back."""
-    faiss = import_library("faiss")
+    faiss = import_library()
     before = faiss.omp_get_max_threads()
     try:
         if number:

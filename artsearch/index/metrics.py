@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from artsearch.base.errors import ArtsearchError, unknown
+from artsearch.base.vectors import CHUNK, first_not_finite, unit_rows
 from artsearch.features.features import Features
 
 #: The metrics of Annoy, and what a distance means in each: smaller is nearer in all of them.
@@ -33,13 +34,11 @@ def check_features(metric: str, features: Features | np.ndarray | None) -> Featu
 
 def check_finite(features: Features) -> None:
     """Raise ArtsearchError unless all numbers are finite."""
-    # Chunk by chunk: a large collection's rows stay on disk.
-    chunks = (features.vectors[row : row + 4096] for row in range(0, len(features), 4096))
-    bad = ~np.concatenate([np.isfinite(chunk).all(axis=1) for chunk in chunks])
-    if bad.any():
+    count, first = first_not_finite(features.vectors)
+    if count:
         raise ArtsearchError(
-            f"the features of {bad.sum()} works hold numbers that are not finite, the first is "
-            f"{features.ids[int(bad.argmax())]!r}; compute them again"
+            f"the features of {count} works hold numbers that are not finite, the first is "
+            f"{features.ids[first]!r}; compute them again"
         )
 
 
@@ -74,20 +73,10 @@ def prepare_rows(vectors: np.ndarray, metric: str, medians: np.ndarray | None) -
 def prepare_all(vectors: np.ndarray, metric: str, medians: np.ndarray | None = None) -> np.ndarray:
     """Return all rows as a metric compares them, in memory once, also where they are on disk."""
     prepared = np.empty(vectors.shape, np.uint8 if metric == "hamming" else np.float32)
-    for start in range(0, len(vectors), 4096):
-        chunk = slice(start, start + 4096)
+    for start in range(0, len(vectors), CHUNK):
+        chunk = slice(start, start + CHUNK)
         prepared[chunk] = prepare_rows(vectors[chunk], metric, medians)
     return prepared
-
-
-def unit_rows(vectors: np.ndarray) -> np.ndarray:
-    """Return rows of length 1 in the same direction; a row of zeros stays what it is.
-
-    >>> unit_rows(np.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
-    [[0.6, 0.8], [0.0, 0.0]]
-    """
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.where(lengths > 0, lengths, 1)
 
 
 def distances_to(vectors: np.ndarray, vector: np.ndarray, metric: str) -> np.ndarray:
@@ -119,3 +108,9 @@ def distances_between(vectors: np.ndarray, metric: str) -> np.ndarray:
     if metric == "hamming":
         return cdist(vectors, vectors, "hamming") * vectors.shape[1]
     return cdist(vectors, vectors, {"euclidean": "euclidean", "manhattan": "cityblock"}[metric])
+
+
+def rerank(rows: np.ndarray, distances: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the k nearest of some candidates by their exact distances; ties are settled by row."""
+    order = np.lexsort((rows, distances))[:k]
+    return rows[order], distances[order]

@@ -1,4 +1,4 @@
-"""An index on disk that follows its features: what changed is changed in it, too."""
+"""An index on disk that is kept up to date with its features."""
 
 from __future__ import annotations
 
@@ -11,15 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from artsearch.base.errors import ArtsearchError
+from artsearch.base.sealed import read_manifest
 from artsearch.features.features import Features
-from artsearch.features.store import write_folder
-from artsearch.index.factory import Index, check_options, construct_index, load_index, options_of
-
-#: Beside the index: a checksum of each row as it was when the index took it.
-MARKS = "marks.npy"
-INDEX = "index"
-#: What was asked for, such as the kind "auto" with a recall.
-WANTED = "wanted.json"
+from artsearch.index.base import CHECKSUMS, FORMAT, KIND, Index
+from artsearch.index.factory import check_options, construct_index, load_index, options_of
 
 
 def stored_index(
@@ -49,53 +44,40 @@ def stored_index(
     check_options(kind, options)
     given = {"num_trees": num_trees, "seed": seed}
     options = {name: given[name] for name in options_of(kind) if name in given} | options
-    folder, wanted = Path(folder), {"kind": kind, "metric": metric} | options
-    marks = mark_rows(features)
+    wanted = json.loads(json.dumps({"kind": kind, "metric": metric} | options, default=int))
+    checksums = checksum_rows(features)
     index = None
     with suppress(Exception):  # NumPy raises whatever a broken file leads it to
-        index, before = _read(folder, wanted, features)
+        index, before = _read(Path(folder), wanted, features)
     if index is not None:
-        same = _same(index, before, features, marks)
+        same = _same(index, before, features, checksums)
         if same.all() and index.ids == features.ids and index.made_by == features.made_by:
             return index
-    if index is not None and index.can_follow and kind != "auto":
-        index = index.follow(features, same)
+    if index is not None and index.can_update and kind != "auto":
+        index = index.update(features, same)
     else:
         index = construct_index(kind, metric, features, **options)
-    _write(folder, index, marks, wanted)
+    index.save(folder, checksums, wanted)
     return index
 
 
-def mark_rows(features: Features) -> np.ndarray:
+def checksum_rows(features: Features) -> np.ndarray:
     """Return a checksum of each row: it tells a changed row from one that is the same."""
     rows = (features.vectors[row] for row in range(len(features)))
     return np.array([zlib.crc32(np.ascontiguousarray(row)) for row in rows], dtype=np.uint32)
 
 
 def _read(folder: Path, wanted: dict, features: Features) -> tuple[Index, np.ndarray]:
-    if json.loads((folder / WANTED).read_text(encoding="utf-8")) != wanted:
+    if read_manifest(folder, KIND, FORMAT)["wanted"] != wanted:
         raise ArtsearchError("an index with other settings")
-    index = load_index(folder / INDEX, metric=wanted["metric"])
+    index = load_index(folder, metric=wanted["metric"])
     if index.dims != features.dims:
         raise ArtsearchError("an index of other features")
-    marks = np.load(folder / MARKS, allow_pickle=False)
-    if marks.shape != (len(index),):
-        raise ArtsearchError("marks of another index")
-    return index, marks
+    return index, np.load(folder / CHECKSUMS, allow_pickle=False)
 
 
-def _same(index: Index, before: np.ndarray, features: Features, marks: np.ndarray) -> np.ndarray:
+def _same(index: Index, before: np.ndarray, features: Features, now: np.ndarray) -> np.ndarray:
     """Tell for each row of the features whether the index has it unchanged."""
     known = dict(zip(index.ids, before.tolist(), strict=True))
-    found = zip(features.ids, marks.tolist(), strict=True)
-    return np.array([known.get(id) == mark for id, mark in found], dtype=bool)
-
-
-def _write(folder: Path, index: Index, marks: np.ndarray, wanted: dict) -> None:
-    def write(new: Path) -> None:
-        index.save(new / INDEX)
-        np.save(new / MARKS, marks, allow_pickle=False)
-        # NumPy's whole numbers are welcome as settings, and json does not know them.
-        (new / WANTED).write_text(json.dumps(wanted, default=int), encoding="utf-8")
-
-    write_folder(folder, write, (INDEX, MARKS, WANTED))
+    found = zip(features.ids, now.tolist(), strict=True)
+    return np.array([known.get(id) == checksum for id, checksum in found], dtype=bool)

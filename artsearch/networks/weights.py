@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
+from artsearch.base.disk import file_sha256
 from artsearch.base.errors import WeightsError
 from artsearch.base.http import download, host, unreachable
 
@@ -116,18 +115,6 @@ def check_hash(path: Path, weights: Weights) -> None:
             f"{path} is not the file it should be: its SHA-256 begins with "
             f"{file_sha256(path)[:8]}, not {known[:8]}; remove it and run again"
         )
-
-
-def file_sha256(path: str | os.PathLike) -> str:
-    """Return the SHA-256 of a file, computed once for each state of it."""
-    status = os.stat(path)
-    return _sha256(str(path), status.st_size, status.st_mtime_ns)
-
-
-@lru_cache(maxsize=64)
-def _sha256(path: str, size: int, mtime: int) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _places(weights: Weights) -> Iterator[Path]:

@@ -1,8 +1,6 @@
-"""Stepping stones: a path of works from one to another, each step small."""
+"""Waypoints between two works: a minimax path, on which each step is small."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,20 +8,17 @@ from artsearch.base.errors import ArtsearchError, check_whole
 from artsearch.index.exact import ExactIndex
 from artsearch.search.answer import candidates_of
 from artsearch.search.question import Question
-from artsearch.search.results import Neighbour, Results
-
-if TYPE_CHECKING:
-    from artsearch.search.search import Search
+from artsearch.search.results import Neighbour, Results, Searched
 
 #: A step counts as this power of its distance: the longest steps decide, as in a chain its weakest
 #: links, and of two chains that are alike in these the smaller steps.
 POWER = 16
 #: Works between the two ends that are looked at: those with the smallest sum of squared distances
-#: to both, in which a path of small steps runs.
-LENS = 1500
+#: to both, among which a path of small steps is found.
+POOL = 1500
 
 
-def walk(search: Search, question: Question, end: str, stones: int) -> Results:
+def find_waypoints(search: Searched, question: Question, end: str, waypoints: int) -> Results:
     """Return the path from the one work liked to another; see Search.path."""
     start = question.like[0][0]
     for id in (start, end):
@@ -35,8 +30,8 @@ def walk(search: Search, question: Question, end: str, stones: int) -> Results:
     if not question.machine_made:
         candidates.leave_out_machine_made()
     candidates.leave_out(question.exclude)
-    exact, rows = candidates.on_the_way(start, end, LENS)
-    rows, steps = find_path(exact, exact.row_of(start), exact.row_of(end), rows, stones)
+    exact, rows = candidates.on_the_way(start, end, POOL)
+    rows, steps = find_path(exact, exact.row_of(start), exact.row_of(end), rows, waypoints)
     ids = [exact.ids[row] for row in rows[1:]]
     neighbours = map(Neighbour, ids, steps.tolist(), map(search.collection.caption, ids))
     (straight,) = exact.distances(exact.row(start), rows[-1:])
@@ -52,15 +47,15 @@ def walk(search: Search, question: Question, end: str, stones: int) -> Results:
 
 
 def find_path(
-    exact: ExactIndex, start: int, end: int, rows: np.ndarray, stones: int = 5
+    exact: ExactIndex, start: int, end: int, rows: np.ndarray, waypoints: int = 5
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows of a path, both ends among them, and the distance of each step.
 
-    Of all paths over `stones` works or fewer this is the one with the least sum of the steps'
+    Of all paths over `waypoints` works or fewer this is the one with the least sum of the steps'
     distances to the power of 16: Bellman's recursion over the number of steps. `rows` are the works
     that may be stepped on; where they are more than 1,500, the nearest to both ends.
     """
-    check_whole("stones", stones)
+    check_whole("waypoints", waypoints)
     if exact.metric == "dot":
         raise ArtsearchError(
             "an inner product is no length of a step; ask for a path in the metric angular"
@@ -68,21 +63,21 @@ def find_path(
     if start == end:
         raise ArtsearchError("a path leads from one work to another; these are the same")
     rows = rows[(rows != start) & (rows != end)]
-    rows = np.concatenate([[start], _lens(exact, start, end, rows), [end]])
+    rows = np.concatenate([[start], _pool(exact, start, end, rows), [end]])
     steps = exact.between(rows)
     # On a scale of their own, so that neither large nor small distances run out of digits.
     costs = (steps / max(steps.max(), 1e-12)) ** POWER
     np.fill_diagonal(costs, np.inf)
-    places = _cheapest(costs, stones + 1)
-    return rows[places], steps[places[:-1], places[1:]]
+    chosen = _cheapest(costs, waypoints + 1)
+    return rows[chosen], steps[chosen[:-1], chosen[1:]]
 
 
-def _lens(exact: ExactIndex, start: int, end: int, rows: np.ndarray) -> np.ndarray:
-    if len(rows) <= LENS:
+def _pool(exact: ExactIndex, start: int, end: int, rows: np.ndarray) -> np.ndarray:
+    if len(rows) <= POOL:
         return rows
     ends = (exact.row(exact.ids[row]) for row in (start, end))
     sums = sum(exact.distances(vector, rows) ** 2 for vector in ends)
-    return np.sort(rows[np.argpartition(sums, LENS)[:LENS]])
+    return np.sort(rows[np.argpartition(sums, POOL)[:POOL]])
 
 
 def _cheapest(costs: np.ndarray, most: int) -> np.ndarray:

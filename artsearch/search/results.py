@@ -4,14 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import NamedTuple, Protocol
 
+import numpy as np
 import pandas as pd
 
+from artsearch.index.base import Index
 from artsearch.index.metrics import METRICS
+from artsearch.search.question import Question
+from artsearch.works.collection import Collection
+from artsearch.works.images import ImageSource
 
-if TYPE_CHECKING:
-    from artsearch.search.question import Question
+
+class Described(NamedTuple):
+    """What a search knows of an image: its row, and the one before it was averaged with others.
+
+    The second tells near-duplicates from works that are alike; without averaging it is the same.
+    """
+
+    row: np.ndarray
+    raw: np.ndarray
+
+
+class Searched(Protocol):
+    """What a question is put to: see artsearch.search.search.Search."""
+
+    collection: Collection
+    index: Index
+    exact: Index
+    comparing: Index
+    raw: Index
+    collection_rows: np.ndarray
+    copy_distance: float
+
+    def look(self, image: ImageSource) -> Described: ...
 
 
 @dataclass(frozen=True)

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
+from artsearch.base.disk import fingerprint
 from artsearch.base.errors import ArtsearchError, MismatchError, check_whole, unknown
 from artsearch.base.text import cut_text, read_number
 from artsearch.evaluate.rankings import check_depth, hubness, nearest
 from artsearch.features.features import Features
 from artsearch.features.store import load_features, save_features
 from artsearch.index.metrics import check_finite, unit_rows
-from artsearch.index.stored import mark_rows
+from artsearch.index.stored import checksum_rows
 from artsearch.works.collection import Collection
-from artsearch.works.file_state import fingerprint
 from artsearch.works.images import ImageError, thumbnail
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def map_layout(
     if not len(features):
         raise ArtsearchError("the features hold no work, so there is none to put on a map")
     check_finite(features)
-    marks = map(str, mark_rows(features).tolist())
+    marks = map(str, checksum_rows(features).tolist())
     rows = fingerprint(zip(features.ids, marks, strict=True))
     note = {"map": "umap", "rows": rows, "seed": int(seed), "neighbours": int(neighbours)}
     if folder is None:

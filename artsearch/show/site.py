@@ -20,9 +20,9 @@ import numpy as np
 from PIL import Image
 
 import artsearch
+from artsearch.base.disk import write_folder
 from artsearch.base.errors import ArtsearchError, MismatchError
 from artsearch.base.progress import Progress
-from artsearch.features.store import write_folder
 from artsearch.gallery.state import dial_place, words
 from artsearch.gallery.view import has_dial
 from artsearch.index.factory import METRICS, Index
@@ -153,7 +153,7 @@ def _digits(distances: np.ndarray) -> int:
 
 def _all_answers(index: Index, ids: list[str], k: int) -> tuple[np.ndarray, np.ndarray]:
     """Return places in `ids` and distances of every work's k nearest, in the order of `ids`."""
-    rows, distances = index.answers(k)
+    rows, distances = index.all_neighbours(k)
     row = {id: place for place, id in enumerate(index.ids)}
     order = np.array([row[id] for id in ids])
     place_of = np.empty(len(ids), np.int64)
@@ -166,7 +166,7 @@ def _answers_among(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return places in `among` and distances of every work's k nearest there, in order of `ids`."""
     rows, order = search.exact.rows_of(among), search.exact.rows_of(ids)
-    places, distances = search.exact.answers_among(rows, k)
+    places, distances = search.exact.neighbours_among(rows, k)
     return places[order], distances[order]
 
 

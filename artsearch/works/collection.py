@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from artsearch.base.disk import fingerprint
 from artsearch.base.errors import ArtsearchError, CollectionError, ImageError, unknown
 from artsearch.base.text import cut_text, fold, shorten
 from artsearch.works.conditions import Columns
-from artsearch.works.file_state import fingerprint, hash_file
+from artsearch.works.file_state import hash_file
 from artsearch.works.images import SUFFIXES, open_image
 from artsearch.works.storage import RemoteFile, RemoteFolder, as_local, check_address, is_address
 

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-import time
-import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from artsearch.base.errors import ArtsearchError, ImageError
+from artsearch.base.disk import Signature, hash_now, signature_of
+from artsearch.base.errors import ImageError
 from artsearch.works.images import refuse_unread
 from artsearch.works.storage import RemoteFile
-
-#: A file written this short a time before it was read may change again within the same tick of the
-#: disk's clock, and keep its dates: such a one is read again next time.
-UNSETTLED_NS = 2_000_000_000
 
 T = TypeVar("T")
 
@@ -50,10 +45,7 @@ def stamp(path: str | os.PathLike | RemoteFile) -> tuple[int, int, int] | None:
     """
     if isinstance(path, RemoteFile):
         return path.listed or path.ask()
-    try:
-        return _stamp(os.stat(path))
-    except OSError:
-        return None
+    return signature_of(path)
 
 
 def is_proof(found: tuple[int, int, int] | None) -> bool:
@@ -78,34 +70,8 @@ def read_steadily(
         before = stamp(path)
         sha256, value, reason = _read(path, read)
         if before == stamp(path):
-            return FileState(*_settled(before), sha256), value, reason
+            return FileState(*_proven(before), sha256), value, reason
     return FileState(0, 0, 0), None, _restless(path)
-
-
-def write_whole(path: Path, data: bytes) -> Path:
-    """Write a file under another name, then put it in the place of an older one at once.
-
-    Returns its path. Raises ArtsearchError where it cannot be written; the older one is then as it
-    was.
-    """
-    # Through a link, so that a file that lies on another disk stays there.
-    place = Path(os.path.realpath(path))
-    new = place.with_name(f".{uuid.uuid4().hex}.part")
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with open(new, "xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(new, place)
-        finally:
-            new.unlink(missing_ok=True)
-    except OSError as error:
-        raise ArtsearchError(
-            f"cannot write {str(path)!r} ({error.strerror}); name another place"
-        ) from None
-    return path
 
 
 def hash_file(path: Path | RemoteFile) -> str:
@@ -114,24 +80,11 @@ def hash_file(path: Path | RemoteFile) -> str:
         refuse_unread(path)
         if isinstance(path, RemoteFile):
             return hashlib.sha256(path.read_bytes()).hexdigest()
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return hash_now(path)
     except FileNotFoundError:
         raise ImageError(f"no such image file: {path.name!r}; it was there before") from None
     except OSError as error:
         raise ImageError(f"cannot read {path.name!r}: {error.strerror or error}") from None
-
-
-def fingerprint(contents: Iterable[tuple[str, str]]) -> str:
-    """Return a hash of ids and contents, in pairs: it tells one state of a collection from another.
-
-    >>> fingerprint([("a.jpg", "12"), ("b.jpg", "34")])
-    'c251adb875908710'
-    """
-    digest = hashlib.sha256()
-    for id, content in contents:
-        digest.update(f"{id}\0{content}\n".encode())
-    return digest.hexdigest()[:16]
 
 
 def _read_remote(file: RemoteFile, read: Callable[[str], T]) -> tuple[FileState, T | None, str]:
@@ -166,15 +119,7 @@ def _read(path: Path | RemoteFile, read: Callable[[str], T]) -> tuple[str, T | N
         return sha256, None, str(error)
 
 
-def _settled(found: tuple[int, int, int] | None) -> tuple[int, int, int]:
-    """Return a stamp without its dates where they prove nothing."""
-    if found is None:
-        return 0, 0, 0
-    size, modified, changed = found
-    young = time.time_ns() - max(modified, changed) < UNSETTLED_NS
+def _proven(found: Signature | None) -> Signature:
+    """Return a signature, without its dates where they prove nothing."""
     # On Windows the third date is that of the file's making, and a copy can set both others back.
-    return (size, 0, 0) if young or os.name == "nt" else found
-
-
-def _stamp(status: os.stat_result) -> tuple[int, int, int]:
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
+    return (found[0], 0, 0) if found and os.name == "nt" else found or (0, 0, 0)

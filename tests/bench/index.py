@@ -27,7 +27,7 @@ from mixing import mix_features
 from artsearch.base.errors import ArtsearchError, unknown
 from artsearch.cli.notebook import complete
 from artsearch.features.features import Features
-from artsearch.search.search import Searches
+from artsearch.search.searches import Searches
 from artsearch.works.collection import Collection
 
 NETWORK, CROP = "efficientnet_lite0", "no_crop"  # its trained weights come as a package

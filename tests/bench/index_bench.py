@@ -15,9 +15,9 @@ import numpy as np
 from index_bench_data import SHARES, prepare
 from index_bench_turns import Candidate
 
+from artsearch.base.disk import write_whole
 from artsearch.base.errors import check_whole
 from artsearch.features.features import Features
-from artsearch.works.file_state import write_whole
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ LOOKS = _each("ef", 16, 32, 64, 128, 256, 512)
 PROBES = _each("nprobe", 4, 16, 64, 128)
 #: Annoy looks at 10 works a tree when it is not told: that is what the article has.
 NODES = ({}, *_each("search_k", 1_000, 5_000, 10_000, 15_000, 25_000, 100_000))
-DEPTHS = _each("depth", 16, 32, 64, 128, 256, 512)
+EFFORTS = _each("effort", 16, 32, 64, 128, 256, 512)
 METHODS = (
     Method("exact", "kind", {"kind": "exact"}),
     Method("exact bfloat16", "half"),
@@ -89,7 +89,7 @@ METHODS = (
     Method("faiss", "faiss", {"factory": "IVF{lists},Flat"}, PROBES),
     Method("faiss", "faiss", {"factory": "IVF{lists},SQ8"}, PROBES),
     Method("faiss", "faiss", {"factory": "HNSW16"}, _each("efSearch", 16, 32, 64, 128, 256)),
-    Method("artsearch faiss", "kind", {"kind": "faiss", "compress": "int8"}, DEPTHS),
+    Method("artsearch faiss", "kind", {"kind": "faiss", "compress": "int8"}, EFFORTS),
     Method("usearch", "usearch", {"dtype": "f32"}, LOOKS),
     Method("usearch", "usearch", {"dtype": "bf16"}, LOOKS),
     Method("usearch", "usearch", {"dtype": "i8"}, LOOKS),

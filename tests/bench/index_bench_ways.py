@@ -69,8 +69,8 @@ class Kind(Way):
         self.settings = self._index.settings
 
     def set(self, **setting):
-        if "depth" in setting:
-            self._index.depth = setting["depth"]
+        if "effort" in setting:
+            self._index.effort = setting["effort"]
 
     def one(self, query, k):
         ids, _ = self._index.search(query, k)

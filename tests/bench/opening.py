@@ -61,7 +61,8 @@ def make_store(folder: Path, rows: int, dims: int) -> Path:
     import numpy as np
     import pandas as pd
 
-    from artsearch.features.store import MANIFEST, Contents, write_store
+    from artsearch.base.disk import MANIFEST
+    from artsearch.features.store import Contents, write_store
 
     ids = [f"an artist of some name/the title of work {row:07}.jpg" for row in range(rows)]
 

@@ -16,7 +16,7 @@ from tiers import slow
 
 from artsearch.cli.commands import main
 from artsearch.search.question import read_link
-from artsearch.search.search import Searches
+from artsearch.search.searches import Searches
 from artsearch.works.collection import Collection
 
 ROOT = Path(__file__).parents[2]
@@ -138,7 +138,16 @@ def test_groups_are_named_in_the_text(similar):
 
 def test_stepping_stones(similar, searches, few):
     answer = searches[LITE, "no_crop"].path(MONA_LISA, WAVE, 2, "year < 1900", SPRING)
-    words = ["--path-to", few / WAVE, "--stones", 2, "--where", "year < 1900", "--exclude", SPRING]
+    words = [
+        "--path-to",
+        few / WAVE,
+        "--waypoints",
+        2,
+        "--where",
+        "year < 1900",
+        "--exclude",
+        SPRING,
+    ]
     found = json.loads(similar(few / MONA_LISA, *words, "--json"))
     assert same(found, answer) and found["notes"] == list(answer.notes)
     assert found["works"][-1]["id"] == WAVE and read_link(found["link"])[1]["goal"] == WAVE
@@ -235,9 +244,12 @@ def test_features_there_already_are_taken_whatever_their_precision(few, out):
         ([MONA_LISA, "--path-to", MONA_LISA], "these are the same"),
         ([MONA_LISA, "--path-to", "wave.jpg"], "unknown work or file 'wave.jpg'"),
         ([MONA_LISA, "--path-to", "docs/gallery.jpg"], "is no work of few"),
-        ([MONA_LISA, "--path-to", WAVE, "--stones", "0"], "stones is 0"),
+        ([MONA_LISA, "--path-to", WAVE, "--waypoints", "0"], "waypoints is 0"),
         ([MONA_LISA, SPRING, "--path-to", WAVE], "from one work to another; besides --path-to"),
-        ([MONA_LISA, "--path-to", WAVE, "--per", "style"], "besides --path-to it takes --stones"),
+        (
+            [MONA_LISA, "--path-to", WAVE, "--per", "style"],
+            "besides --path-to it takes --waypoints",
+        ),
     ],
     ids=lambda words: " ".join(words[:3]) if isinstance(words, list) else "",
 )

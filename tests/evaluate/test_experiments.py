@@ -23,7 +23,7 @@ from artsearch.evaluate.experiments import (
 from artsearch.evaluate.measured import COLUMNS
 from artsearch.evaluate.scores import NotMeasurable
 from artsearch.networks.registry import NETWORKS
-from artsearch.search.search import PLACES, Searches
+from artsearch.search.searches import ALPHAS, Searches
 from artsearch.works.collection import Collection
 
 LITE = "efficientnet_lite0"
@@ -97,7 +97,7 @@ def test_content_and_manner_as_worked_out_by_hand(painted):
 
 
 def test_places_of_the_dial_have_names():
-    assert [place_name(place) for place in PLACES.values()] == list(PLACES)
+    assert [place_name(place) for place in ALPHAS.values()] == list(ALPHAS)
     assert place_of(place_name(0.125)) == 0.125
     assert place_of("blocks.4:gram") is None
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from artsearch.evaluate.experiments import by_label, recovered
-from artsearch.search.search import Searches
+from artsearch.search.searches import Searches
 from artsearch.works.collection import Collection
 
 ROOT = Path(__file__).parents[2]

@@ -20,13 +20,14 @@ from tiers import slow
 import artsearch.features.extractor
 import artsearch.features.pipeline
 import artsearch.networks.forward
+from artsearch.base import sealed
+from artsearch.base.disk import MANIFEST
 from artsearch.base.errors import ArtsearchError, CollectionError, MismatchError
 from artsearch.features.compute import compute_features
 from artsearch.features.extract import extract, extractors_for, store_folder, stored_features
 from artsearch.features.extractor import FeatureExtractor
 from artsearch.features.features import Features
-from artsearch.features.store import MANIFEST, load_features
-from artsearch.works import file_state as files
+from artsearch.features.store import load_features
 from artsearch.works.collection import Collection
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -75,7 +76,6 @@ def opened(monkeypatch) -> list[str]:
 @pytest.fixture
 def settle(monkeypatch):
     """Wait until the dates of files are old enough to be a proof, which is soon in these tests."""
-    monkeypatch.setattr(files, "UNSETTLED_NS", 50_000_000)
 
     def settle(folder: Path) -> None:
         newest = max(path.stat().st_ctime for path in folder.rglob("*"))
@@ -557,6 +557,7 @@ def test_a_store_of_something_else_is_refused_and_left_alone(many, tmp_path, key
     manifest = store_of(tmp_path / "out") / MANIFEST
     note = json.loads(manifest.read_text())
     mine, note["made_by"][key] = note["made_by"][key], value
+    note["sha256"] = sealed._hash({name: note[name] for name in note if name != "sha256"})
     manifest.write_text(json.dumps(note))
     with pytest.raises(MismatchError, match=f"by {key} {value!r}, asked for is {mine!r}"):
         run(many, tmp_path / "out")

@@ -17,13 +17,13 @@ from extracting import LITE, run, tiny_extractor, tiny_model
 import artsearch.features.extract
 import artsearch.features.ray.workers
 from artsearch import Collection
+from artsearch.base.disk import MANIFEST
 from artsearch.base.errors import ArtsearchError, CollectionError, WeightsError
 from artsearch.features.extract import extract
 from artsearch.features.extractor import FeatureExtractor
 from artsearch.features.pipeline import Rows, Work
 from artsearch.features.ray.engine import _blocks, _taken
 from artsearch.features.ray.workers import Known, Networks, Unseen, read_files, unpack
-from artsearch.features.store import MANIFEST
 from artsearch.works.file_state import FileState
 
 ray = pytest.importorskip("ray")

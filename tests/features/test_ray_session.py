@@ -115,7 +115,7 @@ def test_a_ray_that_is_connected_is_used_and_stays(fake):
 # Without engines
 
 
-ENGINES = ("faiss", "hnswlib", "usearch", "pymilvus", "milvus_lite", "ray")
+ENGINES = ("faiss", "pymilvus", "milvus_lite", "ray")
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ def without_engines(monkeypatch):
     for name in [*sys.modules]:
         if name.split(".")[0] in ENGINES:
             monkeypatch.setitem(sys.modules, name, None)
-    for name in [*ENGINES, "usearch.index"]:
+    for name in ENGINES:
         monkeypatch.setitem(sys.modules, name, None)
 
 
@@ -137,12 +137,10 @@ def features(few_features):
     ("use", "said"),
     [
         (lambda rows: construct_index("faiss", "angular", rows), "the kind 'faiss' needs"),
-        (lambda rows: construct_index("hnswlib", "angular", rows), "the kind 'hnswlib' needs"),
-        (lambda rows: construct_index("usearch", "angular", rows), "the kind 'usearch' needs"),
         (lambda rows: MilvusIndex.build("angular", rows, uri="a.db"), "Milvus wants pymilvus"),
         (lambda rows: import_ray(), "the engine 'ray' wants"),
     ],
-    ids=["faiss", "hnswlib", "usearch", "milvus", "ray"],
+    ids=["faiss", "milvus", "ray"],
 )
 def test_notebook_9_says_what_is_left_out_and_goes_on(
     use, said, without_engines, features, capsys, tmp_path, monkeypatch

@@ -588,7 +588,7 @@ def test_a_link_to_a_file_stays_one(trail, tmp_path):
 SCRIPT = """
 import sys
 from pathlib import Path
-from artsearch.works.file_state import write_whole
+from artsearch.base.disk import write_whole
 number = 0
 while True:
     number += 1

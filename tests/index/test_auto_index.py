@@ -67,7 +67,7 @@ def test_a_very_large_one_gets_clusters(small, monkeypatch):
     monkeypatch.setattr(auto_index, "CLUSTERS", auto_index.CLUSTERS | {"nlist": 16})
     index = choose_index("angular", make(), recall=0.95)
     assert (index.settings["structure"], index.settings["nlist"]) == ("ivf", 16)
-    assert f"nlist 16, nprobe {index.depth}) for 1,500 works" in index.chosen
+    assert f"nlist 16, nprobe {index.effort}) for 1,500 works" in index.chosen
 
 
 def test_it_looks_as_far_as_the_recall_asks_for_and_no_further(small, monkeypatch):
@@ -75,14 +75,14 @@ def test_it_looks_as_far_as_the_recall_asks_for_and_no_further(small, monkeypatc
         return Recall(found=depth / 400, least=depth / 500, queries=len(queries))
 
     monkeypatch.setattr(auto_index, "measure_recall", measure)
-    depths = [choose_index("angular", make(), recall).depth for recall in (0.08, 0.09, 0.5)]
+    depths = [choose_index("angular", make(), recall).effort for recall in (0.08, 0.09, 0.5)]
     assert depths == [40, 80, 320]
 
 
 def test_what_does_not_reach_the_recall_is_not_taken(small, monkeypatch):
     rows = np.random.default_rng(0).normal(size=(3000, 64))
     features = Features(rows, [str(row) for row in range(3000)])
-    monkeypatch.setattr(auto_index, "DEPTHS", {"hnsw": (1,)})
+    monkeypatch.setattr(auto_index, "EFFORTS", {"hnsw": (1,)})
     index = choose_index("angular", features, recall=0.999)
     assert index.kind == "exact"
     assert "which is not surely the 99.9% asked for; it finds all" in index.chosen
@@ -148,8 +148,8 @@ def test_rows_in_shards_are_not_brought_into_memory(small, monkeypatch):
 
 def test_copies_that_are_as_near_as_the_last_are_no_misses():
     features = Features(np.vstack([np.eye(4), np.ones((30, 4))]), [str(row) for row in range(34)])
-    index = construct_index("hnswlib", "angular", features)
-    rows, distances = index.truth(index.rows_at(np.array([10])), 11)
+    index = construct_index("faiss", "angular", features)
+    rows, distances = index.ground_truth(index.rows_at(np.array([10])), 11)
     measured = measure_recall(index, ["10"], distances[:, 1:], 80)
     assert measured.found == 1 and rows.shape == (1, 11)
 

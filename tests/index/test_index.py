@@ -1,7 +1,5 @@
 """Annoy and exact search, held against a brute force that SciPy counts out."""
 
-import json
-
 import numpy as np
 import pytest
 from apart import same_apart
@@ -237,7 +235,7 @@ def test_exact_search_compares_only_the_nearest_exactly(metric, monkeypatch):
 
     monkeypatch.setattr(exact_index, "distances_to", count)
     construct_exact_index(metric, make(rows=2000)).search("000.jpg", 10)
-    assert counts == [11 + exact_index.SPARE]
+    assert counts == [11 + exact_index.MARGIN]
 
 
 # Repeatable
@@ -412,41 +410,6 @@ def test_an_index_of_another_metric_is_refused(tmp_path):
 
 def flip(data: bytes, place: int) -> bytes:
     return data[:place] + bytes([data[place] ^ 0xFF]) + data[place + 1 :]
-
-
-@both
-@pytest.mark.parametrize("metric", ["angular", "hamming"])
-def test_a_damaged_index_is_refused(tmp_path, kind, metric):
-    folder = build(kind, metric, make(), num_trees=2).save(tmp_path / "index")
-    for path in sorted(folder.iterdir()):
-        data = path.read_bytes()
-        damages = [None, b"", b"rubbish", data[:-1], data + b"x", data[: len(data) // 2]]
-        if path.suffix != ".json":
-            # As large as it was, so that only its contents tell.
-            damages += [bytes(len(data)), flip(data, len(data) // 2), flip(data, 3)]
-        for damaged in damages:
-            path.unlink(missing_ok=True)
-            if damaged is not None:
-                path.write_bytes(damaged)
-            with pytest.raises(ArtsearchError, match="index' holds no index .*build it again") as e:
-                load_index(folder)
-            assert "\n" not in str(e.value)
-        path.write_bytes(data)
-    assert load_index(folder).search("003.jpg", 3)
-
-
-@pytest.mark.parametrize("entry", ["format", "metric", "dims", "made_by", "chosen", "settings",
-                                   "files", "sha256"])  # fmt: skip
-def test_a_note_with_a_wrong_entry_is_refused(tmp_path, entry):
-    folder = construct_ann_index("angular", 2, make()).save(tmp_path / "index")
-    note = json.loads((folder / "index.json").read_text())
-    for value in ("missing", None, "rubbish", 99):
-        wrong = {name: value if name == entry else whole for name, whole in note.items()}
-        if value == "missing":
-            del wrong[entry]
-        (folder / "index.json").write_text(json.dumps(wrong))
-        with pytest.raises(ArtsearchError, match="build it again"):
-            load_index(folder, make())
 
 
 def test_no_index_at_all(tmp_path):

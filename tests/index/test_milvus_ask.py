@@ -55,7 +55,7 @@ def searches(request, collection, vectors, tmp_path_factory):
     uri, works, kind = tmp_path_factory.mktemp("milvus") / "w.db", collection.works, request.param
     if not isinstance(kind, str):
         expected = make_blend_search(collection, kind)
-        index = MilvusBlendIndex.of(expected.blend, works, uri, "blend").turn(kind)
+        index = MilvusBlendIndex.of(expected.blend, works, uri, "blend").at(kind)
     else:
         metric = "angular" if kind in ("flat", "hnsw") else kind
         expected = make_search(collection, "exact", metric, vectors)

@@ -18,6 +18,7 @@ import pytest
 from loopback import Loopback, closed_address, dropping_address
 
 from artsearch.base import http as download
+from artsearch.base.disk import file_sha256
 from artsearch.base.errors import WeightsError
 from artsearch.networks.registry import (
     ARTICLE,
@@ -28,7 +29,7 @@ from artsearch.networks.registry import (
     choose_networks,
     load_model,
 )
-from artsearch.networks.weights import Weights, fetch_weights, file_sha256, find_weights
+from artsearch.networks.weights import Weights, fetch_weights, find_weights
 
 BODY = b"numbers " * 5000
 SHA256 = hashlib.sha256(BODY).hexdigest()

@@ -50,14 +50,9 @@ def test_every_name_of_a_test_is_there():
         assert re.search(rf"^{name}\b", read(path), re.M), f"{path}::{name}"
 
 
-@pytest.mark.parametrize(
-    ("name", "start"),
-    [("index.base:Index", "from `artsearch.index.base"), ("index.graph:GraphIndex", "A library")],
-)
-def test_it_names_all_that_a_kind_of_index_must_have(name, start):
-    module, kind = name.split(":")
-    wanted = getattr(importlib.import_module(f"artsearch.{module}"), kind).__abstractmethods__
-    part = CONTRIBUTING[CONTRIBUTING.index(start) :].split("\n2. ")[0]
+def test_it_names_all_that_a_kind_of_index_must_have():
+    wanted = importlib.import_module("artsearch.index.base").Index.__abstractmethods__
+    part = CONTRIBUTING[CONTRIBUTING.index("from `artsearch.index.base") :].split("\n2. ")[0]
     assert len(wanted) > 3
     assert [method for method in wanted if f"`{method}`" not in part] == []
 

@@ -21,9 +21,11 @@ from tiers import slow
 from artsearch.base.errors import ArtsearchError, ImageError, MismatchError
 from artsearch.features.compute import compute_features
 from artsearch.features.features import Features
+from artsearch.index.candidates import COPY, copy_distance
 from artsearch.index.factory import METRICS, construct_exact_index
-from artsearch.search.answer import ADDABLE, COPY, Described, copy_distance
+from artsearch.search.answer import ADDABLE
 from artsearch.search.question import Question
+from artsearch.search.results import Described
 from artsearch.search.search import Search
 from artsearch.works.collection import Collection
 from artsearch.works.conditions import WhereError
@@ -256,7 +258,7 @@ def test_planted_copies_are_left_out_and_others_are_not(collection, metric):
     rows[200:203] = rows[2] + 0.01 * rows[200:203]
     search = make_search(collection, "exact", metric, rows)
     distances = distances_by_hand(metric, rows, rows[2])
-    near = copy_distance(search)
+    near = copy_distance(search.raw)
     copies = np.flatnonzero(distances < near).tolist()
     assert {2, *range(100, 200)} <= set(copies)
     answer = search.ask(collection.ids[2], 30, copies=False)
@@ -290,8 +292,10 @@ def test_the_distance_of_copies_is_learnt_once_from_the_median(search, vectors):
     between = np.sqrt(np.maximum(0, 2 - 2 * units @ units.T))
     np.fill_diagonal(between, np.inf)
     # Of 600 works 200 are drawn, so the median is near that of all.
-    assert copy_distance(search) == pytest.approx(COPY * np.median(between.min(axis=0)), rel=0.03)
-    assert copy_distance(search) == search.learnt["copy"]
+    assert copy_distance(search.raw) == pytest.approx(
+        COPY * np.median(between.min(axis=0)), rel=0.03
+    )
+    assert copy_distance(search.raw) == search.copy_distance
 
 
 def test_an_inner_product_tells_no_copies(collection, vectors):
@@ -383,7 +387,7 @@ def test_all_at_once(asked, collection, works):
         double = double / np.linalg.norm(double, axis=1, keepdims=True)
     vector = double[like].mean(axis=0) - double[90] / 2
     distances = distances_by_hand(metric, rows, vector)
-    near = copy_distance(search)
+    near = copy_distance(search.raw)
     bare = bare_rows(search) if search.index.kind == "blend" else rows
     copies = np.any([distances_by_hand(metric, bare, bare[row]) < near for row in like], axis=0)
     keep = without(*like, *unlike, *exclude) & ~copies
@@ -413,7 +417,7 @@ def test_all_at_once(asked, collection, works):
 def bare_rows(search) -> np.ndarray:
     """Return the rows of a blend before they were averaged with their neighbours."""
     weights = search.blend.column_weights(search.index.made_by["dial"])
-    return search.blend.plain * np.sqrt(weights)
+    return search.blend.raw * np.sqrt(weights)
 
 
 def test_a_question_as_an_object_gives_the_same_answer(search, collection):
@@ -477,7 +481,7 @@ def test_a_work_that_the_index_does_not_hold_is_named(collection, vectors):
         collection.ids[1], 20, where={"kind": "print"}, exclude=collection.ids[0], copies=False
     )
     assert answer.notes[0] == '200 of 400 works match kind in ["print"].'
-    keep &= distances >= copy_distance(search)
+    keep &= distances >= copy_distance(search.raw)
     check_answer(answer, collection, distances, nearest_by_hand(distances, keep, 20))
     groups = search.ask(collection.ids[1], per="style", each=2)
     styles = collection.works.set_index("id")["style"]

@@ -10,12 +10,12 @@ import pytest
 import artsearch.features.extractor
 import artsearch.features.pipeline
 from artsearch.base.errors import ArtsearchError, ImageError, MismatchError
-from artsearch.features.blend import DIMS, SHARES, AtPlace, Blend, OneLayer
+from artsearch.features.blend import DIMS, SHARES, Blend, OneLayer, WeightedBlend
 from artsearch.features.extractor import FeatureExtractor
 from artsearch.networks import hooks
 from artsearch.networks.hooks import split_layer
 from artsearch.networks.registry import NETWORKS, BlendLayers, blend_of
-from artsearch.search.search import BlendSearch, Searches
+from artsearch.search.searches import BlendSearch, Searches
 from artsearch.works.collection import Collection
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -119,7 +119,7 @@ def test_the_row_of_an_image_is_the_same_at_all_places(searches):
 
 def test_turning_is_a_search_of_its_own_over_the_same_rows(searches):
     half = searches.dial(LITE, CROP, 0.5)
-    style = half.turn(1)
+    style = half.at(1)
     assert isinstance(style, BlendSearch) and style.blend is half.blend
     assert np.shares_memory(style.index._vectors, half.index._vectors)
     assert (half.index.made_by["dial"], style.index.made_by["dial"]) == (0.5, 1)
@@ -134,7 +134,7 @@ def test_wrong_questions(searches):
     with pytest.raises(ArtsearchError, match="the dial is at 1.5; take a number from 0"):
         searches.dial(LITE, CROP, 1.5)
     with pytest.raises(ArtsearchError, match="the dial is at 'style'; take a number from 0"):
-        search.turn("style")
+        search.at("style")
     with pytest.raises(ArtsearchError, match="k is 5, but there are 4 other works"):
         search.by_work(MONA_LISA, k=5)
     with pytest.raises(ArtsearchError, match="did you mean 'leonardo-da-vinci_mona-lisa.jpg'"):
@@ -159,7 +159,7 @@ def test_what_can_be_compared(searches, counts):
     assert final.features.dims == 1280
     for name, place in {"content": 0, "blend": 0.5, "style": 1}.items():
         one = found[name]
-        assert isinstance(one, AtPlace) and one.place == place
+        assert isinstance(one, WeightedBlend) and one.alpha == place
         assert one.features.ids == final.features.ids
         expected = searches.dial(LITE, CROP, place).blend.at(place)
         assert np.array_equal(one.features.vectors, expected.vectors)
@@ -201,7 +201,7 @@ def test_one_pass_brings_all_layers_and_crops(few, tmp_path, counts):
     assert counts == {"opened": 5, "computed": 10, "learnt": 2}
     blends = [searches.dial(LITE, crop).blend for crop in searches.crops]
     assert not np.array_equal(blends[0].vectors, blends[1].vectors)
-    assert [blend.note["crop"] for blend in blends] == searches.crops
+    assert [blend.metadata["crop"] for blend in blends] == searches.crops
 
 
 def test_a_new_start_computes_and_learns_nothing(kept, searches, counts, monkeypatch):
@@ -221,7 +221,7 @@ def test_turning_asks_for_no_file(own):
     assert turned(searches) == before
     search = searches.dial(LITE, CROP, 0)
     for place in PLACES:
-        assert search.turn(place).by_image(image, k=1).ids == [MONA_LISA]
+        assert search.at(place).by_image(image, k=1).ids == [MONA_LISA]
 
 
 def test_a_work_that_comes_in_is_learnt_with_the_others(own, paintings, counts):

@@ -1,4 +1,4 @@
-"""Stepping stones, held to all paths that there are between few works."""
+"""Stepping waypoints, held to all paths that there are between few works."""
 
 from itertools import permutations
 
@@ -15,7 +15,7 @@ from asking import (
 from artsearch.base.errors import ArtsearchError
 from artsearch.features.features import Features
 from artsearch.index.factory import METRICS, construct_exact_index
-from artsearch.search.path import LENS, find_path
+from artsearch.search.path import POOL, find_path
 from artsearch.works.conditions import WhereError
 
 LENGTHS = [metric for metric in METRICS if metric != "dot"]
@@ -37,11 +37,11 @@ def search(collection):
     return make_search(collection, "annoy", "angular", make_vectors(COUNT))
 
 
-def best_by_hand(steps: np.ndarray, start: int, end: int, allowed, stones: int):
+def best_by_hand(steps: np.ndarray, start: int, end: int, allowed, waypoints: int):
     """Go through all paths; return the best one's sum of distances to the power of 16, and it."""
     paths = (
         [start, *between, end]
-        for count in range(min(stones, len(allowed)) + 1)
+        for count in range(min(waypoints, len(allowed)) + 1)
         for between in permutations(allowed, count)
     )
     costs = (
@@ -59,17 +59,17 @@ def steps_by_hand(metric: str, rows: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("metric", LENGTHS)
-@pytest.mark.parametrize("stones", [1, 2, 3, 5])
-def test_it_is_the_best_of_all_paths(metric, stones):
+@pytest.mark.parametrize("waypoints", [1, 2, 3, 5])
+def test_it_is_the_best_of_all_paths(metric, waypoints):
     for seed in range(6):
         random = np.random.default_rng(seed)
         rows = (random.normal(size=(7, 5)) + 3).astype(np.float32)
         steps = steps_by_hand(metric, rows)
         exact = construct_exact_index(metric, rows)
         start, end = 6, 2
-        cost, _ = best_by_hand(steps, start, end, [0, 1, 3, 4, 5], stones)
-        found, lengths = find_path(exact, start, end, np.arange(7), stones)
-        assert found[0] == start and found[-1] == end and len(found) <= stones + 2
+        cost, _ = best_by_hand(steps, start, end, [0, 1, 3, 4, 5], waypoints)
+        found, lengths = find_path(exact, start, end, np.arange(7), waypoints)
+        assert found[0] == start and found[-1] == end and len(found) <= waypoints + 2
         assert len(set(found.tolist())) == len(found) == len(lengths) + 1
         assert np.sum(lengths**16) == pytest.approx(cost, rel=1e-4)
         np.testing.assert_allclose(lengths, steps[found[:-1], found[1:]], rtol=1e-4, atol=1e-5)
@@ -95,8 +95,10 @@ def test_works_on_a_line_are_stepped_on_in_order():
     assert find_path(exact, 0, 10, np.arange(11), 1)[0].tolist() == [0, 5, 10]
 
 
-def test_more_stones_never_make_a_longer_longest_step(search, collection):
-    longest = [max(search.path(*collection.ids[:2], stones).distances) for stones in range(1, 12)]
+def test_more_waypoints_never_make_a_longer_longest_step(search, collection):
+    longest = [
+        max(search.path(*collection.ids[:2], waypoints).distances) for waypoints in range(1, 12)
+    ]
     # The sum of powers decides, so that the longest step may grow by a hair when others shrink.
     assert all(after < before * 1.05 for before, after in zip(longest, longest[1:], strict=False))
     assert longest[-1] < longest[0]
@@ -128,17 +130,17 @@ def test_each_distance_is_that_to_the_work_before(collection, kind):
     assert [one.caption for one in answer] == [collection.caption(id) for id in answer.ids]
 
 
-def test_the_stones_match_and_are_not_those_left_out(search, collection, works):
+def test_the_waypoints_match_and_are_not_those_left_out(search, collection, works):
     start, end = "work 00004.png", "work 00090.png"  # two paintings
     where = 'kind == "print" and style != "Style 1"'
     exclude = []
     for _ in range(3):
         answer = search.path(start, end, where=where, exclude=exclude)
-        stones = answer.ids[:-1]
-        assert stones and not set(stones) & {*exclude, start, end}
-        table = works.set_index("id").loc[stones]
+        waypoints = answer.ids[:-1]
+        assert waypoints and not set(waypoints) & {*exclude, start, end}
+        table = works.set_index("id").loc[waypoints]
         assert set(table["kind"]) == {"print"} and "Style 1" not in set(table["style"])
-        exclude += stones
+        exclude += waypoints
     count = ((works["kind"] == "print") & (works["style"] != "Style 1")).sum()
     assert answer.notes[0] == f"{count} of {COUNT} works match {where}."
     assert answer.question.where == where
@@ -202,24 +204,24 @@ def test_of_many_works_those_between_the_ends_are_looked_at():
         ]
         np.testing.assert_allclose(lengths, true, rtol=1e-4, atol=1e-5)
         assert lengths.max() < distances_by_hand("angular", rows[[start]], rows[end])[0]
-        # The stones are among the works with the smallest sum of squared distances to both ends.
+        # The waypoints are among the works with the smallest sum of squared distances to both ends.
         sums = sum(distances_by_hand("angular", rows, rows[one]) ** 2 for one in (start, end))
         order = [row for row in np.argsort(sums) if row not in (start, end)]
-        assert set(found[1:-1].tolist()) <= set(order[:LENS])
+        assert set(found[1:-1].tolist()) <= set(order[:POOL])
 
 
 @pytest.mark.parametrize("ends", [(0, 4999), (4999, 0), (1500, 1501)])
 def test_the_works_looked_at_may_be_just_as_many_as_there_is_room_for(ends):
     rows = np.random.default_rng(1).normal(size=(5000, 4)).astype(np.float32)
     exact = construct_exact_index("euclidean", rows)
-    for allowed in (LENS - 1, LENS, LENS + 1, LENS + 2, LENS + 3):
+    for allowed in (POOL - 1, POOL, POOL + 1, POOL + 2, POOL + 3):
         found, _ = find_path(exact, *ends, np.arange(allowed), 2)
         assert (found[0], found[-1]) == ends
         assert all(row < allowed for row in found[1:-1])
 
 
-def test_a_number_of_stones_beyond_all_works_ends(search, collection):
-    answer = search.path(*collection.ids[:2], stones=10**9)
+def test_a_number_of_waypoints_beyond_all_works_ends(search, collection):
+    answer = search.path(*collection.ids[:2], waypoints=10**9)
     assert answer.ids[-1] == collection.ids[1]
 
 
@@ -232,9 +234,9 @@ def test_a_number_of_stones_beyond_all_works_ends(search, collection):
         ({"start": "nothing.png"}, "unknown work 'nothing.png'"),
         ({"end": "nothing.png"}, "unknown work 'nothing.png'"),
         ({"end": "work 00000.png"}, "these are the same"),
-        ({"stones": 0}, "stones is 0; take a whole number from 1 on"),
-        ({"stones": 1.5}, "stones is 1.5"),
-        ({"stones": True}, "stones is True"),
+        ({"waypoints": 0}, "waypoints is 0; take a whole number from 1 on"),
+        ({"waypoints": 1.5}, "waypoints is 1.5"),
+        ({"waypoints": True}, "waypoints is True"),
         ({"exclude": "work"}, "unknown work 'work'"),
         ({"exclude": ["work 00003.png", "gone.png"]}, "unknown work 'gone.png'"),
         ({"where": "year =>"}, "cannot read the condition"),

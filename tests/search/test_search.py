@@ -11,7 +11,8 @@ from artsearch.base.errors import ArtsearchError, ImageError, MismatchError, Wei
 from artsearch.features.compute import compute_features
 from artsearch.features.features import Features
 from artsearch.index.factory import METRICS, construct_ann_index, construct_exact_index, load_index
-from artsearch.search.search import Search, Searches
+from artsearch.search.search import Search
+from artsearch.search.searches import Searches
 from artsearch.works.collection import Collection
 
 LITE = "efficientnet_lite0"
@@ -176,7 +177,7 @@ def open_with(collection, tmp_path_factory, one_thread):
 
 
 @pytest.mark.usefixtures("milvus_at_once")
-@pytest.mark.parametrize("kind", ["exact", "auto", "faiss", "hnswlib", "usearch", "milvus"])
+@pytest.mark.parametrize("kind", ["exact", "auto", "faiss", "milvus"])
 def test_every_kind_of_index_answers_as_annoy_does(kind, open_with):
     article, other = (open_with(index)[LITE, "no_crop"] for index in ("annoy", kind))
     assert other.index.kind == ("exact" if kind == "auto" else kind)

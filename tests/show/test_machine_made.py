@@ -111,7 +111,7 @@ def test_answers_among_some_are_those_of_each_work(collection, metric):
     rows[9] = rows[3]  # a true duplicate
     search = Search(collection, construct_exact_index(metric, Features(rows, collection.ids)))
     among = np.array(BY_HAND)
-    places, distances = search.exact.answers_among(among, 10)
+    places, distances = search.exact.neighbours_among(among, 10)
     for row, id in enumerate(collection):
         expected = search.ask(id, 10, machine_made=False)
         np.testing.assert_allclose(distances[row], expected.distances, rtol=1e-5, atol=1e-5)

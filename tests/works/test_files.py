@@ -8,17 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from artsearch.base.disk import fingerprint
 from artsearch.base.errors import ImageError
-from artsearch.works import file_state as files
 from artsearch.works.collection import Collection
-from artsearch.works.file_state import (
-    FileState,
-    fingerprint,
-    hash_file,
-    is_proof,
-    read_steadily,
-    stamp,
-)
+from artsearch.works.file_state import FileState, hash_file, is_proof, read_steadily, stamp
 from artsearch.works.images import MAX_BYTES, open_image
 
 
@@ -31,12 +24,6 @@ def file(tmp_path) -> Path:
     path = tmp_path / "a.jpg"
     path.write_bytes(b"one")
     return path
-
-
-@pytest.fixture
-def settled(monkeypatch):
-    """Let files count as old at once."""
-    monkeypatch.setattr(files, "UNSETTLED_NS", 0)
 
 
 def wait_a_tick():
@@ -147,21 +134,9 @@ def test_a_content_put_in_place_with_the_old_date_shows(file):
     assert stamp(file) != before
 
 
-def test_the_dates_of_a_file_just_written_are_no_proof(file):
-    state, _, _ = read_steadily(file, str)
-    assert state.stamp == (3, 0, 0) and not is_proof(state.stamp)
-    assert state.stamp != stamp(file)
-
-
-def test_the_dates_of_an_old_file_are(file, settled):
+def test_the_dates_of_a_file_are_a_proof(file):
     state, _, _ = read_steadily(file, str)
     assert state.stamp == stamp(file) and is_proof(state.stamp)
-
-
-def test_a_date_in_the_future_is_no_proof(file, settled):
-    os.utime(file, (time.time() + 3600,) * 2)
-    state, _, _ = read_steadily(file, str)
-    assert state.stamp == (3, 0, 0)
 
 
 def test_what_is_not_there_is_no_proof(tmp_path):

@@ -1,25 +1,21 @@
-"""A blend in Milvus: each part a vector of its own, and the dial the weights of a hybrid search."""
+"""A blend in Milvus: a vector for each component, and the dial weighs a hybrid search."""
 
 from __future__ import annotations
 
-import copy
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from artsearch.base.errors import ArtsearchError
-from artsearch.features.blend import dial_weights
+from artsearch.features.blend import Blend, dial_weights
 from artsearch.features.features import Features
 from artsearch.index.base import Index
 from artsearch.index.blend import BlendIndex
 from artsearch.index.exact import ExactIndex
-from artsearch.index.metrics import distances_to
-from artsearch.index.milvus.index import SPARE, MilvusIndex
-
-if TYPE_CHECKING:
-    from artsearch.features.blend import Blend
+from artsearch.index.metrics import distances_to, rerank
+from artsearch.index.milvus.index import MARGIN, MilvusIndex
 
 
 class MilvusBlendIndex(MilvusIndex):
@@ -30,13 +26,16 @@ class MilvusBlendIndex(MilvusIndex):
     """
 
     kind = "milvus-blend"
-    _widths_change = True  # a part has fewer numbers where there are fewer works
+    _widths_change = True  # a component has fewer numbers where there are fewer works
 
-    def __init__(self, *args):
-        super().__init__(*args)
+    def __init__(self, *basics, blend: Blend | None = None, alpha: float = 0.5):
+        super().__init__(*basics)
         self.dims = sum(self.vectors.values())
-        self._blend: Blend
-        self._place: float
+        self._basics, self._blend, self.alpha = basics, blend, float(alpha)
+        weights = dial_weights(alpha).items()
+        self._weights = {component: weight for component, weight in weights if weight > 0}
+        if blend is not None:
+            self.made_by = blend.metadata | {"dial": self.alpha}
 
     @classmethod
     def of(
@@ -51,37 +50,30 @@ class MilvusBlendIndex(MilvusIndex):
 
         `options` are those of MilvusIndex.build; raises what that raises.
         """
-        widths = [part.basis.shape[1] for part in blend.parts.values()]
-        starts = np.cumsum([0, *widths])
+        widths = [component.basis.shape[1] for component in blend.components.values()]
+        rows = np.split(blend.vectors, np.cumsum(widths)[:-1], axis=1)
         features = {
-            part: Features(blend.vectors[:, start : start + width], blend.ids, blend.note)
-            for part, start, width in zip(blend.parts, starts, widths, strict=False)
+            component: Features(vectors, blend.ids, blend.metadata)
+            for component, vectors in zip(blend.components, rows, strict=True)
         }
         index = cls.build("angular", features, uri=uri, name=name, works=works, **options)
-        index._blend = blend
-        return index.turn(0.5)
+        return cls(*index._basics, blend=blend)
 
-    def turn(self, place: float) -> MilvusBlendIndex:
-        """Return the index at another place of the dial; it shares the collection."""
-        weights = dial_weights(place)
-        other = copy.copy(self)
-        other._place = float(place)
-        other.made_by = self._blend.note | {"dial": other._place}
-        other._weights = {part: weight for part, weight in weights.items() if weight > 0}
-        return other
+    def at(self, alpha: float) -> MilvusBlendIndex:
+        """Return the index at another content-style weight; it shares the collection."""
+        return MilvusBlendIndex(*self._basics, blend=self._blend, alpha=alpha)
 
-    @property
-    def plain(self) -> Index:
-        """The blend's rows before averaging, in which copies stand out; they are at hand."""
-        return self._blend.plain_index(self._place)
+    def raw(self) -> BlendIndex:
+        """Return the blend's rows before averaging, in which copies stand out; they are at hand."""
+        return BlendIndex(self._blend, self.alpha, raw=True)
 
     def exact(self) -> BlendIndex:
         """Return the blend's own index, which computes every distance."""
-        return self._blend.index(self._place)
+        return BlendIndex(self._blend, self.alpha)
 
     def part(self, rows: np.ndarray) -> ExactIndex:
-        """Read some rows into an index of these works, at this place of the dial."""
-        vectors = self.fetch(rows) * np.sqrt(self._blend.column_weights(self._place))
+        """Read some rows into an index of these works, at this weight."""
+        vectors = self.fetch(rows) * np.sqrt(self._blend.column_weights(self.alpha))
         return self._exact_over([self.ids[row] for row in rows], vectors)
 
     def rebuild(self, features: object) -> None:
@@ -91,11 +83,10 @@ class MilvusBlendIndex(MilvusIndex):
     def _near(self, vector, k, expression="", count=None):
         ends = np.cumsum(list(self.vectors.values()))[:-1]
         split = dict(zip(self.vectors, np.split(vector, ends), strict=True))
-        asked = {part: split[part] for part in self._weights}
-        rows, found = self.propose(asked, self._weights, k + SPARE, expression, count)
+        asked = {name: split[name] for name in self._weights}
+        rows, found = self.propose(asked, self._weights, k + MARGIN, expression, count)
         distances = distances_to(self._weigh(found), self._weigh(asked), self.metric)
-        order = np.lexsort((rows, distances))[:k]
-        return rows[order], distances[order]
+        return rerank(rows, distances, k)
 
     def nearest_in_each(self, vector, each, field, groups, expression, count):
         """Return nothing: a hybrid search groups by ranks, so each group is asked by itself."""
@@ -105,9 +96,9 @@ class MilvusBlendIndex(MilvusIndex):
         return Index._nearest_many(self, vectors, k)
 
     def _weigh(self, parts: dict[str, np.ndarray]) -> np.ndarray:
-        weighed = [parts[part] * np.sqrt(weight) for part, weight in self._weights.items()]
+        weighed = [parts[name] * np.sqrt(weight) for name, weight in self._weights.items()]
         return np.concatenate(weighed, axis=-1)
 
     @property
     def _fields(self) -> list[str]:
-        return [self._field(part) for part in self.vectors]
+        return [self._field(name) for name in self.vectors]

@@ -3,45 +3,41 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from artsearch.index.base import Index
+from artsearch.index.candidates import Candidates, nearer_than
 from artsearch.index.exact import ExactIndex
 from artsearch.index.milvus.fields import PK, key_of, spell
 from artsearch.index.milvus.filter import all_of, one_of
-from artsearch.index.milvus.index import MilvusIndex
-from artsearch.search.answer import Candidates, comparing_plain, nearer_than
-
-if TYPE_CHECKING:
-    from artsearch.search.search import Search
+from artsearch.works.collection import Collection
 
 
 class InMilvus(Candidates):
     """Candidates whose rows are in Milvus: an expression says which of them are left."""
 
-    def __init__(self, search: Search):
-        super().__init__(search)
-        self._index: MilvusIndex = search.index
+    def __init__(self, index: Index, collection: Collection):
+        super().__init__(index, collection)
         self._conditions: list[str] = []
-        self._left: int | None = len(search.index)  # None where it is to be counted
+        self._left: int | None = len(index)  # None where it is to be counted
 
     def leave_out(self, ids):
-        rows = self._index.rows_of(ids)
+        rows = self.index.rows_of(ids)
         if len(rows):
             self._forbid(self._named(rows))
 
     def nearest_in_each(self, vector, column, each):
-        field = self._index.attributes.text(column)
+        field = self.index.attributes.text(column)
         names = {spell(text): text.strip() for text in self._columns.known(column)}
         blank = one_of(field, sorted(spelt for spelt, name in names.items() if not name))
         among = all_of([*self._conditions, f"not ({blank})"])
-        spelt = Counter(self._index.values(field, among))
+        spelt = Counter(self.index.values(field, among))
         sizes: Counter[str] = Counter()
         for value, count in spelt.items():
             sizes[names[value]] += count
         self._note_groups(self._count_left() - sizes.total(), len(sizes), column)
-        found = self._index.nearest_in_each(vector, each, field, len(spelt), among, sizes.total())
+        found = self.index.nearest_in_each(vector, each, field, len(spelt), among, sizes.total())
         groups = self._complete(vector, field, each, names, spelt, found)
         order = sorted(groups, key=lambda name: (groups[name][1][0], name))
         if not order:
@@ -50,7 +46,7 @@ class InMilvus(Candidates):
         return rows, distances, [name for name in order for _ in groups[name][0]]
 
     def on_the_way(self, start, end, most):
-        index = self._index
+        index = self.index
         ends = index.rows_of([start, end])
         # The sum of a work's squared distances to both is smallest where it is nearest to their
         # middle, in directions as in straight lines.
@@ -60,30 +56,29 @@ class InMilvus(Candidates):
         return part, part.rows_of([index.ids[row] for row in rows])
 
     def _count(self, tree):
-        return self._index.count(self._index.expression(tree, self._columns))
+        return self.index.count(self.index.expression(tree, self._columns))
 
     def _keep_matching(self, tree):
         count = self._count(tree)
         self._left = None if self._conditions else count
-        self._conditions.append(self._index.expression(tree, self._columns))
+        self._conditions.append(self.index.expression(tree, self._columns))
         return count
 
     def _drop_texts(self, column, those):
         texts = self._columns.texts(column)[those.to_numpy(bool)].unique()
-        field = self._index.attributes.text(column)
+        field = self.index.attributes.text(column)
         return self._leave_out_matching(one_of(field, sorted({spell(text) for text in texts})))
 
-    def _drop_near(self, vectors, near):
-        plain = comparing_plain(self._search)
-        rows = [self._nearer_than(near, plain, vector) for vector in vectors]
+    def _drop_near(self, vectors, raw, near):
+        rows = [self._nearer_than(near, raw, vector) for vector in vectors]
         return self._leave_out_matching(self._named(np.unique(np.concatenate(rows))))
 
     def _nearest(self, vector, k):
-        return self._index.nearest(vector, k, self._expression, self._left)
+        return self.index.nearest(vector, k, self._expression, self._left)
 
-    def _nearer_than(self, near: float, plain, vector: np.ndarray) -> np.ndarray:
-        if isinstance(plain, ExactIndex):  # a blend's, which is at hand
-            return nearer_than(near, plain, vector, np.arange(len(plain)))
+    def _nearer_than(self, near: float, raw, vector: np.ndarray) -> np.ndarray:
+        if isinstance(raw, ExactIndex):  # a blend's, which is at hand
+            return nearer_than(near, raw, vector, np.arange(len(raw)))
         k = 64
         while True:
             rows, distances = self._nearest(vector, k)
@@ -102,7 +97,7 @@ class InMilvus(Candidates):
             parts = [found[value] for value in values if value in found]
             if sum(len(rows) for rows, _ in parts) < min(each, size) or len(values) > 1:
                 only = all_of([*self._conditions, one_of(field, values)])
-                parts = [self._index.nearest(vector, each, only, size)]
+                parts = [self.index.nearest(vector, each, only, size)]
             groups[name] = parts[0]
         return groups
 
@@ -117,11 +112,11 @@ class InMilvus(Candidates):
 
     def _count_left(self) -> int:
         if self._left is None:
-            self._left = self._index.count(self._expression)
+            self._left = self.index.count(self._expression)
         return self._left
 
     def _named(self, rows: np.ndarray) -> str:
-        return one_of(PK, [key_of(self._index.ids[row]) for row in rows])
+        return one_of(PK, [key_of(self.index.ids[row]) for row in rows])
 
     @property
     def _expression(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -15,16 +14,18 @@ from artsearch.base.errors import ArtsearchError, check_whole, unknown
 from artsearch.features.features import Features
 from artsearch.index.base import Index
 from artsearch.index.exact import ExactIndex
-from artsearch.index.metrics import distances_to, prepare_rows
+from artsearch.index.metrics import distances_to, prepare_rows, rerank
+from artsearch.index.milvus.candidates import InMilvus
 from artsearch.index.milvus.fields import ID, PK, Attributes, key_of
 from artsearch.index.milvus.filter import to_expression
 from artsearch.index.milvus.store import METRICS, MOST_EF, MOST_ROWS, MilvusStore, page_rows
 from artsearch.index.milvus.update import bring_up_to_date, check_whole_note
+from artsearch.works.collection import Collection
 from artsearch.works.conditions import Columns, as_tree
 
 NAME = "artsearch"
 #: Single precision is inexact near zero: so many more than asked for are compared again.
-SPARE = 16
+MARGIN = 16
 #: A graph is made to look so far that among what it looks at are this many times the works asked
 #: for that match. On 20,000 rows of 256 numbers, mixed from those of 895 paintings, recall@10 was
 #: 0.39, 0.44 and 0.95 at 0.1, 1 and 10 % with Milvus's own settings, and 1.00 so.
@@ -45,14 +46,12 @@ class MilvusIndex(Index):
     """
 
     kind = "milvus"
-    can_follow = True
-    #: A question is put to Milvus, not to rows in memory (see artsearch.search.answer).
-    answers_questions = True
+    can_update = True
     #: Whether the same features may have other widths when there are other works.
     _widths_change = False
 
     def __init__(self, store: MilvusStore, note: dict, ids: Sequence[str], works=None):
-        self._store, self._note_there, self._works = store, note, works
+        self._store, self._metadata, self._works = store, note, works
         self.vectors: dict[str, int] = note["vectors"]
         self.attributes = Attributes(note["columns"])
         super().__init__(note["metric"], ids, next(iter(self.vectors.values())), note["made_by"])
@@ -137,17 +136,14 @@ class MilvusIndex(Index):
     def rebuild(self, features: Features | Mapping[str, Features]) -> MilvusIndex:
         """Bring the collection up to date with other features, and return an index of them."""
         many = features if isinstance(features, Mapping) else {next(iter(self.vectors)): features}
-        graph = self._note_there["graph"]
+        graph = self._metadata["graph"]
         note = bring_up_to_date(self._store, many, self.metric, self._works, graph)
-        other = copy.copy(self)
-        other.__dict__.pop("_row_of_key", None)
-        other.__init__(self._store, note, next(iter(many.values())).ids, self._works)
-        return other
+        return type(self)(self._store, note, next(iter(many.values())).ids, self._works)
 
     @property
     def settings(self) -> dict[str, Any]:
         """What it was built with."""
-        graph = self._note_there["graph"]
+        graph = self._metadata["graph"]
         return {"kind": self.kind, "structure": "hnsw" if graph else "flat"} | (graph or {})
 
     @property
@@ -155,10 +151,13 @@ class MilvusIndex(Index):
         """The bytes of the rows that it holds here: none, they are in Milvus."""
         return 0
 
-    @property
-    def plain(self) -> Index:
-        """What tells copies of a work: these rows themselves."""
+    def comparing(self) -> MilvusIndex:
+        """Return the index itself: a question is put to Milvus, not to rows in memory."""
         return self
+
+    def own_candidates(self, collection: Collection) -> InMilvus:
+        """Return the works as candidates that Milvus counts and compares."""
+        return InMilvus(self, collection)
 
     def prepare(self, vector: np.ndarray) -> np.ndarray:
         """Return a row as it is compared: of unit length where directions are."""
@@ -221,15 +220,15 @@ class MilvusIndex(Index):
 
     def _near(self, vector: np.ndarray, k: int, expression: str = "", count: int | None = None):
         """Return rows and distances of the k nearest to a row as it is compared."""
-        most = k + SPARE
+        most = k + MARGIN
         ef = self._depth(most, expression, count)
         if most > MOST_ROWS or (ef or 0) > MOST_EF:
             all_ = self._store.records(self._fields, expression, self.dims, count)
-            return self._settle(list(all_), vector, k)
+            return self._rerank(list(all_), vector, k)
         (hits,) = self._store.search(
             vector[None], self._fields[0], most, expression, ef, self._fields
         )
-        return self._settle(hits, vector, k)
+        return self._rerank(hits, vector, k)
 
     def distances_from(self, rows: np.ndarray, k: int) -> list[np.ndarray]:
         """Return the distances of the k nearest works to each of some, itself left out."""
@@ -260,7 +259,7 @@ class MilvusIndex(Index):
         found: dict[str, list[dict]] = {}
         for hit in hits:
             found.setdefault(hit[field], []).append(hit)
-        return {value: self._settle(works, vector, each) for value, works in found.items()}
+        return {value: self._rerank(works, vector, each) for value, works in found.items()}
 
     def hybrid(
         self,
@@ -339,7 +338,7 @@ class MilvusIndex(Index):
 
     def _depth(self, most: int, expression: str = "", count: int | None = None) -> int | None:
         """Return how far a graph has to look for so many works; too far where few match."""
-        if not self._note_there["graph"]:
+        if not self._metadata["graph"]:
             return None
         if not expression:
             count = len(self)
@@ -354,7 +353,7 @@ class MilvusIndex(Index):
 
     def _nearest_many(self, vectors, k):
         vectors = np.stack([self.prepare(vector) for vector in vectors])
-        most = min(k + SPARE, len(self))
+        most = min(k + MARGIN, len(self))
         if most > MOST_ROWS:
             return super()._nearest_many(vectors, k)
         step = max(1, page_rows(self.dims) // most)
@@ -363,18 +362,17 @@ class MilvusIndex(Index):
             some = vectors[start : start + step]
             ef = self._depth(most)
             hits = self._store.search(some, self._fields[0], most, ef=ef, fields=self._fields)
-            found += [self._settle(one, vector, k) for one, vector in zip(hits, some, strict=True)]
+            found += [self._rerank(one, vector, k) for one, vector in zip(hits, some, strict=True)]
         rows, distances = zip(*found, strict=True)
         return np.stack(rows), np.stack(distances)
 
-    def _settle(self, hits: list[dict], vector: np.ndarray, k: int):
+    def _rerank(self, hits: list[dict], vector: np.ndarray, k: int):
         """Return the k nearest of some records, compared exactly; ties are settled by row."""
         rows = np.array([self._row_of_key[hit[PK]] for hit in hits], np.int64)
         found = self._collect(hits)
         vectors = np.array([found[hit[PK]] for hit in hits], np.float32)
         distances = self._measure(vectors.reshape(len(hits), self.dims), vector)
-        order = np.lexsort((rows, distances))[:k]
-        return rows[order], distances[order]
+        return rerank(rows, distances, k)
 
     def _measure(self, vectors: np.ndarray, vector: np.ndarray) -> np.ndarray:
         return distances_to(vectors, vector, self.metric)

@@ -22,7 +22,7 @@ from artsearch.index.milvus.fields import (
     works_by_id,
 )
 from artsearch.index.milvus.store import MilvusStore, page_rows
-from artsearch.index.stored import mark_rows
+from artsearch.index.stored import checksum_rows
 
 FORMAT = 1
 #: What of a note changes when works do; all else says which features there are.
@@ -139,7 +139,7 @@ def _take(features: Features, rows: list[int]) -> np.ndarray:
 
 def _mark(features: Mapping[str, Features], attributes: Attributes, table: dict) -> list[int]:
     """Return a checksum of each work: of its vectors, and of what is known of it."""
-    vectors = np.stack([mark_rows(one) for one in features.values()], axis=1)
+    vectors = np.stack([checksum_rows(one) for one in features.values()], axis=1)
     ids = next(iter(features.values())).ids
     return [
         (attributes.mark(table.get(id, {})) & 0x7FFF_FFFF) << 32 | zlib.crc32(vectors[row])
