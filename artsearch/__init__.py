@@ -24,7 +24,7 @@ _WHERE = {
     "construct_ann_index": "index.factory",
     "construct_exact_index": "index.factory",
     "construct_index": "index.factory",
-    "layers": "networks.hooks",
+    "layers": "networks.inspect",
     "load_features": "features.store",
     "load_index": "index.factory",
     "map_layout": "show.map",
@@ -32,7 +32,7 @@ _WHERE = {
     "recall_at_k": "evaluate.labels",
     "save_features": "features.store",
     "stored_features": "features.extract",
-    "transform_for": "networks.transforms",
+    "transform_for": "networks.registry",
     "visualise_transforms": "show.figures",
 }
 __all__ = sorted(_WHERE)

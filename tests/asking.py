@@ -11,7 +11,7 @@ from madeup import HOSTILE, make_folder
 from artsearch.features.blend import Blend
 from artsearch.features.features import Features
 from artsearch.index.factory import construct_ann_index, construct_exact_index
-from artsearch.networks.registry import BlendLayers
+from artsearch.networks.network import BlendLayers
 from artsearch.search.search import Search
 from artsearch.search.searches import BlendSearch
 from artsearch.works.collection import Collection

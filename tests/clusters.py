@@ -57,12 +57,12 @@ def settle(folder: Path) -> None:
 class Marking(Slow):
     """A slow extractor that leaves the name of its node, and waits until others have, too."""
 
-    def rows(self, squares):
+    def rows(self, inputs):
         import ray
 
         Path(self.marks, ray.get_runtime_context().get_node_id()).touch()
         wait_for(lambda: len(os.listdir(self.marks)) >= self.nodes)
-        return super().rows(squares)
+        return super().rows(inputs)
 
 
 def marking(folder: Path, seconds: float, nodes: int = 1) -> Marking:
@@ -75,7 +75,7 @@ def marking(folder: Path, seconds: float, nodes: int = 1) -> Marking:
 def same(first: Features, second: Features) -> bool:
     """Tell whether two stores hold the same works and rows."""
     assert first.ids == second.ids and first.skipped == second.skipped
-    assert first.made_by == second.made_by
+    assert first.provenance == second.provenance
     assert cosines(first, second).min() >= 1 - 1e-4
     return True
 

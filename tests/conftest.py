@@ -76,7 +76,7 @@ def few_features(few, one_thread):
     from artsearch import Collection, compute_features
 
     collection = Collection(few)
-    return compute_features(collection, "efficientnet_lite0", progress=False, precision="exact")
+    return compute_features(collection, "efficientnet_lite0", progress=False)
 
 
 @pytest.fixture

@@ -36,6 +36,6 @@ class Slow(FeatureExtractor):
 
     seconds = 0.0
 
-    def rows(self, squares):
+    def rows(self, inputs):
         time.sleep(self.seconds)
-        return super().rows(squares)
+        return super().rows(inputs)

@@ -134,7 +134,7 @@ class RandomIndex:
     """Answers drawn at random: for data the worst case, since nothing about them is regular."""
 
     metric = "angular"
-    made_by: dict = {}
+    provenance: dict = {}
 
     def __init__(self, ids: list[str], k: int, seed: int):
         random = np.random.default_rng(seed)

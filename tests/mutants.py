@@ -118,8 +118,8 @@ FAULTS = [
         "channels-swapped",
         "networks/forward.py",
         "networks/test_forward.py features/test_features.py",
-        "squares.permute(0, 3, 1, 2).float()",
-        "squares.flip(3).permute(0, 3, 1, 2).float()",
+        "inputs.permute(0, 3, 1, 2).float()",
+        "inputs.flip(3).permute(0, 3, 1, 2).float()",
     ),
     Fault(
         "mean-and-deviation-swapped",
@@ -183,10 +183,10 @@ FAULTS = [
         "features/test_pipeline.py",
         """\
         for batch in self._batches:
-            yield from self._lanes.submit(batch.take())
-        yield from self._lanes.finish()""",
+            yield from self._submit(batch)
+        while self._pending:""",
         """\
-        yield from self._lanes.finish()""",
+        while self._pending:""",
     ),
     Fault(
         "weights-unchecked",

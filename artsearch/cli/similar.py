@@ -161,12 +161,12 @@ def computed_networks(works: Collection, crop: str, out: str | os.PathLike) -> d
     found: dict[str, set[str]] = {}
     for folder in sorted(Path(out, "stores").glob(f"{collection_key(works)}-*")):
         try:
-            made_by = read_manifest(folder)["made_by"]
+            provenance = read_manifest(folder)["provenance"]
         except ArtsearchError:
             continue
-        network = NETWORKS.get(made_by["network"])
-        if network and made_by["crop"] == crop and made_by["layer"] == network.layer:
-            found.setdefault(network.name, set()).add(made_by["precision"])
+        network = NETWORKS.get(provenance["network"])
+        if network and provenance["crop"] == crop and provenance["layer"] == network.layer:
+            found.setdefault(network.name, set()).add(provenance["precision"])
     return dict(sorted(found.items()))
 
 
@@ -188,7 +188,7 @@ def to_json(works: Collection, answer: Results, goal: str = "") -> str:
     `goal` is the work to which stepping stones lead.
     """
     found = [{"distance": one.distance, "group": one.group, **works.work(one.id)} for one in answer]
-    view = {name: answer.made_by.get(name) for name in ("network", "crop", "dial")}
+    view = {name: answer.provenance.get(name) for name in ("network", "crop", "dial")}
     # No link could say what is in a picture from elsewhere.
     can_be_cited = all(id in works for id in answer.question.works)
     whole = {

@@ -146,7 +146,7 @@ def _drawn(sheet: Sheet, features: Features, seed: int) -> Features:
     rows = np.random.default_rng(seed).choice(len(features), MOST_WORKS, replace=False)
     rows.sort()
     ids = [features.ids[row] for row in rows]
-    return Features(features.vectors[rows], ids, features.made_by)
+    return Features(features.vectors[rows], ids, features.provenance)
 
 
 def _lower(sheet: Sheet, k: int, features: Features) -> int:

@@ -22,7 +22,8 @@ from artsearch.evaluate.scores import Scores, difference
 from artsearch.features.extract import extract
 from artsearch.features.extractor import FeatureExtractor
 from artsearch.features.features import Features
-from artsearch.networks.registry import Network, as_network
+from artsearch.networks.network import Network
+from artsearch.networks.registry import as_network
 from artsearch.search.searches import ALPHAS, Searches
 from artsearch.works.collection import MACHINE_MADE, TABLE, Collection
 

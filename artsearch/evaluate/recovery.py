@@ -132,14 +132,14 @@ def recover(
         notes += (f"{missing:,} works are not drawn: not all descriptors have a row of them",)
     ids = _draw(common, sample, seed)
     alter = partial(alter_all, alterations=alterations, details=details, seed=seed)
-    squares_of = partial(_squares, collection, probes, alter)
+    inputs_of = partial(_preprocess, collection, probes, alter)
     queues = {key: _Queue(probe) for key, probe in probes.items()}
     unreadable = []
     with Progress(len(ids), "Recovery", show=progress) as bar:
-        for id, squares, reason in look_ahead(squares_of, ids, _workers()):
+        for id, inputs, reason in look_ahead(inputs_of, ids, _workers()):
             if reason:
                 unreadable.append(" ".join(f"{id} is left out: {reason}".split()))
-            for key, of_probe in squares.items():
+            for key, of_probe in inputs.items():
                 queues[key].add(id, of_probe)
             bar.update(1)
         for queue in queues.values():
@@ -159,9 +159,9 @@ class _Queue:
         self._ranking = {name: _Ranking(one.features) for name, one in probe.descriptors.items()}
         self._waiting: list[tuple[str, str, np.ndarray]] = []
 
-    def add(self, id: str, squares: Mapping[str, np.ndarray]) -> None:
-        """Take the squares of a work by alteration, and go on when there are enough."""
-        self._waiting += [(name, id, square) for name, square in squares.items()]
+    def add(self, id: str, inputs: Mapping[str, np.ndarray]) -> None:
+        """Take the inputs of a work by alteration, and go on when there are enough."""
+        self._waiting += [(name, id, square) for name, square in inputs.items()]
         while len(self._waiting) >= self._block:
             self._take(self._block)
 
@@ -182,8 +182,8 @@ class _Queue:
     def _take(self, number: int) -> None:
         block, self._waiting = self._waiting[:number], self._waiting[number:]
         rows: dict[str, list] = {name: [] for name in self._probe.descriptors}
-        for squares in _batches([square for _, _, square in block], self._batch):
-            by_layer = self._probe.extractor.rows(squares)
+        for inputs in _batches([square for _, _, square in block], self._batch):
+            by_layer = self._probe.extractor.rows(inputs)
             for name, descriptor in self._probe.descriptors.items():
                 rows[name].append(descriptor.rows(by_layer))
         names, ids, _ = zip(*block, strict=True)
@@ -232,18 +232,18 @@ def _measure(ranks: np.ndarray, k: int) -> Iterator[tuple[str, int, float, float
         yield metric, k, *(value * scale for value in recall)
 
 
-def _squares(collection: Collection, probes: Mapping, alter: Callable, id: str) -> tuple:
-    """Open a work; return its id, its squares by probe and alteration, and why there are none."""
+def _preprocess(collection: Collection, probes: Mapping, alter: Callable, id: str) -> tuple:
+    """Open a work; return its id, its inputs by probe and alteration, and why there are none."""
     try:
         image = open_image(collection.path(id), SIDE)
     except ImageError as error:
         return id, {}, str(error)
     pictures = alter(image, id)
-    squares = {
-        key: {name: probe.extractor.square(picture) for name, picture in pictures.items()}
+    inputs = {
+        key: {name: probe.extractor.preprocess(picture) for name, picture in pictures.items()}
         for key, probe in probes.items()
     }
-    return id, squares, ""
+    return id, inputs, ""
 
 
 def _common(collection: Collection, probes: Mapping[tuple[str, str], Probe]) -> list[str]:
@@ -304,9 +304,9 @@ def _table(queues: Mapping[tuple[str, str], _Queue]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def _batches(squares: Sequence[np.ndarray], size: int) -> Iterator[Sequence[np.ndarray]]:
-    for start in range(0, len(squares), size):
-        yield squares[start : start + size]
+def _batches(inputs: Sequence[np.ndarray], size: int) -> Iterator[Sequence[np.ndarray]]:
+    for start in range(0, len(inputs), size):
+        yield inputs[start : start + size]
 
 
 def _of(probe: Probe) -> list[Descriptor]:

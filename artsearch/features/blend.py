@@ -16,7 +16,8 @@ from artsearch.base.errors import ArtsearchError, MismatchError
 from artsearch.base.sealed import open_sealed, seal
 from artsearch.base.vectors import first_not_finite, largest, unit_rows
 from artsearch.features.features import Features
-from artsearch.networks.registry import BlendLayers, Layers, Network, as_network
+from artsearch.networks.network import BlendLayers, Layers, Network
+from artsearch.networks.registry import as_network
 
 #: Numbers a work, shared out to the three components; never more than the final layer has.
 DIMS = 512
@@ -276,11 +277,13 @@ def blend_layers(network: Network | str) -> BlendLayers:
 def describe(features: Mapping[str, Features], layers: BlendLayers, most_dims: int) -> dict:
     """Return the metadata of a blend: the layers, what made their features, and all settings."""
     first = features[layers.names[0]]
-    made_by = {key: value for key, value in first.made_by.items() if key not in ("layer", "pool")}
-    return made_by | {
+    provenance = {
+        key: value for key, value in first.provenance.items() if key not in ("layer", "pool")
+    }
+    return provenance | {
         "descriptor": "blend",
         "components": {name: dict(getattr(layers, name)) for name in SHARES},
-        "poolings": {name: features[name].made_by.get("pool") for name in layers.names},
+        "poolings": {name: features[name].provenance.get("pool") for name in layers.names},
         "dims": min(DIMS, most_dims),
         "whitening": WHITENING,
         "sample": SAMPLE,

@@ -1,4 +1,4 @@
-"""From a collection to one row of numbers a work: the features of a layer."""
+"""The article's loop: every work of a collection through a network, in float32, batch by batch."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from artsearch.base.disk import fingerprint
-from artsearch.base.errors import CollectionError
+from artsearch.base.errors import CollectionError, ImageError, check_whole
+from artsearch.base.progress import Progress
 from artsearch.features.extractor import FeatureExtractor
 from artsearch.features.features import Features
-from artsearch.networks.registry import Network
+from artsearch.networks.network import Network
 from artsearch.networks.transforms import NO_CROP
 from artsearch.works.collection import Collection
 
@@ -24,47 +24,45 @@ def compute_features(
     network: Network | str,
     crop: str = NO_CROP,
     layers: Sequence[str] | str | None = None,
-    batch_size: int | None = None,
+    batch_size: int = 8,
     pool: int | None = None,
     model: nn.Module | None = None,
     progress: bool = True,
-    precision: str = "auto",
-    workers: int | None = None,
 ) -> Features | dict[str, Features]:
     """Run every work of a collection through a network and catch what a layer gives.
 
     Returns Features with one row a work, in memory; for a list of `layers` a dict of them by layer,
     from one pass. An unreadable work is skipped and named in `Features.skipped`. `model` takes the
-    place of the registered weights (such as a network you trained yourself). `batch_size` is 8 on
-    a processor, and as many as fit on a GPU; `workers` threads decode ahead. What is large, or what
-    is wanted again, goes to disk with `extract`, and can be stopped at any time.
+    place of the registered weights (such as a network you trained yourself). What is large, or is
+    wanted again, goes to disk with `extract`, which is quicker and can be stopped at any time; its
+    rows are held to these.
 
-    Raises ArtsearchError for an unknown network, crop, layer or precision, WeightsError where the
-    weights cannot be had, CollectionError when no work can be read.
+    Raises ArtsearchError for an unknown network, crop or layer, WeightsError where the weights
+    cannot be had, CollectionError when no work can be read.
     """
-    from artsearch.features.pipeline import Rows, run
-
-    extractor = FeatureExtractor(network, crop, layers, pool, model, precision)
-    paths = {id: collection.path(id) for id in collection.ids}
-    contents, skipped, ids = {}, [], []
-    rows: dict[str, list[np.ndarray]] = {layer: [] for layer in extractor.layers}
-    for done in run(paths, [extractor], batch_size=batch_size, workers=workers, progress=progress):
-        if isinstance(done, Rows):
-            ids += [work.id for work in done.works]
-            for layer, values in done.by_layer.items():
-                rows[layer].append(values)
-            continue
-        contents[done.id] = done.state.sha256
-        if done.reason:
-            skipped.append((done.id, done.reason))
+    check_whole("batch_size", batch_size)
+    extractor = FeatureExtractor(network, crop, layers, pool, model, precision="exact")
+    made_of = {"collection": collection.fingerprint()}
+    ids, skipped, parts = [], [], []
+    with Progress(len(collection), extractor.network.title, show=progress) as bar:
+        for start in range(0, len(collection), batch_size):
+            pictures = {}
+            for id in collection.ids[start : start + batch_size]:
+                try:
+                    pictures[id] = collection.open(id)
+                except ImageError as error:
+                    skipped.append((id, str(error)))
+            if pictures:
+                parts.append(extractor.describe(list(pictures.values())))
+            ids += pictures
+            bar.update(batch_size)
     if not ids:
         raise none_readable(collection, skipped)
-    note = {"collection": fingerprint(contents.items())}
     found = {
         layer: Features(
-            np.concatenate(rows[layer]),
+            np.concatenate([rows[layer] for rows in parts]),
             tuple(ids),
-            extractor.made_by(layer) | note,
+            extractor.provenance(layer) | made_of,
             tuple(skipped),
         )
         for layer in extractor.layers

@@ -37,7 +37,7 @@ from artsearch.features.store import (
     write_store,
     write_words,
 )
-from artsearch.networks.registry import Network
+from artsearch.networks.network import Network
 from artsearch.networks.transforms import CROPS, NO_CROP
 from artsearch.works.collection import Collection
 from artsearch.works.file_state import is_proof, stamp
@@ -136,7 +136,7 @@ def store_folder(
     out: str | os.PathLike, collection: Collection, extractor: FeatureExtractor, layer: str
 ) -> Path:
     """Return the folder in which the features of a collection by one layer are kept."""
-    note = extractor.made_by(layer)
+    note = extractor.provenance(layer)
     # Cut, since a file name holds 255 bytes at most; the note inside still tells all.
     parts = [note["network"][-60:], note["weights"][:8]]
     parts += [layer[-40:], f"pool{note['pool']}", note["crop"], note["precision"]]
@@ -292,7 +292,7 @@ def _compute(
         return
     for extractor, mine in by_extractor.items():
         if any(target.old is None for target in mine):
-            extractor.runner  # noqa: B018  a wrong layer or missing weights: now, not at the end
+            extractor.load()  # a wrong layer or missing weights are said now, not at the end
 
     def wanted(sha256: str) -> list[FeatureExtractor]:
         return [
@@ -338,7 +338,7 @@ def _stale(folders: dict, collection: Collection) -> dict:
     return {
         (extractor, layer): folder
         for (extractor, layer), folder in folders.items()
-        if not _is_current(folder, extractor.made_by(layer), collection)
+        if not _is_current(folder, extractor.provenance(layer), collection)
     }
 
 
@@ -349,7 +349,7 @@ def _is_current(folder: Path, note: dict, collection: Collection) -> bool:
         load_features(folder)  # that its rows are there as well
     except ArtsearchError:
         return False
-    refuse_others(folder, manifest["made_by"], note)
+    refuse_others(folder, manifest["provenance"], note)
     if stamps.keys() != set(collection.ids):
         return False
     if manifest["captions"] != describe_captions(collection.works):
@@ -380,7 +380,7 @@ def _open_old(folder: Path, note: dict) -> tuple[Features | None, list[Entry]]:
     if not folder.exists():
         return None, []
     try:
-        refuse_others(folder, read_manifest(folder)["made_by"], note)
+        refuse_others(folder, read_manifest(folder)["provenance"], note)
         return load_features(folder), read_entries(folder)
     except MismatchError:
         raise
@@ -408,7 +408,7 @@ def _targets(folders: dict, shard_rows: int) -> Iterator[dict]:
     try:
         for key, folder in folders.items():
             extractor, layer = key
-            targets[key] = _Target(folder, extractor.made_by(layer), shard_rows)
+            targets[key] = _Target(folder, extractor.provenance(layer), shard_rows)
         yield targets
     finally:
         for target in targets.values():

@@ -9,20 +9,24 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image
 
 from artsearch.base.disk import file_sha256
 from artsearch.base.errors import ArtsearchError, check_whole
-from artsearch.networks.hooks import describe_pooling, split_layer
+from artsearch.networks.hooks import LayerHook
+from artsearch.networks.layer_names import describe_pooling, split_layer
+from artsearch.networks.loading import load_model
+from artsearch.networks.network import Network
 from artsearch.networks.precision import choose_precision
-from artsearch.networks.registry import Network, as_network, load_model
-from artsearch.networks.transforms import NO_CROP, transform_for
+from artsearch.networks.registry import as_network, transform_for
+from artsearch.networks.transforms import NO_CROP
 from artsearch.networks.weights import fetch_weights, find_weights
 from artsearch.works.images import ImageSource, open_image
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from artsearch.networks.forward import Forward, Runner
+    from artsearch.networks.forward import Runner
 
 #: A forward pass is compiled when it would otherwise go on for as many seconds as this: compiling
 #: takes 10 to 60 seconds, and what follows then takes about two thirds of the time.
@@ -35,13 +39,13 @@ class FeatureExtractor:
     `layers` are dotted module names, the registered layer if none is given. A feature map is
     average-pooled to `pool` × `pool` (the entry's own for its registered layer, 1 for others) and
     flattened; a sequence of tokens is averaged. Another pooling stands behind the name, as in
-    "layer3:gram" (see `artsearch.networks.pooling.POOLINGS`). Runs on a GPU where there is one. A
-    `model` given takes the place of the registered weights, and its own hash goes into the note; it
+    "layer3:gram" (see artsearch.networks.pooling). Runs on a GPU where there is one. A `model`
+    given takes the place of the registered weights, and its own hash goes into the provenance; it
     is left as it is. The network is loaded when it is first needed.
 
     `precision` is one of PRECISIONS. `compile` says whether a pass over a collection compiles the
-    network: True (at its first full batch), False (never), or None: when it is long enough to repay
-    it.
+    network: True (at its first full batch), False (never), or None: when it is one that compiling
+    makes quicker, and the pass is long enough to repay it.
 
     Raises ArtsearchError for an unknown network, crop or precision, and for "fast" where the
     machine cannot compute in bfloat16.
@@ -71,6 +75,66 @@ class FeatureExtractor:
         self._given = model
         self._shared: FeatureExtractor | None = None
 
+    def __call__(self, image: ImageSource) -> np.ndarray:
+        """Return the row of one image for the first layer; raises ImageError if unreadable."""
+        return self.describe([open_image(image)])[self.layers[0]][0]
+
+    def describe(self, images: Sequence[Image.Image]) -> dict[str, np.ndarray]:
+        """Return a float32 array of images × dims for each layer, of RGB images, at once."""
+        import torch
+
+        from artsearch.networks.pooling import pool_output
+
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        batch = torch.stack([self.transform(image) for image in images]).to(device)
+        named = {layer: split_layer(layer) for layer in self.layers}
+        products = torch.autocast(device, torch.bfloat16, enabled=self.fast)
+        with LayerHook(self.model, *(module for module, _ in named.values())) as hook:
+            with torch.inference_mode(), products:
+                self.model.to(device)(batch)
+                pooled = {
+                    layer: pool_output(hook[module], pooling, self.pool(layer))
+                    for layer, (module, pooling) in named.items()
+                }
+        return {layer: rows.cpu().numpy() for layer, rows in pooled.items()}
+
+    @cached_property
+    def model(self) -> nn.Module:
+        """The network with its weights, in eval mode; raises WeightsError where it has none."""
+        if self._shared is not None:
+            return self._shared.model
+        if self._given is None:
+            return load_model(self.network)
+        return copy.deepcopy(self._given).eval()
+
+    def provenance(self, layer: str) -> dict:
+        """Return what goes with the rows of a layer: what made them."""
+        pooling = split_layer(layer)[1]
+        return {
+            "network": self.network.name,
+            "weights": self.weights,
+            "layer": layer,
+            "pool": describe_pooling(pooling) if pooling else self.pool(layer),
+            "crop": self.transform.crop,
+            "size": self.network.size,
+            "precision": self.precision,
+        }
+
+    def pool(self, layer: str) -> int:
+        """Return the side of the grid to which a layer's feature maps are pooled."""
+        return self._pool or (self.network.pool if layer == self.network.layer else 1)
+
+    @cached_property
+    def weights(self) -> str:
+        """The SHA-256 of the weights; raises WeightsError where they cannot be had."""
+        if self._given is not None:
+            # With its own hash, a model of the user's is never taken for the registered one.
+            return _hash_model(self._given)
+        weights = self.network.weights
+        return file_sha256(find_weights(weights) or fetch_weights(weights, self.network.name))
+
+    # ---- what the fast way asks (see artsearch.features.pipeline) -------------------------------
+
     @property
     def fast(self) -> bool:
         """Whether it computes in bfloat16, and resizes and decodes the faster way."""
@@ -85,90 +149,62 @@ class FeatureExtractor:
 
     def with_crop(self, crop: str) -> FeatureExtractor:
         """Return an extractor for another crop that shares this one's network."""
-        other = copy.copy(self)
-        other.transform = transform_for(self.network, crop)
+        other = self._copy(crop, self._given)
         other._shared = self
         return other
 
     def without_model(self) -> FeatureExtractor:
-        """Return an extractor that makes squares alone, and is light to send to another process."""
-        other = copy.copy(self)
-        other._given = other._shared = None
-        return other
+        """Return an extractor that preprocesses alone, and is light to send to another process."""
+        return self._copy(self.transform.crop, None)
+
+    def _copy(self, crop: str, model: nn.Module | None) -> FeatureExtractor:
+        more = self._pool, model, self.precision, self.compile
+        return type(self)(self.network, crop, self.layers, *more)
 
     def __getstate__(self) -> dict:
         # What another process needs to load the network itself. The hash is taken there again, of
         # what is found there.
-        left_out = ("runner", "weights")
+        left_out = ("model", "runner", "weights")
         state = {name: value for name, value in self.__dict__.items() if name not in left_out}
         return state | {"_given": _on_processor(self._given)}
 
-    def made_by(self, layer: str) -> dict:
-        """Return the note that goes with the rows of a layer."""
-        return {
-            "network": self.network.name,
-            "weights": self.weights,
-            "layer": layer,
-            "pool": self._note_pooling(layer),
-            "crop": self.transform.crop,
-            "size": self.network.size,
-            "precision": self.precision,
-        }
-
-    def pool(self, layer: str) -> int:
-        """Return the side of the grid to which a layer's feature maps are pooled."""
-        return self._pool or (self.network.pool if layer == self.network.layer else 1)
-
-    def _note_pooling(self, layer: str) -> int | str:
-        pooling = split_layer(layer)[1]
-        return describe_pooling(pooling) if pooling else self.pool(layer)
-
-    def square(self, image) -> np.ndarray:
+    def preprocess(self, image: Image.Image) -> np.ndarray:
         """Return an RGB image as the bytes that go in: size × size × 3."""
-        return self.transform.square(image, self.fast)
+        return self.transform.preprocess(image, self.fast)
 
-    def rows(self, squares: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-        """Return a float32 array of images × dims for each layer, from squares of pixels."""
+    def rows(self, inputs: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        """Return a float32 array of images × dims for each layer, from preprocessed images."""
         import torch
 
-        outputs = self.runner(torch.from_numpy(np.stack(squares)))
+        outputs = self.runner(torch.from_numpy(np.stack(inputs)))
         return {layer: rows.numpy() for layer, rows in zip(self.layers, outputs, strict=True)}
 
     def wants_compiling(self, works: int, seconds_each: float | None) -> bool:
-        """Tell whether to compile now: it is asked for, or so many works take long enough.
+        """Tell whether to compile now: it is asked for, or repays itself with so many works.
 
         `seconds_each` is None as long as it is not known. What was tried is not tried again.
         """
         if self.compile is False or self.runner.tried:
             return False
-        return bool(self.compile) or (seconds_each or 0) * works > REPAYS_FROM
+        repays = self.network.compiles and (seconds_each or 0) * works > REPAYS_FROM
+        return bool(self.compile) or repays
 
-    def __call__(self, image: ImageSource) -> np.ndarray:
-        """Return the row of one image for the first layer; raises ImageError if unreadable."""
-        return self.rows([self.square(open_image(image, self.side))])[self.layers[0]][0]
+    def load(self) -> Runner:
+        """Load the network where it is not loaded yet; raises ArtsearchError for a wrong layer."""
+        return self.runner
 
     @cached_property
     def runner(self) -> Runner:
-        """The network with its hooks, loaded; raises ArtsearchError for an unknown layer."""
+        """The network with its hooks, as the fast way runs it."""
         from artsearch.networks.forward import Forward, Runner
 
         if self._shared is not None:
             return self._shared.runner
-        model = load_model(self.network) if self._given is None else self._given
         pools = {layer: self.pool(layer) for layer in self.layers}
         network = self.network
-        forward: Forward = Forward(model, pools, network.size, network.mean, network.std)
+        forward = Forward(self.model, pools, network.size, network.mean, network.std)
         forward.check()
         return Runner(forward, self.precision)
-
-    @cached_property
-    def weights(self) -> str:
-        """The SHA-256 of the weights; raises WeightsError where they cannot be had."""
-        if self._given is not None:
-            # With its own hash, a model of the user's is never taken for the registered one.
-            return _hash_model(self._given)
-        weights = self.network.weights
-        return file_sha256(find_weights(weights) or fetch_weights(weights, self.network.name))
 
 
 def _on_processor(model: nn.Module | None) -> nn.Module | None:

@@ -16,14 +16,14 @@ from artsearch.base.vectors import ShardedRows
 class Features:
     """One row of numbers a work, with the ids beside them and a note of what made them.
 
-    `vectors` is float32, works × dims, and read-only; `ids` names its rows. `made_by` holds
+    `vectors` is float32, works × dims, and read-only; `ids` names its rows. `provenance` holds
     network, weights (SHA-256), layer, pool, crop, size and the collection's fingerprint. `skipped`
     lists the works that could not be read, as (id, reason).
     """
 
     vectors: np.ndarray
     ids: tuple[str, ...]
-    made_by: dict = field(default_factory=dict)
+    provenance: dict = field(default_factory=dict)
     skipped: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self):

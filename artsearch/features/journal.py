@@ -99,7 +99,7 @@ class Journal:
         first, end = next(lines, (None, 0))
         if first is None:
             self._cut(0, 0)
-            self._lines.write(_line({"format": FORMAT, "made_by": note}))
+            self._lines.write(_line({"format": FORMAT, "provenance": note}))
             self._lines.flush()
             return
         self._check(first, note)
@@ -116,7 +116,7 @@ class Journal:
         self._cut(end, rows_end)
 
     def _check(self, first: dict, note: dict) -> None:
-        theirs = {"format": first.get("format")} | first.get("made_by", {})
+        theirs = {"format": first.get("format")} | first.get("provenance", {})
         ours = {"format": FORMAT} | note
         for key in ours | theirs:
             if theirs.get(key) != ours.get(key):

@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -36,7 +37,7 @@ class Work:
 
     id: str
     state: FileState
-    squares: dict[FeatureExtractor, np.ndarray]
+    inputs: dict[FeatureExtractor, np.ndarray]
     reason: str = ""
 
 
@@ -86,12 +87,12 @@ def title_of(extractors: Iterable[FeatureExtractor]) -> str:
 
 
 def read_work(id: str, path: Path, wanted: Wanted) -> Work:
-    """Read a file and make the squares of it that are wanted; a Work with a reason if it cannot."""
+    """Read a file and make the inputs of it that are wanted; a Work with a reason if it cannot."""
 
-    def squares(sha256: str) -> dict[FeatureExtractor, np.ndarray]:
-        return _squares(path, wanted(sha256))
+    def inputs(sha256: str) -> dict[FeatureExtractor, np.ndarray]:
+        return _preprocess(path, wanted(sha256))
 
-    state, found, reason = read_steadily(path, squares)
+    state, found, reason = read_steadily(path, inputs)
     return Work(id, state, found or {}, reason)
 
 
@@ -122,6 +123,8 @@ class Passes:
     """The forward passes of some extractors over works that come one by one, batch by batch.
 
     `works` is how many are to come, as far as that is known; `bar` says when a network is compiled.
+    Several passes run side by side (see count_workers); rows come in the order of the works. To be
+    used in a `with` block.
     """
 
     def __init__(
@@ -133,27 +136,61 @@ class Passes:
     ):
         self._batches = [_Batch(extractor, batch_size, works) for extractor in extractors]
         self._bar = bar
-        self._lanes = _Lanes()
+        self._pending: deque = deque()
+        self._seconds: dict[FeatureExtractor, list[float]] = {}
 
     def __enter__(self) -> Passes:
-        self._lanes.__enter__()
+        from artsearch.networks.forward import count_workers, thread_limit
+
+        self._workers = count_workers()
+        with ExitStack() as stack:
+            stack.enter_context(thread_limit(self._workers))
+            self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="artsearch-forward")
+            stack.callback(self._pool.shutdown, cancel_futures=True)
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._lanes.__exit__(*error)
+        self._stack.close()
 
     def add(self, work: Work) -> Iterator[Rows]:
         """Take a work; yield the rows that are there by now."""
         for batch in self._batches:
             if batch.add(work):
-                batch.compile_if_it_repays(self._bar, self._lanes)
-                yield from self._lanes.submit(batch.take())
+                self._compile_if_it_repays(batch)
+                yield from self._submit(batch)
 
     def finish(self) -> Iterator[Rows]:
         """Compute what waits, full batch or not, and yield all rows that are still to come."""
         for batch in self._batches:
-            yield from self._lanes.submit(batch.take())
-        yield from self._lanes.finish()
+            yield from self._submit(batch)
+        while self._pending:
+            yield self._pending.popleft().result()
+
+    def _submit(self, batch: _Batch) -> Iterator[Rows]:
+        """Begin a pass; yield the rows of the oldest ones when there are as many as workers."""
+        if works := batch.take():
+            self._pending.append(self._pool.submit(self._forward, batch.extractor, works))
+        while len(self._pending) > self._workers:
+            yield self._pending.popleft().result()
+
+    def _compile_if_it_repays(self, batch: _Batch) -> None:
+        """Compile a network when it is asked for, or when what is left takes long enough."""
+        seconds = self._seconds.get(batch.extractor, [])
+        # The quickest pass counts, once a work's time is well known.
+        each = min(seconds) if len(seconds) >= TIMED_BATCHES else None
+        if batch.extractor.wants_compiling(batch.left, each):
+            wait(self._pending)
+            self._bar.set_postfix_str("compiling")
+            batch.extractor.runner.compile(batch.size)
+            self._bar.set_postfix_str("")
+
+    def _forward(self, extractor: FeatureExtractor, works: list[Work]) -> Rows:
+        started = time.perf_counter()
+        rows = extractor.rows([work.inputs.pop(extractor) for work in works])
+        seconds = (time.perf_counter() - started) / len(works) / self._workers
+        self._seconds.setdefault(extractor, []).append(seconds)
+        return Rows(extractor, works, rows)
 
 
 class _Batch:
@@ -164,7 +201,7 @@ class _Batch:
             check_whole("batch_size", size)
         self.extractor = extractor
         self._size = size
-        self._left = left
+        self.left = left
         self._works: list[Work] = []
 
     @property
@@ -175,90 +212,32 @@ class _Batch:
 
     def add(self, work: Work) -> bool:
         """Take a work, and tell whether that makes the batch full."""
-        self._left -= 1
-        if self.extractor in work.squares:
+        self.left -= 1
+        if self.extractor in work.inputs:
             self._works.append(work)
         # Asked only then: a network that nobody wants is not loaded. And here, in the thread of the
-        # pass over the files: loading it in several lanes at once would take it several times.
-        return self.extractor in work.squares and len(self._works) >= self.size
+        # pass over the files: loading it by several workers at once would take it several times.
+        return self.extractor in work.inputs and len(self._works) >= self.size
 
-    def take(self) -> tuple[FeatureExtractor, list[Work]]:
+    def take(self) -> list[Work]:
         """Return the works that wait, and begin anew."""
         if self._works:
-            self.extractor.runner  # noqa: B018  loaded here: see `add`
+            self.extractor.load()  # here, in the thread of the pass over the files: see `add`
         works, self._works = self._works, []
-        return self.extractor, works
-
-    def compile_if_it_repays(self, bar: Progress, lanes: _Lanes) -> None:
-        """Compile the network when it is asked for, or when what is left takes long enough."""
-        extractor = self.extractor
-        if extractor.wants_compiling(self._left, lanes.seconds_each(extractor)):
-            lanes.wait()
-            bar.set_postfix_str("compiling")
-            extractor.runner.compile(self.size)
-            bar.set_postfix_str("")
+        return works
 
 
-class _Lanes:
-    """Forward passes side by side; their rows come out in the order in which they went in."""
-
-    def __init__(self):
-        from artsearch.networks.forward import lanes, sharing
-
-        self._number = lanes()
-        self._sharing = sharing(self._number)
-        self._pending: deque = deque()
-        self._seconds: dict[FeatureExtractor, list[float]] = {}
-
-    def __enter__(self) -> _Lanes:
-        self._sharing.__enter__()
-        self._pool = ThreadPoolExecutor(self._number, thread_name_prefix="artsearch-forward")
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._pool.shutdown(cancel_futures=True)
-        self._sharing.__exit__(*error)
-
-    def submit(self, batch: tuple[FeatureExtractor, list[Work]]) -> Iterator[Rows]:
-        """Begin a pass; yield the rows of the oldest ones when there are as many as lanes."""
-        if batch[1]:
-            self._pending.append(self._pool.submit(self._forward, *batch))
-        while len(self._pending) > self._number:
-            yield self._pending.popleft().result()
-
-    def wait(self) -> None:
-        """Wait until no pass runs."""
-        wait(self._pending)
-
-    def finish(self) -> Iterator[Rows]:
-        """Yield the rows of all passes that are still going on."""
-        while self._pending:
-            yield self._pending.popleft().result()
-
-    def seconds_each(self, extractor: FeatureExtractor) -> float | None:
-        """Return the seconds a work, once it is well known; the quickest pass counts."""
-        seconds = self._seconds.get(extractor, [])
-        return min(seconds) if len(seconds) >= TIMED_BATCHES else None
-
-    def _forward(self, extractor: FeatureExtractor, works: list[Work]) -> Rows:
-        started = time.perf_counter()
-        rows = extractor.rows([work.squares.pop(extractor) for work in works])
-        seconds = (time.perf_counter() - started) / len(works) / self._number
-        self._seconds.setdefault(extractor, []).append(seconds)
-        return Rows(extractor, works, rows)
-
-
-def _squares(path: Path, extractors: Iterable[FeatureExtractor]) -> dict:
+def _preprocess(path: Path, extractors: Iterable[FeatureExtractor]) -> dict:
     """Decode a file once for all extractors that can use the same picture."""
-    images, squares, found = {}, {}, {}
+    images, inputs, found = {}, {}, {}
     for extractor in extractors:
         side = extractor.side
         if side not in images:
             images[side] = open_image(path, side)
         key = extractor.transform, extractor.fast
-        if key not in squares:
-            squares[key] = extractor.square(images[side])
-        found[extractor] = squares[key]
+        if key not in inputs:
+            inputs[key] = extractor.preprocess(images[side])
+        found[extractor] = inputs[key]
     return found
 
 

@@ -44,7 +44,7 @@ class Contents:
     works: pd.DataFrame
     dims: int
     take: Callable[[int, int], np.ndarray]
-    made_by: dict
+    provenance: dict
     skipped: Sequence[Entry] = ()
     captions: str = ""
     shard_rows: int = field(default=shards.SHARD_ROWS)
@@ -78,7 +78,7 @@ def save_features(
     def take(start: int, stop: int) -> np.ndarray:
         return features.vectors[start:stop]
 
-    return write_store(folder, Contents(works, features.dims, take, features.made_by, skipped))
+    return write_store(folder, Contents(works, features.dims, take, features.provenance, skipped))
 
 
 def write_store(folder: str | os.PathLike, contents: Contents) -> Path:
@@ -120,16 +120,16 @@ def load_features(folder: str | os.PathLike, **wanted: object) -> Features:
     """
     folder = Path(folder)
     features = _reading(folder, _read_features)
-    refuse_others(folder, features.made_by, wanted)
+    refuse_others(folder, features.provenance, wanted)
     return features
 
 
-def refuse_others(folder: Path, made_by: dict, wanted: dict) -> None:
+def refuse_others(folder: Path, provenance: dict, wanted: dict) -> None:
     """Raise MismatchError, with both values, where a store was made by something else."""
     for key, value in wanted.items():
-        if made_by.get(key) != value:
+        if provenance.get(key) != value:
             raise MismatchError(
-                f"{str(folder)!r} holds features by {key} {made_by.get(key)!r}, asked for is "
+                f"{str(folder)!r} holds features by {key} {provenance.get(key)!r}, asked for is "
                 f"{value!r}; name another folder, or remove this one"
             )
 
@@ -162,7 +162,7 @@ def read_sound_shards(folder: Path) -> tuple[Features | None, list[Entry]]:
     if not vectors:
         return None, []
     ids = [entry.id for entry in entries]
-    return Features(shards.ShardedRows(vectors), ids, manifest["made_by"]), entries
+    return Features(shards.ShardedRows(vectors), ids, manifest["provenance"]), entries
 
 
 def read_stamps(folder: Path) -> dict[str, tuple[int, int, int]]:
@@ -215,7 +215,7 @@ def _read_features(folder: Path) -> Features:
             f"it has {vectors.shape} numbers and {len(ids)} ids, its manifest says {stated}"
         )
     skipped = tuple((work["id"], work["reason"]) for work in manifest["skipped"])
-    return Features(vectors, tuple(ids), manifest["made_by"], skipped)
+    return Features(vectors, tuple(ids), manifest["provenance"], skipped)
 
 
 def _read_entries(folder: Path) -> list[Entry]:
@@ -269,7 +269,7 @@ def _write_words(new: Path, contents: Contents) -> None:
 
 def _describe(contents: Contents) -> dict:
     return {
-        "made_by": contents.made_by,
+        "provenance": contents.provenance,
         "rows": len(contents.works),
         "dims": contents.dims,
         "shards": contents.shards,

@@ -87,13 +87,13 @@ class Trail:
 
     def add(self, question: Question, answer: Results, goal: str = "") -> None:
         """Note a question and its answer; the same ones again at once are not noted again."""
-        made_by, named = answer.made_by, (*question.works, *([goal] if goal else []))
+        provenance, named = answer.provenance, (*question.works, *([goal] if goal else []))
         groups = tuple(work.group for work in answer)
         step = Step(
             question,
-            made_by.get("network", ""),
-            made_by.get("crop", ""),
-            made_by.get("dial"),
+            provenance.get("network", ""),
+            provenance.get("crop", ""),
+            provenance.get("dial"),
             tuple(answer.ids),
             tuple(map(float, answer.distances)),
             groups if any(groups) else (),
@@ -149,13 +149,13 @@ class Trail:
         neighbours = (Neighbour(id, far, self.collection.caption(id), of) for id, far, of in there)
         gone = len(step.ids) - len(there)
         notes = (f"No longer in the collection: {gone:,} of the works.",) if gone else ()
-        made_by = {"network": step.network, "crop": step.crop}
+        provenance = {"network": step.network, "crop": step.crop}
         if step.dial is not None:
-            made_by["dial"] = step.dial
+            provenance["dial"] = step.dial
         works = step.question.works
         query = works[0] if len(works) == 1 and works[0] in self.collection else None
         return Results(
-            query, tuple(neighbours), step.metric, made_by, step.question, (*step.notes, *notes)
+            query, tuple(neighbours), step.metric, provenance, step.question, (*step.notes, *notes)
         )
 
     # ---- as files -------------------------------------------------------------------------------

@@ -51,7 +51,7 @@ class AnnoyIndex(Index):
             metric,
             features.ids,
             features.dims,
-            features.made_by,
+            features.provenance,
             medians,
             trees=trees,
             num_trees=num_trees,
@@ -94,7 +94,7 @@ class AnnoyIndex(Index):
         vectors = rows.astype(np.uint8) if self.metric == "hamming" else rows
         vectors = unit_rows(vectors) if self.metric == "angular" else vectors
         return ExactIndex(
-            self.metric, self.ids, self.dims, self.made_by, self._medians, vectors=vectors
+            self.metric, self.ids, self.dims, self.provenance, self._medians, vectors=vectors
         )
 
     def _nearest(self, vector, row, k, search_k):

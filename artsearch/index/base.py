@@ -38,16 +38,16 @@ class Saved(NamedTuple):
 
     @property
     def basics(self) -> tuple:
-        """What every index is made from: metric, ids, dims, made_by, medians."""
+        """What every index is made from: metric, ids, dims, provenance, medians."""
         metadata = self.metadata
-        return metadata["metric"], self.ids, metadata["dims"], metadata["made_by"], self.medians
+        return metadata["metric"], self.ids, metadata["dims"], metadata["provenance"], self.medians
 
 
 class Index(ABC):
     """Vectors of a collection, ready to be asked for the nearest ones.
 
-    An index knows its `metric`, `dims`, `ids` and what made its features (`made_by`). For Hamming
-    each dimension is turned into one bit: whether it is above its median over the collection.
+    An index knows its `metric`, `dims`, `ids` and what made its features (`provenance`). For
+    Hamming each dimension is turned into one bit: whether it is above its median over all works.
     `chosen` is the sentence by which `construct_index("auto", …)` says why it took this one.
     """
 
@@ -61,7 +61,7 @@ class Index(ABC):
         metric: str,
         ids: Sequence[str],
         dims: int,
-        made_by: dict,
+        provenance: dict,
         medians: np.ndarray | None = None,
     ):
         if metric not in METRICS:
@@ -69,7 +69,7 @@ class Index(ABC):
         self.metric = metric
         self.ids = tuple(ids)
         self.dims = dims
-        self.made_by = dict(made_by)
+        self.provenance = dict(provenance)
         self._medians = medians
 
     # When it is first wanted: for a million works it takes a moment.
@@ -190,7 +190,7 @@ class Index(ABC):
         metadata = {
             "metric": self.metric,
             "dims": self.dims,
-            "made_by": self.made_by,
+            "provenance": self.provenance,
             "chosen": self.chosen,
             "settings": self.settings,
             "wanted": wanted,
@@ -229,7 +229,7 @@ class Index(ABC):
                 "ask with the id of a work or with a vector"
             ) from None
         if vector.shape != (self.dims,):
-            made = self.made_by.get("network", "an unknown network")
+            made = self.provenance.get("network", "an unknown network")
             raise MismatchError(
                 f"the query has the shape {vector.shape}, the index holds rows of {self.dims} "
                 f"numbers by {made}; make the query with the same network and layer"

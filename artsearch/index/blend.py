@@ -28,8 +28,8 @@ class BlendIndex(ExactIndex):
 
     def __init__(self, blend: Blend, alpha: float = 0.5, raw: bool = False):
         vectors, weights = blend.raw if raw else blend.vectors, blend.column_weights(alpha)
-        made_by = blend.metadata | {"dial": float(alpha)}
-        basics = "angular", blend.ids, blend.dims, made_by
+        provenance = blend.metadata | {"dial": float(alpha)}
+        basics = "angular", blend.ids, blend.dims, provenance
         super().__init__(*basics, vectors=vectors, weights=weights)
         self._blend, self.alpha, self._is_raw = blend, float(alpha), raw
 

@@ -49,8 +49,8 @@ class ExactIndex(Index):
         """Keep the vectors in the form that the metric compares."""
         medians = find_medians(metric, features)
         vectors = prepare_all(features.vectors, metric, medians)
-        made_by, ids, dims = features.made_by, features.ids, features.dims
-        return cls(metric, ids, dims, made_by, medians, vectors=vectors)
+        provenance, ids, dims = features.provenance, features.ids, features.dims
+        return cls(metric, ids, dims, provenance, medians, vectors=vectors)
 
     def update(self, features: Features, same: np.ndarray) -> ExactIndex:
         """Take over the rows that are the same, and prepare only the others."""
@@ -65,7 +65,7 @@ class ExactIndex(Index):
             new = check_features(self.metric, new)
             vectors[fresh] = prepare_rows(new.vectors, self.metric, None)
         return ExactIndex(
-            self.metric, features.ids, self.dims, features.made_by, None, vectors=vectors
+            self.metric, features.ids, self.dims, features.provenance, None, vectors=vectors
         )
 
     def rebuild(self, features: Features) -> ExactIndex:
@@ -129,7 +129,7 @@ class ExactIndex(Index):
     def subset(self, rows: np.ndarray) -> ExactIndex:
         """Return an index of some of the rows."""
         ids, vectors = [self.ids[row] for row in rows], self._vectors[rows]
-        basics = self.metric, ids, self.dims, self.made_by, self._medians
+        basics = self.metric, ids, self.dims, self.provenance, self._medians
         return ExactIndex(*basics, vectors=vectors, weights=self._weights)
 
     @property

@@ -164,8 +164,8 @@ def load_index(
 
 
 def _compare_metadata(metadata: dict, ids: list[str], features: Features) -> None:
-    for key in sorted(metadata["made_by"].keys() | features.made_by.keys()):
-        _refuse(key, metadata["made_by"].get(key, ""), features.made_by.get(key, ""))
+    for key in sorted(metadata["provenance"].keys() | features.provenance.keys()):
+        _refuse(key, metadata["provenance"].get(key, ""), features.provenance.get(key, ""))
     _refuse("dimension", metadata["dims"], features.dims)
     _refuse("number of works", len(ids), len(features))
     for mine, theirs in zip(ids, features.ids, strict=True):

@@ -99,7 +99,7 @@ class FaissIndex(Index):
                 "; the kinds 'annoy' and 'exact' have manhattan and hamming, too",
             )
         rows = Rows(features.vectors, metric)
-        basics = metric, features.ids, features.dims, features.made_by, None
+        basics = metric, features.ids, features.dims, features.provenance, None
         index = cls(*basics, rows=rows, settings=settings)
         index._library = index._build(settings["threads"] or int(len(rows) <= ONE_THREAD))
         return index
@@ -167,13 +167,13 @@ class FaissIndex(Index):
 
         All distances are computed, and what is on disk is read in parts.
         """
-        basics = self.metric, self.ids, self.dims, self.made_by
+        basics = self.metric, self.ids, self.dims, self.provenance
         return ExactIndex(*basics, vectors=self._rows).search_many(vectors, k)
 
     @cached_property
     def _exact(self) -> ExactIndex:
         return ExactIndex(
-            self.metric, self.ids, self.dims, self.made_by, vectors=self._rows.prepared()
+            self.metric, self.ids, self.dims, self.provenance, vectors=self._rows.prepared()
         )
 
     def _nearest(self, vector, row, k, search_k):

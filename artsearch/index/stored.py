@@ -51,7 +51,7 @@ def stored_index(
         index, before = _read(Path(folder), wanted, features)
     if index is not None:
         same = _same(index, before, features, checksums)
-        if same.all() and index.ids == features.ids and index.made_by == features.made_by:
+        if same.all() and index.ids == features.ids and index.provenance == features.provenance:
             return index
     if index is not None and index.can_update and kind != "auto":
         index = index.update(features, same)

@@ -1,4 +1,4 @@
-"""The forward pass: squares of pixels in, the rows of some layers out, as fast as it goes here."""
+"""The forward pass: inputs of pixels in, the rows of some layers out, as fast as it goes here."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ import torch
 from torch import nn
 
 from artsearch.base.errors import ArtsearchError
-from artsearch.networks.hooks import LayerHook, split_layer
+from artsearch.networks.hooks import LayerHook
+from artsearch.networks.layer_names import split_layer
 from artsearch.networks.pooling import pool_output
 
 #: Images a forward pass on a processor: with more, what lies between the layers leaves its cache
-#: (two lanes of EfficientNet-Lite0, compiled: 113 images a second with 16, 145 with 8).
+#: (two workers of EfficientNet-Lite0, compiled: 113 images a second with 16, 145 with 8).
 CPU_BATCH = 8
 #: Where a GPU begins; halved until it fits.
 GPU_BATCH = 512
 #: Passes side by side at most: each holds the maps of a batch (0.5 GB for VGG-16).
-MOST_LANES = 8
+MOST_WORKERS = 8
 
 
 def device() -> str:
@@ -42,7 +43,7 @@ def has_bf16() -> bool:
 
 
 class Forward(nn.Module):
-    """A network with its hooks: squares in (bytes, images × size × size × 3), rows out.
+    """A network with its hooks: inputs in (bytes, images × size × size × 3), rows out.
 
     `layers` gives the grid to which each layer's maps are pooled, where its name asks for no other
     pooling. It works on a twin of the model that shares its parameters, so that the hooks are never
@@ -67,17 +68,17 @@ class Forward(nn.Module):
         self.size = size
         # Another one over the same parameters, for another thread: hooks hold one batch at a time.
         self.twin = lambda: Forward(model, layers, size, mean, std)
-        # Entered and never left: the twin lives and dies with its hooks.
+        # Never detached: the twin lives and dies with its hooks.
         modules = dict.fromkeys(split_layer(layer)[0] for layer in layers)
-        self.hook = LayerHook(self.model, *modules).__enter__()
+        self.hook = LayerHook(self.model, *modules).attach()
         self.register_buffer("mean", torch.tensor(mean)[:, None, None])
         self.register_buffer("std", torch.tensor(std)[:, None, None])
         self.eval().to(device(), memory_format=torch.channels_last)
 
-    def forward(self, squares: torch.Tensor) -> list[torch.Tensor]:
+    def forward(self, inputs: torch.Tensor) -> list[torch.Tensor]:
         """Return a float32 tensor of images × dims for each layer."""
         # Bytes of RGB, RGB, …: seen as channels × height × width they are channels_last already.
-        pixels = (squares.permute(0, 3, 1, 2).float() / 255 - self.mean) / self.std
+        pixels = (inputs.permute(0, 3, 1, 2).float() / 255 - self.mean) / self.std
         self.model(pixels)
         return [self._pool(layer, grid) for layer, grid in self.layers.items()]
 
@@ -123,45 +124,44 @@ class Runner:
         size = self._plain.size
         try:
             self._compiled = torch.compile(self._plain, dynamic=False)
-            with frozen():
-                self(torch.zeros(batch_size, size, size, 3, dtype=torch.uint8))
+            self(torch.zeros(batch_size, size, size, 3, dtype=torch.uint8))
         except Exception as error:  # the compiler of the machine, or of torch, each in its own way
             self.compiled = False
             reason = " ".join(str(error).split())[:200]
             warnings.warn(f"torch.compile is not possible here ({reason}); slower", stacklevel=2)
 
-    def __call__(self, squares: torch.Tensor) -> list[torch.Tensor]:
+    def __call__(self, inputs: torch.Tensor) -> list[torch.Tensor]:
         """Return a float32 tensor of images × dims on the processor for each layer."""
         try:
-            return self._run(squares)
+            return self._run(inputs)
         except torch.OutOfMemoryError:
-            if len(squares) == 1:
+            if len(inputs) == 1:
                 raise ArtsearchError(
                     "the GPU's memory does not hold one image's way through the network; free some "
                     "of it, or set CUDA_VISIBLE_DEVICES='' to run on the processor"
                 ) from None
         # Outside of the except block: what the failed pass held is freed only then. What was
         # compiled is for batches that do not fit.
-        half, self.compiled = len(squares) // 2, False
+        half, self.compiled = len(inputs) // 2, False
         self.most = min(self.most or half, half)
         self.batch_size = min(self.batch_size, half)
         torch.cuda.empty_cache()
-        halves = [self(squares[:half]), self(squares[half:])]
+        halves = [self(inputs[:half]), self(inputs[half:])]
         return [torch.cat(pair) for pair in zip(*halves, strict=True)]
 
-    def _run(self, squares: torch.Tensor) -> list[torch.Tensor]:
-        number = len(squares)
+    def _run(self, inputs: torch.Tensor) -> list[torch.Tensor]:
+        number = len(inputs)
         if self.compiled and number < self.batch_size:
             # Filled up: another number of images would be compiled again.
-            empty = squares.new_zeros(self.batch_size - number, *squares.shape[1:])
-            squares = torch.cat([squares, empty])
+            empty = inputs.new_zeros(self.batch_size - number, *inputs.shape[1:])
+            inputs = torch.cat([inputs, empty])
         kind = self._plain.mean.device.type
         if kind == "cuda":
-            squares = squares.pin_memory().to(kind, non_blocking=True)
+            inputs = inputs.pin_memory().to(kind, non_blocking=True)
         fast = self.precision == "fast"
         products = nullcontext() if fast else full_float32(kind)
         with torch.no_grad(), products, torch.autocast(kind, torch.bfloat16, enabled=fast):
-            outputs = self._forward(squares)
+            outputs = self._forward(inputs)
         return [output[:number].cpu() for output in outputs]
 
     @property
@@ -186,42 +186,24 @@ def full_float32(kind: str) -> AbstractContextManager:
     return torch.backends.cudnn.flags(True, allow_tf32=False) if kind == "cuda" else nullcontext()
 
 
-def lanes() -> int:
+def count_workers() -> int:
     """Return how many forward passes may best run side by side: one on a GPU.
 
     On a processor each one has a core to itself. Threads that share a pass wait for the slowest of
     them at each layer, and on a busy machine a pass on two cores took four times as long.
     """
-    return 1 if device() == "cuda" else min(torch.get_num_threads(), MOST_LANES)
+    return 1 if device() == "cuda" else min(torch.get_num_threads(), MOST_WORKERS)
 
 
 @contextmanager
-def sharing(lanes: int) -> Iterator[None]:
-    """Let torch use as many threads a pass as there are cores for each lane."""
+def thread_limit(workers: int) -> Iterator[None]:
+    """Let torch use as many threads a pass as there are cores for each worker."""
     before = torch.get_num_threads()
-    torch.set_num_threads(max(1, before // lanes))
+    torch.set_num_threads(max(1, before // workers))
     try:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-@contextmanager
-def frozen() -> Iterator[None]:
-    """Let the compiler take the weights as constants, laid out as the processor likes them."""
-    from torch._inductor import config
-    from torch._inductor.fx_passes import binary_folding
-
-    # It would also fold batch norm into weights that are rounded to bfloat16 already, and round
-    # them again: on paintings the mean cosine to float32 fell from 0.9991 to 0.9973. In float32
-    # nothing is marked by this function, and folding stays.
-    mark = binary_folding.mark_mixed_dtype_allowed_computation_ops
-    binary_folding.mark_mixed_dtype_allowed_computation_ops = lambda graph: None
-    try:
-        with config.patch(freezing=True):
-            yield
-    finally:
-        binary_folding.mark_mixed_dtype_allowed_computation_ops = mark
 
 
 def _tensors(model: nn.Module) -> list[torch.Tensor]:

@@ -6,7 +6,7 @@ import importlib
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,8 +16,6 @@ from artsearch.base.errors import unknown
 
 if TYPE_CHECKING:
     import torch
-
-    from artsearch.networks.registry import Network
 
 #: Take the largest square from the middle of the work, and lose its edges.
 CENTER_CROP = "center_crop"
@@ -63,7 +61,7 @@ class Transform:
             image = image.crop(self.kept(*image.size))
         return image.resize((self.size, self.size), resample)
 
-    def square(self, image: Image.Image, fast: bool = False) -> np.ndarray:
+    def preprocess(self, image: Image.Image, fast: bool = False) -> np.ndarray:
         """Return the square as bytes, size × size × 3; `fast` takes torchvision's resizing.
 
         That is four times as fast as Pillow's, and differs from it by 0.04 of 255 levels on
@@ -87,34 +85,25 @@ class Transform:
 
         TensorImage = _fastai("torch_core").TensorImage
         pixels = torch.from_numpy(np.array(square)).permute(2, 0, 1).float().div_(255)
-        return self._normalise(TensorImage(pixels)).as_subclass(torch.Tensor).contiguous()
+        return (
+            _normaliser(self.mean, self.std)(TensorImage(pixels))
+            .as_subclass(torch.Tensor)
+            .contiguous()
+        )
 
     def __call__(self, image: Image.Image) -> torch.Tensor:
         return self.normalise(self.resize(image))
-
-    @cached_property
-    def _normalise(self):
-        Normalize = _fastai("data.transforms").Normalize
-        return Normalize.from_stats(self.mean, self.std, dim=0, ndim=3, cuda=False)
-
-
-def transform_for(network: Network | str, crop: str = NO_CROP) -> Transform:
-    """Return the transform of a crop for a network: its input size, mean and standard deviation.
-
-    Raises ArtsearchError for an unknown network or crop.
-
-    >>> transform_for("vgg16", CENTER_CROP).size
-    224
-    """
-    from artsearch.networks.registry import as_network
-
-    network = as_network(network)
-    return Transform(crop, network.size, network.mean, network.std, network.interpolation)
 
 
 def default_crop(crops: Sequence[str]) -> str:
     """Return the crop that a gallery begins with: the whole work, where that was computed."""
     return NO_CROP if NO_CROP in crops else crops[0]
+
+
+@lru_cache
+def _normaliser(mean: tuple[float, ...], std: tuple[float, ...]):
+    Normalize = _fastai("data.transforms").Normalize
+    return Normalize.from_stats(mean, std, dim=0, ndim=3, cuda=False)
 
 
 def _fastai(module: str):

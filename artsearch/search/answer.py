@@ -43,7 +43,7 @@ def answer(search: Searched, question: Question, given: Mapping[str, object]) ->
         one if one in search.collection else None,
         tuple(neighbours),
         index.metric,
-        search.index.made_by,
+        search.index.provenance,
         question,
         tuple(candidates.notes),
     )

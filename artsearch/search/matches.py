@@ -10,9 +10,13 @@ import numpy as np
 
 from artsearch.base.errors import ArtsearchError, check_whole
 from artsearch.index.metrics import unit_rows
-from artsearch.networks.hooks import LayerHook, layers, split_layer
-from artsearch.networks.registry import Network, load_model
-from artsearch.networks.transforms import Transform, transform_for
+from artsearch.networks.hooks import LayerHook
+from artsearch.networks.inspect import layers
+from artsearch.networks.layer_names import split_layer
+from artsearch.networks.loading import load_model
+from artsearch.networks.network import Network
+from artsearch.networks.registry import transform_for
+from artsearch.networks.transforms import Transform
 from artsearch.search.question import Part
 from artsearch.works.images import ImageSource, open_image
 

@@ -40,7 +40,7 @@ def find_waypoints(search: Searched, question: Question, end: str, waypoints: in
         start,
         tuple(neighbours),
         exact.metric,
-        search.index.made_by,
+        search.index.provenance,
         question,
         (*candidates.notes, said),
     )

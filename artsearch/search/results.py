@@ -65,7 +65,7 @@ class Results:
     query: str | None
     neighbours: tuple[Neighbour, ...]
     metric: str
-    made_by: dict
+    provenance: dict
     question: Question | None = None
     notes: tuple[str, ...] = ()
 

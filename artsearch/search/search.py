@@ -183,24 +183,24 @@ class Search:
         if self._extractor is None:
             from artsearch.features.extractor import FeatureExtractor
 
-            made_by = self.index.made_by
-            if not {"network", "weights", "layer", "pool", "crop"} <= made_by.keys():
+            provenance = self.index.provenance
+            if not {"network", "weights", "layer", "pool", "crop"} <= provenance.keys():
                 raise MismatchError(
                     "the index does not say which network made it, so an image cannot be "
                     "compared; build it from the Features that compute_features returns"
                 )
             extractor = FeatureExtractor(
-                made_by["network"],
-                made_by["crop"],
-                made_by["layer"],
-                made_by["pool"] if isinstance(made_by["pool"], int) else None,
-                precision=_possible_precision(made_by.get("precision", "exact")),
+                provenance["network"],
+                provenance["crop"],
+                provenance["layer"],
+                provenance["pool"] if isinstance(provenance["pool"], int) else None,
+                precision=_possible_precision(provenance.get("precision", "exact")),
             )
-            now = extractor.made_by(made_by["layer"])
-            if now["weights"] != made_by["weights"]:
+            now = extractor.provenance(provenance["layer"])
+            if now["weights"] != provenance["weights"]:
                 raise MismatchError(
-                    f"the index was made with weights {made_by['weights'][:8]} of "
-                    f"{made_by['network']}, here are {now['weights'][:8]}; compute again"
+                    f"the index was made with weights {provenance['weights'][:8]} of "
+                    f"{provenance['network']}, here are {now['weights'][:8]}; compute again"
                 )
             self._extractor = extractor
         return self._extractor
@@ -209,7 +209,7 @@ class Search:
         captions = (self.collection.caption(id) for id in ids)
         found = zip(ids, distances.tolist(), captions, strict=True)
         neighbours = tuple(Neighbour(*one) for one in found)
-        return Results(query, neighbours, self.index.metric, self.index.made_by)
+        return Results(query, neighbours, self.index.metric, self.index.provenance)
 
 
 def _possible_precision(precision: str) -> str:

@@ -25,7 +25,8 @@ from artsearch.index.base import Index
 from artsearch.index.blend import BlendIndex
 from artsearch.index.factory import METRICS, check_kind, options_of
 from artsearch.index.stored import stored_index
-from artsearch.networks.registry import Network, as_network, choose_networks
+from artsearch.networks.network import Network
+from artsearch.networks.registry import as_network, choose_networks
 from artsearch.networks.transforms import CROPS
 from artsearch.search.results import Described
 from artsearch.search.search import Search
@@ -64,8 +65,7 @@ class BlendSearch(Search):
 
     def look(self, image: ImageSource) -> Described:
         """Return an image's row, and the one before it was averaged with works that are near."""
-        square = self.extractor.square(open_image(image, self.extractor.side))
-        raw = self.blend.raw_rows(self.extractor.rows([square]))
+        raw = self.blend.raw_rows(self.extractor.describe([open_image(image)]))
         return Described(self.blend.average(raw)[0], raw[0])
 
 

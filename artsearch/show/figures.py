@@ -13,8 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from artsearch.networks.registry import Network
-from artsearch.networks.transforms import CENTER_CROP, NO_CROP, transform_for
+from artsearch.networks.network import Network
+from artsearch.networks.registry import transform_for
+from artsearch.networks.transforms import CENTER_CROP, NO_CROP
 from artsearch.search.matches import Match
 from artsearch.search.results import Results
 from artsearch.works.collection import Collection

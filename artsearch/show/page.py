@@ -14,7 +14,7 @@ import artsearch
 from artsearch.base.errors import ArtsearchError
 from artsearch.gallery.view import distance_text, say_networks, words
 from artsearch.index.metrics import METRICS
-from artsearch.networks.registry import Network
+from artsearch.networks.network import Network
 from artsearch.networks.transforms import default_crop
 from artsearch.search.opening import choose_opening
 from artsearch.search.question import Question

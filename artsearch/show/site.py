@@ -26,7 +26,7 @@ from artsearch.base.progress import Progress
 from artsearch.gallery.state import dial_place, words
 from artsearch.gallery.view import has_dial
 from artsearch.index.factory import METRICS, Index
-from artsearch.networks.registry import Network
+from artsearch.networks.network import Network
 from artsearch.networks.transforms import default_crop
 from artsearch.search.opening import choose_opening
 from artsearch.search.search import Search

@@ -130,8 +130,8 @@ class Collection:
         """The works that a machine made, each with what made it."""
         if MACHINE_MADE not in self.works:
             return {}
-        made_by = zip(self.ids, self.works[MACHINE_MADE].str.strip(), strict=True)
-        return {id: name for id, name in made_by if fold(name) not in NO_MACHINE}
+        provenance = zip(self.ids, self.works[MACHINE_MADE].str.strip(), strict=True)
+        return {id: name for id, name in provenance if fold(name) not in NO_MACHINE}
 
     @cached_property
     def is_machine_made(self) -> pd.Series:

@@ -17,7 +17,7 @@ from artsearch.features.features import Features
 from artsearch.features.store import load_features, save_features
 from artsearch.index.blend import BlendIndex
 from artsearch.index.factory import construct_index, load_index
-from artsearch.networks.registry import BlendLayers
+from artsearch.networks.network import BlendLayers
 
 VECTORS = np.random.default_rng(0).normal(size=(60, 16)).astype(np.float32)
 IDS = tuple(f"{row:02}.jpg" for row in range(60))
@@ -101,7 +101,7 @@ def test_another_kind_and_an_older_format_are_told_apart(folder):
         open_sealed(folder, "rows", 3)
     with pytest.raises(MismatchError, match="not index of 2"):
         open_sealed(folder, "index", 2)
-    (folder / MANIFEST).write_text('{"format": 1, "made_by": {}}')
+    (folder / MANIFEST).write_text('{"format": 1, "provenance": {}}')
     with pytest.raises(MismatchError, match="its format is 1, this version has 2"):
         open_sealed(folder, "rows", 2)
     (folder / MANIFEST).rename(folder / "index.json")

@@ -78,7 +78,7 @@ def time_opening(path: Path, side: int | None) -> float:
 
 def rows_of(paths: list[Path], side: int | None, extractor: FeatureExtractor) -> np.ndarray:
     """Return the features of files that are opened at a scale, one at a time."""
-    squares = (extractor.square(open_image(path, side)) for path in paths)
+    squares = (extractor.preprocess(open_image(path, side)) for path in paths)
     return np.concatenate([extractor.rows([square])[extractor.layers[0]] for square in squares])
 
 

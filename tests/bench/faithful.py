@@ -17,9 +17,9 @@ from works import draw_works
 from artsearch.base.errors import ArtsearchError
 from artsearch.features.extract import extract
 from artsearch.features.extractor import FeatureExtractor
+from artsearch.networks.loading import load_model
 from artsearch.networks.pooling import flatten
-from artsearch.networks.registry import NETWORKS, load_model
-from artsearch.networks.transforms import transform_for
+from artsearch.networks.registry import NETWORKS, transform_for
 from artsearch.works.collection import Collection
 
 NETWORK = "efficientnet_lite0"  # its trained weights come as a package

@@ -145,7 +145,7 @@ def measure_size(
     """Mix so many works, and as many again as are asked for, and measure all methods on them."""
     real = find_features(searches, dims)
     mixed = mix_features(real, works + settings.queries, path=folder / "mixed.npy")
-    features = Features(mixed.vectors[:works], mixed.ids[:works], mixed.made_by)
+    features = Features(mixed.vectors[:works], mixed.ids[:works], mixed.provenance)
     queries = np.array(mixed.vectors[works:])
     measured = measure(
         *(features, settings.methods, queries),

@@ -5,7 +5,6 @@ The job comes as JSON: method, network, folder of works, folder to write in, com
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
 import tempfile
@@ -22,12 +21,12 @@ from worker import serve
 
 from artsearch.features.extract import extract
 from artsearch.features.extractor import FeatureExtractor
-from artsearch.networks import forward
 from artsearch.networks.forward import GPU_BATCH, device
+from artsearch.networks.loading import build_model
+from artsearch.networks.network import Network
 from artsearch.networks.pooling import flatten
 from artsearch.networks.precision import choose_precision
-from artsearch.networks.registry import NETWORKS, Network, build_model
-from artsearch.networks.transforms import transform_for
+from artsearch.networks.registry import NETWORKS, transform_for
 from artsearch.works.collection import Collection
 from artsearch.works.images import open_image
 
@@ -83,7 +82,7 @@ def bare(precision: str, job: dict) -> tuple[Round, dict]:
     fast = precision == "fast"
 
     def run() -> int:
-        with torch.no_grad(), torch.autocast(kind, torch.bfloat16, enabled=fast), frozen(job):
+        with torch.no_grad(), torch.autocast(kind, torch.bfloat16, enabled=fast):
             return sum(len(model(batch).cpu()) for batch in batches)
 
     return run, warm_up(run, job["compile"])
@@ -92,7 +91,7 @@ def bare(precision: str, job: dict) -> tuple[Round, dict]:
 def loader(processes: int, job: dict) -> tuple[Round, dict]:
     """A plain DataLoader with worker processes in place of our threads; rows in memory."""
     extractor = make_extractor(job, "fast", job["compile"])
-    works = Opened(job, extractor.square, extractor.side)
+    works = Opened(job, extractor.preprocess, extractor.side)
     if job["compile"]:
         extractor.runner.compile(BATCH)
 
@@ -167,13 +166,6 @@ class Opened:
 
     def __getitem__(self, row: int):
         return self.transform(open_image(self.paths[row], self.side))
-
-
-def frozen(job: dict) -> contextlib.AbstractContextManager:
-    """Let the compiler take the weights as constants, as ours does."""
-    if not job["compile"]:
-        return contextlib.nullcontext()
-    return forward.frozen()
 
 
 METHODS: dict[str, Callable[[dict], tuple[Round, dict]]] = {

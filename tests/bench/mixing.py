@@ -43,7 +43,7 @@ def mix_features(
     ids = [features.ids[row] for row in real]
     ids += [f"mixed {number + 1:07}" for number in range(works - len(real))]
     chunks = _mix(features, real, works - len(real), rng)
-    note = features.made_by | {"mixed": works - len(real), "mixing_seed": seed}
+    note = features.provenance | {"mixed": works - len(real), "mixing_seed": seed}
     if path is None:
         return Features(np.concatenate(list(chunks)), ids, note)
     _write(Path(path), (works, features.dims), chunks)

@@ -290,7 +290,7 @@ def test_a_damaged_store_is_no_traceback(few, out, tmp_path):
     copy = tmp_path / "out"
     shutil.copytree(out, copy)
     for number, manifest in enumerate(sorted((copy / "stores").glob("*/manifest.json"))):
-        manifest.write_text(("", "{}", '{"made_by": 3}', "[]")[number % 4])
+        manifest.write_text(("", "{}", '{"provenance": 3}', "[]")[number % 4])
     done = call(few, copy, MONA_LISA, "--network", LITE, "--json")
     assert done.returncode == 0, done.stderr
     assert len(json.loads(done.stdout)["works"]) == 4

@@ -26,12 +26,12 @@ class MeanColour:
         self.runner = SimpleNamespace(batch_size=batch_size)
         self.batches = []
 
-    def square(self, image):
+    def preprocess(self, image):
         return np.asarray(image.resize((4, 4)))
 
-    def rows(self, squares):
-        self.batches.append(len(squares))
-        return {"mean": np.stack(squares).mean(axis=(1, 2)).astype(np.float32)}
+    def rows(self, inputs):
+        self.batches.append(len(inputs))
+        return {"mean": np.stack(inputs).mean(axis=(1, 2)).astype(np.float32)}
 
 
 class Same:
@@ -162,7 +162,7 @@ def test_batches_are_those_of_the_network(few):
     many = {f"{number}": SAME["same"] for number in range(25)}
     ask(collection, probes, many)
     assert probes[KEY].extractor.batches == [60, 60, 5]
-    plain = SimpleNamespace(rows=MeanColour().rows, square=MeanColour().square, runner=None)
+    plain = SimpleNamespace(rows=MeanColour().rows, preprocess=MeanColour().preprocess, runner=None)
     ask(collection, {KEY: Probe(plain, probes[KEY].descriptors)}, SAME)
 
 
@@ -267,7 +267,7 @@ def test_a_real_network_finds_paintings_again(paintings, one_thread):
     from artsearch import compute_features
 
     collection, net = Collection(paintings), "efficientnet_lite0"
-    features = compute_features(collection, net, progress=False, precision="exact")
+    features = compute_features(collection, net, progress=False)
     extractor = FeatureExtractor(net, precision="exact")
     probe = Probe(extractor, {"features": Same(features, extractor.layers[0])})
     some = {name: ALTERATIONS[name] for name in ("JPEG", "mirrored")}

@@ -33,11 +33,11 @@ class Colours:
     precision = "exact"
     runner = SimpleNamespace(batch_size=8)
 
-    def square(self, image):
+    def preprocess(self, image):
         return np.asarray(image.resize((3, 3)))
 
-    def rows(self, squares):
-        return {"colours": np.stack(squares).reshape(len(squares), -1).astype(np.float32)}
+    def rows(self, inputs):
+        return {"colours": np.stack(inputs).reshape(len(inputs), -1).astype(np.float32)}
 
     def with_crop(self, crop):
         return self
@@ -54,9 +54,9 @@ class ByColour(FakeSearches):
         self.features("", "")
 
     def features(self, network, crop):
-        squares = [Colours().square(self.collection.open(id)) for id in self.collection]
+        inputs = [Colours().preprocess(self.collection.open(id)) for id in self.collection]
         skipped = (("torn <b>.jpg", "cannot read 'torn'"),)
-        return Features(Colours().rows(squares)["colours"], self.collection.ids, {}, skipped)
+        return Features(Colours().rows(inputs)["colours"], self.collection.ids, {}, skipped)
 
     def extractor(self, network, crop, blend=False):
         return Colours()

@@ -30,7 +30,8 @@ from artsearch.features.blend import (
 from artsearch.features.features import Features
 from artsearch.index.blend import BlendIndex
 from artsearch.index.factory import construct_exact_index
-from artsearch.networks.registry import NETWORKS, BlendLayers
+from artsearch.networks.network import BlendLayers
+from artsearch.networks.registry import NETWORKS
 
 LAYERS = BlendLayers(
     content=(("final", 1.0), ("deep:covariance", 2.0)),
@@ -59,7 +60,7 @@ def make(works: int = 12, seed: int = 0, widths: dict | None = None, **note) -> 
 def changed(features: dict[str, Features], change, *layers: str) -> dict[str, Features]:
     """Return features with other rows in some layers, or in all."""
     return {
-        layer: Features(change(one.vectors), one.ids, one.made_by)
+        layer: Features(change(one.vectors), one.ids, one.provenance)
         if layer in layers or not layers
         else one
         for layer, one in features.items()
@@ -68,7 +69,7 @@ def changed(features: dict[str, Features], change, *layers: str) -> dict[str, Fe
 
 def taken(features: dict[str, Features], rows) -> dict[str, Features]:
     return {
-        layer: Features(one.vectors[rows], [one.ids[row] for row in rows], one.made_by)
+        layer: Features(one.vectors[rows], [one.ids[row] for row in rows], one.provenance)
         for layer, one in features.items()
     }
 
@@ -131,8 +132,8 @@ def test_numbers_of_numpy_are_welcome(kind):
     assert found == {"content": 0.5, "middle": 0.5, "style": 0}
     assert {type(weight) for weight in found.values()} == {float}
     assert dial_weights(np.int64(1)) == dial_weights(1)
-    made_by = BlendIndex(Blend.fit(make(), LAYERS, 64), kind(0.25)).made_by
-    assert json.loads(json.dumps(made_by))["dial"] == 0.25
+    provenance = BlendIndex(Blend.fit(make(), LAYERS, 64), kind(0.25)).provenance
+    assert json.loads(json.dumps(provenance))["dial"] == 0.25
 
 
 @pytest.mark.parametrize(
@@ -266,7 +267,9 @@ def test_a_layer_that_says_nothing_changes_nothing():
 def test_a_work_that_is_there_twice_is_at_no_distance(works):
     features = {
         layer: Features(
-            np.concatenate([one.vectors, one.vectors[4:5]]), [*one.ids, "a copy.jpg"], one.made_by
+            np.concatenate([one.vectors, one.vectors[4:5]]),
+            [*one.ids, "a copy.jpg"],
+            one.provenance,
         )
         for layer, one in make(works).items()
     }
@@ -329,7 +332,7 @@ def test_the_cosine_is_that_of_the_parts_by_the_dials_weights(works):
         rows = blend.at(place)
         assert np.allclose(cosines(rows.vectors), expected, atol=1e-6)
         assert np.allclose(np.linalg.norm(rows.vectors, axis=1), 1, atol=1e-6)
-        assert (rows.ids, rows.made_by["dial"]) == (blend.ids, place)
+        assert (rows.ids, rows.provenance["dial"]) == (blend.ids, place)
 
 
 def test_at_an_end_of_the_dial_the_other_end_does_not_count():
@@ -382,7 +385,7 @@ def test_rows_in_shards_and_in_chunks_are_the_same(monkeypatch):
     for one in (
         features,
         {
-            layer: Features(ShardedRows(np.array_split(one.vectors, 3)), one.ids, one.made_by)
+            layer: Features(ShardedRows(np.array_split(one.vectors, 3)), one.ids, one.provenance)
             for layer, one in features.items()
         },
     ):
@@ -618,7 +621,7 @@ def test_turning_shares_the_rows(blend):
     BlendIndex(blend, 0.3)
     assert [index.search("00000.jpg", 5)[0] for index in indexes] == first
     assert len({tuple(ids) for ids in first}) > 2
-    assert [index.made_by["dial"] for index in indexes] == list(PLACES)
+    assert [index.provenance["dial"] for index in indexes] == list(PLACES)
     assert "dial" not in blend.metadata
 
 

@@ -51,9 +51,9 @@ def computed(monkeypatch) -> list[int]:
     batches: list[int] = []
     rows = FeatureExtractor.rows
 
-    def counting(self, squares):
-        batches.append(len(squares))
-        return rows(self, squares)
+    def counting(self, inputs):
+        batches.append(len(inputs))
+        return rows(self, inputs)
 
     monkeypatch.setattr(FeatureExtractor, "rows", counting)
     return batches
@@ -90,7 +90,7 @@ def same(first: Features, second: Features) -> bool:
     A batch of another size may round the last digit otherwise.
     """
     assert first.ids == second.ids and first.skipped == second.skipped
-    assert first.made_by == second.made_by
+    assert first.provenance == second.provenance
     assert np.abs(np.asarray(first.vectors) - np.asarray(second.vectors)).max() <= 1e-6
     return True
 
@@ -111,12 +111,12 @@ def store_of(out: Path) -> Path:
 def test_rows_are_those_computed_in_memory(many, tmp_path):
     stored = run(many, tmp_path / "out")
     in_memory = compute_features(
-        Collection(many), LITE, layers="2", model=tiny_model(), progress=False, precision="exact"
+        Collection(many), LITE, layers="2", model=tiny_model(), progress=False
     )
     assert stored.ids == in_memory.ids and stored.skipped == in_memory.skipped
     assert np.abs(np.asarray(stored.vectors) - in_memory.vectors).max() <= 1e-6
-    assert stored.made_by == in_memory.made_by
-    assert stored.made_by["collection"] == Collection(many).fingerprint()
+    assert stored.provenance == in_memory.provenance
+    assert stored.provenance["collection"] == Collection(many).fingerprint()
 
 
 @pytest.mark.parametrize("options", [{"batch_size": 1}, {"batch_size": 64}, {"workers": 1}])
@@ -135,7 +135,7 @@ def test_the_store_says_all_of_it(many, tmp_path):
     folder = store_of(tmp_path / "out")
     manifest = json.loads((folder / MANIFEST).read_text())
     assert (manifest["rows"], manifest["dims"], manifest["shards"]) == (30, 6, [10, 10, 10])
-    assert manifest["made_by"].keys() == {
+    assert manifest["provenance"].keys() == {
         *("network", "weights", "layer", "pool", "crop", "size", "precision", "collection")
     }
     (bad,) = manifest["skipped"]
@@ -160,10 +160,10 @@ def test_several_networks_crops_and_layers_in_one_pass(paintings, tmp_path, open
     assert sorted(opened) == sorted(collection.ids)
     assert len(found) == 2 * 2 * 2
     for network, crop in {key[:2] for key in found}:
-        options = {"layers": layers, "progress": False, "precision": "exact"}
+        options = {"layers": layers, "progress": False}
         for layer, alone in compute_features(collection, network, crop, **options).items():
             features = found[network, crop, layer]
-            assert features.ids == alone.ids and features.made_by == alone.made_by
+            assert features.ids == alone.ids and features.provenance == alone.provenance
             assert np.abs(features.vectors - alone.vectors).max() <= 1e-4
 
 
@@ -506,9 +506,9 @@ def test_a_file_that_vanishes_in_mid_run_is_named(many, tmp_path, monkeypatch):
     rows = FeatureExtractor.rows
     victim = many / "room 1" / "work 29.png"
 
-    def remove(self, squares):
+    def remove(self, inputs):
         victim.unlink(missing_ok=True)
-        return rows(self, squares)
+        return rows(self, inputs)
 
     monkeypatch.setattr(FeatureExtractor, "rows", remove)
     features = run(many, tmp_path / "out", workers=1)
@@ -521,18 +521,18 @@ def test_a_file_that_vanishes_in_mid_run_is_named(many, tmp_path, monkeypatch):
 def test_a_network_that_fails_in_mid_run_keeps_what_was_computed(many, tmp_path, monkeypatch):
     rows, calls = FeatureExtractor.rows, []
 
-    def fail(self, squares):
-        calls.append(len(squares))
+    def fail(self, inputs):
+        calls.append(len(inputs))
         if len(calls) == 4:
             raise RuntimeError("a cosmic ray")
-        return rows(self, squares)
+        return rows(self, inputs)
 
     monkeypatch.setattr(FeatureExtractor, "rows", fail)
     with pytest.raises(RuntimeError, match="cosmic"):
         run(many, tmp_path / "out")
     run(many, tmp_path / "out")
-    # Lost with the one that failed is what was on its way: a batch a lane, and one that waits.
-    most = 1 + artsearch.networks.forward.lanes()
+    # Lost with the one that failed is what was on its way: a batch a worker, and one that waits.
+    most = 1 + artsearch.networks.forward.count_workers()
     assert 34 <= sum(calls) <= 30 + 4 * most
 
 
@@ -556,7 +556,7 @@ def test_a_store_of_something_else_is_refused_and_left_alone(many, tmp_path, key
     run(many, tmp_path / "out")
     manifest = store_of(tmp_path / "out") / MANIFEST
     note = json.loads(manifest.read_text())
-    mine, note["made_by"][key] = note["made_by"][key], value
+    mine, note["provenance"][key] = note["provenance"][key], value
     note["sha256"] = sealed._hash({name: note[name] for name in note if name != "sha256"})
     manifest.write_text(json.dumps(note))
     with pytest.raises(MismatchError, match=f"by {key} {value!r}, asked for is {mine!r}"):

@@ -14,8 +14,9 @@ from artsearch.features.extractor import FeatureExtractor
 from artsearch.features.features import Features
 from artsearch.networks import precision
 from artsearch.networks.forward import has_bf16
-from artsearch.networks.registry import NETWORKS, load_model
-from artsearch.networks.transforms import CENTER_CROP, NO_CROP, transform_for
+from artsearch.networks.loading import load_model
+from artsearch.networks.registry import NETWORKS, transform_for
+from artsearch.networks.transforms import CENTER_CROP, NO_CROP
 from artsearch.works.collection import Collection
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -24,7 +25,7 @@ LITE = "efficientnet_lite0"
 
 @pytest.fixture(scope="module")
 def model():
-    return load_model(LITE)
+    return load_model(NETWORKS[LITE])
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def tiny():
 
 
 def run(folder, network=LITE, **options):
-    options = {"progress": False, "precision": "exact"} | options
+    options = {"progress": False} | options
     return compute_features(Collection(folder), network, **options)
 
 
@@ -61,9 +62,9 @@ def test_rows_are_those_of_a_plain_loop(few, few_features, model, crop):
 def test_shape_ids_and_note(few, few_features):
     assert few_features.vectors.shape == (5, 1280) and few_features.vectors.dtype == np.float32
     assert few_features.ids == tuple(Collection(few).ids)
-    assert few_features.made_by == {
+    assert few_features.provenance == {
         "network": LITE,
-        "weights": few_features.made_by["weights"],
+        "weights": few_features.provenance["weights"],
         "layer": "global_pool",
         "pool": 1,
         "crop": NO_CROP,
@@ -71,7 +72,7 @@ def test_shape_ids_and_note(few, few_features):
         "precision": "exact",
         "collection": Collection(few).fingerprint(),
     }
-    assert few_features.made_by["weights"].startswith("57934424")
+    assert few_features.provenance["weights"].startswith("57934424")
     assert np.linalg.norm(few_features.vectors, axis=1).min() > 1
     assert few_features.report() == "5 works, 1,280 numbers each."
 
@@ -112,16 +113,16 @@ def test_twice_the_same_is_the_same(few, few_features):
 
 def test_several_layers_come_from_one_pass(few, few_features, monkeypatch):
     passes = []
-    rows = FeatureExtractor.rows
+    describe = FeatureExtractor.describe
     monkeypatch.setattr(
-        FeatureExtractor, "rows", lambda self, x: passes.append(len(x)) or rows(self, x)
+        FeatureExtractor, "describe", lambda self, x: passes.append(len(x)) or describe(self, x)
     )
     names = ["global_pool", "blocks.2", "conv_stem", "blocks.4.1.conv_dw"]
     by_layer = run(few, layers=names, batch_size=3)
     assert passes == [3, 2]
     assert list(by_layer) == names
     assert [by_layer[name].dims for name in names] == [1280, 40, 32, 672]
-    assert [by_layer[name].made_by["layer"] for name in names] == names
+    assert [by_layer[name].provenance["layer"] for name in names] == names
     assert np.abs(by_layer["global_pool"].vectors - few_features.vectors).max() <= 1e-5
 
 
@@ -216,12 +217,12 @@ def test_a_model_of_your_own_takes_the_place_of_the_weights(few, tiny):
 
 
 def test_a_model_of_your_own_is_not_taken_for_the_registered_one(few, tiny, few_features):
-    first = run(few, model=tiny, layers="3").made_by["weights"]
-    assert first == run(few, model=tiny, layers="3").made_by["weights"]
+    first = run(few, model=tiny, layers="3").provenance["weights"]
+    assert first == run(few, model=tiny, layers="3").provenance["weights"]
     with torch.no_grad():
         tiny[3].bias[0] += 1e-3
-    second = run(few, model=tiny, layers="3").made_by["weights"]
-    assert len({first, second, few_features.made_by["weights"]}) == 3
+    second = run(few, model=tiny, layers="3").provenance["weights"]
+    assert len({first, second, few_features.provenance["weights"]}) == 3
 
 
 def test_dropout_and_batch_statistics_are_off(few, tiny):
@@ -288,15 +289,15 @@ def test_a_file_that_changes_meanwhile_gives_another_fingerprint(few, tmp_path, 
     """What was seen is the old picture, so it must not be kept as that of the new one."""
     for path in few.glob("*.jpg"):
         shutil.copy(path, tmp_path)
-    rows = FeatureExtractor.rows
+    describe = FeatureExtractor.describe
 
     def change_a_file(self, pixels):
         Image.new("RGB", (9, 9)).save(sorted(tmp_path.glob("*.jpg"))[0])
-        return rows(self, pixels)
+        return describe(self, pixels)
 
-    monkeypatch.setattr(FeatureExtractor, "rows", change_a_file)
+    monkeypatch.setattr(FeatureExtractor, "describe", change_a_file)
     features = run(tmp_path, model=tiny, layers="3")
-    assert features.made_by["collection"] != Collection(tmp_path).fingerprint()
+    assert features.provenance["collection"] != Collection(tmp_path).fingerprint()
 
 
 def test_progress_is_shown_and_can_be_switched_off(few, tiny, capsys):

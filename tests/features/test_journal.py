@@ -231,7 +231,7 @@ def test_a_journal_of_something_else_is_refused_with_both_values(tmp_path):
 
 
 def test_a_journal_of_another_format_is_refused_with_both_values(tmp_path):
-    text = json.dumps({"format": 99, "made_by": NOTE}).encode()
+    text = json.dumps({"format": 99, "provenance": NOTE}).encode()
     (tmp_path / LINES).write_bytes(b"%08x %s\n" % (zlib.crc32(text), text))
     with pytest.raises(MismatchError, match="with format 99, asked for is 1"):
         Journal(tmp_path, NOTE)

@@ -5,6 +5,7 @@ import random
 import re
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from artsearch.features import pipeline
 from artsearch.features.extractor import FeatureExtractor
 from artsearch.features.pipeline import MOST_WORKERS, Rows, Work, look_ahead, run
 from artsearch.networks.forward import CPU_BATCH, Runner
+from artsearch.networks.registry import NETWORKS
 from artsearch.networks.transforms import CENTER_CROP
 from artsearch.works.file_state import hash_file
 from artsearch.works.images import open_image
@@ -44,9 +46,11 @@ class Tiny(nn.Module):
         return self
 
 
-def make(network: str = "efficientnet_lite0", most: int = 100, **options) -> FeatureExtractor:
+def make(
+    network: str = "efficientnet_lite0", most: int = 100, compiles: bool = True, **options
+) -> FeatureExtractor:
     options = {"layers": "conv", "precision": "exact", "model": Tiny(most)} | options
-    return FeatureExtractor(network, **options)
+    return FeatureExtractor(replace(NETWORKS[network], compiles=compiles), **options)
 
 
 @pytest.fixture
@@ -209,7 +213,7 @@ def test_a_batch_is_computed_while_the_next_is_gathered(pictures):
 
 def test_a_square_is_let_go_of_when_its_row_is_there(pictures):
     works, _ = go(pictures(5), [make(), make(crop=CENTER_CROP)], batch_size=2)
-    assert [work.squares for work in works] == [{}] * 5
+    assert [work.inputs for work in works] == [{}] * 5
 
 
 def test_each_file_is_decoded_once_for_all(pictures, opened):
@@ -223,9 +227,9 @@ def test_each_file_is_decoded_once_for_all(pictures, opened):
 
 
 def test_the_same_square_is_made_once(pictures, monkeypatch):
-    made, real = [], FeatureExtractor.square
+    made, real = [], FeatureExtractor.preprocess
     monkeypatch.setattr(
-        FeatureExtractor, "square", lambda self, image: made.append(self) or real(self, image)
+        FeatureExtractor, "preprocess", lambda self, image: made.append(self) or real(self, image)
     )
     first = make()
     go(pictures(3), [first, make(), first.with_crop(CENTER_CROP)])
@@ -245,9 +249,7 @@ def test_what_nobody_wants_is_read_but_not_decoded(pictures, opened):
     extractor = make()
     works, batches = go(paths, [extractor], lambda sha256: [])
     assert opened == [] and batches[extractor] == []
-    assert [(work.id, work.squares, work.reason) for work in works] == [
-        (id, {}, "") for id in paths
-    ]
+    assert [(work.id, work.inputs, work.reason) for work in works] == [(id, {}, "") for id in paths]
     assert works[0].state.sha256 == hash_file(paths["00.png"])
 
 
@@ -313,7 +315,7 @@ def test_threads_are_as_many_as_processors_but_not_too_many(monkeypatch):
 
 
 def test_an_error_of_the_network_comes_out_and_stops_the_threads(pictures, monkeypatch):
-    def fail(self, squares):
+    def fail(self, inputs):
         raise RuntimeError("the GPU fell off the bus")
 
     monkeypatch.setattr(FeatureExtractor, "rows", fail)
@@ -414,6 +416,12 @@ def test_a_short_run_is_never_compiled(pictures, compiled, monkeypatch, count):
 
 def test_what_takes_less_time_than_compiling_is_not_compiled(pictures, compiled):
     assert count_until_compiled(pictures(16), [make()], compiled, batch_size=2) == []
+
+
+def test_a_network_that_compiling_makes_no_quicker_is_not_compiled(pictures, compiled, monkeypatch):
+    monkeypatch.setattr(features_module, "REPAYS_FROM", 0)
+    slower = make(compiles=False)
+    assert count_until_compiled(pictures(16), [slower], compiled, batch_size=2) == []
 
 
 def test_whoever_asks_for_it_or_against_it_is_heard(pictures, compiled, monkeypatch):

@@ -144,7 +144,7 @@ def test_an_error_of_a_worker_is_the_sentence_it_would_be_here(cluster, many, tm
 class Broken(FeatureExtractor):
     """An extractor with a mistake in it."""
 
-    def rows(self, squares):
+    def rows(self, inputs):
         raise ZeroDivisionError("a cosmic ray")
 
 
@@ -240,12 +240,12 @@ def test_a_node_reads_and_computes_what_is_there(many):
     block = as_block(many / "work 01.png", many / "broken.jpg", many / "gone.png")
     read = read_files(block, [extractor], Known([], None, [extractor]))
     good, bad, unseen = unpack(read)
-    assert good.squares[0].shape == (224, 224, 3) and "not a JPEG" in bad.reason
+    assert good.inputs[0].shape == (224, 224, 3) and "not a JPEG" in bad.reason
     assert isinstance(unseen, Unseen) and "no such image file" in unseen.work.reason
     networks = Networks([extractor], [extractor.weights], None, 3, 1)
     (done,) = unpack(networks(read))
     assert [type(one) for one in done] == [Work, Work, Unseen, Rows]
-    assert done[0].squares == {} and done[3].extractor == 0
+    assert done[0].inputs == {} and done[3].extractor == 0
     row = extractor(many / "work 01.png")
     assert done[3].by_layer["2"][0] == pytest.approx(row, abs=1e-5)
 

@@ -49,9 +49,9 @@ def test_a_round_trip_keeps_every_number(tmp_path):
     features = make()
     again = load_features(save_features(features, tmp_path / "deep" / "store"))
     assert np.array_equal(again.vectors, features.vectors) and again.vectors.dtype == np.float32
-    assert (again.ids, again.made_by, again.skipped) == (
+    assert (again.ids, again.provenance, again.skipped) == (
         features.ids,
-        features.made_by,
+        features.provenance,
         features.skipped,
     )
 
@@ -118,7 +118,9 @@ def write_in_shards(folder: Path, features: Features, shard_rows: int) -> Path:
     def take(start, stop):
         return features.vectors[start:stop]
 
-    contents = store.Contents(works, features.dims, take, features.made_by, shard_rows=shard_rows)
+    contents = store.Contents(
+        works, features.dims, take, features.provenance, shard_rows=shard_rows
+    )
     return store.write_store(folder, contents)
 
 
@@ -198,7 +200,7 @@ def test_one_shard_without_its_works_is_a_damaged_store(tmp_path):
 def test_a_store_of_something_else_is_refused_with_both_values(tmp_path, wanted):
     folder = save_features(make(), tmp_path / "store")
     ((key, value),) = wanted.items()
-    theirs = make().made_by.get(key)
+    theirs = make().provenance.get(key)
     with pytest.raises(MismatchError, match=f"by {key} {theirs!r}, asked for is {value!r}"):
         load_features(folder, **wanted)
     assert len(load_features(folder, network="made up", pool=1)) == 4
@@ -216,7 +218,7 @@ def damage(folder: Path, name: str, content: bytes | None) -> None:
 
 
 def manifest(**changes) -> bytes:
-    whole = {"format": 2, "made_by": {}, "rows": 4, "dims": 3, "shards": [4], "skipped": []}
+    whole = {"format": 2, "provenance": {}, "rows": 4, "dims": 3, "shards": [4], "skipped": []}
     return json.dumps(whole | changes).encode()
 
 

@@ -38,7 +38,7 @@ MADE_BY = {"network": "efficientnet_lite0", "crop": "no_crop"}
 @pytest.fixture(scope="module")
 def search(collection):
     search = searches_by_colour(collection)["efficientnet_lite0", "no_crop"]
-    search.index.made_by = MADE_BY
+    search.index.provenance = MADE_BY
     return search
 
 
@@ -61,10 +61,12 @@ def trail(search):
     return trail
 
 
-def answer_of(*ids, made_by=None, **more):
+def answer_of(*ids, provenance=None, **more):
     """Make an answer by hand: distances do not matter where nothing is computed with them."""
     neighbours = tuple(Neighbour(id, 0.5, id) for id in ids)
-    return Results(None, neighbours, "angular", MADE_BY if made_by is None else made_by, **more)
+    return Results(
+        None, neighbours, "angular", MADE_BY if provenance is None else provenance, **more
+    )
 
 
 def rows_of(text):
@@ -157,8 +159,8 @@ def test_any_question_comes_back_and_can_be_put_in_words(
     trail = Trail(collection, title)
     for number, (question, found) in enumerate(asked):
         neighbours = tuple(Neighbour(id, -0.1 * number, "", group) for id, group in found)
-        made_by = MADE_BY | {"dial": dial}
-        answer = Results(None, neighbours, "dot", made_by, question, tuple(notes))
+        provenance = MADE_BY | {"dial": dial}
+        answer = Results(None, neighbours, "dot", provenance, question, tuple(notes))
         trail.add(question, answer, goal if number % 2 else "")
     again = Trail.from_json(trail.to_json(), collection)
     assert same(again, trail)
@@ -195,7 +197,7 @@ def test_an_answer_can_be_shown_again(trail, search):
     for step in trail.steps:
         results = trail.results(step)
         assert (results.ids, results.distances) == (list(step.ids), list(step.distances))
-        assert results.made_by == MADE_BY and results.unit.startswith("angular")
+        assert results.provenance == MADE_BY and results.unit.startswith("angular")
         assert results.notes == step.notes
     assert trail.results(trail.steps[0]).query == WAVE
     assert trail.results(trail.steps[3]).query is None
@@ -210,13 +212,15 @@ def test_the_same_question_again_at_once_is_not_noted_again(collection):
     trail, question = Trail(collection), Question(like=WAVE)
     for _ in range(3):  # side by side, in three networks, and the drawer is turned
         for network in "abc":
-            trail.add(question, answer_of(LION, made_by={"network": network, "crop": "no_crop"}))
+            trail.add(question, answer_of(LION, provenance={"network": network, "crop": "no_crop"}))
     assert [step.network for step in trail.steps] == ["a", "b", "c"]
-    trail.add(question, answer_of(LION, made_by={"network": "a", "crop": "no_crop", "dial": 0.5}))
-    trail.add(question, answer_of(LISA, made_by={"network": "a", "crop": "no_crop"}))
-    trail.add(question, answer_of(LION, made_by={"network": "a"}), goal=LION)
+    trail.add(
+        question, answer_of(LION, provenance={"network": "a", "crop": "no_crop", "dial": 0.5})
+    )
+    trail.add(question, answer_of(LISA, provenance={"network": "a", "crop": "no_crop"}))
+    trail.add(question, answer_of(LION, provenance={"network": "a"}), goal=LION)
     trail.add(replace(question, k=3), answer_of(LION))
-    trail.add(question, answer_of(LION, made_by={"network": "a", "crop": "no_crop"}))
+    trail.add(question, answer_of(LION, provenance={"network": "a", "crop": "no_crop"}))
     assert len(trail.steps) == 8
 
 
@@ -374,8 +378,8 @@ def harmed(tmp_path):
     for number, text in enumerate(HOSTILE):
         own = Question(like=(collection.ids[number], text), other=text, per=text, exclude=text)
         neighbours = tuple(Neighbour(id, 0.5, "", text) for id in collection.ids)
-        made_by = {"network": text, "crop": text}
-        trail.add(own, Results(None, neighbours, "angular", made_by, own, (text,)), goal=text)
+        provenance = {"network": text, "crop": text}
+        trail.add(own, Results(None, neighbours, "angular", provenance, own, (text,)), goal=text)
     for id, text in zip(collection.ids, HARM[:9], strict=False):
         trail.keep(id, text)
     return trail

@@ -370,7 +370,7 @@ def test_a_saved_index_is_the_same(tmp_path, kind, metric):
         ids, distances = one.search("003.jpg", 20)
         assert ids == before[0] and distances.tolist() == before[1].tolist()
     assert (again.metric, again.ids, again.dims) == (metric, features.ids, 24)
-    assert again.made_by == features.made_by and len(again) == 60
+    assert again.provenance == features.provenance and len(again) == 60
     if isinstance(index, AnnoyIndex):
         assert (again.num_trees, again.seed) == (40, 0)
 

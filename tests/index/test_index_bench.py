@@ -41,7 +41,7 @@ FIELDS = {
 @pytest.fixture(scope="module")
 def real(few_features) -> Features:
     """The features of five paintings, in a fortieth of their numbers."""
-    return Features(few_features.vectors[:, ::40], few_features.ids, few_features.made_by)
+    return Features(few_features.vectors[:, ::40], few_features.ids, few_features.provenance)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_the_works_of_the_collection_come_first_as_they_are(real):
         *("mixed 0000001", "mixed 0000002", "mixed 0000003"),
     )
     assert (mixed.vectors[:5] == real.vectors).all()
-    assert mixed.made_by["network"] == "efficientnet_lite0" and mixed.made_by["mixed"] == 3
+    assert mixed.provenance["network"] == "efficientnet_lite0" and mixed.provenance["mixed"] == 3
 
 
 def test_a_mix_lies_between_two_works_and_near_to_neither(real):

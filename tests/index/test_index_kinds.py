@@ -365,7 +365,7 @@ def test_a_saved_index_is_the_same(tmp_path, way, metric):
         ids, distances = one.search("003.jpg", 20)
         assert ids == before[0] and distances.tolist() == before[1].tolist()
     assert (again.kind, again.metric, again.ids) == (WAYS[way][0], metric, features.ids)
-    assert again.settings == index.settings and again.made_by == features.made_by
+    assert again.settings == index.settings and again.provenance == features.provenance
     assert again.exact().search("003.jpg", 20)[0] == index.exact().search("003.jpg", 20)[0]
 
 

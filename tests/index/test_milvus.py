@@ -29,9 +29,9 @@ MADE_BY = {"network": "vgg16", "layer": "fc1", "collection": "as it was"}
 IDS = ('a" or pk != "', "b\\", "c'\n", "d%_{x}", "e\0", "星月夜", "f" * 5000, "g.jpg", "")
 
 
-def make_features(count: int, seed: int = 0, **made_by: str) -> Features:
+def make_features(count: int, seed: int = 0, **provenance: str) -> Features:
     ids = [*IDS, *(f"work {n:04}" for n in range(count))][:count]
-    return Features(make_vectors(count, seed), ids, MADE_BY | made_by)
+    return Features(make_vectors(count, seed), ids, MADE_BY | provenance)
 
 
 def make_table(features: Features) -> pd.DataFrame:
@@ -82,7 +82,7 @@ def test_it_finds_what_exact_search_finds(tmp_path, metric):
     features = Features(vectors, features.ids, MADE_BY)
     exact = construct_exact_index(metric, features)
     index = construct_index("milvus", metric, features, uri=tmp_path / "works.db")
-    assert (index.ids, index.dims, index.made_by) == (features.ids, features.dims, MADE_BY)
+    assert (index.ids, index.dims, index.provenance) == (features.ids, features.dims, MADE_BY)
     same_search(index, exact, [*IDS, *features.ids[20:23], features.vectors[9]], 10)
     np.testing.assert_array_equal(index.row(IDS[0]), exact.row(IDS[0]))
     rows, distances = index.search_many(features.vectors[:7], 5)
@@ -114,7 +114,7 @@ def test_works_come_change_and_go_without_a_rebuild(tmp_path, written):
     index = stored_milvus(after, table, uri)
     assert written == [before.ids[8], before.ids[9], "new", "newer"]
     same_search(index, construct_exact_index("angular", after), after.ids[:10], 8)
-    assert index.made_by["collection"] == "now" and index.count("") == len(after)
+    assert index.provenance["collection"] == "now" and index.count("") == len(after)
     assert index.count(index.expression(parse("year < 1000"))) == 1
     written.clear()
     index = index.rebuild(before)

@@ -51,10 +51,10 @@ def stored(features: Features, folder, kind: str, metric: str = "angular", **opt
 
 
 def assert_same_answers(index, expected, features: Features) -> None:
-    assert (index.ids, index.metric, index.made_by) == (
+    assert (index.ids, index.metric, index.provenance) == (
         expected.ids,
         expected.metric,
-        expected.made_by,
+        expected.provenance,
     )
     queries = [*features.ids[::3], *make(range(100, 103)).vectors]
     for query in queries:
@@ -341,7 +341,7 @@ def test_rows_that_cannot_be_indexed_are_refused_as_ever(tmp_path, kind, metric)
 def test_rows_in_shards_are_as_good_as_in_one_array(tmp_path, builds, kind, metric):
     def in_shards(features: Features) -> Features:
         parts = np.array_split(features.vectors, 3)
-        return Features(ShardedRows(parts), features.ids, features.made_by)
+        return Features(ShardedRows(parts), features.ids, features.provenance)
 
     stored(make(), tmp_path / "index", kind, metric)
     stored(in_shards(make()), tmp_path / "index", kind, metric)

@@ -12,9 +12,9 @@ from torch import nn
 from artsearch.base.errors import ArtsearchError
 from artsearch.networks import forward as forward_module
 from artsearch.networks.forward import CPU_BATCH, Forward, Runner, has_bf16
+from artsearch.networks.loading import load_model
 from artsearch.networks.pooling import flatten
-from artsearch.networks.registry import NETWORKS, load_model
-from artsearch.networks.transforms import transform_for
+from artsearch.networks.registry import NETWORKS, transform_for
 from artsearch.works.collection import Collection
 from artsearch.works.images import open_image
 
@@ -276,7 +276,7 @@ def test_a_compiled_pass_gives_the_same_rows_and_is_compiled_once(tiny):
     assert (exact.compiled, exact.batch_size) == (True, 6)
     assert counters["unique_graphs"] == 1
     parts = [exact(part) for part in images.split(6)]  # the last one has three images
-    with ThreadPoolExecutor(1) as pool:  # as the lanes call it
+    with ThreadPoolExecutor(1) as pool:  # as the workers call it
         parts_of_one = list(pool.map(exact, images[:2, None]))
     assert counters["unique_graphs"] == 1
     for layer, rows in enumerate(expected):
@@ -330,14 +330,14 @@ in_bf16 = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def lite() -> nn.Module:
-    return load_model(LITE)
+    return load_model(NETWORKS[LITE])
 
 
 @pytest.fixture(scope="module")
 def painted(paintings) -> torch.Tensor:
     """The squares of the 21 paintings."""
     transform, collection = transform_for(LITE), Collection(paintings)
-    found = [transform.square(open_image(collection.path(id))) for id in collection.ids]
+    found = [transform.preprocess(open_image(collection.path(id))) for id in collection.ids]
     return torch.from_numpy(np.stack(found))
 
 

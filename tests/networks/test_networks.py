@@ -12,16 +12,9 @@ import pytest
 from PIL import Image
 
 from artsearch.base.errors import ArtsearchError, WeightsError
-from artsearch.networks.registry import (
-    ARTICLE,
-    NETWORKS,
-    PACKAGED,
-    Network,
-    as_network,
-    build_model,
-    choose_networks,
-    load_model,
-)
+from artsearch.networks.loading import build_model, load_model
+from artsearch.networks.network import Network
+from artsearch.networks.registry import ARTICLE, NETWORKS, PACKAGED, as_network, choose_networks
 from artsearch.networks.weights import Weights, find_weights
 
 PAINTINGS = Path(__file__).parents[2] / "data" / "paintings"
@@ -78,7 +71,7 @@ def test_the_stated_megabytes_are_those_of_all_numbers_in_the_network(name):
     import torch
 
     with torch.device("meta"):
-        numbers = build_model(name).state_dict().values()
+        numbers = build_model(NETWORKS[name]).state_dict().values()
     size = sum(values.numel() * values.element_size() for values in numbers)
     assert NETWORKS[name].weights.megabytes == pytest.approx(size / 1e6, abs=1)
 
@@ -127,11 +120,11 @@ def test_packaged_weights_belong_key_by_key(name):
     import torch
 
     state = torch.load(find_weights(NETWORKS[name].weights), weights_only=True)
-    own = build_model(name).state_dict()
+    own = build_model(NETWORKS[name]).state_dict()
     assert [value.shape for value in state.values()] == [value.shape for value in own.values()]
     kinds = [[key.rpartition(".")[2] for key in keys] for keys in (state, own)]
     assert kinds[0] == kinds[1]
-    loaded = load_model(name).state_dict()
+    loaded = load_model(NETWORKS[name]).state_dict()
     assert all(map(torch.equal, state.values(), loaded.values()))
 
 
@@ -140,12 +133,12 @@ def test_packaged_weights_see_a_ship(name):
     """Hokusai's cargo ship is class 724 of ImageNet, a pirate ship, before all others."""
     import torch
 
-    from artsearch.networks.transforms import transform_for
+    from artsearch.networks.registry import transform_for
 
     with Image.open(PAINTINGS / "katsushika-hokusai_kazusa-sea-route.jpg") as image:
         pixels = transform_for(name)(image.convert("RGB"))
     with torch.inference_mode():
-        assert load_model(name)(pixels[None]).argmax() == 724
+        assert load_model(NETWORKS[name])(pixels[None]).argmax() == 724
 
 
 # Names
@@ -276,7 +269,7 @@ def test_a_timm_file_of_another_network_is_refused(tiny):
     from safetensors.torch import save_file
 
     network, _, file = tiny
-    save_file(build_model("efficientnet_lite0").state_dict(), file)
+    save_file(build_model(NETWORKS["efficientnet_lite0"]).state_dict(), file)
     with pytest.raises(WeightsError, match="does not hold the weights of timm:test_resnet: "):
         load_model(network)
 
@@ -289,5 +282,7 @@ def run_python(code: str) -> subprocess.CompletedProcess:
 
 
 def test_a_packaged_network_is_loaded_without_a_word():
-    run = run_python("import artsearch.networks.registry as n; n.load_model('efficientnet_lite0')")
+    run = run_python(
+        "from artsearch.networks.loading import load_model; from artsearch import NETWORKS; load_model(NETWORKS['efficientnet_lite0'])"
+    )
     assert (run.stdout, run.stderr) == ("", "")

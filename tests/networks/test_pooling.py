@@ -11,12 +11,13 @@ from artsearch.base.errors import ArtsearchError, MismatchError
 from artsearch.features.extract import extract
 from artsearch.features.extractor import FeatureExtractor
 from artsearch.features.store import load_features
-from artsearch.networks import hooks, pooling
+from artsearch.networks import layer_names, pooling
 from artsearch.networks.forward import Forward, Runner, has_bf16
-from artsearch.networks.hooks import CHANNELS, POOLINGS, LayerHook, describe_pooling, split_layer
+from artsearch.networks.hooks import LayerHook
+from artsearch.networks.layer_names import CHANNELS, POOLINGS, describe_pooling, split_layer
+from artsearch.networks.loading import load_model
 from artsearch.networks.pooling import FUNCTIONS, pool_output
-from artsearch.networks.registry import NETWORKS, load_model
-from artsearch.networks.transforms import transform_for
+from artsearch.networks.registry import NETWORKS, transform_for
 from artsearch.works.collection import Collection
 from artsearch.works.images import open_image
 
@@ -299,14 +300,14 @@ def works(tmp_path, noise):
 def stores(out) -> dict[str, object]:
     """Return the folders of stores by the layer that each says it is of."""
     folders = [path for path in (out / "stores").iterdir() if path.name[0] != "."]
-    return {load_features(folder).made_by["layer"]: folder for folder in folders}
+    return {load_features(folder).provenance["layer"]: folder for folder in folders}
 
 
 def test_each_pooling_has_a_store_that_says_which_it_is(works, tmp_path):
     extractor = tiny_extractor(layers=LAYERS)
     found = extract(Collection(works), [extractor], tmp_path, progress=False)
     assert stores(tmp_path).keys() == set(LAYERS)
-    pools = {layer: features.made_by["pool"] for (_, _, layer), features in found.items()}
+    pools = {layer: features.provenance["pool"] for (_, _, layer), features in found.items()}
     assert pools == {
         "2": 1,
         "0:gram": "gram48",
@@ -315,7 +316,7 @@ def test_each_pooling_has_a_store_that_says_which_it_is(works, tmp_path):
         "0": 1,
         "2:gem": "gem",
     }
-    square = extractor.square(open_image(works / "3.png"))
+    square = extractor.preprocess(open_image(works / "3.png"))
     for layer, row in extractor.rows([square]).items():
         assert np.allclose(found[LITE, "no_crop", layer].vector("3.png"), row[0], atol=1e-4)
 
@@ -334,10 +335,10 @@ def test_a_store_of_another_pooling_is_refused(works, tmp_path):
 
 def test_another_number_of_directions_is_another_pooling(works, tmp_path, monkeypatch):
     run(works, tmp_path, extractors=[tiny_extractor(layers="0:gram")])
-    monkeypatch.setattr(hooks, "CHANNELS", 32)
+    monkeypatch.setattr(layer_names, "CHANNELS", 32)
     assert describe_pooling("gram") == "gram32"
     features = run(works, tmp_path, extractors=[tiny_extractor(layers="0:gram")])
-    assert features.made_by["pool"] == "gram32"
+    assert features.provenance["pool"] == "gram32"
     assert len(list((tmp_path / "stores").glob("[!.]*"))) == 2
 
 
@@ -351,7 +352,7 @@ def lite():
 
 def read(paths) -> np.ndarray:
     transform = transform_for(NETWORKS[LITE])
-    return np.stack([transform.square(open_image(path)) for path in paths])
+    return np.stack([transform.preprocess(open_image(path)) for path in paths])
 
 
 @pytest.mark.skipif(not has_bf16(), reason="this machine does not compute in bfloat16 by itself")

@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 
 from artsearch.base.errors import ArtsearchError
-from artsearch.networks.registry import NETWORKS
-from artsearch.networks.transforms import CENTER_CROP, CROPS, NO_CROP, Transform, transform_for
+from artsearch.networks.registry import NETWORKS, transform_for
+from artsearch.networks.transforms import CENTER_CROP, CROPS, NO_CROP, Transform
 from artsearch.works.images import open_image
 
 # Sides of which fastai's arithmetic loses a pixel (61, 115, 453 at 224; 7, 43 at 299), and others.

@@ -20,15 +20,8 @@ from loopback import Loopback, closed_address, dropping_address
 from artsearch.base import http as download
 from artsearch.base.disk import file_sha256
 from artsearch.base.errors import WeightsError
-from artsearch.networks.registry import (
-    ARTICLE,
-    NETWORKS,
-    PACKAGED,
-    WHY,
-    build_model,
-    choose_networks,
-    load_model,
-)
+from artsearch.networks.loading import build_model, load_model
+from artsearch.networks.registry import ARTICLE, NETWORKS, PACKAGED, WHY, choose_networks
 from artsearch.networks.weights import Weights, fetch_weights, find_weights
 
 BODY = b"numbers " * 5000
@@ -326,8 +319,8 @@ def test_offline_asks_nobody(fresh, monkeypatch, variable):
     assert_packaged(choose_networks("auto"), r"downloads are switched off \(.*\)")
     for name in (*ARTICLE, "timm:resnet18"):
         with pytest.raises(WeightsError, match=f"weights of {name} .*switched off"):
-            load_model(name)
-    assert load_model("efficientnet_lite0").training is False
+            load_model(NETWORKS[name])
+    assert load_model(NETWORKS["efficientnet_lite0"]).training is False
     assert asked == []
 
 
@@ -337,7 +330,7 @@ def test_offline_asks_nobody(fresh, monkeypatch, variable):
 def test_a_folder_that_is_none_is_named(fresh, monkeypatch):
     monkeypatch.setenv("ARTSEARCH_WEIGHTS", str(fresh / "nowhere"))
     with pytest.raises(WeightsError, match="nowhere', which is no folder"):
-        load_model("resnet50")
+        load_model(NETWORKS["resnet50"])
     with pytest.raises(WeightsError, match="nowhere', which is no folder"):
         choose_networks("auto")
 
@@ -346,7 +339,7 @@ def test_a_file_with_another_hash_is_named(fresh, monkeypatch):
     monkeypatch.setenv("ARTSEARCH_WEIGHTS", str(fresh))
     (fresh / "resnet50-0676ba61.pth").write_bytes(BODY)
     with pytest.raises(WeightsError, match=f"resnet50-0676ba61.pth is not .*{SHA256[:8]}, not 06"):
-        load_model("resnet50")
+        load_model(NETWORKS["resnet50"])
 
 
 def test_a_file_of_the_hub_cache_is_what_its_name_says(fresh):
@@ -389,7 +382,9 @@ def numbers(name: str) -> dict:
     import torch
 
     with torch.device("meta"):
-        shapes = {key: value.shape for key, value in build_model(name).state_dict().items()}
+        shapes = {
+            key: value.shape for key, value in build_model(NETWORKS[name]).state_dict().items()
+        }
     # One number seen as a whole tensor: saved, VGG-16's 553 MB are a few kB.
     return {
         key: torch.tensor(row / len(shapes)).expand(shape)
@@ -404,7 +399,7 @@ def random_numbers(name: str) -> dict:
     torch.manual_seed(0)
     return {
         key: torch.rand(value.shape) if value.is_floating_point() else value
-        for key, value in build_model(name).state_dict().items()
+        for key, value in build_model(NETWORKS[name]).state_dict().items()
     }
 
 

@@ -314,7 +314,7 @@ def test_another_file_of_the_same_painting_is_left_out_and_another_painting_is_n
     with Image.open(paintings / names[0]) as image:
         image.resize((image.width // 2, image.height // 2)).save(tmp_path / "copy.jpg", quality=30)
     collection = Collection(tmp_path)
-    features = compute_features(collection, LITE, progress=False, precision="exact")
+    features = compute_features(collection, LITE, progress=False)
     search = Search(collection, construct_exact_index("angular", features))
     assert search.ask(names[0], 1).ids == ["copy.jpg"]
     assert set(search.ask(names[0], copies=False).ids) == set(names[1:])
@@ -416,7 +416,7 @@ def test_all_at_once(asked, collection, works):
 
 def bare_rows(search) -> np.ndarray:
     """Return the rows of a blend before they were averaged with their neighbours."""
-    weights = search.blend.column_weights(search.index.made_by["dial"])
+    weights = search.blend.column_weights(search.index.provenance["dial"])
     return search.blend.raw * np.sqrt(weights)
 
 
@@ -425,7 +425,7 @@ def test_a_question_as_an_object_gives_the_same_answer(search, collection):
     asked = search.ask(collection.ids[30], **options)
     assert search.answer(Question(collection.ids[30], **options)) == asked
     assert asked.query == collection.ids[30]
-    assert asked.made_by == search.index.made_by and asked.metric == "angular"
+    assert asked.provenance == search.index.provenance and asked.metric == "angular"
 
 
 # What cannot be asked
@@ -597,7 +597,7 @@ def test_copies_of_a_work_are_left_out_when_only_a_part_is_asked_for(few, few_fe
     row = few_features.vectors[few_features.ids.index(MONA_LISA)]
     vectors = np.vstack([few_features.vectors, row])
     order = np.argsort(ids)
-    features = Features(vectors[order], tuple(np.array(ids)[order]), few_features.made_by)
+    features = Features(vectors[order], tuple(np.array(ids)[order]), few_features.provenance)
     search = Search(collection, construct_exact_index("angular", features))
     asked = search.ask(MONA_LISA, part=(0.4, 0.1, 0.6, 0.3), copies=False)
     assert set(asked.ids) == set(collection.ids) - {MONA_LISA, "copy.jpg"}

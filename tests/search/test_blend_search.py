@@ -12,9 +12,10 @@ import artsearch.features.pipeline
 from artsearch.base.errors import ArtsearchError, ImageError, MismatchError
 from artsearch.features.blend import DIMS, SHARES, Blend, OneLayer, WeightedBlend
 from artsearch.features.extractor import FeatureExtractor
-from artsearch.networks import hooks
-from artsearch.networks.hooks import split_layer
-from artsearch.networks.registry import NETWORKS, BlendLayers, blend_of
+from artsearch.networks.inspect import layers
+from artsearch.networks.layer_names import split_layer
+from artsearch.networks.network import BlendLayers, blend_of
+from artsearch.networks.registry import NETWORKS
 from artsearch.search.searches import BlendSearch, Searches
 from artsearch.works.collection import Collection
 
@@ -93,8 +94,8 @@ def test_by_work(searches, place):
     assert results.distances == sorted(results.distances) and 0 < results.distances[0] < 2
     assert results.query == MONA_LISA and results.metric == "angular"
     assert results[0].caption == searches.collection.caption(results[0].id)
-    assert (results.made_by["dial"], results.made_by["network"]) == (place, LITE)
-    assert results.made_by["descriptor"] == "blend"
+    assert (results.provenance["dial"], results.provenance["network"]) == (place, LITE)
+    assert results.provenance["descriptor"] == "blend"
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -122,7 +123,7 @@ def test_turning_is_a_search_of_its_own_over_the_same_rows(searches):
     style = half.at(1)
     assert isinstance(style, BlendSearch) and style.blend is half.blend
     assert np.shares_memory(style.index._vectors, half.index._vectors)
-    assert (half.index.made_by["dial"], style.index.made_by["dial"]) == (0.5, 1)
+    assert (half.index.provenance["dial"], style.index.provenance["dial"]) == (0.5, 1)
     assert style.extractor is half.extractor
     at_once = searches.dial(LITE, CROP, 1)
     assert style.by_work(MONA_LISA, 4).distances == at_once.by_work(MONA_LISA, 4).distances
@@ -290,7 +291,7 @@ def test_a_blend_of_five_layers():
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_layers_of_a_blend_are_there_from_shallow_to_deep(name):
     network = NETWORKS[name]
-    shapes = hooks.layers(network).set_index("layer")["shape"].to_dict()
+    shapes = layers(network).set_index("layer")["shape"].to_dict()
     names = network.blend.names
     assert names[0] == network.layer in shapes
     (early,) = {split_layer(layer)[0] for layer, _ in network.blend.style}
@@ -312,6 +313,6 @@ def test_no_blend_is_wider_than_the_final_layer(name):
 def test_networks_of_timm_have_a_blend_where_their_stages_are_known():
     resnet = NETWORKS["timm:resnet18"]
     assert resnet.blend == blend_of("act1", ("layer1", "layer2", "layer3"), "")
-    modules = set(hooks.layers(resnet)["layer"])
+    modules = set(layers(resnet)["layer"])
     assert {split_layer(layer)[0] for layer in resnet.blend.names} - {""} <= modules
     assert NETWORKS["timm:vit_tiny_patch16_224"].blend is None

@@ -39,7 +39,7 @@ def test_by_work(search, few_features):
     assert results.distances == sorted(results.distances) and 0 < results.distances[0] < 2
     assert results[0].id == results.ids[0] == next(iter(results)).id
     assert results.unit == f"angular: {METRICS['angular']}"
-    assert results.made_by == few_features.made_by
+    assert results.provenance == few_features.provenance
 
 
 def test_by_vector(search, few_features):
@@ -140,7 +140,7 @@ def test_the_network_is_loaded_once_and_only_when_needed(collection, few_feature
 
 
 def test_a_collection_may_hold_more_than_its_index(collection, few_features):
-    part = Features(few_features.vectors[:3], few_features.ids[:3], few_features.made_by)
+    part = Features(few_features.vectors[:3], few_features.ids[:3], few_features.provenance)
     search = Search(collection, construct_exact_index("angular", part))
     assert set(search.by_vector(few_features.vectors[4], k=3).ids) == set(part.ids)
     with pytest.raises(ArtsearchError, match="unknown work 'wassily-kandinsky"):
@@ -158,7 +158,7 @@ def test_searches_are_made_when_asked_for_and_kept(collection, tmp_path, one_thr
     search = searches[LITE, "center_crop"]
     assert search is searches[LITE, "center_crop"]
     assert (search.index.metric, search.index.num_trees) == ("euclidean", 25)
-    assert search.index.made_by["crop"] == "center_crop"
+    assert search.index.provenance["crop"] == "center_crop"
     assert len(list((tmp_path / "stores").glob("[!.]*"))) == 1
     with pytest.raises(KeyError):
         searches["vgg16", "no_crop"]
@@ -239,7 +239,7 @@ def test_an_index_of_plain_numbers_cannot_be_asked_by_image(collection, few_feat
 
 
 def test_an_index_by_other_weights_cannot_be_asked_by_image(collection, few_features):
-    note = few_features.made_by | {"weights": "f" * 64}
+    note = few_features.provenance | {"weights": "f" * 64}
     other = Features(few_features.vectors, few_features.ids, note)
     search = Search(collection, construct_exact_index("angular", other))
     with pytest.raises(
@@ -252,7 +252,7 @@ def test_an_index_by_weights_that_are_not_here(collection, few_features, monkeyp
     monkeypatch.setenv("ARTSEARCH_OFFLINE", "1")
     for name in ("TORCH_HOME", "ARTSEARCH_WEIGHTS"):
         monkeypatch.setenv(name, str(tmp_path))
-    note = few_features.made_by | {"network": "resnet50", "layer": "avgpool"}
+    note = few_features.provenance | {"network": "resnet50", "layer": "avgpool"}
     other = Features(few_features.vectors, few_features.ids, note)
     search = Search(collection, construct_exact_index("angular", other))
     with pytest.raises(WeightsError, match="resnet50"):

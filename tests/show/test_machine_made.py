@@ -70,8 +70,8 @@ def by_hand(collection):
 
 
 def test_the_table_tells_what_made_a_work(collection, paintings):
-    made_by = [collection.machine_made(id) for id in collection]
-    assert made_by == ["" if n in BY_HAND else said for n, said in enumerate(TOLD)]
+    provenance = [collection.machine_made(id) for id in collection]
+    assert provenance == ["" if n in BY_HAND else said for n, said in enumerate(TOLD)]
     assert collection.caption(collection.ids[5]).endswith("Style, made by a machine")
     assert collection.caption(collection.ids[0]).endswith("Style")
     without = Collection(paintings)

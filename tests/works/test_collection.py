@@ -398,7 +398,7 @@ def test_a_dataset_gives_pixels_and_ids(tmp_path, paint):
 def test_a_dataset_works_in_a_dataloader_with_workers(few):
     from torch.utils.data import DataLoader
 
-    from artsearch.networks.transforms import transform_for
+    from artsearch.networks.registry import transform_for
 
     dataset = ImageDataset(Collection(few), transform_for("efficientnet_lite0"))
     loader = DataLoader(dataset, batch_size=2, num_workers=1)

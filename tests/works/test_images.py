@@ -14,7 +14,8 @@ from hostile import BROKEN_EXIF, STORED, chunk, encode, gif, png, tiff, turned, 
 from PIL import Image
 
 from artsearch.base.errors import ArtsearchError, ImageError
-from artsearch.networks.transforms import CROPS, transform_for
+from artsearch.networks.registry import transform_for
+from artsearch.networks.transforms import CROPS
 from artsearch.works.images import MAX_BYTES, open_image, thumbnail, to_jpeg
 
 # Pillow warns of what is broken in a file, which here is on purpose.

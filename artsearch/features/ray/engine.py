@@ -21,7 +21,7 @@ from artsearch.works.file_state import stamp
 
 #: Works that travel together at most, on processors and to a GPU: what is lost with a node.
 BLOCK_WORKS, GPU_BLOCK_WORKS = 64, 512
-#: Bytes of squares that travel together at most.
+#: Bytes of inputs that travel together at most.
 BLOCK_BYTES = 32_000_000
 #: Works that travel together at least, where there are as many: a forward pass on a processor.
 LEAST_WORKS = 8

@@ -56,7 +56,7 @@ class Known:
 
 
 def read_files(files: pa.Table, extractors: Sequence[FeatureExtractor], known: Known) -> pa.Table:
-    """Read some files (columns `id` and `path`); return a Work each, squares by extractor number.
+    """Read some files (columns `id` and `path`); return a Work each, inputs by extractor number.
 
     In the place of a Work there is an Unseen for a file that is not there, and the ArtsearchError
     where this node cannot do its part.
@@ -68,8 +68,8 @@ def read_files(files: pa.Table, extractors: Sequence[FeatureExtractor], known: K
         work = read_work(id, path, lambda sha256: known.wanted(sha256, extractors))
         if work.reason and stamp(path) is None:
             return Unseen(work, _node())
-        squares = {numbers[extractor]: square for extractor, square in work.squares.items()}
-        return replace(work, squares=squares)
+        inputs = {numbers[extractor]: square for extractor, square in work.inputs.items()}
+        return replace(work, inputs=inputs)
 
     pairs = zip(files["id"].to_pylist(), files["path"].to_pylist(), strict=True)
     return _pack(_attempt(read, id, path) for id, path in pairs)
@@ -104,8 +104,8 @@ class Networks:
         done: list = []
         for one in read:
             if isinstance(one, Work):
-                squares = {self._extractors[key]: value for key, value in one.squares.items()}
-                one = replace(one, squares=squares)
+                inputs = {self._extractors[key]: value for key, value in one.inputs.items()}
+                one = replace(one, inputs=inputs)
                 done += passes.add(one)
             done.append(one)
         done += passes.finish()

@@ -35,7 +35,7 @@ class MilvusBlendIndex(MilvusIndex):
         weights = dial_weights(alpha).items()
         self._weights = {component: weight for component, weight in weights if weight > 0}
         if blend is not None:
-            self.made_by = blend.metadata | {"dial": self.alpha}
+            self.provenance = blend.metadata | {"dial": self.alpha}
 
     @classmethod
     def of(

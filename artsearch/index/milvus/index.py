@@ -54,7 +54,7 @@ class MilvusIndex(Index):
         self._store, self._metadata, self._works = store, note, works
         self.vectors: dict[str, int] = note["vectors"]
         self.attributes = Attributes(note["columns"])
-        super().__init__(note["metric"], ids, next(iter(self.vectors.values())), note["made_by"])
+        super().__init__(note["metric"], ids, next(iter(self.vectors.values())), note["provenance"])
 
     @classmethod
     def build(
@@ -385,7 +385,7 @@ class MilvusIndex(Index):
         }
 
     def _exact_over(self, ids: Sequence[str], vectors: np.ndarray) -> ExactIndex:
-        return ExactIndex(self.metric, ids, self.dims, self.made_by, None, vectors=vectors)
+        return ExactIndex(self.metric, ids, self.dims, self.provenance, None, vectors=vectors)
 
     @property
     def _fields(self) -> list[str]:

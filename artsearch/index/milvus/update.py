@@ -92,7 +92,7 @@ def _describe(features: Mapping[str, Features], metric: str, columns: list, grap
         "metric": metric,
         "vectors": {name: one.dims for name, one in features.items()},
         # As it is read again: what made features may hold tuples.
-        "made_by": json.loads(json.dumps(first.made_by)),
+        "provenance": json.loads(json.dumps(first.provenance)),
         "columns": columns,
         "graph": dict(graph) if graph else None,
         "whole": True,
@@ -168,7 +168,7 @@ def _check_format(store: MilvusStore, note: dict) -> None:
 
 def _refuse_others(store: MilvusStore, there: dict, wanted: dict, free: Collection[str]) -> None:
     _check_format(store, there)
-    mine, theirs = there["made_by"], wanted["made_by"]
+    mine, theirs = there["provenance"], wanted["provenance"]
     pairs = [(key, mine.get(key, ""), theirs.get(key, "")) for key in mine.keys() | theirs.keys()]
     pairs = sorted(pair for pair in pairs if pair[0] not in CHANGES)
     named = [key for key in ("metric", "vectors", "graph") if key not in free]
