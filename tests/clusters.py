@@ -12,7 +12,7 @@ import pytest
 from extracting import LITE, Slow, tiny_model
 
 from artsearch.features.features import Features
-from artsearch.features.ray.session import light_imports, warm_up
+from artsearch.features.ray.session import VARIABLES, warm_up
 
 NODE = {"num_cpus": 1, "object_store_memory": 200_000_000}
 
@@ -24,9 +24,11 @@ def two_nodes() -> Iterator:
     from ray.cluster_utils import Cluster
 
     head = NODE | {"include_dashboard": False}
-    with pytest.MonkeyPatch.context() as patch, light_imports():
+    with pytest.MonkeyPatch.context() as patch:
         tests = str(Path(__file__).parent)  # for the extractors that are defined here
         patch.setenv("PYTHONPATH", tests, prepend=os.pathsep)
+        for name, value in VARIABLES.items():
+            patch.setenv(name, value)
         warm_up()
         cluster = Cluster(initialize_head=True, head_node_args=head)
         try:

@@ -62,9 +62,7 @@ def test_the_environment_is_what_it_was(fake, monkeypatch):
         assert started is ray
     ((address, there),) = ray.inits
     assert address == "local" and there["RAY_gcs_server_port_wait_time_s"] == "60"
-    assert there["RAY_USAGE_STATS_ENABLED"] == "1" and there["PYTHONPATH"] != before.get(
-        "PYTHONPATH"
-    )
+    assert there["RAY_USAGE_STATS_ENABLED"] == "1" and there["RAY_enable_worker_prestart"] == "0"
     assert dict(os.environ) == before and ray.shutdowns == 1
 
 

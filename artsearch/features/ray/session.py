@@ -8,11 +8,9 @@ import re
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from types import ModuleType
 
 from artsearch.base.errors import ArtsearchError, EngineError
@@ -45,7 +43,11 @@ VARIABLES = {
     # It would warn of a future default that concerns tasks without a GPU, of which ours need none,
     # and of actors that cannot start anew once this process is gone, which ends the job anyway.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_BACKEND_LOG_LEVEL": "fatal",
+    # Workers that nobody asked for yet would take the processors from the agents, which have only
+    # so long to start; theirs is made longer too.
+    "RAY_enable_worker_prestart": "0",
+    "RAY_prestart_worker_first_driver": "0",
+    "RAY_agent_register_timeout_ms": "60000",
     # Ray tells its makers how it is used, unless it is told not to: nothing leaves the machine.
     "RAY_USAGE_STATS_ENABLED": "0",
 }
@@ -75,12 +77,10 @@ def session(address: str | None = None) -> Iterator[ModuleType]:
             return
         try:
             if address in (None, "local"):
-                with light_imports():  # to the end: workers start as long as it runs
-                    _start(ray)
-                    yield ray
+                _start(ray)
             else:
                 _join(ray, address)
-                yield ray
+            yield ray
         finally:
             ray.shutdown()
 
@@ -141,7 +141,7 @@ def _start_once(ray) -> None:
     # Without a dashboard, and with nothing that others could reach but what asks for a token: Ray
     # makes one itself (~/.ray/auth_token), as its control port listens on all interfaces.
     options = {"include_dashboard": False, "object_store_memory": STORE_BYTES}
-    with _muted(), _variables({PORT_WAIT: str(START_PATIENCE)}):
+    with _variables({PORT_WAIT: str(START_PATIENCE)}):
         ray.init("local", **options, **QUIET, _node_ip_address="127.0.0.1")
 
 
@@ -150,7 +150,7 @@ def _join(ray, address: str) -> None:
 
     try:
         # Where something else answers, each try takes most of a minute, and Ray would try 20 times.
-        with _muted(), _variables({PORT_WAIT: "1"}):
+        with _variables({PORT_WAIT: "1"}):
             # The nodes run what runs here, whichever version they have themselves.
             ray.init(address, **QUIET, runtime_env={"py_modules": [artsearch]})
     except Exception as error:  # a port of something else, another version, a token: each its own
@@ -171,40 +171,6 @@ def _variables(values: Mapping[str, str], others: Iterable[str] = ()) -> Iterato
     finally:
         for name in new:
             os.environ.pop(name, None)
-
-
-@contextmanager
-def light_imports() -> Iterator[None]:
-    """Spare the processes that are started here an import that takes each of them seconds.
-
-    Ray's half a dozen all import jsonschema, and that, where JupyterLab is installed, a package
-    that works out a grammar of addresses each time (1 to 4 s); jsonschema does without it.
-    """
-    before = os.environ.get("PYTHONPATH")
-    with tempfile.TemporaryDirectory(prefix="artsearch-") as folder:
-        Path(folder, "rfc3987_syntax.py").write_text("raise ImportError('left out')\n")
-        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [folder, before]))
-        try:
-            yield
-        finally:
-            if before is None:
-                del os.environ["PYTHONPATH"]
-            else:
-                os.environ["PYTHONPATH"] = before
-
-
-@contextmanager
-def _muted() -> Iterator[None]:
-    """Keep from the terminal what Ray's core writes to it past Python when it is connected."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
 
 
 def check_address(address: str | None) -> None:
