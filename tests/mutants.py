@@ -394,7 +394,7 @@ FAULTS = [
     ),
     Fault(
         "quotes-let-into-milvus",
-        "index/milvus/filter.py",
+        "index/milvus/fields.py",
         "index/test_milvus_filter.py",
         "map(spell, condition.texts)",
         "map(str, condition.texts)",

@@ -202,10 +202,12 @@ class Searches(Mapping):
         store = store_folder(self._out, self.collection, extractor, extractor.layers[0])
         kind, metric = self._kind, self._metric
         if kind == "milvus":
-            from artsearch.index.milvus.index import stored_milvus
+            from artsearch.index.milvus.index import MilvusIndex
 
             name = f"{store.name}-{metric}"
-            return stored_milvus(features, self.collection.works, self._uri, name, metric)
+            return MilvusIndex.build(
+                metric, features, uri=self._uri, name=name, works=self.collection.works
+            )
         folder = Path(self._out, "indexes", f"{store.name}-{kind}-{metric}")
         return stored_index(features, folder, kind, metric, **self._options)
 

@@ -16,7 +16,7 @@ from asking import make_vectors
 from artsearch.base.errors import ArtsearchError, MismatchError
 from artsearch.features.features import Features
 from artsearch.index.factory import construct_exact_index, construct_index
-from artsearch.index.milvus.index import MilvusIndex, stored_milvus
+from artsearch.index.milvus.index import MilvusIndex
 from artsearch.index.milvus.store import MilvusStore
 from artsearch.works.conditions import parse
 
@@ -37,6 +37,12 @@ def make_features(count: int, seed: int = 0, **provenance: str) -> Features:
 def make_table(features: Features) -> pd.DataFrame:
     years = [str(1500 + n) for n in range(len(features))]
     return pd.DataFrame({"id": features.ids, "year": years})
+
+
+def stored_milvus(
+    features: Features, works, uri, metric: str = "angular", **options
+) -> MilvusIndex:
+    return MilvusIndex.build(metric, features, works=works, uri=uri, **options)
 
 
 def same_search(index, exact, queries, k) -> None:
@@ -253,7 +259,7 @@ def test_a_run_that_is_killed_goes_on_where_it_was(tmp_path, written):
 import os, signal, sys
 import numpy as np
 from artsearch.features.features import Features
-from artsearch.index.milvus.index import stored_milvus
+from artsearch.index.milvus.index import MilvusIndex
 from artsearch.index.milvus.store import MilvusStore
 upsert, done = MilvusStore.upsert, []
 def write(self, records):
@@ -263,7 +269,8 @@ def write(self, records):
         os.kill(os.getpid(), signal.SIGKILL)
 MilvusStore.upsert = write
 vectors = np.load(sys.argv[2])
-stored_milvus(Features(vectors, [str(n) for n in range(len(vectors))]), None, sys.argv[1])
+features = Features(vectors, [str(n) for n in range(len(vectors))])
+MilvusIndex.build("angular", features, uri=sys.argv[1])
 """
     with python(build, uri, tmp_path / "vectors.npy") as run:
         assert run.wait(60) == -signal.SIGKILL

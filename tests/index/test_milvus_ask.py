@@ -110,28 +110,6 @@ def test_an_unknown_value_is_named_with_the_nearest(searches, collection):
         searches[0].ask(collection.ids[0], where='style == "Pointilism"')
 
 
-def test_several_vectors_are_asked_at_once_with_weights(collection, tmp_path):
-    ids, random = tuple(collection.ids), np.random.default_rng(5)
-    rows = {name: random.normal(size=(COUNT, 6 + n)) for n, name in enumerate(("content", "style"))}
-    many = {name: Features(one, ids) for name, one in rows.items()}
-    index = MilvusIndex.build(
-        "angular", many, uri=tmp_path / "w.db", works=collection.works, structure="flat"
-    )
-    print_ = (collection.works["kind"] == "print").to_numpy()
-    weights = {"content": 1, "style": 3}
-    for row in range(5):
-        queries = {name: one[row] for name, one in rows.items()}
-        squares = 0
-        for name, one in rows.items():
-            units = one / np.linalg.norm(one, axis=1, keepdims=True)
-            squares += weights[name] / 4 * (2 - 2 * units @ units[row])
-        squares = np.where(print_, squares, np.inf)
-        ids, distances = index.hybrid(queries, weights, 10, 'kind == "print"')
-        assert ids == [collection.ids[n] for n in np.argsort(squares)[:10]]
-        np.testing.assert_allclose(distances, np.sqrt(np.sort(squares)[:10].clip(0)), atol=1e-3)
-    index.close()
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("structure", ["flat", "hnsw"])
 def test_recall_under_filters_is_held(tmp_path, structure):

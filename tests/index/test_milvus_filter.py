@@ -9,8 +9,15 @@ from tiers import examples
 
 from artsearch.base.errors import ArtsearchError
 from artsearch.features.features import Features
-from artsearch.index.milvus.fields import ID, LONGEST, Attributes, order_key, spell, spell_folded
-from artsearch.index.milvus.filter import to_expression
+from artsearch.index.milvus.fields import (
+    ID,
+    LONGEST,
+    Attributes,
+    order_key,
+    spell,
+    spell_folded,
+    to_expression,
+)
 from artsearch.index.milvus.index import MilvusIndex
 from artsearch.works.conditions import Both, Columns, Condition, Either, Negation, WhereError, parse
 

@@ -15,7 +15,9 @@ from artsearch.index.base import Index
 from artsearch.index.blend import BlendIndex
 from artsearch.index.exact import ExactIndex
 from artsearch.index.metrics import distances_to, rerank
+from artsearch.index.milvus.fields import PK
 from artsearch.index.milvus.index import MARGIN, MilvusIndex
+from artsearch.index.milvus.store import MOST_EF, MOST_ROWS
 
 
 class MilvusBlendIndex(MilvusIndex):
@@ -83,13 +85,46 @@ class MilvusBlendIndex(MilvusIndex):
     def _near(self, vector, k, expression="", count=None):
         ends = np.cumsum(list(self.vectors.values()))[:-1]
         split = dict(zip(self.vectors, np.split(vector, ends), strict=True))
-        asked = {name: split[name] for name in self._weights}
-        rows, found = self.propose(asked, self._weights, k + MARGIN, expression, count)
-        distances = distances_to(self._weigh(found), self._weigh(asked), self.metric)
+        query = {name: split[name] for name in self._weights}
+        rows, found = self._candidates(query, k + MARGIN, expression, count)
+        distances = distances_to(self._weigh(found), self._weigh(query), self.metric)
         return rerank(rows, distances, k)
 
+    def _candidates(
+        self, query: dict[str, np.ndarray], k: int, expression: str, count: int | None
+    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Return rows and their vectors by component; the k of the largest weighted sum are there.
+
+        Of each component's own nearest so many are asked for that the sum of the last of them is no
+        more than the k-th sum (the threshold algorithm: Fagin, Lotem and Naor 2003, Journal of
+        Computer and System Sciences 66, section 4).
+        """
+        if count is None:
+            count = self.count(expression) if expression else len(self)
+        fields = {self._field(name): name for name in query}
+        queries = {field: query[name] for field, name in fields.items()}
+        weights = {field: self._weights[name] for field, name in fields.items()}
+        most, limit = min(count, MOST_ROWS // len(fields)), max(64, 4 * k)
+        while most:
+            limit = min(limit, most)
+            ef = self._effort(limit, expression, count)
+            hits = self._store.search_hybrid(
+                queries, weights, limit, expression, min(ef, MOST_EF) if ef else None
+            )
+            rows = np.array([self._row_of_key[hit[PK]] for hit in hits], np.int64)
+            found = {name: np.array([hit[field] for hit in hits]) for field, name in fields.items()}
+            products = {name: found[name] @ query[name].astype(np.float64) for name in query}
+            sums = sum(self._weights[name] * values for name, values in products.items())
+            last = sum(
+                self._weights[name] * np.sort(products[name])[-limit:][0] for name in products
+            )
+            if limit == most or np.sort(sums)[-k:][0] >= last:
+                return rows, found
+            limit *= 4
+        return np.zeros(0, np.int64), {name: np.zeros((0, self.vectors[name])) for name in query}
+
     def nearest_in_each(self, vector, each, field, groups, expression, count):
-        """Return nothing: a hybrid search groups by ranks, so each group is asked by itself."""
+        """Return none: a hybrid search groups by ranks, so each group is asked by itself."""
         return {}
 
     def _nearest_many(self, vectors, k):
@@ -98,6 +133,9 @@ class MilvusBlendIndex(MilvusIndex):
     def _weigh(self, parts: dict[str, np.ndarray]) -> np.ndarray:
         weighed = [parts[name] * np.sqrt(weight) for name, weight in self._weights.items()]
         return np.concatenate(weighed, axis=-1)
+
+    def _field(self, name: str) -> str:
+        return f"vector_{list(self.vectors).index(name)}"
 
     @property
     def _fields(self) -> list[str]:

@@ -9,8 +9,7 @@ import numpy as np
 from artsearch.index.base import Index
 from artsearch.index.candidates import Candidates, nearer_than
 from artsearch.index.exact import ExactIndex
-from artsearch.index.milvus.fields import PK, key_of, spell
-from artsearch.index.milvus.filter import all_of, one_of
+from artsearch.index.milvus.fields import PK, all_of, key_of, one_of, spell
 from artsearch.works.collection import Collection
 
 

@@ -1,4 +1,24 @@
-"""What of a work travels with its vector to Milvus, in a form that no expression can trip over."""
+"""What of a work travels to Milvus beside its vector, and conditions as expressions over it.
+
+A condition is answered by an expression, a text in Milvus's own language. Whatever stands in a
+table, or is asked for, must match to the letter, and must not be able to end a text or to mean
+anything. Templates ("{value}"), by which servers tell values from expressions, are unknown to
+Milvus Lite, so every value is written in a form in which no sign has a meaning. A column of the
+table, here the fourth, takes three fields:
+
+- `text_3` is the whole text by `spell`: letters, digits and some signs stay, each other one becomes
+  `~` and the six digits of its code point. Two texts are the same if they are so spelt, and only
+  then.
+- `part_3`, for "contains", is the text without case and accents (`fold`) by `spell_folded`. Its
+  letters are small, so capitals are free to write what is no plain letter: X, the code point with
+  G to P for 0 to 9, Y. None of these groups begins or ends within another, so one text contains
+  another exactly if it does so when both are spelt; and the wildcards of `like`, `%` and `_`, are
+  among what is spelt.
+- `number_3`, for comparisons, is the number that the text begins with, by `order_key`. Whole
+  numbers of 64 bits are compared exactly, and written without a point or an exponent that could be
+  read otherwise. The bits of a positive double, taken for a whole number, are ordered as the
+  doubles are; those of a negative one the other way round, so these are turned.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +34,9 @@ import pandas as pd
 
 from artsearch.base.errors import ArtsearchError
 from artsearch.base.text import fold, read_number
+from artsearch.works.conditions import ORDERS, Both, Columns, Condition, Either, Negation, Tree
 
-PK, ID, MARK = "pk", "id", "mark"
+PK, ID, CHECKSUM = "pk", "id", "mark"
 #: Bytes of the longest text that Milvus takes.
 LONGEST = 65_535
 #: Characters of the longest text that is kept as it is; of a longer one only its hash is compared.
@@ -30,6 +51,10 @@ NO_NUMBER = -(2**63) + 1
 _ODD = re.compile(r"[^A-Za-z0-9 .,:;()/+-]")
 _ODD_FOLDED = re.compile(r"[^a-z0-9 .,-]")
 _LETTERS = str.maketrans("0123456789", "GHIJKLMNOP")
+#: Keys are never empty, so these match all works, and none.
+ALL, NONE = f'{PK} != ""', f'{PK} == ""'
+_OPPOSITE = {Both: "or", Either: "and"}
+_SAME = {Both: "and", Either: "or"}
 
 
 def key_of(id: str) -> str:
@@ -118,7 +143,7 @@ class Attributes:
             found[self.number(column)] = order_key(read_number(text))
         return found
 
-    def mark(self, work: Mapping[str, str]) -> int:
+    def checksum(self, work: Mapping[str, str]) -> int:
         """Return a checksum of what is known of a work."""
         texts = "\0".join(work.get(column, "") for column in self.numbers)
         return zlib.crc32(texts.encode("utf-8", "surrogatepass"))
@@ -154,6 +179,68 @@ def works_by_id(works: pd.DataFrame | None) -> dict[str, dict[str, str]]:
     if works is None:
         return {}
     return {work["id"]: work for work in works.to_dict("records")}
+
+
+def to_expression(tree: Tree, columns: Columns, fields: Attributes) -> str:
+    """Return the expression that matches the works that `tree.mask(columns)` does.
+
+    It is made of names of our own, whole numbers, and texts spelt so that nothing in them means
+    anything (see `spell`): no value and no column's name can change it. Templates ("{value}"), as
+    servers have them, are unknown to Milvus Lite. Raises WhereError as `mask` does.
+    """
+    return _write(tree, columns, fields, turned=False)
+
+
+def one_of(field: str, values: Iterable[str | int]) -> str:
+    """Return the expression for a field that holds one of some spelt texts, or whole numbers."""
+    # Not repr, whose quotes are Python's: nothing in these texts is to be escaped.
+    said = [f'"{value}"' if isinstance(value, str) else str(value) for value in values]
+    return f"{field} in [{', '.join(said)}]" if said else NONE
+
+
+def all_of(parts: Iterable[str]) -> str:
+    """Return the expression for what matches all parts; "" matches all works."""
+    return " and ".join(f"({part})" for part in parts)
+
+
+def _write(tree: Tree, columns: Columns, fields: Attributes, turned: bool) -> str:
+    """Write a tree, or with `turned` its negation; "not" is kept to single comparisons."""
+    if isinstance(tree, Negation):
+        return _write(tree.of, columns, fields, not turned)
+    if isinstance(tree, Condition):
+        tree.check(columns)
+        found = _compare(tree, columns, fields)
+        return f"not ({found})" if turned else found
+    parts = [_write(part, columns, fields, turned) for part in tree.parts]
+    word = (_OPPOSITE if turned else _SAME)[type(tree)]
+    return "(" + f") {word} (".join(parts) + ")"
+
+
+def _compare(condition: Condition, columns: Columns, fields: Attributes) -> str:
+    column = condition.column
+    if condition.op in ORDERS:
+        field, key = fields.number(column), order_key(condition.values[0])
+        return f"{field} > {NO_NUMBER} and {field} {condition.op} {key}"
+    if condition.op == "contains":
+        return _contain(condition, columns, fields)
+    texts, numbers = map(spell, condition.texts), map(order_key, condition.numbers)
+    parts = [one_of(fields.text(column), texts)] if condition.texts else []
+    parts += [one_of(fields.number(column), numbers)] if condition.numbers else []
+    return " or ".join(parts) or NONE
+
+
+def _contain(condition: Condition, columns: Columns, fields: Attributes) -> str:
+    part = spell_folded(fold(condition.values[0]))
+    if not part:
+        return ALL
+    found = f'{fields.part(condition.column)} like "%{part}%"'
+    folded = columns.folded(condition.column)
+    # Texts that Milvus cannot hold spelt out are looked into here, and named by their keys.
+    long = folded.map(is_too_long).to_numpy(bool)
+    if not long.any():
+        return found
+    ids = columns.texts("id")[long & condition.mask(columns)]
+    return f"{found} or {one_of(PK, map(key_of, ids))}"
 
 
 def _hash(text: str) -> str:

@@ -16,12 +16,11 @@ from artsearch.index.base import Index
 from artsearch.index.exact import ExactIndex
 from artsearch.index.metrics import distances_to, prepare_rows, rerank
 from artsearch.index.milvus.candidates import InMilvus
-from artsearch.index.milvus.fields import ID, PK, Attributes, key_of
-from artsearch.index.milvus.filter import to_expression
+from artsearch.index.milvus.fields import ID, PK, Attributes, key_of, to_expression
 from artsearch.index.milvus.store import METRICS, MOST_EF, MOST_ROWS, MilvusStore, page_rows
-from artsearch.index.milvus.update import bring_up_to_date, check_whole_note
+from artsearch.index.milvus.update import bring_up_to_date, read_whole_metadata
 from artsearch.works.collection import Collection
-from artsearch.works.conditions import Columns, as_tree
+from artsearch.works.conditions import Columns
 
 NAME = "artsearch"
 #: Single precision is inexact near zero: so many more than asked for are compared again.
@@ -40,9 +39,8 @@ class MilvusIndex(Index):
     """Rows that Milvus keeps, with the attributes of their works; both can change at any time.
 
     `structure` "flat" compares all rows, "hnsw" looks through a graph. What is found is compared
-    once more, in double precision, so that a distance is the same in every kind of index. There may
-    be several vectors a work (see `hybrid`); `search` asks the first. Close it when it is no longer
-    needed: a file of Milvus Lite is open to one process at a time.
+    once more, in double precision, so that a distance is the same in every kind of index. Close it
+    when it is no longer needed: a file of Milvus Lite is open to one process at a time.
     """
 
     kind = "milvus"
@@ -50,11 +48,13 @@ class MilvusIndex(Index):
     #: Whether the same features may have other widths when there are other works.
     _widths_change = False
 
-    def __init__(self, store: MilvusStore, note: dict, ids: Sequence[str], works=None):
-        self._store, self._metadata, self._works = store, note, works
-        self.vectors: dict[str, int] = note["vectors"]
-        self.attributes = Attributes(note["columns"])
-        super().__init__(note["metric"], ids, next(iter(self.vectors.values())), note["provenance"])
+    def __init__(self, store: MilvusStore, metadata: dict, ids: Sequence[str], works=None):
+        self._store, self._metadata, self._works = store, metadata, works
+        self.vectors: dict[str, int] = metadata["vectors"]
+        self.attributes = Attributes(metadata["columns"])
+        super().__init__(
+            metadata["metric"], ids, next(iter(self.vectors.values())), metadata["provenance"]
+        )
 
     @classmethod
     def build(
@@ -90,11 +90,13 @@ class MilvusIndex(Index):
         many = features if isinstance(features, Mapping) else {"vector": features}
         store = MilvusStore(uri, name, token)
         try:
-            note = bring_up_to_date(store, many, metric, works, graph, replace, cls._widths_change)
+            metadata = bring_up_to_date(
+                store, many, metric, works, graph, replace, cls._widths_change
+            )
         except BaseException:
             store.close()
             raise
-        return cls(store, note, next(iter(many.values())).ids, works)
+        return cls(store, metadata, next(iter(many.values())).ids, works)
 
     @classmethod
     def open(
@@ -110,12 +112,12 @@ class MilvusIndex(Index):
         """
         store = MilvusStore(uri, name, token)
         try:
-            note = check_whole_note(store)
+            metadata = read_whole_metadata(store)
             ids = sorted(record[ID] for record in store.records([ID]))
         except BaseException:
             store.close()
             raise
-        return cls(store, note, ids, works)
+        return cls(store, metadata, ids, works)
 
     @classmethod
     def read(cls, saved: object) -> MilvusIndex:
@@ -137,8 +139,8 @@ class MilvusIndex(Index):
         """Bring the collection up to date with other features, and return an index of them."""
         many = features if isinstance(features, Mapping) else {next(iter(self.vectors)): features}
         graph = self._metadata["graph"]
-        note = bring_up_to_date(self._store, many, self.metric, self._works, graph)
-        return type(self)(self._store, note, next(iter(many.values())).ids, self._works)
+        metadata = bring_up_to_date(self._store, many, self.metric, self._works, graph)
+        return type(self)(self._store, metadata, next(iter(many.values())).ids, self._works)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -221,7 +223,7 @@ class MilvusIndex(Index):
     def _near(self, vector: np.ndarray, k: int, expression: str = "", count: int | None = None):
         """Return rows and distances of the k nearest to a row as it is compared."""
         most = k + MARGIN
-        ef = self._depth(most, expression, count)
+        ef = self._effort(most, expression, count)
         if most > MOST_ROWS or (ef or 0) > MOST_EF:
             all_ = self._store.records(self._fields, expression, self.dims, count)
             return self._rerank(list(all_), vector, k)
@@ -245,7 +247,7 @@ class MilvusIndex(Index):
         vector, limit = self.prepare(vector), min(groups, MOST_ROWS // each)
         if not limit:
             return {}
-        ef = self._depth(min(limit * each * 10, count), expression, count)
+        ef = self._effort(min(limit * each * 10, count), expression, count)
         (hits,) = self._store.search(
             vector[None],
             self._fields[0],
@@ -261,82 +263,7 @@ class MilvusIndex(Index):
             found.setdefault(hit[field], []).append(hit)
         return {value: self._rerank(works, vector, each) for value, works in found.items()}
 
-    def hybrid(
-        self,
-        queries: Mapping[str, np.ndarray],
-        weights: Mapping[str, float],
-        k: int = 10,
-        where: str | Mapping | None = None,
-    ) -> tuple[list[str], np.ndarray]:
-        """Return ids and distances of the k nearest works by several vectors, weighted.
-
-        The squared distance is the weighted sum of the vectors' own, the weights adding up to 1
-        (for `dot` it is the sum of the distances). Milvus proposes the nearest by each vector, of
-        which the sum is computed; more of them are asked for until no other work can be nearer.
-        """
-        for name in queries:
-            if name not in self.vectors:
-                raise unknown("vector", name, self.vectors)
-        if not queries or any(not 0 <= weights.get(name, -1) < np.inf for name in queries):
-            raise ArtsearchError(
-                f"the weights are {dict(weights)!r}; give each vector one from 0 on"
-            )
-        total = sum(weights[name] for name in queries)
-        if not total:
-            raise ArtsearchError("all weights are 0; give one vector at least a weight above 0")
-        weights = {name: weights[name] / total for name in queries if weights[name] > 0}
-        prepared = {name: self.prepare(np.asarray(queries[name], np.float32)) for name in weights}
-        tree = as_tree(where)
-        expression = "" if tree is None else self.expression(tree)
-        rows, parts = self.propose(prepared, weights, k, expression)
-        near = {name: distances_to(parts[name], prepared[name], self.metric) for name in prepared}
-        power = 1 if self.metric == "dot" else 2
-        sums = sum(weights[name] * distances**power for name, distances in near.items())
-        order = np.lexsort((rows, sums))[:k]
-        return [self.ids[row] for row in rows[order]], sums[order] ** (1 / power)
-
-    def propose(
-        self,
-        queries: Mapping[str, np.ndarray],
-        weights: Mapping[str, float],
-        k: int,
-        expression: str = "",
-        count: int | None = None,
-    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Return the rows, and their vectors, among which are the k of the largest weighted sum.
-
-        Of each vector's own nearest so many are asked for that the sum of the last of them is no
-        more than the k-th sum (the threshold algorithm: Fagin, Lotem and Naor 2003, Journal of
-        Computer and System Sciences 66, section 4).
-        """
-        if count is None:
-            count = self.count(expression) if expression else len(self)
-        fields = {self._field(name): name for name in queries}
-        asked = {field: queries[name] for field, name in fields.items()}
-        weighed = {field: weights[name] for field, name in fields.items()}
-        most, limit = min(count, MOST_ROWS // len(fields)), max(64, 4 * k)
-        while most:
-            limit = min(limit, most)
-            ef = self._depth(limit, expression, count)
-            hits = self._store.search_hybrid(
-                asked, weighed, limit, expression, min(ef, MOST_EF) if ef else None
-            )
-            rows = np.array([self._row_of_key[hit[PK]] for hit in hits], np.int64)
-            parts = {name: np.array([hit[field] for hit in hits]) for field, name in fields.items()}
-            near = {name: self._likeness(parts[name], queries[name]) for name in parts}
-            sums = sum(weights[name] * values for name, values in near.items())
-            last = sum(weights[name] * np.sort(near[name])[-limit:][0] for name in near)
-            if limit == most or np.sort(sums)[-k:][0] >= last:
-                return rows, parts
-            limit *= 4
-        return np.zeros(0, np.int64), {name: np.zeros((0, self.vectors[name])) for name in queries}
-
-    def _likeness(self, vectors: np.ndarray, vector: np.ndarray) -> np.ndarray:
-        if self.metric == "euclidean":
-            return -(distances_to(vectors, vector, self.metric) ** 2)
-        return vectors @ vector.astype(np.float64)
-
-    def _depth(self, most: int, expression: str = "", count: int | None = None) -> int | None:
+    def _effort(self, most: int, expression: str = "", count: int | None = None) -> int | None:
         """Return how far a graph has to look for so many works; too far where few match."""
         if not self._metadata["graph"]:
             return None
@@ -360,7 +287,7 @@ class MilvusIndex(Index):
         found = []
         for start in range(0, len(vectors), step):
             some = vectors[start : start + step]
-            ef = self._depth(most)
+            ef = self._effort(most)
             hits = self._store.search(some, self._fields[0], most, ef=ef, fields=self._fields)
             found += [self._rerank(one, vector, k) for one, vector in zip(hits, some, strict=True)]
         rows, distances = zip(*found, strict=True)
@@ -371,11 +298,8 @@ class MilvusIndex(Index):
         rows = np.array([self._row_of_key[hit[PK]] for hit in hits], np.int64)
         found = self._collect(hits)
         vectors = np.array([found[hit[PK]] for hit in hits], np.float32)
-        distances = self._measure(vectors.reshape(len(hits), self.dims), vector)
+        distances = distances_to(vectors.reshape(len(hits), self.dims), vector, self.metric)
         return rerank(rows, distances, k)
-
-    def _measure(self, vectors: np.ndarray, vector: np.ndarray) -> np.ndarray:
-        return distances_to(vectors, vector, self.metric)
 
     def _collect(self, records) -> dict[str, np.ndarray]:
         """Return the vector of each record by its key."""
@@ -392,24 +316,9 @@ class MilvusIndex(Index):
         """The vector fields that make a row."""
         return ["vector_0"]
 
-    def _field(self, name: str) -> str:
-        return f"vector_{list(self.vectors).index(name)}"
-
     @cached_property
     def _row_of_key(self) -> dict[str, int]:
         return {key_of(id): row for row, id in enumerate(self.ids)}
 
     def _write(self, folder) -> None:
         self.save(folder)
-
-
-def stored_milvus(
-    features: Features | Mapping[str, Features],
-    works: pd.DataFrame | None,
-    uri: str | os.PathLike,
-    name: str = NAME,
-    metric: str = "angular",
-    **options: Any,
-) -> MilvusIndex:
-    """Return an index over features, kept by Milvus for the next time; see MilvusIndex.build."""
-    return MilvusIndex.build(metric, features, uri=uri, name=name, works=works, **options)

@@ -1,24 +1,40 @@
-"""A collection of Milvus: works with their vectors and attributes, and a note of what made them."""
+"""A collection of Milvus, in a file or a server: works with vectors and columns, and its metadata.
+
+Milvus Lite keeps a collection in a file, which one process opens at a time; a server answers many.
+What either refuses or cannot do is raised as an ArtsearchError of one sentence.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import re
 import weakref
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from artsearch.base.errors import ArtsearchError
-from artsearch.index.milvus.connect import asking, connect, release
-from artsearch.index.milvus.fields import ID, LONGEST, MARK, MOST_SPELT, PK, Attributes
+from artsearch.base.errors import ArtsearchError, EngineError
+from artsearch.index.milvus.fields import CHECKSUM, ID, LONGEST, MOST_SPELT, PK, Attributes
 
+if TYPE_CHECKING:
+    from pymilvus import MilvusClient
+
+INSTALL = "pip install 'artsearch[scale]'"
+#: Seconds until a server that does not answer is given up.
+PATIENCE = 10
+_SERVERS = ("http://", "https://", "tcp://", "unix:")
+#: How many clients there are of each file that this process has open.
+_open: Counter[str] = Counter()
 #: Rows that one search or query of Milvus returns at most (https://milvus.io/docs/limitations.md).
 MOST_ROWS = 16_384
-#: How far a graph of Milvus may look.
+#: The greatest search effort of a graph of Milvus.
 MOST_EF = 32_768
 #: Bytes of vectors in one request or answer; Milvus takes 64 MB.
 PAGE = 8_000_000
@@ -30,9 +46,9 @@ METRICS = {"angular": "IP", "dot": "IP", "euclidean": "L2"}
 
 
 class MilvusStore:
-    """One collection by its name, in a file or a server, and the note beside it.
+    """One collection by its name, in a file or a server, and the metadata beside it.
 
-    The note lies in a small collection of its own: that can be changed in Milvus Lite and in a
+    The metadata lies in a small collection of its own: that can be changed in Milvus Lite and in a
     server alike. A name may be any text; Milvus takes letters, digits and underscores.
     """
 
@@ -45,40 +61,40 @@ class MilvusStore:
         """Give the file or the connection back; asking again is an error."""
         self._finalize()
 
-    def read_note(self) -> dict | None:
-        """Return the note, or None where there is none; load what it is about."""
-        with self._asking() as client:
-            if not client.has_collection(self._notes, timeout=WAIT):
+    def read_metadata(self) -> dict | None:
+        """Return the metadata, or None where there is none; load what it is about."""
+        with self._request() as client:
+            if not client.has_collection(self._beside, timeout=WAIT):
                 if client.has_collection(self._own, timeout=WAIT):
                     raise ArtsearchError(
                         f"the collection {self._own!r} in {self.uri!r} was not made by artsearch, "
                         "and is not touched; take another name"
                     )
                 return None
-            client.load_collection(self._notes, timeout=WAIT)
-            rows = client.query(self._notes, f'{PK} == "note"', ["note"], timeout=WAIT)
+            client.load_collection(self._beside, timeout=WAIT)
+            rows = client.query(self._beside, f'{PK} == "note"', ["note"], timeout=WAIT)
             if client.has_collection(self._own, timeout=WAIT):
                 client.load_collection(self._own, timeout=WAIT)
         return json.loads(rows[0]["note"]) if rows else None
 
-    def write_note(self, note: Mapping) -> None:
-        """Write the note, in the place of an older one."""
+    def write_metadata(self, metadata: Mapping) -> None:
+        """Write the metadata, in the place of older ones."""
         from pymilvus import DataType
 
-        with self._asking() as client:
-            if not client.has_collection(self._notes, timeout=WAIT):
+        with self._request() as client:
+            if not client.has_collection(self._beside, timeout=WAIT):
                 schema = client.create_schema(auto_id=False)
                 schema.add_field(PK, DataType.VARCHAR, is_primary=True, max_length=32)
                 schema.add_field("note", DataType.VARCHAR, max_length=LONGEST)
                 schema.add_field("none", DataType.FLOAT_VECTOR, dim=2)  # one is asked for
-                self._create(self._notes, schema, {"none": ("FLAT", "L2", {})})
-            record = {PK: "note", "note": json.dumps(note), "none": [0.0, 0.0]}
-            client.upsert(self._notes, [record], timeout=WAIT)
-            client.flush(self._notes, timeout=WAIT)
+                self._create(self._beside, schema, {"none": ("FLAT", "L2", {})})
+            record = {PK: "note", "note": json.dumps(metadata), "none": [0.0, 0.0]}
+            client.upsert(self._beside, [record], timeout=WAIT)
+            client.flush(self._beside, timeout=WAIT)
 
     def has_works(self) -> bool:
         """Whether the collection itself is there."""
-        with self._asking() as client:
+        with self._request() as client:
             return client.has_collection(self._own, timeout=WAIT)
 
     def create(
@@ -87,11 +103,11 @@ class MilvusStore:
         """Make the collection; `dims` are those of each vector field, `graph` that of an HNSW."""
         from pymilvus import DataType
 
-        with self._asking() as client:
+        with self._request() as client:
             schema = client.create_schema(auto_id=False)
             schema.add_field(PK, DataType.VARCHAR, is_primary=True, max_length=32)
             schema.add_field(ID, DataType.VARCHAR, max_length=LONGEST)
-            schema.add_field(MARK, DataType.INT64)
+            schema.add_field(CHECKSUM, DataType.INT64)
             for column in fields.numbers:
                 schema.add_field(fields.text(column), DataType.VARCHAR, max_length=MOST_SPELT)
                 schema.add_field(fields.part(column), DataType.VARCHAR, max_length=LONGEST)
@@ -102,30 +118,30 @@ class MilvusStore:
             self._create(self._own, schema, dict.fromkeys(dims, kind))
 
     def drop(self) -> None:
-        """Remove the collection and its note."""
-        with self._asking() as client:
-            client.drop_collection(self._notes, timeout=WAIT)
+        """Remove the collection and its metadata."""
+        with self._request() as client:
+            client.drop_collection(self._beside, timeout=WAIT)
             client.drop_collection(self._own, timeout=WAIT)
 
     def upsert(self, records: list[dict]) -> None:
         """Add works, or put them in the place of those with the same key."""
-        with self._asking() as client:
+        with self._request() as client:
             client.upsert(self._own, records, timeout=WAIT)
 
     def delete(self, keys: Sequence[str]) -> None:
         """Take works out."""
-        with self._asking() as client:
+        with self._request() as client:
             for start in range(0, len(keys), 1000):
                 client.delete(self._own, ids=list(keys[start : start + 1000]), timeout=WAIT)
 
     def flush(self) -> None:
         """Bring what was written to disk, and into the index."""
-        with self._asking() as client:
+        with self._request() as client:
             client.flush(self._own, timeout=WAIT)
 
     def count(self, expression: str) -> int:
         """Return how many works match an expression."""
-        with self._asking() as client:
+        with self._request() as client:
             found = client.query(self._own, expression, ["count(*)"], timeout=WAIT)
         return int(found[0]["count(*)"])
 
@@ -137,7 +153,7 @@ class MilvusStore:
         `dims` is the width of the vectors among the fields, `count` how many works match at most,
         where that is known: what fits into one answer is asked for at once.
         """
-        with self._asking() as client:
+        with self._request() as client:
             if count is not None and count <= page_rows(dims):
                 yield from client.query(
                     self._own, expression, [PK, *fields], timeout=WAIT, limit=max(count, 1)
@@ -155,7 +171,7 @@ class MilvusStore:
     def get(self, keys: Sequence[str], fields: Sequence[str], dims: int) -> Iterator[dict]:
         """Yield some fields of the works with these keys, in any order."""
         step = page_rows(dims)
-        with self._asking() as client:
+        with self._request() as client:
             for start in range(0, len(keys), step):
                 part = list(keys[start : start + step])
                 yield from client.get(self._own, part, [PK, *fields], timeout=WAIT)
@@ -171,14 +187,14 @@ class MilvusStore:
         **groups: Any,
     ) -> list[list[dict]]:
         """Return for each of the vectors the nearest works by one vector field, as records."""
-        with self._asking() as client:
+        with self._request() as client:
             found = client.search(
                 self._own,
                 list(vectors),
                 expression,
                 limit,
                 [PK, *fields],
-                _depth(ef),
+                _effort(ef),
                 anns_field=field,
                 timeout=WAIT,
                 **groups,
@@ -197,11 +213,11 @@ class MilvusStore:
         from pymilvus import AnnSearchRequest, WeightedRanker
 
         requests = [
-            AnnSearchRequest([vector], field, _depth(ef), limit, expression or None)
+            AnnSearchRequest([vector], field, _effort(ef), limit, expression or None)
             for field, vector in queries.items()
         ]
         ranker = WeightedRanker(*(weights[field] for field in queries), norm_score=False)
-        with self._asking() as client:
+        with self._request() as client:
             (hits,) = client.hybrid_search(
                 self._own,
                 requests,
@@ -213,13 +229,14 @@ class MilvusStore:
         return [hit["entity"] | {PK: hit[PK]} for hit in hits]
 
     @property
-    def _notes(self) -> str:
+    def _beside(self) -> str:
         return f"{self._own}_note"
 
-    def _asking(self):
+    def _request(self) -> AbstractContextManager[MilvusClient]:
+        """Yield the client for one request, see `in_a_sentence`."""
         if not self._finalize.alive:
             raise ArtsearchError(f"the index in {self.uri!r} was closed; open it again")
-        return asking(self.uri, self._client)
+        return in_a_sentence(self.uri, self._client)
 
     def _create(self, name: str, schema: Any, indexes: Mapping[str, tuple]) -> None:
         made = self._client.prepare_index_params()
@@ -235,7 +252,7 @@ def page_rows(dims: int) -> int:
     return max(1, min(MOST_ROWS, PAGE // (4 * dims))) if dims else MOST_ROWS
 
 
-def _depth(ef: int | None) -> dict:
+def _effort(ef: int | None) -> dict:
     return {"params": {"ef": ef}} if ef else {}
 
 
@@ -246,3 +263,128 @@ def _safe_name(name: str) -> str:
     plain = re.sub(r"[^A-Za-z0-9]+", "_", name)[:80]
     digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
     return f"works_{plain}_{digest}"
+
+
+def connect(uri: str | os.PathLike, token: str = "") -> tuple[MilvusClient, str]:
+    """Connect to a file that ends in .db, made where there is none, or to a server's address.
+
+    Returns the client and the address as it is said in messages; `release` gives them back. A
+    `token` is the server's own, as in "user:password". Raises ArtsearchError, within PATIENCE, for
+    a server that does not answer, and for a file that is another process's, or no such file.
+    """
+    uri = os.fspath(uri)
+    try:
+        from pymilvus import MilvusClient, MilvusException
+    except ImportError:
+        raise EngineError(f"a search by Milvus wants pymilvus: {INSTALL}") from None
+    # All that goes wrong is raised as well; here it would be printed besides, with its traceback.
+    for name in ("pymilvus", "milvus_lite", "grpc._server"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    if uri.startswith(_SERVERS):
+        return _connect_server(MilvusClient, uri, token), uri
+    path = _check_path(uri)
+    try:
+        client = MilvusClient(path, timeout=PATIENCE)
+    except MilvusException as error:
+        raise ArtsearchError(_explain_closed(path, error)) from None
+    except OSError as error:
+        raise ArtsearchError(f"{path!r} cannot be opened ({error.strerror})") from None
+    _open[path] += 1
+    return client, path
+
+
+def release(client: MilvusClient, uri: str) -> None:
+    """Close a client; the last one of a file closes the file, so that others may open it."""
+    client.close()
+    if uri not in _open:
+        return
+    _open[uri] -= 1
+    if not _open[uri]:
+        from milvus_lite.server_manager import server_manager_instance
+
+        del _open[uri]
+        server_manager_instance.release_server(uri)
+
+
+@contextmanager
+def in_a_sentence(uri: str, client: MilvusClient) -> Iterator[MilvusClient]:
+    """Yield a client, and say in a sentence what Milvus refuses or cannot do."""
+    from grpc import RpcError
+    from pymilvus import MilvusException
+
+    try:
+        yield client
+    except (MilvusException, RpcError) as error:
+        raise ArtsearchError(_explain_failure(uri, error)) from None
+
+
+def _connect_server(client: type[MilvusClient], uri: str, token: str) -> MilvusClient:
+    from pymilvus import MilvusException
+
+    try:
+        return client(uri, token=token, timeout=PATIENCE)
+    except (MilvusException, ValueError) as error:
+        raise ArtsearchError(
+            f"no Milvus answers at {uri!r} ({_reason(error)}); start it there, see that address "
+            "and token are right, or name a file such as 'collection.db'"
+        ) from None
+
+
+def _check_path(uri: str) -> str:
+    if not uri.endswith(".db"):
+        raise ArtsearchError(
+            f"the uri {uri!r} is neither a server nor a file of Milvus; take one such as "
+            "'http://127.0.0.1:19530' or 'collection.db'"
+        )
+    try:
+        import milvus_lite  # noqa: F401
+    except ImportError:
+        raise EngineError(f"a file of Milvus wants milvus-lite: {INSTALL}") from None
+    path = Path(uri).absolute()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ArtsearchError(f"{str(path)!r} cannot be written ({error.strerror})") from None
+    return str(path)
+
+
+def _explain_closed(path: str, error: Exception) -> str:
+    if _is_locked(path):
+        return (
+            f"{path!r} is open in another process, and Milvus Lite opens a file once; close it "
+            f"there, or let both ask a server: milvus-lite server --data-dir {path} "
+            "--host 127.0.0.1, then the uri 'http://127.0.0.1:19530'"
+        )
+    return (
+        f"{path!r} is no file that Milvus Lite can open ({_reason(error)}); name another, or "
+        "remove it and build again"
+    )
+
+
+def _is_locked(path: str) -> bool:
+    """Whether another process holds the file's lock, as Milvus Lite asks for it."""
+    import fcntl
+
+    try:
+        with open(Path(path, "LOCK"), "rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _explain_failure(uri: str, error: Exception) -> str:
+    remedy = (
+        "see that the server runs"
+        if uri.startswith(_SERVERS)
+        else "if the file was damaged, remove it and build again"
+    )
+    return f"Milvus at {uri!r} could not answer ({_reason(error)}); {remedy}"
+
+
+def _reason(error: Exception) -> str:
+    """Return an error's own words, as one line."""
+    words = getattr(error, "message", None) or getattr(error, "details", lambda: error)()
+    return " ".join(str(words).split())[:300]

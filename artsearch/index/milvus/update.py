@@ -13,8 +13,8 @@ from artsearch.base.errors import ArtsearchError, MismatchError
 from artsearch.features.features import Features
 from artsearch.index.metrics import check_features, prepare_rows
 from artsearch.index.milvus.fields import (
+    CHECKSUM,
     ID,
-    MARK,
     PK,
     Attributes,
     fitting_columns,
@@ -25,7 +25,7 @@ from artsearch.index.milvus.store import MilvusStore, page_rows
 from artsearch.index.stored import checksum_rows
 
 FORMAT = 1
-#: What of a note changes when works do; all else says which features there are.
+#: What of the metadata changes when works do; all else says which features there are.
 CHANGES = ("collection", "neighbours")
 
 
@@ -38,7 +38,7 @@ def bring_up_to_date(
     replace: bool = False,
     widths_change: bool = False,
 ) -> dict:
-    """Make a collection hold features, and what a table knows of the works; return its note.
+    """Make a collection hold features, and what a table knows of the works; return its metadata.
 
     Rows carry a checksum of themselves, so that only what is not there as it should be is written,
     also after a run that was killed. A column that is new to the table makes all be written again,
@@ -48,41 +48,41 @@ def bring_up_to_date(
     features = {name: check_features(metric, one) for name, one in features.items()}
     _check_same_works(features)
     columns = [] if works is None else fitting_columns(list(works.columns), len(features))
-    note = _describe(features, metric, columns, graph)
-    there = store.read_note()  # which refuses what somebody else made
+    metadata = _describe(features, metric, columns, graph)
+    there = store.read_metadata()  # which refuses what somebody else made
     if replace:
         there = None
     if there is not None:
-        _refuse_others(store, there, note, ("vectors",) * widths_change)
+        _refuse_others(store, there, metadata, ("vectors",) * widths_change)
         if set(columns) <= set(there["columns"]):
-            note["columns"] = there["columns"]
-    attributes = Attributes(note["columns"])
-    same = there is not None and all(there[key] == note[key] for key in ("columns", "vectors"))
+            metadata["columns"] = there["columns"]
+    attributes = Attributes(metadata["columns"])
+    same = there is not None and all(there[key] == metadata[key] for key in ("columns", "vectors"))
     if not same or not store.has_works():
         store.drop()
-        # Noted first: a collection without a note is taken for somebody else's.
-        store.write_note(note | {"whole": False})
+        # Noted first: a collection without metadata is taken for somebody else's.
+        store.write_metadata(metadata | {"whole": False})
         dims = {f"vector_{n}": one.dims for n, one in enumerate(features.values())}
         store.create(attributes, dims, metric, graph)
         there = None
-    _write_changes(store, features, metric, attributes, works, note, there)
-    return note
+    _write_changes(store, features, metric, attributes, works, metadata, there)
+    return metadata
 
 
-def check_whole_note(store: MilvusStore) -> dict:
-    """Return the note of a collection; raise ArtsearchError where there is none, or half of one."""
-    note = store.read_note()
-    if note is None:
+def read_whole_metadata(store: MilvusStore) -> dict:
+    """Return the metadata of a collection; raises ArtsearchError where there is none, or half."""
+    metadata = store.read_metadata()
+    if metadata is None:
         raise ArtsearchError(
             f"{store.uri!r} holds no collection {store.name!r}; build it from features"
         )
-    _check_format(store, note)
-    if not note["whole"] or not store.has_works():
+    _check_format(store, metadata)
+    if not metadata["whole"] or not store.has_works():
         raise ArtsearchError(
             f"the collection {store.name!r} in {store.uri!r} was not written to its end; bring it "
             "up to date with its features, which goes on where it was"
         )
-    return note
+    return metadata
 
 
 def _describe(features: Mapping[str, Features], metric: str, columns: list, graph) -> dict:
@@ -99,17 +99,17 @@ def _describe(features: Mapping[str, Features], metric: str, columns: list, grap
     }
 
 
-def _write_changes(store, features, metric, attributes, works, note, there) -> None:
+def _write_changes(store, features, metric, attributes, works, metadata, there) -> None:
     first = next(iter(features.values()))
-    known = {record[PK]: record[MARK] for record in store.records([MARK])}
+    known = {record[PK]: record[CHECKSUM] for record in store.records([CHECKSUM])}
     table = works_by_id(works)
-    marks = _mark(features, attributes, table)
+    checksums = _checksums(features, attributes, table)
     keys = [key_of(id) for id in first.ids]
-    fresh = [row for row, key in enumerate(keys) if known.get(key) != marks[row]]
+    fresh = [row for row, key in enumerate(keys) if known.get(key) != checksums[row]]
     gone = sorted(known.keys() - set(keys))
-    if not fresh and not gone and there == note:
+    if not fresh and not gone and there == metadata:
         return
-    store.write_note(note | {"whole": False})
+    store.write_metadata(metadata | {"whole": False})
     for rows in _batches(fresh, sum(one.dims for one in features.values())):
         vectors = {
             f"vector_{n}": prepare_rows(_take(one, rows), metric, None).astype(np.float32)
@@ -117,7 +117,7 @@ def _write_changes(store, features, metric, attributes, works, note, there) -> N
         }
         store.upsert(
             [
-                {PK: keys[row], ID: first.ids[row], MARK: marks[row]}
+                {PK: keys[row], ID: first.ids[row], CHECKSUM: checksums[row]}
                 | attributes.record(table.get(first.ids[row], {}))
                 | {field: values[place] for field, values in vectors.items()}
                 for place, row in enumerate(rows)
@@ -125,7 +125,7 @@ def _write_changes(store, features, metric, attributes, works, note, there) -> N
         )
     store.delete(gone)
     store.flush()
-    store.write_note(note)
+    store.write_metadata(metadata)
 
 
 def _batches(rows: list[int], dims: int) -> Iterator[list[int]]:
@@ -137,12 +137,12 @@ def _take(features: Features, rows: list[int]) -> np.ndarray:
     return np.stack([features.vectors[row] for row in rows])
 
 
-def _mark(features: Mapping[str, Features], attributes: Attributes, table: dict) -> list[int]:
+def _checksums(features: Mapping[str, Features], attributes: Attributes, table: dict) -> list[int]:
     """Return a checksum of each work: of its vectors, and of what is known of it."""
     vectors = np.stack([checksum_rows(one) for one in features.values()], axis=1)
     ids = next(iter(features.values())).ids
     return [
-        (attributes.mark(table.get(id, {})) & 0x7FFF_FFFF) << 32 | zlib.crc32(vectors[row])
+        (attributes.checksum(table.get(id, {})) & 0x7FFF_FFFF) << 32 | zlib.crc32(vectors[row])
         for row, id in enumerate(ids)
     ]
 
@@ -158,11 +158,11 @@ def _check_same_works(features: Mapping[str, Features]) -> None:
             raise ArtsearchError(f"the id {id!r} holds bytes that are no text") from None
 
 
-def _check_format(store: MilvusStore, note: dict) -> None:
-    if note.get("format") != FORMAT:
+def _check_format(store: MilvusStore, metadata: dict) -> None:
+    if metadata.get("format") != FORMAT:
         raise MismatchError(
             f"the collection {store.name!r} in {store.uri!r} has the format "
-            f"{note.get('format')!r}, this version {FORMAT}; build it with replace=True"
+            f"{metadata.get('format')!r}, this version {FORMAT}; build it with replace=True"
         )
 
 
