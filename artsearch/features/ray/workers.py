@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -93,6 +94,7 @@ class Networks:
         self._options = batch_size, works
         self._cpus = cpus
         self._passes: Passes | None = None
+        self._open = ExitStack()  # until the actor ends
 
     def __call__(self, read: pa.Table) -> pa.Table:
         """Return one list of all that became of some works: Work, Rows, Unseen, errors."""
@@ -124,7 +126,7 @@ class Networks:
                 _check_node(extractor, weights)
             torch.set_num_threads(self._cpus)
             passes = Passes(self._extractors, *self._options, Progress(0, "", show=False))
-            self._passes = passes.__enter__()  # and never left: it ends with the actor
+            self._passes = self._open.enter_context(passes)
         return self._passes
 
 
