@@ -111,6 +111,13 @@ def test_twice_the_same_is_the_same(few, few_features):
 # Layers
 
 
+@pytest.mark.parametrize("batch_size", [1, 2, 6])
+def test_any_number_of_works_a_batch_gives_the_same_rows(few, few_features, batch_size):
+    features = run(few, batch_size=batch_size)
+    assert features.ids == few_features.ids
+    assert np.abs(features.vectors - few_features.vectors).max() <= 1e-5
+
+
 def test_several_layers_come_from_one_pass(few, few_features, monkeypatch):
     passes = []
     describe = FeatureExtractor.describe

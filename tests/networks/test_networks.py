@@ -283,6 +283,7 @@ def run_python(code: str) -> subprocess.CompletedProcess:
 
 def test_a_packaged_network_is_loaded_without_a_word():
     run = run_python(
-        "from artsearch.networks.loading import load_model; from artsearch import NETWORKS; load_model(NETWORKS['efficientnet_lite0'])"
+        "from artsearch import NETWORKS\nfrom artsearch.networks.loading import load_model\n"
+        "load_model(NETWORKS['efficientnet_lite0'])"
     )
     assert (run.stdout, run.stderr) == ("", "")

@@ -59,3 +59,30 @@ def test_a_wheel_holds_every_room_and_every_file(tmp_path):
     data = {path.relative_to("artsearch").as_posix() for path in files if path.suffix != ".py"}
     assert {line[5:] for line in printed if line.startswith("file ")} == data
     assert len(data) > 10
+
+
+# What one reads first
+
+CORE = (
+    "works.collection", "features.extractor", "features.compute", "index.annoy", "search.search",
+)  # fmt: skip
+#: What makes it fast, safe, large or pretty lies beside the core: none of these words is in the
+#: name of a module that stands behind it.
+BESIDE = ("journal", "pipeline", "store.", "extract.", "ray", "milvus", "gallery", "report", "show",
+          "evaluate", "fetch", "forward", "cli", "faiss", "blend", "searches")  # fmt: skip
+
+
+def test_behind_the_five_files_of_the_core_stands_nothing_else():
+    imports = "".join(f"import artsearch.{name}\n" for name in CORE)
+    code = f"{imports}import sys\nprint(*sorted(sys.modules))"
+    loaded = run(sys.executable, "-c", code, cwd=ROOT).split()
+    ours = [f"{name.removeprefix('artsearch.')}." for name in loaded if "artsearch." in name]
+    assert len(ours) > len(CORE) and "torch" not in loaded
+    assert [name for name in ours for word in BESIDE if word in name] == []
+
+
+def test_the_readme_says_which_five_to_read_first():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    names = [f"artsearch/{name.replace('.', '/')}.py" for name in CORE]
+    places = [readme.index(name) for name in names]
+    assert places == sorted(places)
