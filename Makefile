@@ -70,6 +70,7 @@ test-quality: $(INSTALLED) $(REPAINTED) no-caches   ## the figures alone: how we
 style: $(INSTALLED)
 	$(PY) -m ruff check artsearch tests tools notebooks
 	$(PY) -m ruff format --check artsearch tests tools notebooks
+	$(BARE) .venv/bin/lint-imports
 	$(PY) -m nbstripout --verify --keep-output --keep-count --keep-id $(NOTEBOOK_FILES) </dev/null
 
 # Notebooks that all want the same features at once would wait for the first of them.

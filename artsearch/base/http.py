@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import os
 import threading
 import time
 import urllib.error
@@ -21,6 +22,17 @@ TIMEOUT = 10.0
 #: Bytes a second; a server that sends less has stopped, for us.
 SLOWEST = 1000
 MEGABYTE = 1_000_000
+
+
+def hub_endpoint() -> str:
+    """Return the address of the Hugging Face hub, or of the mirror named in HF_ENDPOINT."""
+    return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
+
+
+def is_offline() -> bool:
+    """Tell whether downloads are switched off, by ARTSEARCH_OFFLINE or HF_HUB_OFFLINE."""
+    values = (os.environ.get(name, "") for name in ("ARTSEARCH_OFFLINE", "HF_HUB_OFFLINE"))
+    return any(value.lower() not in ("", "0", "false", "no", "off") for value in values)
 
 
 def unreachable(addresses: Iterable[str], timeout: float | None = None) -> str:

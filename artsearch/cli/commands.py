@@ -95,13 +95,13 @@ def extract(
     nodes must see FOLDER under the same name. A cluster that asks for a token (Ray's default) wants
     RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN_PATH naming its file, on every node and here.
     """
-    from artsearch.cli.notebook import complete
+    from artsearch.evaluate.repaint import ensure_demo_data
     from artsearch.features.extract import extract as run_extract
     from artsearch.features.extract import extractors_for, store_folder
     from artsearch.networks.registry import choose_networks
     from artsearch.works.collection import Collection
 
-    works = Collection(complete(folder))
+    works = Collection(ensure_demo_data(folder))
     chosen, sentence, _ = choose_networks(networks)
     click.echo(f"{len(works):,} works in {folder}. {sentence}")
     names = layers.split(",") if layers else None
@@ -160,12 +160,13 @@ def evaluate(
 
     What is known of the works is in FOLDER's works.csv: a column a label, such as style.
     """
-    from artsearch.cli.notebook import complete
-    from artsearch.evaluate.report import METRICS, make_folder, make_report
+    from artsearch.evaluate.repaint import ensure_demo_data
+    from artsearch.evaluate.report import make_folder, make_report
+    from artsearch.show.report_page import METRICS, write
     from artsearch.works.collection import Collection
 
     make_folder(out)
-    works = Collection(complete(folder))
+    works = Collection(ensure_demo_data(folder))
     click.echo(f"{len(works):,} works in {folder}.")
     report = make_report(
         works,
@@ -178,7 +179,7 @@ def evaluate(
         cache=cache,
         say=click.echo,
     )
-    page = report.write(out)
+    page = write(report, out)
     for sentence in (*report.verdicts, *report.ratios):
         click.echo(sentence)
     click.echo(f"Look at:\n  {page}\n  {page.with_name(METRICS)}")
@@ -201,11 +202,11 @@ def run(notebook: str, output: str, parameters: tuple[tuple[str, str], ...]) -> 
 
 def _open(folder: str, networks: str, out: str, index: str):
     """Return a collection and its searches, and say what they are."""
-    from artsearch.cli.notebook import complete
+    from artsearch.evaluate.repaint import ensure_demo_data
     from artsearch.search.searches import Searches
     from artsearch.works.collection import Collection
 
-    works = Collection(complete(folder))
+    works = Collection(ensure_demo_data(folder))
     click.echo(f"{len(works):,} works in {folder}.")
     searches = Searches(works, networks, out=out, index=index)
     click.echo(searches.sentence)

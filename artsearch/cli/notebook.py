@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from artsearch.base.errors import ArtsearchError, EngineError, unknown
+from artsearch.evaluate.repaint import ensure_demo_data
 from artsearch.index.factory import check_kind
 from artsearch.index.metrics import METRICS
 from artsearch.networks.transforms import CROPS
@@ -68,7 +69,7 @@ def project_path(path: str | Path) -> Path | str:
     return path
 
 
-def begin(names: Mapping[str, object]) -> tuple[Path | str, Path]:
+def setup_notebook(names: Mapping[str, object]) -> tuple[Path | str, Path]:
     """Check the parameters of a notebook and set up its pictures; return COLLECTION and OUT.
 
     The shipped collection is completed first: its repainted works are made when they are missing,
@@ -76,7 +77,7 @@ def begin(names: Mapping[str, object]) -> tuple[Path | str, Path]:
     """
     check_parameters(names)
     _use_small_pictures()
-    collection = complete(project_path(str(names["COLLECTION"])))
+    collection = ensure_demo_data(project_path(str(names["COLLECTION"])))
     return collection, project_path(str(names["OUT"]))
 
 
@@ -92,25 +93,6 @@ def if_possible() -> Iterator[None]:
         yield
     except EngineError as error:
         print(f"Left out here: {error}.")
-
-
-def complete(collection: str | Path) -> Path | str:
-    """Make the repainted works of the shipped collection where they are missing; return it.
-
-    Any other folder, and one at an address, is left as it is.
-    """
-    if is_address(collection):
-        return collection
-    collection = Path(collection)
-    project = collection.resolve().parent
-    if (
-        collection.resolve() == project / "data"
-        and (project / "artsearch/evaluate/repaint.py").is_file()
-    ):
-        from artsearch.evaluate.repaint import repaint
-
-        repaint(collection / "paintings", collection / "repainted")
-    return collection
 
 
 def _looks_like_one(name: str, value: object) -> bool:

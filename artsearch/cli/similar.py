@@ -172,7 +172,7 @@ def computed_networks(works: Collection, crop: str, out: str | os.PathLike) -> d
 
 def to_text(answer: Results) -> str:
     """Return an answer as lines to read: notes, then distance, id and caption of each work."""
-    from artsearch.gallery.view import distance_text
+    from artsearch.search.wording import distance_text
 
     lines = [*answer.notes]
     for work in answer:

@@ -23,6 +23,7 @@ from artsearch.base.errors import ArtsearchError
 from artsearch.base.progress import Progress
 from artsearch.works.collection import MACHINE_MADE, TABLE, read_table
 from artsearch.works.images import open_image, to_jpeg
+from artsearch.works.storage import is_address
 
 COLUMNS = (
     *("file", "artist", "title", "year", "style", "content", "manner"),
@@ -73,6 +74,20 @@ def repaint(
             f"cannot write to {str(out)!r} ({error.strerror}); make room, or name another folder"
         ) from None
     return out
+
+
+def ensure_demo_data(collection: str | Path) -> Path | str:
+    """Make the repainted works of the shipped collection where they are missing; return it.
+
+    Any other folder, and one at an address, is left as it is.
+    """
+    if is_address(collection):
+        return collection
+    collection = Path(collection)
+    project = Path(__file__).resolve().parents[2]
+    if collection.resolve() == project / "data" and (collection / "paintings").is_dir():
+        repaint(collection / "paintings", collection / "repainted")
+    return collection
 
 
 def _read_paintings(folder: Path) -> dict[str, dict[str, str]]:

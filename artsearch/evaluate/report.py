@@ -10,9 +10,8 @@ from pathlib import Path
 import pandas as pd
 
 import artsearch
-from artsearch.base.disk import cannot_write, write_whole
+from artsearch.base.disk import cannot_write
 from artsearch.base.errors import ArtsearchError, check_whole, unknown
-from artsearch.cli.notebook import complete
 from artsearch.evaluate.agreement import agreement, crop_changes, find_hubs, hubs
 from artsearch.evaluate.experiments import (
     CONTENT,
@@ -24,12 +23,12 @@ from artsearch.evaluate.experiments import (
     verdicts,
 )
 from artsearch.evaluate.measured import COLUMNS, Measured, make_table
+from artsearch.evaluate.repaint import ensure_demo_data
 from artsearch.evaluate.scores import NotMeasurable
 from artsearch.networks.transforms import CROPS, default_crop
 from artsearch.search.searches import Searches
 from artsearch.works.collection import TABLE, Collection
 
-METRICS, PAGE = "metrics.csv", "report.html"
 #: What is said first: ours against the article's recipe, by label and metric.
 MAIN = (("style", "precision"), ("artist", "precision"), ("style", "map"))
 #: Works that are named where they cannot be read; a folder may have thousands.
@@ -91,29 +90,6 @@ class Report:
             return ""
         what = metric if metric == "precision" else "mean average precision"
         return f"{ours / theirs:.2f} × the article's {label} {what}" if theirs else ""
-
-    def write(self, out: str | os.PathLike) -> Path:
-        """Write metrics.csv and report.html, each whole or not at all; return the page's path."""
-        from artsearch.show.report_page import make_page
-
-        out = Path(out)
-        page, table = make_page(self), self.table.to_csv(index=False, lineterminator="\n")
-        write_whole(out / METRICS, table.encode())
-        return write_whole(out / PAGE, page.encode())
-
-
-def write_report(
-    collection: Collection | str | os.PathLike,
-    networks: str | Sequence[str] = "auto",
-    out: str | os.PathLike = "build/evaluate",
-    **options,
-) -> Path:
-    """Measure all that can be measured, write it below `out`, and return the path of the page.
-
-    `options` are those of make_report.
-    """
-    make_folder(out)
-    return make_report(collection, networks, **options).write(out)
 
 
 def make_report(
@@ -221,7 +197,7 @@ def find_repainted(collection: Collection, folder: str | os.PathLike | None = No
     # The shipped folder has both the repainted works and others: measured are the former alone.
     if has_columns and not shipped.resolve().is_relative_to(collection.folder.resolve()):
         return collection
-    complete(data)
+    ensure_demo_data(data)
     if not (shipped / TABLE).exists():
         raise NotMeasurable(
             f"the repainted works are not at {str(shipped)!r}; name a folder whose {TABLE} has the "

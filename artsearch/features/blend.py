@@ -42,6 +42,25 @@ FIT, VECTORS, RAW = "fit.npz", "vectors.npy", "raw.npy"
 OWN = (FIT, VECTORS, RAW, "plain.npy")
 
 
+def check_alpha(alpha: float) -> float:
+    """Return a content-style weight as a float; raises ArtsearchError if it is none."""
+    # A bool is a number to Python, and NaN is not within any bounds; NumPy's numbers are welcome.
+    if isinstance(alpha, bool) or not isinstance(alpha, Real) or not 0 <= alpha <= 1:
+        raise ArtsearchError(
+            f"the dial is at {alpha!r}; take a number from 0 (content) to 1 (style)"
+        )
+    return float(alpha)
+
+
+def dial_place(alpha: float) -> float:
+    """Return a content-style weight as a visitor's dial has it, rounded to hundredths.
+
+    >>> dial_place(0.3333)
+    0.33
+    """
+    return round(check_alpha(alpha), 2)
+
+
 def dial_weights(alpha: float) -> dict[str, float]:
     """Return how much each component counts at a place of the dial, from 0 (content) to 1 (style).
 
@@ -50,12 +69,7 @@ def dial_weights(alpha: float) -> dict[str, float]:
     >>> dial_weights(0.25)
     {'content': 0.5, 'middle': 0.5, 'style': 0.0}
     """
-    # A bool is a number to Python, but nobody's alpha; NumPy's numbers are welcome.
-    if isinstance(alpha, bool) or not isinstance(alpha, Real) or not 0 <= alpha <= 1:
-        raise ArtsearchError(
-            f"the dial is at {alpha!r}; take a number from 0 (content) to 1 (style)"
-        )
-    alpha = float(alpha)
+    alpha = check_alpha(alpha)
     content, style = max(0.0, 1 - 2 * alpha), max(0.0, 2 * alpha - 1)
     return {"content": content, "middle": 1 - content - style, "style": style}
 

@@ -83,12 +83,14 @@ class FeatureExtractor:
         """Return a float32 array of images × dims for each layer, of RGB images, at once."""
         import torch
 
+        from artsearch.networks.forward import full_float32
         from artsearch.networks.pooling import pool_output
 
         device = "cuda" if torch.cuda.is_available() else "cpu"
         batch = torch.stack([self.transform(image) for image in images]).to(device)
         named = {layer: split_layer(layer) for layer in self.layers}
-        products = torch.autocast(device, torch.bfloat16, enabled=self.fast)
+        autocast = torch.autocast(device, torch.bfloat16, enabled=self.fast)
+        products = autocast if self.fast else full_float32(device)
         with LayerHook(self.model, *(module for module, _ in named.values())) as hook:
             with torch.inference_mode(), products:
                 self.model.to(device)(batch)

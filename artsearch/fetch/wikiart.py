@@ -16,9 +16,8 @@ from typing import BinaryIO
 import numpy as np
 
 from artsearch.base.errors import ArtsearchError, check_whole, unknown
-from artsearch.base.http import unreachable
+from artsearch.base.http import hub_endpoint, is_offline, unreachable
 from artsearch.fetch.items import Item
-from artsearch.networks.weights import hub_endpoint, is_offline
 
 #: What the data says of a work besides its picture.
 LABELS = ("artist", "genre", "style")

@@ -1,4 +1,4 @@
-"""The trail of a session: what was asked, seen and kept, in a file to come back to."""
+"""A session: what was asked, seen and kept, in a file to come back to."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
 
-from artsearch.base.disk import fingerprint, write_whole
-from artsearch.base.errors import unknown
+from artsearch.base.disk import fingerprint
 from artsearch.base.text import cut_text, disarm, shorten, write_number
-from artsearch.gallery.session_file import read_file, read_trail, write_trail
+from artsearch.gallery.session_file import read_file, read_session, write_session
 from artsearch.search.question import Part, Question
 from artsearch.search.results import Neighbour, Results
+from artsearch.search.wording import EXPORTED
 from artsearch.works.collection import Collection
 
 #: Characters of a text in a table: a spreadsheet takes 32,767 in a cell, and nobody reads them.
@@ -68,7 +68,7 @@ class Step:
         return self == replace(other, at=self.at)
 
 
-class Trail:
+class Session:
     """What was asked of a collection in a session, and which works were kept.
 
     `steps` are in order, `kept` maps ids to notes. `collection` is the one at hand, `origin` says
@@ -83,7 +83,7 @@ class Trail:
         self.origin = _identify(collection)
 
     def __repr__(self) -> str:
-        return f"<Trail of {len(self.steps):,} steps through {self.origin['name']}>"
+        return f"<Session of {len(self.steps):,} steps through {self.origin['name']}>"
 
     def add(self, question: Question, answer: Results, goal: str = "") -> None:
         """Note a question and its answer; the same ones again at once are not noted again."""
@@ -123,7 +123,7 @@ class Trail:
 
     @property
     def missing(self) -> str:
-        """A sentence on the works that this trail names and the collection lacks; "" if none."""
+        """A sentence on the works that this session names and the collection lacks; "" if none."""
         gone = dict.fromkeys(self.kept)
         for step in self.steps:
             named = (*step.ids, *step.works, *step.question.exclude)
@@ -133,7 +133,7 @@ class Trail:
             return ""
         count = "1 work" if len(gone) == 1 else f"{len(gone):,} works"
         named = _join([repr(shorten(id, 60)) for id in gone], most=4)
-        return f"{_mend(self.collection.name)} lacks {count} of this trail: {named}."
+        return f"{_mend(self.collection.name)} lacks {count} of this session: {named}."
 
     @property
     def is_elsewhere(self) -> bool:
@@ -158,45 +158,30 @@ class Trail:
             query, tuple(neighbours), step.metric, provenance, step.question, (*step.notes, *notes)
         )
 
-    # ---- as files -------------------------------------------------------------------------------
-
-    def save(self, path: str | os.PathLike) -> Path:
-        """Write the trail: to be opened again (.json), as a table (.csv) or as a page (.html).
-
-        The file is written whole or not at all. Raises ArtsearchError where it cannot be.
-        """
-        path = Path(path)
-        write_whole(path, self.to_bytes(path.suffix.lower().removeprefix(".")))
-        return path
-
-    def to_bytes(self, format: str) -> bytes:
-        """Return the trail as the content of a file: "json", "csv" or "html"."""
-        makers = {"json": self.to_json, "csv": self.to_csv, "html": self.to_html}
-        if format not in makers:
-            raise unknown("kind of file", format, makers)
-        # The byte order mark tells Excel that a table is UTF-8.
-        return makers[format]().encode("utf-8-sig" if format == "csv" else "utf-8")
+    # ---- as a file ------------------------------------------------------------------------------
 
     @classmethod
-    def load(cls, path: str | os.PathLike, collection: Collection) -> Trail:
-        """Open a trail that was saved; raises ArtsearchError for a file that is none."""
+    def load(cls, path: str | os.PathLike, collection: Collection) -> Session:
+        """Open a session that was saved; raises ArtsearchError for a file that is none."""
         return cls.from_json(read_file(Path(path)), collection)
 
     @classmethod
-    def from_json(cls, text: str | bytes, collection: Collection) -> Trail:
-        """Return a trail from its JSON; raises ArtsearchError for what is none.
+    def from_json(cls, text: str | bytes, collection: Collection) -> Session:
+        """Return a session from its JSON; raises ArtsearchError for what is none.
 
         Works that the collection lacks stay in it as ids; `missing` names them.
         """
-        data = read_trail(text)
-        trail = cls(collection, data["title"])
-        trail.origin, trail.kept = data["collection"], data["kept"]
-        trail.steps = [Step(**step) for step in data["steps"]]
-        return trail
+        data = read_session(text)
+        session = cls(collection, data["title"])
+        session.origin, session.kept = data["collection"], data["kept"]
+        session.steps = [Step(**step) for step in data["steps"]]
+        return session
 
     def to_json(self) -> str:
-        """Return the trail as JSON, from which `from_json` makes the same."""
-        return write_trail(self)
+        """Return the session as JSON, from which `from_json` makes the same."""
+        steps = [vars(step) | {"question": step.question.to_link()} for step in self.steps]
+        about = {"title": self.title, "collection": self.origin, "kept": self.kept}
+        return write_session(about | {"steps": steps})
 
     def to_csv(self) -> str:
         """Return a table with a row a work seen; works kept that no step found come last.
@@ -204,9 +189,6 @@ class Trail:
         Texts that a spreadsheet would take for a formula begin with an apostrophe, and texts are
         cut after 1,000 characters; links and ids are whole.
         """
-        # Not above: the gallery, which this is a part of, stands on this module.
-        from artsearch.gallery.view import EXPORTED
-
         out = io.StringIO(newline="")
         table = csv.writer(out)
         table.writerow([*ASKED, *FOUND, *EXPORTED, "kept", "note"])
@@ -219,12 +201,6 @@ class Trail:
         nothing = [""] * (len(ASKED) + len(FOUND) - 1)
         table.writerows([*nothing, *known(id)] for id in left)
         return out.getvalue()
-
-    def to_html(self) -> str:
-        """Return the trail as a page, with its pictures in it."""
-        from artsearch.gallery.session_page import make_page
-
-        return make_page(self)
 
     def _asked(self, step: Step) -> tuple[str, ...]:
         dial = "" if step.dial is None else write_number(step.dial)

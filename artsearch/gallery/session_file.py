@@ -1,4 +1,4 @@
-"""The file of a trail: JSON that is written whole or not at all, and checked when it is read."""
+"""The file of a session: JSON that is written whole or not at all, and checked when it is read."""
 
 from __future__ import annotations
 
@@ -16,38 +16,31 @@ from artsearch.search.question import read_link
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from artsearch.gallery.session import Trail
-
-FORMAT = "artsearch trail"
-VERSION = 1
-#: Bytes of the largest trail that is written and read: some thousands of steps.
+FORMAT = "artsearch session"
+VERSION = 2
+#: Bytes of the largest session that is written and read: some thousands of steps.
 LARGEST = 20_000_000
-SAVED = "choose a file that was saved as a trail"
+SAVED = "choose a file that was saved as a session"
 
 
-def write_trail(trail: Trail) -> str:
-    """Return a trail as JSON that `read_trail` reads; raises ArtsearchError for one too large."""
-    data = {
-        "format": FORMAT,
-        "version": VERSION,
-        "title": trail.title,
-        "collection": trail.origin,
-        "kept": trail.kept,
-        "steps": [vars(step) | {"question": step.question.to_link()} for step in trail.steps],
-    }
-    text = _checked(
-        _form().model_validate, data, "saved", "take it out of the trail"
-    ).model_dump_json(indent=1)
+def write_session(data: dict) -> str:
+    """Return what is known of a session as JSON that `read_session` reads.
+
+    Raises ArtsearchError for one that is too large.
+    """
+    whole = {"format": FORMAT, "version": VERSION} | data
+    checked = _checked(_form().model_validate, whole, "saved", "take it out of the session")
+    text = checked.model_dump_json(indent=1)
     if len(text.encode()) > LARGEST:
         raise ArtsearchError(
-            f"this trail takes more than the {_MB} that can be opened again; save it as a table or "
-            "a page, and begin a new one"
+            f"this session takes more than the {_MB} that can be opened again; save it as a table "
+            "or a page, and begin a new one"
         )
     return text
 
 
-def read_trail(text: str | bytes) -> dict:
-    """Return what the JSON of a trail says; raises ArtsearchError for what is none."""
+def read_session(text: str | bytes) -> dict:
+    """Return what the JSON of a session says; raises ArtsearchError for what is none."""
     _refuse_large(len(text))
     found = _checked(_form().model_validate_json, text, "read", SAVED).model_dump()
     for step in found["steps"]:
@@ -56,7 +49,7 @@ def read_trail(text: str | bytes) -> dict:
 
 
 def read_file(path: Path) -> bytes:
-    """Return the content of a trail's file; raises ArtsearchError where there is none."""
+    """Return the content of a session's file; raises ArtsearchError where there is none."""
     try:
         found = path.stat()
         # Opening a pipe would wait for ever for somebody to write into it.
@@ -70,7 +63,7 @@ def read_file(path: Path) -> bytes:
 
 @cache
 def _form() -> type[BaseModel]:
-    """Return what a trail's file has to look like."""
+    """Return what a session's file has to look like."""
     from pydantic import AfterValidator, BaseModel, ConfigDict, FailFast, Field
 
     # FailFast: of a list of millions of wrong things, one is enough to say.
@@ -98,7 +91,7 @@ def _form() -> type[BaseModel]:
         works: int
         fingerprint: str
 
-    class TrailForm(Form):
+    class SessionForm(Form):
         format: Literal[FORMAT]
         version: Literal[VERSION]
         title: str
@@ -106,7 +99,7 @@ def _form() -> type[BaseModel]:
         kept: dict[str, str]
         steps: Annotated[list[Annotated[StepForm, AfterValidator(_check_lengths)]], FailFast()]
 
-    return TrailForm
+    return SessionForm
 
 
 def _check_link(link: str) -> str:
@@ -137,13 +130,13 @@ def _checked(check: Callable, data: object, done: str, hint: str) -> BaseModel:
     place = " ".join(str(one + 1 if isinstance(one, int) else one) for one in first["loc"])
     where = f" at {place[:80]!r}" if place else ""
     raise ArtsearchError(
-        f"this trail cannot be {done}{where}: {' '.join(first['msg'].split())[:300]}; {hint}"
+        f"this session cannot be {done}{where}: {' '.join(first['msg'].split())[:300]}; {hint}"
     )
 
 
 def _refuse_large(size: int) -> None:
     if size > LARGEST:
-        raise ArtsearchError(f"{size / 1e6:,.0f} MB are too much for a trail of {_MB}; {SAVED}")
+        raise ArtsearchError(f"{size / 1e6:,.0f} MB are too much for a session of {_MB}; {SAVED}")
 
 
 _MB = f"{LARGEST / 1e6:.0f} MB"

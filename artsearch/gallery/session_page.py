@@ -1,24 +1,27 @@
-"""The page of a trail: what was kept, then every step, in one file to read, send and print."""
+"""The page of a session: what was kept, then every step, in one file to read, send and print."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import re
 from collections.abc import Iterable
 from functools import cache
 from html import escape
 from itertools import islice
+from pathlib import Path
 from string import Template
 
 import artsearch
-from artsearch.base.errors import ImageError
+from artsearch.base.disk import write_whole
+from artsearch.base.errors import ImageError, unknown
 from artsearch.base.text import shorten
-from artsearch.gallery.session import Step, Trail, describe
-from artsearch.gallery.view import dial_text, distance_text, words
+from artsearch.gallery.session import Session, Step, describe
 from artsearch.networks.registry import NETWORKS
 from artsearch.search.answer import cut
 from artsearch.search.question import Part
+from artsearch.search.wording import dial_text, distance_text, words
 from artsearch.show import html
 from artsearch.show.page import TEMPLATES, WEB, Pictures
 from artsearch.works.images import open_image, thumbnail, to_jpeg
@@ -32,18 +35,41 @@ SMALL, LARGE = 144, 300
 CAPTION = 160
 
 
-def make_page(trail: Trail) -> str:
+#: What a session can be saved as.
+KINDS = ("json", "csv", "html")
+
+
+def save_session(session: Session, path: str | os.PathLike) -> Path:
+    """Write a session: to be opened again (.json), as a table (.csv) or as a page (.html).
+
+    The file is written whole or not at all. Raises ArtsearchError where it cannot be.
+    """
+    path = Path(path)
+    return write_whole(path, to_bytes(session, path.suffix.lower().removeprefix(".")))
+
+
+def to_bytes(session: Session, kind: str) -> bytes:
+    """Return a session as the content of a file: "json", "csv" or "html"."""
+    if kind not in KINDS:
+        raise unknown("kind of file", kind, KINDS)
+    if kind == "html":
+        return make_page(session).encode()
+    # The byte order mark tells Excel that a table is UTF-8.
+    return session.to_csv().encode("utf-8-sig") if kind == "csv" else session.to_json().encode()
+
+
+def make_page(session: Session) -> str:
     """Return the page as HTML, with all pictures in it."""
     style = (WEB / "trail.css").read_text(encoding="utf-8")
-    works = _Works(trail)
-    sections = [_kept(trail, works)] if trail.kept else []
-    sections += [_step(number, step, works) for number, step in enumerate(trail.steps, 1)]
-    name = shorten(trail.origin["name"], CAPTION)
+    works = _Works(session)
+    sections = [_kept(session, works)] if session.kept else []
+    sections += [_step(number, step, works) for number, step in enumerate(session.steps, 1)]
+    name = shorten(session.origin["name"], CAPTION)
     return Template((TEMPLATES / "trail.html").read_text(encoding="utf-8")).substitute(
         style=style,
         style_hash=f"sha256-{_base64(hashlib.sha256(style.encode()).digest())}",
-        title=escape(shorten(trail.title, CAPTION) or f"A trail through {name}"),
-        about=_about(trail, works),
+        title=escape(shorten(session.title, CAPTION) or f"A session through {name}"),
+        about=_about(session, works),
         sections="\n".join(sections),
         version=artsearch.__version__,
     )
@@ -52,11 +78,11 @@ def make_page(trail: Trail) -> str:
 class _Works:
     """Works as items of lists: picture, caption, and what is to be said beside."""
 
-    def __init__(self, trail: Trail):
-        self.collection, self.kept = trail.collection, trail.kept
+    def __init__(self, session: Session):
+        self.collection, self.kept = session.collection, session.kept
         self.left = PICTURES
         self.about, self._caption = cache(self._find), cache(self._find_caption)
-        self._pictures = {side: _Pictures(trail.collection, side) for side in (SMALL, LARGE)}
+        self._pictures = {side: _Pictures(session.collection, side) for side in (SMALL, LARGE)}
 
     def show(self, id: str, before: str = "", after: str = "", side: int = SMALL) -> str:
         """Return a work; `before` and `after` its caption stands what is HTML already."""
@@ -111,21 +137,21 @@ class _Pictures(Pictures):
             return ""
 
 
-def _about(trail: Trail, works: _Works) -> str:
+def _about(session: Session, works: _Works) -> str:
     """Return when this was asked, of which collection; and what is not as it was."""
-    steps, origin = trail.steps, trail.origin
+    steps, origin = session.steps, session.origin
     count = f"{len(steps):,} step{'' if len(steps) == 1 else 's'}"
     when = f", {_when(steps)}" if steps else ""
     name = shorten(origin["name"], CAPTION)
     said = [f"{count} through {name} ({origin['works']:,} works){when}."]
-    if steps and trail.kept:
+    if steps and session.kept:
         said.append("Framed are the works that were kept.")
-    if trail.is_elsewhere:
+    if session.is_elsewhere:
         said.append("The collection at hand has other works than the one that was asked.")
-    said += [trail.missing] if trail.missing else []
+    said += [session.missing] if session.missing else []
     if not works.left:
         said.append(f"The first {PICTURES:,} pictures are shown; what comes later has words alone.")
-    if not steps and not trail.kept:
+    if not steps and not session.kept:
         said.append("Nothing was asked, and nothing kept.")
     return f"<bdi>{escape(' '.join(said))}</bdi>"
 
@@ -142,10 +168,10 @@ def _when(steps: list[Step]) -> str:
     return f"{first} UTC" if last == first else f"{first} to {later} UTC"
 
 
-def _kept(trail: Trail, works: _Works) -> str:
+def _kept(session: Session, works: _Works) -> str:
     """Return the works kept as a contact sheet, with licence and source."""
     items = []
-    for id, note in trail.kept.items():
+    for id, note in session.kept.items():
         work = works.about(id)
         remark = f"<em><bdi>{escape(shorten(note, 500))}</bdi></em>" if note else ""
         licence = _small(work.get("licence", "") or "licence not stated")

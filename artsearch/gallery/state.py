@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from numbers import Real
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from artsearch.base.errors import ArtsearchError, ImageError, unknown
 from artsearch.base.text import fold
-from artsearch.gallery import view as gallery_view
-from artsearch.gallery.ask_state import Asked, AskVerbs
-from artsearch.gallery.session import Trail
-from artsearch.gallery.view import distance_text, has_dial, words
+from artsearch.features.blend import dial_place
+from artsearch.gallery.answers import Answers
+from artsearch.gallery.moment import Asked, Moment
+from artsearch.gallery.session import Session
 from artsearch.networks.transforms import default_crop
 from artsearch.search.matches import Match
-from artsearch.search.results import Described, Results
+from artsearch.search.question import Question, read_link
+from artsearch.search.results import Results
 from artsearch.search.search import Search
+from artsearch.search.wording import has_dial
 from artsearch.works.collection import COLUMNS, Collection
 from artsearch.works.images import thumbnail, to_jpeg
 from artsearch.works.thumbnails import SIDES, Thumbnails, small_picture
@@ -29,44 +29,12 @@ from artsearch.works.thumbnails import SIDES, Thumbnails, small_picture
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["GalleryState", "Moment", "distance_text", "words"]
-
 MOST = 20  # neighbours that can be asked for, where the collection has as many
-TRAIL = 50  # queries that the trail remembers
+HISTORY = 50  # queries that are remembered
 UPLOADED = "your image: "  # how the id of a visitor's own image begins
 
 
-@dataclass(frozen=True)
-class Moment:
-    """All that the visitor has chosen; a later moment is a new one."""
-
-    network: str
-    crop: str
-    k: int
-    dial: float | None = None
-    asked: Asked = Asked()
-    compare: bool = False
-    machine_made: bool = True
-    trail: tuple[str, ...] = ()
-    place: int = 0
-    search: str = ""
-    page: int = 0
-    seed: int = 0
-
-    @property
-    def query(self) -> str:
-        """The id of the selected work."""
-        return self.trail[self.place]
-
-    @property
-    def depends(self) -> tuple:
-        """All of it that the answers depend on."""
-        asked = replace(self.asked, why="")
-        where = self.network, self.crop, self.dial, self.compare, self.machine_made
-        return self.query, self.k, *where, asked
-
-
-class GalleryState(AskVerbs):
+class GalleryState:
     """A walk through a collection: the selected work, its neighbours, the way back.
 
     `searches` is a Searches, or any mapping from (network, crop) to Search that has its `networks`,
@@ -77,7 +45,7 @@ class GalleryState(AskVerbs):
     others too. `link` is a question to begin with (see Question.to_link). Thumbnails are kept below
     `out`.
 
-    Its verbs are what a visitor can do. What goes wrong then is a sentence in `view()["error"]`,
+    Its verbs are what a visitor can do. What goes wrong then is a sentence in `error`,
     and everything stays as it was. `now` is the present Moment, `answers` maps each network shown
     to its Results. `listeners` are called after every verb.
     """
@@ -102,13 +70,12 @@ class GalleryState(AskVerbs):
         self.searches = searches
         self.thumbnails = Thumbnails(collection, Path(out, "thumbs"))
         self.titles = {network.name: network.title for network in searches.networks}
-        self.uploads: dict[str, tuple[str, bytes]] = {}  # by id: name and JPEG
+        self.asking = Answers(collection, searches)
+        self.uploads = self.asking.uploads  # by id: name and JPEG
         self.error = ""
         self.listeners: list[Callable[[], None]] = []
         self._drawer = drawer
         self._captions: list[str] = []
-        self._looked: dict[tuple, Described] = {}
-        self._matches_of: dict[tuple, list[Match]] = {}
         network = network or next(iter(self.titles))
         now = self._check(Moment(network, crop or default_crop(searches.crops), k, dial, seed=seed))
         self._ids = list(searches[now.network, now.crop].index.ids)
@@ -116,11 +83,11 @@ class GalleryState(AskVerbs):
         self.has_both = collection.has_both(self._ids)
         self.machines = sum(id in collection.machines for id in self._ids)
         self._order = self._shuffle(seed)
-        trail = (self._order[0] if query is None else query,)
+        history = (self._order[0] if query is None else query,)
         k, machine_made = min(k, self.k_max), bool(machine_made) or not self.has_both
-        self.now = replace(now, k=k, machine_made=machine_made, trail=trail)
+        self.now = replace(now, k=k, machine_made=machine_made, history=history)
         self.answers = self._ask(self.now)
-        self.diary = Trail(collection)
+        self.session = Session(collection)
         self._note()
         if link:
             self.open_link(link)
@@ -136,16 +103,16 @@ class GalleryState(AskVerbs):
 
     def back(self) -> None:
         """Go back to the query before."""
-        self.go_to(self.now.place - 1)
+        self.go_to(self.now.position - 1)
 
     def forward(self) -> None:
         """Go forward again, after going back."""
-        self.go_to(self.now.place + 1)
+        self.go_to(self.now.position + 1)
 
     def go_to(self, place: int) -> None:
-        """Go to a place of the trail, counted from 0; beyond its ends, to the end."""
-        place = max(0, min(place, len(self.now.trail) - 1))
-        self._go(place=place, asked=self.now.asked.of_another())
+        """Go to a position of the history, counted from 0; beyond its ends, to the end."""
+        place = max(0, min(place, len(self.now.history) - 1))
+        self._go(position=place, asked=self.now.asked.of_another())
 
     def refresh(self) -> None:
         """Draw other works into the drawer."""
@@ -184,6 +151,86 @@ class GalleryState(AskVerbs):
         """Show the networks side by side, or one alone."""
         self._go(compare=bool(on) and len(self.titles) > 1)
 
+    def require(self, where: str) -> None:
+        """Ask for works that match a condition; an empty one asks for all."""
+        self._ask_more(where=where)
+
+    def differ(self, column: str, on: bool = True) -> None:
+        """Leave out works that have the same in a column as the selected one, or let them in."""
+        others = tuple(one for one in self.now.asked.other if one != column)
+        self._ask_more(other=(*others, column) if on else others)
+
+    def allow_copies(self, on: bool = True) -> None:
+        """Show near-duplicates of the selected work, or leave them out."""
+        self._ask_more(copies=bool(on))
+
+    def group_by(self, column: str) -> None:
+        """Show the nearest in each of a column; "" shows the nearest of all."""
+        self._ask_more(per=column, goal="")
+
+    def set_each(self, each: int) -> None:
+        """Show so many in each of the column that is grouped by."""
+        self._ask_more(each=each)
+
+    def like(self, id: str, weight: float = 1.0) -> None:
+        """Ask for works that are like this one too, by weight; the selected one has a weight."""
+        self._weigh("liked", id, weight)
+
+    def unlike(self, id: str, weight: float = 1.0) -> None:
+        """Ask for works that are not like this one, by weight."""
+        self._weigh("unliked", id, weight)
+
+    def leave_out(self, id: str) -> None:
+        """Leave a work out of the answers."""
+        self._ask_more(exclude=(*(one for one in self.now.asked.exclude if one != id), id))
+
+    def drop(self, id: str) -> None:
+        """Take a work out of those liked, not liked, and left out."""
+        self._ask_more(**self._without(id))
+
+    def take_part(self, part: tuple[float, float, float, float] | None) -> None:
+        """Ask with a part of the selected work: left, top, right, bottom from 0 to 1; None: all."""
+        self._ask_more(part=None if part is None else tuple(part), goal="")
+
+    def walk_to(self, id: str | None) -> None:
+        """Show stepping stones from the selected work to this one; None shows neighbours again."""
+        self._ask_more(goal=id or "")
+
+    def explain(self, id: str | None) -> None:
+        """Show the places that match in the selected work and this one; None stops that."""
+        self._ask_more(why=id or "")
+
+    def clear(self) -> None:
+        """Ask for nothing but what is near the selected work."""
+        self._go(asked=Asked())
+
+    def open_link(self, link: str) -> None:
+        """Ask what a link asks (see Question.to_link)."""
+        try:
+            self._go(**self._read(link))
+        except ArtsearchError as error:
+            self.fail(f"This link cannot be opened: {error}")
+
+    def keep(self, id: str, on: bool = True) -> None:
+        """Keep a work in the session, or let it go."""
+        try:
+            self.session.keep(id) if on else self.session.drop(id)
+        except ArtsearchError as error:
+            self.error = str(error)
+        self._tell()
+
+    def open_session(self, text: str | bytes) -> None:
+        """Go on with a session that was saved: its JSON."""
+        try:
+            session = Session.from_json(text, self.collection)
+            link = session.steps[-1].link() if session.steps else ""
+            self.session = session
+            self._go(**self._read(link) if link else {})
+            if session.missing and not self.error:
+                self.fail(session.missing)
+        except ArtsearchError as error:
+            self.fail(f"This session cannot be opened: {error}")
+
     def upload(self, data: bytes, name: str = "") -> None:
         """Make an image of the visitor's own the query: the bytes of a file."""
         try:
@@ -206,10 +253,6 @@ class GalleryState(AskVerbs):
         """The id of the selected work."""
         return self.now.query
 
-    def view(self) -> dict:
-        """Return all that is to be seen as plain data; pictures by name (see `picture_file`)."""
-        return gallery_view.view(self)
-
     def picture_file(self, name: str) -> bytes:
         """Return a picture that a view names, as a WebP file; no bytes if there is none."""
         kind, _, id = name.partition("/")
@@ -226,20 +269,21 @@ class GalleryState(AskVerbs):
         pages = max(1, -(-len(found) // self._drawer))
         return list(found[start : start + self._drawer]), pages, len(found)
 
-    def results(self) -> pd.DataFrame:
-        """Return the current results as a table, a row a neighbour."""
-        return gallery_view.results(self)
+    def link(self) -> str:
+        """Return the present question as the end of an address; "" where it has none."""
+        now = self.now
+        if not self.answers or any(id in self.uploads for id in self.question().works):
+            return ""
+        view = {"network": now.network, "crop": now.crop, "dial": now.dial}
+        return self.question().to_link(**view, goal=now.asked.goal)
 
-    def to_csv(self, path: str | os.PathLike | None = None) -> str:
-        """Return the current results as CSV, and write them to `path` if one is given.
+    def question(self) -> Question:
+        """Return what is asked at present."""
+        return self.now.question()
 
-        Texts that a spreadsheet would take for a formula begin with an apostrophe.
-        """
-        text = gallery_view.to_csv(self.results())
-        if path is not None:
-            # The byte order mark tells Excel that the file is UTF-8.
-            Path(path).write_text(text, encoding="utf-8-sig", newline="")
-        return text
+    def matches(self) -> list[Match]:
+        """Return the regions that match in the selected work and the one that is explained."""
+        return self.asking.matches(self.now)
 
     def picture(self) -> Figure:
         """Draw the query and its neighbours, a row a network."""
@@ -261,7 +305,7 @@ class GalleryState(AskVerbs):
             if later.depends != self.now.depends:
                 answers = self._ask(later)
             if later.asked.why:
-                self.matches(later)
+                self.asking.matches(later)
             self.now, self.answers = later, answers
             self._note()
         except ArtsearchError as error:
@@ -269,13 +313,54 @@ class GalleryState(AskVerbs):
         self._tell()
 
     def _note(self) -> None:
-        """Write what was asked and found into the trail."""
+        """Write what was asked and found into the session."""
         for answer in self.answers.values():
-            self.diary.add(self.question(), answer, self.now.asked.goal)
+            self.session.add(self.question(), answer, self.now.asked.goal)
 
     def _tell(self) -> None:
         for listener in self.listeners:
             listener()
+
+    def _read(self, link: str) -> dict:
+        """Return the changes that a link asks for."""
+        question, view = read_link(link)
+        (query, weight), *liked = question.like
+        asked = Asked(
+            question.where,
+            question.other,
+            question.copies,
+            question.exclude,
+            question.per,
+            question.each,
+            weight,
+            tuple(liked),
+            question.unlike,
+            question.part,
+        )
+        changes = {name: view[name] for name in ("network", "crop", "dial") if name in view}
+        changes["asked"] = replace(asked, goal=view.get("goal", ""))
+        changes["k"] = min(question.k, self.k_max)
+        changes["machine_made"] = question.machine_made or not self.has_both
+        return self._further(query) | changes
+
+    def _ask_more(self, **changes) -> None:
+        self._go(asked=replace(self.now.asked, **changes))
+
+    def _weigh(self, side: str, id: str, weight: float) -> None:
+        if id == self.now.query and side == "liked":
+            return self._ask_more(weight=weight)
+        if id == self.now.query:
+            return self.fail("The selected work is what is asked for; select another one first.")
+        rest = self._without(id)
+        self._ask_more(**rest | {side: (*rest[side], (id, weight)), "goal": ""})
+
+    def _without(self, id: str) -> dict:
+        asked = self.now.asked
+        liked, unliked = (
+            tuple(pair for pair in side if pair[0] != id) for side in (asked.liked, asked.unliked)
+        )
+        exclude = tuple(one for one in asked.exclude if one != id)
+        return {"liked": liked, "unliked": unliked, "exclude": exclude}
 
     def _check(self, now: Moment) -> Moment:
         """Return a moment that can be had, its place of the dial rounded; raise otherwise."""
@@ -301,17 +386,16 @@ class GalleryState(AskVerbs):
         if not 1 <= now.k <= self.k_max:
             raise ArtsearchError(f"k is {now.k}; take 1 to {self.k_max}")
         names = list(self.titles) if now.compare else [now.network]
-        return {name: self._answer(self._search(name, now), name, now) for name in names}
-
-    def _search(self, network: str, now: Moment) -> Search:
-        if now.dial is None:
-            return self.searches[network, now.crop]
-        return self.searches.dial(network, now.crop, now.dial)
+        return {name: self.asking.answer(name, now) for name in names}
 
     def _further(self, id: str) -> dict:
         """Return the trail with one more work; what lay ahead is forgotten."""
-        trail = (*self.now.trail[: self.now.place + 1], id)[-TRAIL:]
-        return {"trail": trail, "place": len(trail) - 1, "asked": self.now.asked.of_another()}
+        history = (*self.now.history[: self.now.position + 1], id)[-HISTORY:]
+        return {
+            "history": history,
+            "position": len(history) - 1,
+            "asked": self.now.asked.of_another(),
+        }
 
     def _matches(self, text: str) -> Sequence[str]:
         """Return the works of the drawer: all in random order, or those with all words."""
@@ -332,15 +416,3 @@ class GalleryState(AskVerbs):
         """Return all works in random order, those made by a machine after the others."""
         order = np.random.default_rng(seed).permutation(np.array(self._ids, object)).tolist()
         return self.collection.by_hand_first(order)
-
-
-def dial_place(place: float) -> float:
-    """Return a place of the dial, rounded; raise ArtsearchError if it is none.
-
-    >>> dial_place(0.3333)
-    0.33
-    """
-    # A truth value is a number to Python, and NaN is not within any bounds.
-    if not isinstance(place, Real) or isinstance(place, bool) or not 0 <= place <= 1:
-        raise ArtsearchError(f"the dial is {place!r}; take a number from 0 (content) to 1 (style)")
-    return round(float(place), 2)

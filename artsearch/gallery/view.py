@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping
 from itertools import chain
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pandas as pd
 
 from artsearch.base.text import disarm
-from artsearch.gallery.ask_view import ask_view
-from artsearch.networks.registry import WHY
+from artsearch.gallery.state import GalleryState
+from artsearch.search.wording import (
+    EXPORTED,
+    dial_text,
+    distance_text,
+    has_dial,
+    say_networks,
+    words,
+)
 from artsearch.works.collection import COLUMNS, MACHINE_MADE
 from artsearch.works.images import thumbnail
 from artsearch.works.thumbnails import SIDES
 
-if TYPE_CHECKING:
-    from artsearch.gallery.state import GalleryState
-
 FEW = 12  # works at once up to which their larger thumbnails are shown
+#: Columns whose sameness a visitor may want to leave out, where the collection has them.
+SAME_ARTIST = ("artist", "series")
 #: What is told of a work.
 TOLD = (*COLUMNS, MACHINE_MADE, "licence", "source")
-#: Columns of an exported table.
-EXPORTED = ("caption", "artist", "title", "year", "style", "licence", "source")
 
 
 def view(state: GalleryState) -> dict:
@@ -32,7 +37,7 @@ def view(state: GalleryState) -> dict:
     page, pages, matches = state.drawer()
     asked = [id for id, _ in (*now.asked.liked, *now.asked.unliked)]
     beside = [*asked, *now.asked.exclude, *filter(None, (now.asked.goal, now.asked.why))]
-    shown = chain(now.trail, page, beside, *(answer.ids for answer in answers.values()))
+    shown = chain(now.history, page, beside, *(answer.ids for answer in answers.values()))
     state.thumbnails.prepare(id for id in shown if id in state.collection)
     return {
         **say_networks(state.searches),
@@ -58,7 +63,7 @@ def view(state: GalleryState) -> dict:
         "rows": _rows(state),
         "unit": next((answer.unit for answer in answers.values()), ""),
         "overlap": _overlap(state) if now.compare else None,
-        "ask": ask_view(state, lambda id, kind: _work(state, id, kind)),
+        "ask": _ask_view(state, lambda id, kind: _work(state, id, kind)),
         "drawer": {
             "works": [_work(state, id, "small") for id in page],
             "search": now.search,
@@ -67,10 +72,10 @@ def view(state: GalleryState) -> dict:
             "matches": matches,
         },
         "trail": {
-            "works": [_work(state, id, "small") for id in now.trail],
-            "place": now.place,
-            "back": now.place,
-            "forward": len(now.trail) - 1 - now.place,
+            "works": [_work(state, id, "small") for id in now.history],
+            "place": now.position,
+            "back": now.position,
+            "forward": len(now.history) - 1 - now.position,
         },
         "error": state.error,
         "busy": "",
@@ -102,58 +107,19 @@ def results(state: GalleryState) -> pd.DataFrame:
     return table if now.asked.per else table.drop(columns="group")
 
 
-def to_csv(table: pd.DataFrame) -> str:
-    """Return a table of results as CSV, its texts safe for a spreadsheet."""
+def to_csv(state: GalleryState, path: str | os.PathLike | None = None) -> str:
+    """Return the current results as CSV, and write them to `path` if one is given.
+
+    Texts that a spreadsheet would take for a formula begin with an apostrophe.
+    """
+    table = results(state)
     texts = table.columns.difference(["dial", "rank", "distance"])
-    return table.assign(**{column: table[column].map(disarm) for column in texts}).to_csv(
-        index=False
-    )
-
-
-def say_networks(searches: Mapping) -> dict[str, str]:
-    """Return which networks were taken, in a line, and why these; "" where that needs no reason."""
-    return {
-        "sentence": searches.sentence.replace(WHY, ""),
-        "reason": getattr(searches, "reason", ""),
-    }
-
-
-def words(name: str) -> str:
-    """Return a name as words.
-
-    >>> words("no_crop")
-    'no crop'
-    """
-    return name.replace("_", " ")
-
-
-def has_dial(searches: Mapping) -> bool:
-    """Whether searches can be turned between content and style, for all their networks."""
-    return hasattr(searches, "dial") and getattr(searches, "has_dial", True)
-
-
-def dial_text(place: float | None) -> str:
-    """Return a place of the dial in words, as dialText in gallery.js does.
-
-    >>> dial_text(0.5), dial_text(0.25)
-    ('half way: content and style alike', 'more content than style (0.25)')
-    """
-    if place is None:
-        return "the network's final layer"
-    plain = {0: "content alone", 0.5: "half way: content and style alike", 1: "style alone"}
-    more = "more content than style" if place < 0.5 else "more style than content"
-    return plain.get(place, f"{more} ({place:.2f})")
-
-
-def distance_text(distance: float) -> str:
-    """Return a distance with the digits that tell neighbours apart.
-
-    >>> distance_text(0.61234), distance_text(1203.0), distance_text(52.345)
-    ('0.612', '1,203', '52.3')
-    """
-    whole = float(distance).is_integer()
-    digits = 3 if abs(distance) < 10 else 0 if whole else 1
-    return f"{distance:,.{digits}f}"
+    safe = {column: table[column].map(disarm) for column in texts}
+    text = table.assign(**safe).to_csv(index=False)
+    if path is not None:
+        # The byte order mark tells Excel that the file is UTF-8.
+        Path(path).write_text(text, encoding="utf-8-sig", newline="")
+    return text
 
 
 def _choices(titles: Mapping[str, str], selected: str) -> list[dict]:
@@ -214,3 +180,60 @@ def _work(state: GalleryState, id: str, kind: str) -> dict:
         "width": width,
         "height": height,
     }
+
+
+def _ask_view(state: GalleryState, show) -> dict:
+    """Return what is asked, what can be asked, and what is to be said of the answer.
+
+    `show(id, kind)` gives a work as the view gives works.
+    """
+    asked = state.now.asked
+    columns = [column for column in state.collection.works if column != "id"]
+    values = state.collection.columns.choices()
+    sides = (("like", asked.liked), ("unlike", asked.unliked))
+    return {
+        "columns": columns,
+        "values": values,
+        "where": asked.where,
+        "per": asked.per,
+        "each": asked.each,
+        "per_columns": list(values),
+        "other": list(asked.other),
+        "other_columns": [column for column in SAME_ARTIST if column in columns],
+        "copies": asked.copies,
+        "part": asked.part and list(asked.part),
+        "weight": asked.weight,
+        "liked": [
+            show(id, "small") | {"weight": weight, "side": side}
+            for side, works in sides
+            for id, weight in works
+        ],
+        "excluded": [show(id, "small") for id in asked.exclude],
+        "goal": show(asked.goal, "small") if asked.goal else None,
+        "notes": _notes(state),
+        "link": state.link(),
+        "active": asked != type(asked)(why=asked.why),
+        "why": _why(state, show) if asked.why else None,
+        "kept": list(state.session.kept),
+        "steps": len(state.session.steps),
+    }
+
+
+def _notes(state: GalleryState) -> list[str]:
+    """Return the sentences on the answers, each once; with several networks, named."""
+    notes = {name: answer.notes for name, answer in state.answers.items()}
+    if len(set(notes.values())) <= 1:
+        return list(next(iter(notes.values()), ()))
+    return [f"{state.titles[name]}: {note}" for name, said in notes.items() for note in said]
+
+
+def _why(state: GalleryState, show) -> dict:
+    matches = state.matches()
+    rows = [
+        {"first": list(one.first), "second": list(one.second), "strength": one.strength}
+        for one in matches
+    ]
+    title = state.titles[state.now.network]
+    count = f"{len(rows)} place{'s' if len(rows) != 1 else ''}" if rows else "no places"
+    text = f"{title} finds {count} in these two pictures that are each other's nearest."
+    return {"work": show(state.now.asked.why, "image"), "matches": rows, "text": text}

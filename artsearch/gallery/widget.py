@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import anywidget
 import traitlets
 
+from artsearch.gallery import view as gallery_view
+from artsearch.gallery.session_page import to_bytes
 from artsearch.gallery.state import GalleryState
 from artsearch.networks.transforms import default_crop
 from artsearch.search.opening import choose_opening
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 WEB = Path(__file__).parents[1] / "show" / "web"
 OWN = Path(__file__).parent / "web"
-#: What a trail can be saved as.
+#: What a session can be saved as.
 KINDS = {"json": "application/json", "csv": "text/csv", "html": "text/html"}
 
 
@@ -89,7 +91,7 @@ class Gallery(anywidget.AnyWidget):
     def _next_view(self) -> dict:
         # The number makes every view a new one: the browser waits for an answer to each click.
         self._turn += 1
-        return self.state.view() | {"turn": self._turn}
+        return gallery_view.view(self.state) | {"turn": self._turn}
 
     def _heed(self, _, message: dict, buffers: list) -> None:
         """Do what the browser asks for (see gallery.js); what goes wrong is said in the gallery."""
@@ -130,7 +132,9 @@ class Gallery(anywidget.AnyWidget):
             case {"do": "refresh" | "back" | "forward" as verb}:
                 getattr(state, verb)()
             case {"do": "export"}:
-                self._save("similar-works.csv", "text/csv", state.to_csv().encode("utf-8-sig"))
+                self._save(
+                    "similar-works.csv", "text/csv", gallery_view.to_csv(state).encode("utf-8-sig")
+                )
             case {"do": "picture"}:
                 self._save("similar-works.png", "image/png", _to_png(state.picture()))
             case _:
@@ -165,9 +169,9 @@ class Gallery(anywidget.AnyWidget):
             case {"do": "drop", "id": id}:
                 state.drop(id)
             case {"do": "open"}:
-                state.open_trail(bytes(buffers[0]))
+                state.open_session(bytes(buffers[0]))
             case {"do": "trail", "format": "json" | "csv" | "html" as format}:
-                self._save(f"trail.{format}", KINDS[format], state.diary.to_bytes(format))
+                self._save(f"session.{format}", KINDS[format], to_bytes(state.session, format))
             case {"do": "clear"}:
                 state.clear()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from artsearch.base.disk import file_sha256
 from artsearch.base.errors import WeightsError
-from artsearch.base.http import download, host, unreachable
+from artsearch.base.http import download, host, hub_endpoint, is_offline, unreachable
 
 #: The file's name in a repository of the Hugging Face hub.
 HUB_FILE = "model.safetensors"
@@ -39,17 +39,6 @@ class Weights:
         if self.hub:
             return f"{hub_endpoint()}/{self.hub}/resolve/main/{HUB_FILE}"
         return self.url
-
-
-def hub_endpoint() -> str:
-    """Return the address of the Hugging Face hub, or of the mirror named in HF_ENDPOINT."""
-    return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
-
-
-def is_offline() -> bool:
-    """Tell whether downloads are switched off, by ARTSEARCH_OFFLINE or HF_HUB_OFFLINE."""
-    values = (os.environ.get(name, "") for name in ("ARTSEARCH_OFFLINE", "HF_HUB_OFFLINE"))
-    return any(value.lower() not in ("", "0", "false", "no", "off") for value in values)
 
 
 def find_weights(weights: Weights) -> Path | None:

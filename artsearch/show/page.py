@@ -12,7 +12,6 @@ from string import Template
 
 import artsearch
 from artsearch.base.errors import ArtsearchError
-from artsearch.gallery.view import distance_text, say_networks, words
 from artsearch.index.metrics import METRICS
 from artsearch.networks.network import Network
 from artsearch.networks.transforms import default_crop
@@ -20,6 +19,7 @@ from artsearch.search.opening import choose_opening
 from artsearch.search.question import Question
 from artsearch.search.results import Results
 from artsearch.search.search import Search
+from artsearch.search.wording import distance_text, say_networks, words
 from artsearch.works.collection import Collection
 from artsearch.works.images import thumbnail, to_jpeg
 

@@ -5,26 +5,30 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import os
 import platform
 from collections.abc import Iterator, Sequence
 from functools import partial
 from html import escape
 from importlib.metadata import version
+from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 import artsearch
+from artsearch.base.disk import write_whole
 from artsearch.evaluate.agreement import compare_crops
 from artsearch.evaluate.alterations import ALTERATIONS
 from artsearch.evaluate.experiments import CONTENT, CORRECTED, MANNER, place_of, verdicts
 from artsearch.evaluate.measured import Measured
-from artsearch.evaluate.report import Report
-from artsearch.gallery.view import words
+from artsearch.evaluate.report import Report, make_folder, make_report
 from artsearch.networks.transforms import default_crop
+from artsearch.search.wording import words
 from artsearch.show import html
 from artsearch.show.page import TEMPLATES, WEB, Pictures, networks_line
+from artsearch.works.collection import Collection
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,6 +37,30 @@ if TYPE_CHECKING:
 SHOWN = 8
 HEADS = ["Network", "Crop", "Descriptor"]
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "scipy", "pillow")
+
+METRICS, PAGE = "metrics.csv", "report.html"
+
+
+def write(report: Report, out: str | os.PathLike) -> Path:
+    """Write metrics.csv and report.html, each whole or not at all; return the page's path."""
+    out = Path(out)
+    page, table = make_page(report), report.table.to_csv(index=False, lineterminator="\n")
+    write_whole(out / METRICS, table.encode())
+    return write_whole(out / PAGE, page.encode())
+
+
+def write_report(
+    collection: Collection | str | os.PathLike,
+    networks: str | Sequence[str] = "auto",
+    out: str | os.PathLike = "build/evaluate",
+    **options,
+) -> Path:
+    """Measure all that can be measured, write it below `out`, and return the path of the page.
+
+    `options` are those of make_report.
+    """
+    make_folder(out)
+    return write(make_report(collection, networks, **options), out)
 
 
 def make_page(report: Report) -> str:

@@ -23,13 +23,13 @@ import artsearch
 from artsearch.base.disk import write_folder
 from artsearch.base.errors import ArtsearchError, MismatchError
 from artsearch.base.progress import Progress
-from artsearch.gallery.state import dial_place, words
-from artsearch.gallery.view import has_dial
+from artsearch.features.blend import dial_place
 from artsearch.index.factory import METRICS, Index
 from artsearch.networks.network import Network
 from artsearch.networks.transforms import default_crop
 from artsearch.search.opening import choose_opening
 from artsearch.search.search import Search
+from artsearch.search.wording import has_dial, words
 from artsearch.show.page import networks_line, write_page
 from artsearch.works.collection import MACHINE_MADE, Collection
 from artsearch.works.file_state import hash_file

@@ -15,7 +15,7 @@ import click
 from speed import METHODS, NETWORKS_MEASURED, Settings
 
 from artsearch.base.errors import ArtsearchError, unknown
-from artsearch.cli.notebook import complete
+from artsearch.evaluate.repaint import ensure_demo_data
 from artsearch.networks.registry import as_network
 
 #: The module of each part; each has a `measure(settings)`.
@@ -45,7 +45,7 @@ def main(collection, networks, rounds, works, methods, out, peers, compile, quic
     names = NETWORKS_MEASURED if networks in ("", "auto") else networks.split(",")
     try:
         settings = Settings(
-            collection=complete(Path(collection)),
+            collection=ensure_demo_data(Path(collection)),
             out=Path(out).absolute(),
             networks=tuple(as_network(name.strip()).name for name in names),
             rounds=1 if quick else rounds,

@@ -25,7 +25,7 @@ from index_bench import METHODS, Method, measure, reach, write_json
 from mixing import mix_features
 
 from artsearch.base.errors import ArtsearchError, unknown
-from artsearch.cli.notebook import complete
+from artsearch.evaluate.repaint import ensure_demo_data
 from artsearch.features.features import Features
 from artsearch.search.searches import Searches
 from artsearch.works.collection import Collection
@@ -86,7 +86,7 @@ def main(
         settings = Settings(Path(out), chosen, rounds, queries, limit, seconds, keep)
         warn_if_busy()
         wanted = list(pair(numbers(sizes), numbers(dims)))
-        works = Collection(complete(Path(collection)))
+        works = Collection(ensure_demo_data(Path(collection)))
         searches = Searches(works, NETWORK, crops=[CROP], out=stores, progress=False)
         results = Results(settings, works.name, resume)
         for number, size in wanted:

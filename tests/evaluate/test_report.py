@@ -20,8 +20,9 @@ from artsearch.base.errors import ArtsearchError
 from artsearch.cli.commands import main
 from artsearch.evaluate import report as module
 from artsearch.evaluate.measured import COLUMNS
-from artsearch.evaluate.report import find_repainted, make_report, write_report
+from artsearch.evaluate.report import find_repainted, make_report
 from artsearch.features.features import Features
+from artsearch.show.report_page import write, write_report
 from artsearch.works.collection import Collection
 
 ROOT = Path(__file__).parents[2]
@@ -114,7 +115,7 @@ def test_the_whole_report(by_colour, repainted, tmp_path):
     crops = ["no_crop", "center_crop"]
     made = report_on(folder, repainted)
     both = make_report(folder, "any", crops, repainted, sample=2, k=3, progress=False)
-    path = both.write(tmp_path / "out")
+    path = write(both, tmp_path / "out")
     header, *rows = read_metrics(path.with_name("metrics.csv"))
     assert header == COLUMNS
     labels = {row[3] for row in rows}
@@ -140,7 +141,7 @@ def test_the_whole_report(by_colour, repainted, tmp_path):
 
 def test_figures_keep_all_their_digits(by_colour, repainted, tmp_path):
     made = report_on(fill(tmp_path / "mine", style=["a", "b", "c"] * 4), repainted)
-    path = made.write(tmp_path / "out").with_name("metrics.csv")
+    path = write(made, tmp_path / "out").with_name("metrics.csv")
     read = pd.read_csv(path, dtype={"k": "Int64"}, keep_default_na=False, na_values={"value": ""})
     assert read["value"].tolist() == made.table["value"].tolist()
 
@@ -171,7 +172,7 @@ def test_captions_and_labels_that_would_do_harm_are_text(by_colour, repainted, t
     table.assign(**{hostile: ["one", "two"] * 3 + ["one"]}).to_csv(
         folder / "works.csv", index=False
     )
-    page = report_on(folder, repainted).write(tmp_path / "out").read_text("utf-8")
+    page = write(report_on(folder, repainted), tmp_path / "out").read_text("utf-8")
     seen = Tags(page).seen
     assert not {"script", "i", "svg"} & set(seen)
     assert seen["handlers"] == 0
@@ -200,7 +201,7 @@ def test_what_cannot_be_measured_is_said_and_the_rest_is(
     by_colour, repainted, tmp_path, number, columns, said
 ):
     folder = fill(tmp_path / "mine", number, **columns)
-    path = report_on(folder, repainted).write(tmp_path / "out")
+    path = write(report_on(folder, repainted), tmp_path / "out")
     notes = text_of(path.read_text("utf-8")).partition("Notes, and what could")[2]
     assert [one for one in said if one not in notes] == []
     labels = {row[3] for row in read_metrics(path.with_name("metrics.csv"))}
@@ -217,7 +218,7 @@ def test_a_part_that_fails_costs_no_other(by_colour, repainted, tmp_path, monkey
     made = report_on(fill(tmp_path / "mine", style=["a", "b", "c"] * 4), repainted)
     assert "Agreement: the cat sat on it" in made.notes
     assert made.verdicts == []
-    page = made.write(tmp_path / "out").read_text("utf-8")
+    page = write(made, tmp_path / "out").read_text("utf-8")
     assert "<h2>Labels</h2>" in page
     assert "<h2>Agreement</h2>" not in page
     assert "Agreement: the cat sat on it." in text_of(page)

@@ -675,13 +675,13 @@ def test_the_trail_is_saved_and_opened(page, tmp_path):
         part(page, "trail-menu").click()
         page.get_by_role("menuitem", name=item).click()
         assert sent(page) == [{"do": "trail", "format": format}]
-        assert focused(page) == "Trail"
-    (tmp_path / "trail.json").write_text("{}")
+        assert focused(page) == "Session"
+    (tmp_path / "session.json").write_text("{}")
     part(page, "trail-menu").click()
     with page.expect_file_chooser() as chooser:
         page.get_by_role("menuitem", name="Open…").click()
-    chooser.value.set_files(tmp_path / "trail.json")
-    assert sent(page) == [{"do": "open", "file": "trail.json"}]
+    chooser.value.set_files(tmp_path / "session.json")
+    assert sent(page) == [{"do": "open", "file": "session.json"}]
 
 
 def test_the_link_is_copied(page):
@@ -712,7 +712,7 @@ def test_a_link_that_cannot_be_copied_is_there_to_be_taken(page):
     assert field.input_value() == "?like=0&k=6"
     assert page.evaluate("getSelection().toString()") == "?like=0&k=6"
     page.keyboard.press("Escape")
-    assert field.is_hidden() and focused(page) == "Trail"
+    assert field.is_hidden() and focused(page) == "Session"
 
 
 def copy_link(page):

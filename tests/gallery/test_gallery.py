@@ -16,6 +16,8 @@ from artsearch.base.errors import ArtsearchError
 from artsearch.base.text import disarm
 from artsearch.gallery.app import prepare
 from artsearch.gallery.state import GalleryState
+from artsearch.gallery.view import results, to_csv
+from artsearch.gallery.view import view as look
 from artsearch.gallery.widget import Gallery
 from artsearch.works.collection import Collection
 from artsearch.works.thumbnails import SIDES, Thumbnails
@@ -62,14 +64,14 @@ def file_of(image, kind="PNG"):
 
 def shown(state):
     """The ids of the rows."""
-    return [[work["id"] for work in row["works"]] for row in state.view()["rows"]]
+    return [[work["id"] for work in row["works"]] for row in look(state)["rows"]]
 
 
 # ---- the first view --------------------------------------------------------------------------
 
 
 def test_first_view(state, collection):
-    view = state.view()
+    view = look(state)
     assert view["query"]["id"] == WAVE
     assert view["query"]["title"] == "The Great Wave off Kanagawa"
     assert view["query"]["licence"] == "public domain"
@@ -84,7 +86,7 @@ def test_first_view(state, collection):
 
 def test_rows_are_what_the_search_finds(state, searches):
     results = searches["efficientnet_lite0", "no_crop"].by_work(WAVE, 10)
-    works = state.view()["rows"][0]["works"]
+    works = look(state)["rows"][0]["works"]
     assert [work["id"] for work in works] == results.ids
     assert [work["distance"] for work in works] == results.distances
     assert works[0]["distance_text"] == f"{results.distances[0]:.3f}"
@@ -92,7 +94,7 @@ def test_rows_are_what_the_search_finds(state, searches):
 
 
 def test_works_have_their_own_proportions(state, collection):
-    for work in state.view()["drawer"]["works"]:
+    for work in look(state)["drawer"]["works"]:
         width, height = collection.open(work["id"]).size
         assert work["width"] / work["height"] == pytest.approx(width / height, rel=0.02)
         data = state.picture_file(work["thumb"])
@@ -100,7 +102,7 @@ def test_works_have_their_own_proportions(state, collection):
 
 
 def test_k_is_at_most_what_there_is(collection, searches, out):
-    assert GalleryState(collection, searches, 500, out=out).view()["k"] == 20
+    assert look(GalleryState(collection, searches, 500, out=out))["k"] == 20
 
 
 @pytest.mark.parametrize("wrong", [{"network": "vg16"}, {"crop": "half"}, {"query": "nope.jpg"}])
@@ -112,7 +114,7 @@ def test_wrong_beginnings(collection, searches, out, wrong):
 def test_gallery_of_one_work(tmp_path, paint):
     paint("one/a.png")
     collection = Collection(tmp_path / "one")
-    view = GalleryState(collection, searches_by_colour(collection), out=tmp_path).view()
+    view = look(GalleryState(collection, searches_by_colour(collection), out=tmp_path))
     assert view["query"]["id"] == "a.png" and view["rows"] == [] and view["k_max"] == 0
 
 
@@ -126,23 +128,23 @@ def test_trail(state):
     state.back()
     state.back()
     state.back()
-    trail = state.view()["trail"]
+    trail = look(state)["trail"]
     assert (state.query, trail["place"], trail["back"], trail["forward"]) == (WAVE, 0, 0, 2)
     state.forward()
     assert state.query == MONA_LISA
     state.select(WAVE)  # what lay ahead is forgotten
     state.forward()
-    assert [work["id"] for work in state.view()["trail"]["works"]] == [WAVE, MONA_LISA, WAVE]
+    assert [work["id"] for work in look(state)["trail"]["works"]] == [WAVE, MONA_LISA, WAVE]
     state.go_to(1)
     assert state.query == MONA_LISA
     state.select(MONA_LISA)
-    assert state.view()["trail"]["forward"] == 1
+    assert look(state)["trail"]["forward"] == 1
 
 
 def test_trail_remembers_fifty(state, collection):
     for step in range(60):
         state.select(collection.ids[step % 21])
-    trail = state.view()["trail"]
+    trail = look(state)["trail"]
     assert len(trail["works"]) == 50 and trail["place"] == 49
 
 
@@ -159,7 +161,7 @@ def test_switches(state):
 
 
 def test_errors_leave_everything_as_it_was(state):
-    before = state.view()
+    before = look(state)
     for wrong, sentence in (
         (lambda: state.select("nope.jpg"), "unknown work 'nope.jpg'"),
         (lambda: state.use_network("vg16"), "unknown network 'vg16'"),
@@ -168,15 +170,15 @@ def test_errors_leave_everything_as_it_was(state):
         (lambda: state.set_k(0), "k is 0; take 1 to 20"),
     ):
         wrong()
-        assert sentence in state.view()["error"]
-        assert state.view() == before | {"error": state.view()["error"]}
+        assert sentence in look(state)["error"]
+        assert look(state) == before | {"error": look(state)["error"]}
     state.set_k(10)
-    assert state.view()["error"] == ""
+    assert look(state)["error"] == ""
 
 
 def test_side_by_side(state):
     state.compare()
-    view = state.view()
+    view = look(state)
     lists = shown(state)
     assert [row["network"] for row in view["rows"]] == [
         "efficientnet_lite0",
@@ -190,30 +192,30 @@ def test_side_by_side(state):
     assert view["overlap"]["value"] == len(common) / 10
     assert f"{len(common)} of 10 works are in all 3 rows" in view["overlap"]["text"]
     state.use_network("efficientnet_lite1")
-    assert not state.view()["compare"]
+    assert not look(state)["compare"]
 
 
 def test_refresh_draws_other_works(collection, searches, out):
     state = GalleryState(collection, searches, drawer=6, out=out)
-    drawn = [[work["id"] for work in state.view()["drawer"]["works"]]]
+    drawn = [[work["id"] for work in look(state)["drawer"]["works"]]]
     state.search_drawer("hokusai")
     state.refresh()
-    drawn.append([work["id"] for work in state.view()["drawer"]["works"]])
-    assert drawn[0] != drawn[1] and state.view()["drawer"]["search"] == ""
+    drawn.append([work["id"] for work in look(state)["drawer"]["works"]])
+    assert drawn[0] != drawn[1] and look(state)["drawer"]["search"] == ""
     again = GalleryState(collection, searches, drawer=6, out=out)
     again.refresh()
-    assert [work["id"] for work in again.view()["drawer"]["works"]] == drawn[1]
+    assert [work["id"] for work in look(again)["drawer"]["works"]] == drawn[1]
 
 
 def test_drawer_pages_hold_every_work_once(collection, searches, out):
     state = GalleryState(collection, searches, drawer=6, out=out)
     seen = []
-    for page in range(state.view()["drawer"]["pages"]):
+    for page in range(look(state)["drawer"]["pages"]):
         state.turn_page(page)
-        seen += [work["id"] for work in state.view()["drawer"]["works"]]
+        seen += [work["id"] for work in look(state)["drawer"]["works"]]
     assert sorted(seen) == collection.ids
     state.turn_page(99)
-    assert state.view()["drawer"]["page"] == 3
+    assert look(state)["drawer"]["page"] == 3
 
 
 @pytest.mark.parametrize(
@@ -227,7 +229,7 @@ def test_drawer_pages_hold_every_work_once(collection, searches, out):
 )
 def test_search_in_the_drawer(state, text, titles):
     state.search_drawer(text)
-    drawer = state.view()["drawer"]
+    drawer = look(state)["drawer"]
     assert titles <= {work["title"] for work in drawer["works"]}
     assert drawer["matches"] == len(drawer["works"]) and drawer["search"] == text
     assert bool(drawer["works"]) == bool(titles)
@@ -235,7 +237,7 @@ def test_search_in_the_drawer(state, text, titles):
 
 def test_upload(state, collection):
     state.upload(file_of(Image.new("RGBA", (3000, 1500), (0, 0, 0, 0))), "mine.png")
-    view = state.view()
+    view = look(state)
     query = view["query"]
     assert query["title"] == "mine.png" and query["width"] == 2 * query["height"]
     # The made-up extractor takes every image for the Mona Lisa.
@@ -246,25 +248,25 @@ def test_upload(state, collection):
     assert Image.open(io.BytesIO(kept)).size == (1024, 512)
     state.select(LION)
     state.back()
-    assert state.view()["query"] == query
+    assert look(state)["query"] == query
     state.compare()
-    assert len(state.view()["rows"]) == 3 and not state.view()["error"]
-    assert state.results()["query"].unique().tolist() == [query["id"]]
+    assert len(look(state)["rows"]) == 3 and not look(state)["error"]
+    assert results(state)["query"].unique().tolist() == [query["id"]]
     plt.close(state.picture())
 
 
 def test_two_uploads_of_one_name_are_two_queries(state):
     for width in (40, 80):
         state.upload(file_of(Image.new("RGB", (width, 40))), "mine.png")
-    assert state.view()["query"]["width"] == 2 * state.view()["query"]["height"]
+    assert look(state)["query"]["width"] == 2 * look(state)["query"]["height"]
     state.back()
-    assert state.view()["query"]["width"] == state.view()["query"]["height"]
+    assert look(state)["query"]["width"] == look(state)["query"]["height"]
 
 
 @pytest.mark.parametrize("data", [b"", b"just text", file_of(Image.new("RGB", (9, 9)))[:40]])
 def test_upload_of_no_image(state, data):
     state.upload(data, "notes.txt")
-    assert state.view()["error"].startswith("notes.txt cannot be a query: ")
+    assert look(state)["error"].startswith("notes.txt cannot be a query: ")
     assert state.query == WAVE
 
 
@@ -281,12 +283,12 @@ def test_listeners_hear_of_everything(state):
 
 def test_results_and_csv(state, collection, tmp_path):
     state.compare()
-    table = state.results()
+    table = results(state)
     assert len(table) == 30 and set(table["network"]) == set(state.titles)
     assert table["crop"].unique().tolist() == ["no_crop"]
     row = table.iloc[0]
     assert row["caption"] == collection.caption(row["id"]) and row["licence"] == "public domain"
-    text = state.to_csv(tmp_path / "results.csv")
+    text = to_csv(state, tmp_path / "results.csv")
     assert (
         (tmp_path / "results.csv").read_bytes().startswith(b"\xef\xbb\xbfquery,network,crop,dial")
     )
@@ -324,10 +326,10 @@ def hostile(tmp_path_factory):
 
 def test_hostile_titles_are_text(hostile, out):
     state = GalleryState(hostile, searches_by_colour(hostile), query=hostile.ids[0], out=out)
-    works = state.view()["drawer"]["works"]
+    works = look(state)["drawer"]["works"]
     assert {work["title"] for work in works} == {hostile.work(id)["title"] for id in hostile}
     # A cell's formula is disarmed, and nothing else of it changes.
-    table = pd.read_csv(io.StringIO(state.to_csv()), keep_default_na=False)
+    table = pd.read_csv(io.StringIO(to_csv(state)), keep_default_na=False)
     assert "'=HYPERLINK(0)" in set(table["title"])
     assert not table["title"].str.startswith(tuple("=+-@")).any()
     plt.close(state.picture())
@@ -342,17 +344,17 @@ def many(tmp_path_factory):
 def test_ten_thousand_works(many, tmp_path):
     vectors = np.random.default_rng(0).normal(size=(len(many), 16))
     state = GalleryState(many, MadeUpSearches(many, vectors), out=tmp_path)
-    assert len(json.dumps(state.view())) < 40_000
-    works = state.view()["rows"][0]["works"] + state.view()["drawer"]["works"]
+    assert len(json.dumps(look(state))) < 40_000
+    works = look(state)["rows"][0]["works"] + look(state)["drawer"]["works"]
     # Only what is seen is made: two sizes of each.
     made = list((tmp_path / "thumbs").rglob("*.webp"))
     assert len(made) <= 2 * (len(works) + 1)
     state.search_drawer("untitled")  # the first search folds all captions
     for verb in (state.compare, state.refresh, lambda: state.select(many.ids[5000])):
         verb()
-        assert len(json.dumps(state.view())) < 60_000
+        assert len(json.dumps(look(state))) < 60_000
     state.search_drawer("untitled 77")
-    assert state.view()["drawer"]["matches"] > 100
+    assert look(state)["drawer"]["matches"] > 100
 
 
 # ---- thumbnails ------------------------------------------------------------------------------

@@ -9,6 +9,8 @@ from madeup import searches_by_colour
 from PIL import Image
 
 from artsearch.gallery.state import GalleryState
+from artsearch.gallery.view import results
+from artsearch.gallery.view import view as look
 from artsearch.gallery.widget import Gallery
 from artsearch.search.matches import Match
 from artsearch.search.question import read_link
@@ -34,7 +36,7 @@ def state(collection, searches, out):
 
 def shown(state):
     """Return the ids of the works in the first row."""
-    return [work["id"] for work in state.view()["rows"][0]["works"]]
+    return [work["id"] for work in look(state)["rows"][0]["works"]]
 
 
 def artists(state):
@@ -42,7 +44,7 @@ def artists(state):
 
 
 def test_nothing_is_asked_in_the_beginning(state):
-    ask = state.view()["ask"]
+    ask = look(state)["ask"]
     assert not ask["active"] and ask["notes"] == [] and ask["where"] == "" and ask["why"] is None
     assert "artist" in ask["columns"] and "Ukiyo-e" in ask["values"]["style"]
     assert ask["steps"] == 1
@@ -50,7 +52,7 @@ def test_nothing_is_asked_in_the_beginning(state):
 
 def test_a_condition(state, searches):
     state.require(HOKUSAI)
-    view = state.view()
+    view = look(state)
     assert set(artists(state)) == {"Katsushika Hokusai"} and view["ask"]["active"]
     assert view["ask"]["notes"][0] == f"7 of 21 works match {HOKUSAI}."
     expected = searches[LITE, "no_crop"].ask(WAVE, 5, where=HOKUSAI)
@@ -61,8 +63,8 @@ def test_a_wrong_condition_is_said_and_nothing_changes(state):
     state.require(HOKUSAI)
     before = shown(state)
     state.require('artist == "Hokusay"')
-    assert "did you mean 'Katsushika Hokusai'" in state.view()["error"]
-    assert shown(state) == before and state.view()["ask"]["where"] == HOKUSAI
+    assert "did you mean 'Katsushika Hokusai'" in look(state)["error"]
+    assert shown(state) == before and look(state)["ask"]["where"] == HOKUSAI
 
 
 def test_a_condition_stays_when_another_work_is_selected(state):
@@ -70,7 +72,7 @@ def test_a_condition_stays_when_another_work_is_selected(state):
     state.like(MONA_LISA)
     state.select(LION)
     assert set(artists(state)) == {"Katsushika Hokusai"}
-    assert state.view()["ask"]["liked"] == []
+    assert look(state)["ask"]["liked"] == []
     state.back()
     assert state.query == WAVE and set(artists(state)) == {"Katsushika Hokusai"}
 
@@ -79,7 +81,7 @@ def test_not_the_same_artist(state):
     state.differ("artist")
     assert "Katsushika Hokusai" not in artists(state)
     state.differ("artist", False)
-    assert state.view()["ask"]["other"] == [] and not state.view()["ask"]["active"]
+    assert look(state)["ask"]["other"] == [] and not look(state)["ask"]["active"]
 
 
 def test_near_duplicates_are_left_out(collection, out, paintings, tmp_path):
@@ -91,22 +93,22 @@ def test_near_duplicates_are_left_out(collection, out, paintings, tmp_path):
     assert shown(state)[0] == "copy.jpg"
     state.allow_copies(False)
     assert "copy.jpg" not in shown(state) and len(shown(state)) == 3
-    assert "near-duplicates" in state.view()["ask"]["notes"][0]
+    assert "near-duplicates" in look(state)["ask"]["notes"][0]
 
 
 def test_the_nearest_in_each(state, collection):
     state.group_by("style")
-    works = state.view()["rows"][0]["works"]
+    works = look(state)["rows"][0]["works"]
     styles = set(collection.works["style"])
     assert {work["group"] for work in works} == styles and len(works) == len(styles)
     assert all(collection.work(work["id"])["style"] == work["group"] for work in works)
     state.set_each(2)
-    counts = Counter(work["group"] for work in state.view()["rows"][0]["works"])
+    counts = Counter(work["group"] for work in look(state)["rows"][0]["works"])
     sizes = collection.works["style"].value_counts().to_dict() | {"Ukiyo-e": 8}  # itself aside
     assert counts == {style: min(2, size) for style, size in sizes.items()}
     state.set_each(0)
     assert "take a whole number from 1" in state.error and state.now.asked.each == 2
-    assert read_link(state.view()["ask"]["link"])[0].each == 2
+    assert read_link(look(state)["ask"]["link"])[0].each == 2
     state.group_by("")
     assert len(shown(state)) == 5
 
@@ -117,32 +119,32 @@ def test_several_works_with_weights(state, searches):
     state.like(WAVE, 3)  # the selected work's own weight
     like, unlike = {WAVE: 3, MONA_LISA: 2}, {LION: 0.5}
     expected = searches[LITE, "no_crop"].ask(like, 5, unlike=unlike).ids
-    ask = state.view()["ask"]
+    ask = look(state)["ask"]
     assert shown(state) == expected and ask["weight"] == 3
     assert [(one["id"], one["weight"], one["side"]) for one in ask["liked"]] == [
         (MONA_LISA, 2, "like"),
         (LION, 0.5, "unlike"),
     ]
     state.unlike(MONA_LISA)  # from one side to the other
-    assert [one["side"] for one in state.view()["ask"]["liked"]] == ["unlike", "unlike"]
+    assert [one["side"] for one in look(state)["ask"]["liked"]] == ["unlike", "unlike"]
     state.drop(MONA_LISA)
     state.drop(LION)
-    assert state.view()["ask"]["liked"] == []
+    assert look(state)["ask"]["liked"] == []
     state.unlike(WAVE)
-    assert "select another one first" in state.view()["error"]
+    assert "select another one first" in look(state)["error"]
 
 
 def test_a_weight_that_is_none(state):
     before = shown(state)
     state.like(MONA_LISA, -1)
-    assert "take a number above 0" in state.view()["error"] and shown(state) == before
+    assert "take a number above 0" in look(state)["error"] and shown(state) == before
 
 
 def test_works_are_left_out(state):
     first, second, *_ = shown(state)
     state.leave_out(first)
     assert shown(state)[0] == second
-    assert [work["id"] for work in state.view()["ask"]["excluded"]] == [first]
+    assert [work["id"] for work in look(state)["ask"]["excluded"]] == [first]
     state.drop(first)
     assert shown(state)[0] == first
 
@@ -162,23 +164,23 @@ def test_a_part_is_cut_out_and_looked_at_once(state, searches, monkeypatch):
     state.require('style != "Abstract"')
     assert len(seen) == 1
     state.take_part((0.5, 0.5, 0.4, 0.9))
-    assert "take left, top, right and bottom" in state.view()["error"]
+    assert "take left, top, right and bottom" in look(state)["error"]
     state.take_part(None)
-    assert state.view()["ask"]["part"] is None
+    assert look(state)["ask"]["part"] is None
 
 
 def test_stepping_stones(state, searches):
     state.walk_to(SPRING)
-    view = state.view()
+    view = look(state)
     expected = searches[LITE, "no_crop"].path(WAVE, SPRING)
     assert shown(state) == expected.ids and shown(state)[-1] == SPRING
     assert view["ask"]["goal"]["id"] == SPRING and "longest step" in view["ask"]["notes"][-1]
     state.open_link(view["ask"]["link"])
     assert state.error == "" and shown(state) == expected.ids and state.now.asked.goal == SPRING
     state.walk_to(WAVE)
-    assert "the same" in state.view()["error"]
+    assert "the same" in look(state)["error"]
     state.walk_to(None)
-    assert len(shown(state)) == 5 and state.view()["ask"]["goal"] is None
+    assert len(shown(state)) == 5 and look(state)["ask"]["goal"] is None
 
 
 def test_why(state, searches, monkeypatch):
@@ -191,16 +193,16 @@ def test_why(state, searches, monkeypatch):
 
     monkeypatch.setattr(searches[LITE, "no_crop"], "why", why)
     state.explain(MONA_LISA)
-    said = state.view()["ask"]["why"]
+    said = look(state)["ask"]["why"]
     assert said["work"]["id"] == MONA_LISA and said["work"]["image"] == f"image/{MONA_LISA}"
     assert said["matches"] == [
         {"first": [0, 0, 0.5, 0.5], "second": [0.2] * 2 + [0.4] * 2, "strength": 0.8}
     ]
-    assert "finds 1 place" in said["text"] and not state.view()["ask"]["active"]
+    assert "finds 1 place" in said["text"] and not look(state)["ask"]["active"]
     state.set_k(4)
     assert len(asked) == 1  # remembered
     state.explain(None)
-    assert state.view()["ask"]["why"] is None
+    assert look(state)["ask"]["why"] is None
 
 
 def test_why_of_a_part_lies_in_the_part(state, searches, monkeypatch):
@@ -210,14 +212,14 @@ def test_why_of_a_part_lies_in_the_part(state, searches, monkeypatch):
     monkeypatch.setattr(search, "why", lambda first, second, most=5: [place])
     state.take_part((0.2, 0.4, 0.6, 0.8))
     state.explain(MONA_LISA)
-    first = state.view()["ask"]["why"]["matches"][0]["first"]
+    first = look(state)["ask"]["why"]["matches"][0]["first"]
     assert first == pytest.approx([0.4, 0.4, 0.6, 0.6])
 
 
 def test_why_without_a_network_is_a_sentence(state):
     state.explain(MONA_LISA)
-    assert "does not say which network made it" in state.view()["error"]
-    assert state.view()["ask"]["why"] is None
+    assert "does not say which network made it" in look(state)["error"]
+    assert look(state)["ask"]["why"] is None
 
 
 def test_all_at_once_and_clear(state, searches):
@@ -230,17 +232,17 @@ def test_all_at_once_and_clear(state, searches):
     )
     assert shown(state) == expected.ids
     state.clear()
-    assert not state.view()["ask"]["active"]
+    assert not look(state)["ask"]["active"]
     assert shown(state) == searches[LITE, "no_crop"].by_work(WAVE, 5).ids
 
 
 def test_networks_side_by_side_answer_the_question(state):
     state.require(HOKUSAI)
     state.compare()
-    for row in state.view()["rows"]:
+    for row in look(state)["rows"]:
         for work in row["works"]:
             assert work["artist"] == "Katsushika Hokusai"
-    assert len(state.view()["ask"]["notes"]) == 1  # the same for all: said once
+    assert len(look(state)["ask"]["notes"]) == 1  # the same for all: said once
 
 
 def test_an_image_of_ones_own_is_asked_with_more(state, searches, monkeypatch):
@@ -252,20 +254,20 @@ def test_an_image_of_ones_own_is_asked_with_more(state, searches, monkeypatch):
     state.upload(file.getvalue(), "mine.png")
     state.require(HOKUSAI)
     assert set(artists(state)) == {"Katsushika Hokusai"}
-    assert state.view()["ask"]["link"] == ""
+    assert look(state)["ask"]["link"] == ""
     state.walk_to(SPRING)
-    assert "stepping stones lead from one work of the collection" in state.view()["error"]
+    assert "stepping stones lead from one work of the collection" in look(state)["error"]
 
 
 def test_a_link_opens_the_same_question(state, collection, searches, out):
     state.turn_dial(0.25)
     state.require(HOKUSAI)
     state.like(MONA_LISA, 2)
-    link = state.view()["ask"]["link"]
+    link = look(state)["ask"]["link"]
     other = GalleryState(collection, searches, out=out, link=f"http://localhost:8866/{link}")
     assert other.error == "" and shown(other) == shown(state)
     assert other.now.dial == 0.25 and other.now.asked == state.now.asked
-    assert other.view()["ask"]["link"] == link
+    assert look(other)["ask"]["link"] == link
 
 
 @pytest.mark.parametrize(
@@ -274,7 +276,7 @@ def test_a_link_opens_the_same_question(state, collection, searches, out):
 def test_a_link_that_cannot_be_opened_is_a_sentence(state, link):
     before = shown(state)
     state.open_link(link)
-    assert state.view()["error"] and shown(state) == before and state.query == WAVE
+    assert look(state)["error"] and shown(state) == before and state.query == WAVE
 
 
 def test_the_address_of_the_app_is_opened(collection, searches, out, monkeypatch):
@@ -290,20 +292,20 @@ def test_a_trail_is_kept_saved_and_opened_again(state, collection, searches, out
     state.keep(shown(state)[0])
     state.keep(LION)
     state.keep(LION, False)
-    kept = state.view()["ask"]["kept"]
-    assert kept == [shown(state)[0]] and state.view()["ask"]["steps"] == 2
+    kept = look(state)["ask"]["kept"]
+    assert kept == [shown(state)[0]] and look(state)["ask"]["steps"] == 2
     other = GalleryState(collection, searches, out=out)
-    other.open_trail(state.diary.to_json())
-    assert other.view()["ask"]["kept"] == kept and other.query == WAVE
+    other.open_session(state.session.to_json())
+    assert look(other)["ask"]["kept"] == kept and other.query == WAVE
     assert other.now.asked.where == HOKUSAI and shown(other) == shown(state)
 
 
 def test_a_trail_that_is_none_is_a_sentence(state):
-    before = state.view()["ask"]
+    before = look(state)["ask"]
     for text in ("", "{}", "[]", '{"version": 99}', "\x00"):
-        state.open_trail(text)
-        assert "cannot be opened" in state.view()["error"]
-    assert state.view()["ask"] == before
+        state.open_session(text)
+        assert "cannot be opened" in look(state)["error"]
+    assert look(state)["ask"] == before
 
 
 def test_messages_of_the_browser(collection, searches, out):
@@ -325,11 +327,11 @@ def test_messages_of_the_browser(collection, searches, out):
         assert gallery.view["error"] == "", message
     asked = gallery.state.now.asked
     assert asked.where == HOKUSAI and not asked.copies and asked.liked == ((MONA_LISA, 2.0),)
-    assert asked.exclude == (SPRING,) and list(gallery.state.diary.kept) == [LION]
+    assert asked.exclude == (SPRING,) and list(gallery.state.session.kept) == [LION]
     for kind in ("json", "csv", "html"):
         gallery._heed(None, {"do": "trail", "format": kind}, [])
         message, (data,) = sent[-1]
-        assert message["save"] == f"trail.{kind}" and data
+        assert message["save"] == f"session.{kind}" and data
     gallery._heed(None, {"do": "clear"}, [])
     gallery._heed(None, {"do": "open"}, [sent[-3][1][0]])
     assert gallery.view["error"] == "" and gallery.state.now.asked.where == HOKUSAI
@@ -340,7 +342,7 @@ def test_messages_of_the_browser(collection, searches, out):
 
 def test_a_table_of_groups_has_the_group(state):
     state.group_by("style")
-    table = state.results()
+    table = results(state)
     assert (table["group"] == table["style"]).all()
 
 

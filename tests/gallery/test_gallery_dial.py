@@ -9,9 +9,12 @@ from madeup import MadeUpDial, searches_by_colour
 from PIL import Image
 
 from artsearch.base.errors import ArtsearchError
-from artsearch.gallery.state import GalleryState, dial_place
-from artsearch.gallery.view import dial_text
+from artsearch.features.blend import dial_place
+from artsearch.gallery.state import GalleryState
+from artsearch.gallery.view import results, to_csv
+from artsearch.gallery.view import view as look
 from artsearch.gallery.widget import Gallery
+from artsearch.search.wording import dial_text
 
 WAVE = "katsushika-hokusai_the-great-wave-off-kanagawa.jpg"
 LITE = "efficientnet_lite0"
@@ -29,7 +32,7 @@ def state(collection, searches, out):
 
 def shown(state):
     """The ids of the rows."""
-    return [[work["id"] for work in row["works"]] for row in state.view()["rows"]]
+    return [[work["id"] for work in row["works"]] for row in look(state)["rows"]]
 
 
 # ---- the state -------------------------------------------------------------------------------
@@ -37,7 +40,7 @@ def shown(state):
 
 def test_turning_shows_what_the_dial_finds(state, searches):
     final = shown(state)
-    assert state.view()["dial"] == {
+    assert look(state)["dial"] == {
         "available": True,
         "place": None,
         "text": "the network's final layer",
@@ -46,10 +49,10 @@ def test_turning_shows_what_the_dial_finds(state, searches):
         state.turn_dial(place)
         expected = searches.dial(LITE, "no_crop", place).by_work(WAVE, 10)
         assert shown(state) == [expected.ids] != final
-        assert state.view()["dial"]["place"] == place and state.view()["unit"] == expected.unit
-    assert state.view()["dial"]["text"] == "style alone"
+        assert look(state)["dial"]["place"] == place and look(state)["unit"] == expected.unit
+    assert look(state)["dial"]["text"] == "style alone"
     state.turn_dial(None)
-    assert shown(state) == final and state.view()["dial"]["place"] is None
+    assert shown(state) == final and look(state)["dial"]["place"] is None
 
 
 def test_the_other_choices_keep_the_dial(state, searches, collection):
@@ -67,17 +70,19 @@ def test_side_by_side_all_networks_are_at_the_same_place(state, searches):
     state.compare()
     names = [network.name for network in searches.networks]
     expected = [searches.dial(name, "no_crop", 0.7).by_work(WAVE, 10).ids for name in names]
-    assert shown(state) == expected and state.view()["overlap"] is not None
+    assert shown(state) == expected and look(state)["overlap"] is not None
 
 
 @pytest.mark.parametrize("wrong", [-0.01, 1.01, float("nan"), float("inf"), "half", True, [0.5]])
 def test_wrong_places_leave_everything_as_it_was(state, wrong):
     state.turn_dial(0.5)
-    before = state.view()
+    before = look(state)
     state.turn_dial(wrong)
-    error = state.view()["error"]
-    assert error.startswith(f"the dial is {wrong!r}; take a number from 0 (content) to 1 (style)")
-    assert state.view() == before | {"error": error}
+    error = look(state)["error"]
+    assert error.startswith(
+        f"the dial is at {wrong!r}; take a number from 0 (content) to 1 (style)"
+    )
+    assert look(state) == before | {"error": error}
 
 
 @pytest.mark.parametrize("place, rounded", [(0.333, 0.33), (np.float32(0.7), 0.7), (1, 1.0)])
@@ -96,20 +101,20 @@ def test_places_in_words(place, said):
 def test_beginning_at_a_place(collection, searches, out):
     state = GalleryState(collection, searches, query=WAVE, dial=0.251, out=out)
     assert shown(state) == [searches.dial(LITE, "no_crop", 0.25).by_work(WAVE, 10).ids]
-    with pytest.raises(ArtsearchError, match="the dial is 2; take"):
+    with pytest.raises(ArtsearchError, match="the dial is at 2; take"):
         GalleryState(collection, searches, dial=2, out=out)
 
 
 def test_searches_without_a_dial(collection, out):
     without = searches_by_colour(collection)
     state = GalleryState(collection, without, query=WAVE, out=out)
-    before = state.view()
+    before = look(state)
     assert not before["dial"]["available"]
     state.turn_dial(0.5)
-    assert "these searches have none" in state.view()["error"]
-    assert state.view()["rows"] == before["rows"]
+    assert "these searches have none" in look(state)["error"]
+    assert look(state)["rows"] == before["rows"]
     state.turn_dial(None)
-    assert not state.view()["error"]
+    assert not look(state)["error"]
     with pytest.raises(ArtsearchError, match="have none; take None"):
         GalleryState(collection, without, dial=0.5, out=out)
 
@@ -117,7 +122,7 @@ def test_searches_without_a_dial(collection, out):
 def test_a_network_without_a_blend_leaves_the_dial_out(collection, out):
     searches = searches_by_colour(collection, dial=True)
     searches.has_dial = False  # as Searches says it
-    assert not GalleryState(collection, searches, out=out).view()["dial"]["available"]
+    assert not look(GalleryState(collection, searches, out=out))["dial"]["available"]
 
 
 def test_an_upload_is_described_once_for_all_places(state, searches, collection):
@@ -131,7 +136,7 @@ def test_an_upload_is_described_once_for_all_places(state, searches, collection)
         state.turn_dial(place)
         found += shown(state)
         assert found[-1][0] == collection.ids[0]  # which every image is taken for
-    assert found[0] != found[-1] and not state.view()["error"]
+    assert found[0] != found[-1] and not look(state)["error"]
     assert MadeUpDial.described == before + 1
     # The final layer, another crop and another upload are other rows.
     searches[LITE, "no_crop"].describe = lambda image: searches[LITE, "no_crop"].index._vectors[5]
@@ -145,10 +150,10 @@ def test_an_upload_is_described_once_for_all_places(state, searches, collection)
 
 
 def test_the_table_says_the_place(state):
-    assert state.results()["dial"].isna().all()
-    assert pd.read_csv(io.StringIO(state.to_csv()), keep_default_na=False)["dial"].eq("").all()
+    assert results(state)["dial"].isna().all()
+    assert pd.read_csv(io.StringIO(to_csv(state)), keep_default_na=False)["dial"].eq("").all()
     state.turn_dial(0.25)
-    table = pd.read_csv(io.StringIO(state.to_csv()))
+    table = pd.read_csv(io.StringIO(to_csv(state)))
     assert table.columns.tolist()[:5] == ["query", "network", "crop", "dial", "rank"]
     assert table["dial"].eq(0.25).all() and len(table) == 10
 
@@ -164,6 +169,6 @@ def test_widget_turns(collection, searches, out):
     assert gallery.view["dial"]["place"] == 1.0
     assert [work["id"] for work in gallery.view["rows"][0]["works"]] != half
     gallery._handle_custom_msg({"do": "dial", "place": "x"}, [])
-    assert "the dial is 'x'" in gallery.view["error"] and gallery.view["dial"]["place"] == 1.0
+    assert "the dial is at 'x'" in gallery.view["error"] and gallery.view["dial"]["place"] == 1.0
     gallery._handle_custom_msg({"do": "dial", "place": None}, [])
     assert gallery.view["dial"]["place"] is None and not gallery.view["error"]

@@ -23,9 +23,9 @@ from tiers import examples
 from artsearch import Collection
 from artsearch.base.errors import ArtsearchError
 from artsearch.base.text import shorten
-from artsearch.gallery.session import Trail, describe
+from artsearch.gallery.session import Session, describe
 from artsearch.gallery.session_file import LARGEST
-from artsearch.gallery.session_page import PICTURES, SHOWN
+from artsearch.gallery.session_page import PICTURES, SHOWN, make_page, save_session
 from artsearch.search.question import Question, read_link
 from artsearch.search.results import Neighbour, Results
 
@@ -45,7 +45,7 @@ def search(collection):
 @pytest.fixture
 def trail(search):
     """A session of four questions, one of them with the visitor's own image."""
-    trail = Trail(search.collection, "Waves & lions")
+    trail = Session(search.collection, "Waves & lions")
     questions = [
         Question(like=WAVE, where='style == "Ukiyo-e"', other="artist"),
         Question(like={WAVE: 2, LION: 1}, unlike=LISA, copies=False, k=15),
@@ -108,11 +108,11 @@ class Page(HTMLParser):
 
 
 def test_an_opened_trail_is_the_one_that_was_saved(trail, collection, tmp_path):
-    again = Trail.load(trail.save(tmp_path / "new" / "trail.json"), collection)
+    again = Session.load(save_session(trail, tmp_path / "new" / "trail.json"), collection)
     assert same(again, trail)
-    assert again.to_html() == trail.to_html() and again.to_csv() == trail.to_csv()
+    assert make_page(again) == make_page(trail) and again.to_csv() == trail.to_csv()
     assert again.missing == "" and not again.is_elsewhere
-    assert Trail.from_json(trail.to_json().encode(), collection).to_json() == trail.to_json()
+    assert Session.from_json(trail.to_json().encode(), collection).to_json() == trail.to_json()
 
 
 texts = st.text(max_size=12)
@@ -156,13 +156,13 @@ def questions(draw):
 def test_any_question_comes_back_and_can_be_put_in_words(
     collection, asked, dial, notes, goal, title
 ):
-    trail = Trail(collection, title)
+    trail = Session(collection, title)
     for number, (question, found) in enumerate(asked):
         neighbours = tuple(Neighbour(id, -0.1 * number, "", group) for id, group in found)
         provenance = MADE_BY | {"dial": dial}
         answer = Results(None, neighbours, "dot", provenance, question, tuple(notes))
         trail.add(question, answer, goal if number % 2 else "")
-    again = Trail.from_json(trail.to_json(), collection)
+    again = Session.from_json(trail.to_json(), collection)
     assert same(again, trail)
     for step in again.steps:
         assert "\n" not in describe(step.question, collection, step.goal)
@@ -183,11 +183,11 @@ def test_a_link_opens_the_step_in_python(trail, search):
 
 
 def test_an_image_of_the_visitors_own_is_shown_as_such_and_has_no_link(trail, collection):
-    again = Trail.from_json(trail.to_json(), collection)
+    again = Session.from_json(trail.to_json(), collection)
     step = again.steps[3]
     assert step.own == ("your image: 1",) and step.link() == ""
     assert describe(step.question, collection) == "Near your image: 1"
-    page = Page(again.to_html())
+    page = Page(make_page(again))
     assert "holds an image of the visitor’s own, so there is no link" in page.said
     assert {row["link"] for row in rows_of(again.to_csv()) if row["step"] == "4"} == {""}
     assert again.missing == ""
@@ -209,7 +209,7 @@ def test_an_answer_can_be_shown_again(trail, search):
 
 
 def test_the_same_question_again_at_once_is_not_noted_again(collection):
-    trail, question = Trail(collection), Question(like=WAVE)
+    trail, question = Session(collection), Question(like=WAVE)
     for _ in range(3):  # side by side, in three networks, and the drawer is turned
         for network in "abc":
             trail.add(question, answer_of(LION, provenance={"network": network, "crop": "no_crop"}))
@@ -225,7 +225,7 @@ def test_the_same_question_again_at_once_is_not_noted_again(collection):
 
 
 def test_works_are_kept_with_notes_and_dropped(collection):
-    trail = Trail(collection)
+    trail = Session(collection)
     trail.keep(LION, "for the \ud83e hall")
     trail.keep(LION, "hall two")
     trail.keep(WAVE, "half of an emoji \ud83e")
@@ -235,21 +235,21 @@ def test_works_are_kept_with_notes_and_dropped(collection):
     assert list(trail.kept) == [WAVE]
     with pytest.raises(ArtsearchError, match="unknown work 'lion'; did you mean"):
         trail.keep("lion")
-    assert same(Trail.from_json(trail.to_json(), collection), trail)
+    assert same(Session.from_json(trail.to_json(), collection), trail)
 
 
 def test_works_that_are_gone_are_named_and_no_step_is_lost(trail, few, tmp_path):
     there = Collection(few)
-    again = Trail.from_json(trail.to_json(), there)
+    again = Session.from_json(trail.to_json(), there)
     assert again.steps == trail.steps and again.kept == trail.kept
     assert again.is_elsewhere
     assert re.match(
-        r"few\d* lacks \d+ works of this trail: '.*', '.*', '.*' and \d+ more\.$", again.missing
+        r"few\d* lacks \d+ works of this session: '.*', '.*', '.*' and \d+ more\.$", again.missing
     )
     results = again.results(again.steps[0])
     assert set(results.ids) <= set(there.ids)
     assert "No longer in the collection: " in results.notes[-1]
-    page = Page(again.to_html())
+    page = Page(make_page(again))
     assert again.missing in page.said and "other works than the one that was asked" in page.said
     assert LION in describe(trail.steps[1].question, there)
     rows = rows_of(again.to_csv())
@@ -257,7 +257,7 @@ def test_works_that_are_gone_are_named_and_no_step_is_lost(trail, few, tmp_path)
     assert [row["caption"] == "" for row in rows] == [row["id"] not in there for row in rows]
     again.drop(LION)
     again.keep(WAVE, "still")
-    assert same(Trail.from_json(again.to_json(), there), again)
+    assert same(Session.from_json(again.to_json(), there), again)
 
 
 # In words
@@ -308,7 +308,7 @@ def test_long_lists_and_texts_are_cut(collection):
 
 
 def test_the_page_shows_all_in_order_and_can_be_cited(trail):
-    page = Page(trail.to_html())
+    page = Page(make_page(trail))
     assert page.ids == [f"step-{number}" for number in range(1, 6)]
     assert page.said.index("Kept (2)") < page.said.index("the star") < page.said.index("WebMuseum")
     assert page.said.index("the star") < page.said.index("only style")
@@ -321,37 +321,37 @@ def test_the_page_shows_all_in_order_and_can_be_cited(trail):
 
 
 def test_a_part_is_shown_cut_out(collection):
-    trail = Trail(collection)
+    trail = Session(collection)
     trail.add(Question(like=WAVE, part=(0.1, 0.1, 0.5, 0.5)), answer_of(LION))
-    page = Page(trail.to_html())
+    page = Page(make_page(trail))
     assert page.tags["img"] == 3 and "the part" in page.said
 
 
 def test_an_empty_trail_has_a_page_and_a_table(collection):
-    trail = Trail(collection)
-    page = Page(trail.to_html())
-    assert "A trail through paintings" in page.said
+    trail = Session(collection)
+    page = Page(make_page(trail))
+    assert "A session through paintings" in page.said
     assert "Nothing was asked, and nothing kept." in page.said
     assert rows_of(trail.to_csv()) == [] and trail.to_csv().startswith("step,at,asked,link,network")
-    assert same(Trail.from_json(trail.to_json(), collection), trail)
+    assert same(Session.from_json(trail.to_json(), collection), trail)
 
 
 def test_no_answer_is_said(collection):
-    trail = Trail(collection)
+    trail = Session(collection)
     trail.add(Question(like=WAVE, where="year > 3000"), answer_of(notes=("None of 21 works.",)))
-    page = Page(trail.to_html())
+    page = Page(make_page(trail))
     assert "No work answers this." in page.said and "None of 21 works." in page.said
 
 
 def test_a_picture_that_cannot_be_read_is_said(tmp_path):
     folder = make_folder(tmp_path / "works", ["one", "two", "three"])
     collection = Collection(folder)
-    trail = Trail(collection)
+    trail = Session(collection)
     trail.add(Question(like=collection.ids[0], part=(0, 0, 1, 1)), answer_of(*collection.ids[1:]))
     trail.keep(collection.ids[0])
     (folder / collection.ids[0]).write_bytes(b"no picture")
     (folder / collection.ids[1]).unlink()
-    page = Page(trail.to_html())
+    page = Page(make_page(trail))
     assert page.said.count("the picture cannot be read") == 3
     assert page.tags["img"] == 1 and str(tmp_path) not in page.said
 
@@ -374,7 +374,7 @@ def harmed(tmp_path):
     collection = Collection(folder)
     # More than a works.csv can hold in a cell.
     collection.works.loc[len(HARM) - 1, ["title", "artist", "licence"]] = "<b>" * 400_000
-    trail = Trail(collection, HOSTILE[1])
+    trail = Session(collection, HOSTILE[1])
     for number, text in enumerate(HOSTILE):
         own = Question(like=(collection.ids[number], text), other=text, per=text, exclude=text)
         neighbours = tuple(Neighbour(id, 0.5, "", text) for id in collection.ids)
@@ -386,7 +386,7 @@ def harmed(tmp_path):
 
 
 def test_metadata_that_would_do_harm_is_text_in_the_page(harmed, tmp_path):
-    text = harmed.to_html()
+    text = make_page(harmed)
     page = Page(text)
     known = {"html", "meta", "title", "style", "h1", "h2", "p", "section", "ol", "ul", "li", "img"}
     known |= {"b", "bdi", "small", "em", "code", "a", "br", "span", "footer"}
@@ -395,8 +395,8 @@ def test_metadata_that_would_do_harm_is_text_in_the_page(harmed, tmp_path):
     addresses = Counter(address.split(":")[0].split("-")[0] for address in page.addresses)
     assert set(addresses) == {"data", "#step", "https"}
     assert len(text) < 5_000_000, len(text)
-    assert same(Trail.from_json(harmed.to_json(), harmed.collection), harmed)
-    harmed.save(tmp_path / "trail.html")
+    assert same(Session.from_json(harmed.to_json(), harmed.collection), harmed)
+    save_session(harmed, tmp_path / "trail.html")
     with chromium() as browser, visit(browser) as shown:
         shown.goto((tmp_path / "trail.html").as_uri())
         assert shown.title() == HOSTILE[1]
@@ -411,7 +411,7 @@ def test_metadata_that_would_do_harm_is_text_in_the_page(harmed, tmp_path):
 
 
 def test_formulas_are_disarmed_in_the_table(harmed, tmp_path):
-    path = harmed.save(tmp_path / "trail.csv")
+    path = save_session(harmed, tmp_path / "trail.csv")
     assert path.read_bytes().startswith(b"\xef\xbb\xbf")
     rows = rows_of(path.read_text("utf-8-sig"))
     assert len(rows) == len(HOSTILE) * len(HARM)
@@ -426,7 +426,7 @@ def test_formulas_are_disarmed_in_the_table(harmed, tmp_path):
 
 
 def test_works_kept_that_no_step_found_are_in_the_table_too(collection):
-    trail = Trail(collection)
+    trail = Session(collection)
     trail.add(Question(like=WAVE), answer_of(LION))
     trail.keep(WAVE, "the query itself")
     rows = rows_of(trail.to_csv())
@@ -467,7 +467,7 @@ CHANGES = {
 def test_a_step_that_is_none_is_named(trail, collection, said):
     name, value = CHANGES[said]
     with pytest.raises(ArtsearchError, match=re.escape(said)) as error:
-        Trail.from_json(
+        Session.from_json(
             broken(trail, lambda data: data["steps"][0].update({name: value})), collection
         )
     assert "\n" not in str(error.value) and len(str(error.value)) < 600
@@ -481,7 +481,7 @@ def test_a_step_that_is_none_is_named(trail, collection, said):
         "[]",
         "null",
         "[" * 100_000,
-        '{"format": "artsearch trail"',
+        '{"format": "artsearch session"',
         '{"format": "\\ud800"}',
         "\ud800",
         b"\xff\xfe{}",
@@ -490,15 +490,15 @@ def test_a_step_that_is_none_is_named(trail, collection, said):
     ],
 )
 def test_what_is_no_trail_is_refused_in_one_sentence(collection, text):
-    with pytest.raises(ArtsearchError, match="choose a file that was saved as a trail") as error:
-        Trail.from_json(text, collection)
+    with pytest.raises(ArtsearchError, match="choose a file that was saved as a session") as error:
+        Session.from_json(text, collection)
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda data: data.update(version=2), "version"),
+        (lambda data: data.update(version=3), "version"),
         (lambda data: data.update(format="other"), "format"),
         (lambda data: data.update(kept=[WAVE]), "kept"),
         (lambda data: data.update(kept={WAVE: None}), "kept"),
@@ -510,46 +510,46 @@ def test_what_is_no_trail_is_refused_in_one_sentence(collection, text):
 )
 def test_a_trail_of_another_form_is_refused(trail, collection, change, said):
     with pytest.raises(ArtsearchError, match=said):
-        Trail.from_json(broken(trail, change), collection)
+        Session.from_json(broken(trail, change), collection)
 
 
 def test_a_huge_file_is_not_even_read(collection, tmp_path):
     path = tmp_path / "trail.json"
     path.touch()
     os.truncate(path, 100_000_000)
-    with pytest.raises(ArtsearchError, match="100 MB are too much for a trail of 20 MB"):
-        Trail.load(path, collection)
-    with pytest.raises(ArtsearchError, match="too much for a trail"):
-        Trail.from_json(" " * (LARGEST + 1), collection)
+    with pytest.raises(ArtsearchError, match="100 MB are too much for a session of 20 MB"):
+        Session.load(path, collection)
+    with pytest.raises(ArtsearchError, match="too much for a session"):
+        Session.from_json(" " * (LARGEST + 1), collection)
 
 
 def test_what_is_no_file_is_named(collection, tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for path, said in ((tmp_path, "is not a file"), (tmp_path / "pipe", "is not a file")):
         with pytest.raises(ArtsearchError, match=said):
-            Trail.load(path, collection)
+            Session.load(path, collection)
     with pytest.raises(ArtsearchError, match="No such file"):
-        Trail.load(tmp_path / "nothing.json", collection)
+        Session.load(tmp_path / "nothing.json", collection)
 
 
 def test_a_trail_too_large_to_be_opened_again_is_not_saved(collection, tmp_path):
-    trail = Trail(collection)
-    trail.save(tmp_path / "trail.json")
+    trail = Session(collection)
+    save_session(trail, tmp_path / "trail.json")
     old = (tmp_path / "trail.json").read_bytes()
     trail.add(Question(like=WAVE), answer_of(LION, notes=("x" * LARGEST,)))
     with pytest.raises(ArtsearchError, match="more than the 20 MB that can be opened again"):
-        trail.save(tmp_path / "trail.json")
+        save_session(trail, tmp_path / "trail.json")
     assert (tmp_path / "trail.json").read_bytes() == old
-    trail.save(tmp_path / "trail.html")
+    save_session(trail, tmp_path / "trail.html")
 
 
 def test_a_step_that_could_not_be_read_again_is_not_saved(collection, tmp_path):
-    trail = Trail(collection)
+    trail = Session(collection)
     worst = Results(None, (Neighbour(LION, float("nan"), ""),), "angular", MADE_BY)
     trail.add(Question(like=WAVE), worst)
-    said = "cannot be saved at 'steps 1 distances 1': .* finite number; take it out of the trail"
+    said = "cannot be saved at 'steps 1 distances 1': .* finite number; take it out of the session"
     with pytest.raises(ArtsearchError, match=said):
-        trail.save(tmp_path / "trail.json")
+        save_session(trail, tmp_path / "trail.json")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -561,14 +561,14 @@ def test_where_it_cannot_be_saved_it_says_so(trail, tmp_path):
     for path in (tmp_path / "file" / "trail.json", tmp_path / "folder.json"):
         (tmp_path / "folder.json").mkdir(exist_ok=True)
         with pytest.raises(ArtsearchError, match="cannot write .*; name another place"):
-            trail.save(path)
+            save_session(trail, path)
     with pytest.raises(ArtsearchError, match="unknown kind of file 'docx'; .*json, csv, html"):
-        trail.save(tmp_path / "trail.docx")
+        save_session(trail, tmp_path / "trail.docx")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.json"]
 
 
 def test_a_save_that_fails_half_way_leaves_the_old_file(trail, tmp_path, monkeypatch):
-    path = trail.save(tmp_path / "trail.json")
+    path = save_session(trail, tmp_path / "trail.json")
     old = path.read_bytes()
     trail.keep(LION)
 
@@ -579,13 +579,13 @@ def test_a_save_that_fails_half_way_leaves_the_old_file(trail, tmp_path, monkeyp
         with monkeypatch.context() as patch:
             patch.setattr(os, name, fail)
             with pytest.raises(ArtsearchError, match="No space left on device"):
-                trail.save(path)
+                save_session(trail, path)
         assert path.read_bytes() == old and list(tmp_path.iterdir()) == [path]
 
 
 def test_a_link_to_a_file_stays_one(trail, tmp_path):
     (tmp_path / "link.json").symlink_to(tmp_path / "real.json")
-    trail.save(tmp_path / "link.json")
+    save_session(trail, tmp_path / "link.json")
     assert (tmp_path / "link.json").is_symlink() and (tmp_path / "real.json").is_file()
 
 
@@ -618,14 +618,14 @@ def test_killed_while_saving_leaves_a_whole_file(tmp_path):
 
 
 def test_a_thousand_steps_stay_bounded(collection):
-    trail = Trail(collection)
+    trail = Session(collection)
     notes = ("9 of 21 works match.",)
     for number in range(1000):
         question = Question(like=collection.ids[number % 21], where=f"year != {number}", k=20)
         trail.add(question, answer_of(*collection.ids[:20], notes=notes))
     text = trail.to_json()
     assert len(text) < 5_000_000, len(text)
-    page = trail.to_html()
+    page = make_page(trail)
     assert len(page) < 20_000_000, len(page)
     seen = Page(page)
     assert seen.tags["img"] == PICTURES and seen.tags["section"] == 1000
@@ -633,4 +633,4 @@ def test_a_thousand_steps_stay_bounded(collection):
     table = trail.to_csv()
     assert len(table) < 20_000_000, len(table)
     assert len(rows_of(table)) == 20_000
-    assert same(Trail.from_json(text, collection), trail)
+    assert same(Session.from_json(text, collection), trail)

@@ -16,6 +16,8 @@ from test_site_browser import do, essence, ready, step
 from artsearch.features.features import Features
 from artsearch.gallery.session import describe
 from artsearch.gallery.state import GalleryState
+from artsearch.gallery.view import results, to_csv
+from artsearch.gallery.view import view as look
 from artsearch.gallery.widget import Gallery
 from artsearch.index.factory import construct_exact_index
 from artsearch.index.metrics import METRICS
@@ -134,7 +136,7 @@ def test_one_switch_leaves_them_out_of_drawer_and_answers(collection, searches, 
     state = GalleryState(collection, searches, query=collection.ids[0], drawer=10, out=out)
     state.turn_page(2)
     state.show_machine_made(False)
-    view = state.view()
+    view = look(state)
     assert view["machine_made"] == {"available": True, "shown": False, "count": 12}
     shown = [work["id"] for work in (*view["drawer"]["works"], *view["rows"][0]["works"])]
     assert not set(shown) & set(collection.machines) and view["drawer"]["page"] == 0
@@ -142,24 +144,24 @@ def test_one_switch_leaves_them_out_of_drawer_and_answers(collection, searches, 
     # It holds for the works that are selected next, and is no part of what "Clear" takes back.
     state.select(collection.ids[6])
     state.clear()
-    assert not state.view()["machine_made"]["shown"] and not state.view()["ask"]["active"]
-    assert state.view()["query"]["machine_made"] == TOOL
+    assert not look(state)["machine_made"]["shown"] and not look(state)["ask"]["active"]
+    assert look(state)["query"]["machine_made"] == TOOL
     state.search_drawer("work 14")
     assert state.drawer()[2] == 0
     state.set_k(20)
-    assert [len(row["works"]) for row in state.view()["rows"]] == [12]
+    assert [len(row["works"]) for row in look(state)["rows"]] == [12]
     state.show_machine_made()
-    assert state.drawer()[2] == 1 and len(state.view()["rows"][0]["works"]) == 20
+    assert state.drawer()[2] == 1 and len(look(state)["rows"][0]["works"]) == 20
 
 
 def test_the_switch_is_in_the_link_and_in_the_table(state, collection, searches, out):
-    assert list(state.results()["left_out"]) == [""] * 10
-    assert set(state.results()["machine_made"]) & {TOOL, "a tool", "yes"}
+    assert list(results(state)["left_out"]) == [""] * 10
+    assert set(results(state)["machine_made"]) & {TOOL, "a tool", "yes"}
     state.show_machine_made(False)
-    table = state.results()
+    table = results(state)
     assert set(table["left_out"]) == {"machine_made"} and set(table["machine_made"]) == {""}
     other = GalleryState(collection, searches, link=state.link(), out=out)
-    assert other.view()["rows"] == state.view()["rows"] and not other.now.machine_made
+    assert look(other)["rows"] == look(state)["rows"] and not other.now.machine_made
 
 
 def test_a_gallery_opens_without_them_unless_it_is_told(collection, searches, out):
@@ -180,7 +182,7 @@ def test_where_there_are_none_there_is_no_switch(paintings, out):
     assert gallery.state.question().is_plain
     gallery.state.show_machine_made(False)
     assert gallery.state.question().is_plain and len(gallery.state.drawer()[0]) == 21
-    assert not {"left_out", "machine_made"} & set(gallery.state.results())
+    assert not {"left_out", "machine_made"} & set(results(gallery.state))
 
 
 # ---- the page and the site ---------------------------------------------------------------------
@@ -299,7 +301,7 @@ def test_the_exported_table_is_the_same_in_python(page, collection, searches):
     options = {"query": query(page), "crop": "no_crop", "machine_made": False}
     state = GalleryState(collection, searches, **options)
     state.compare()
-    theirs, mine = (list(csv.DictReader(io.StringIO(one))) for one in (text, state.to_csv()))
+    theirs, mine = (list(csv.DictReader(io.StringIO(one))) for one in (text, to_csv(state)))
     for row in (*theirs, *mine):
         row["distance"] = f"{float(row['distance']):.2f}"
     assert [{**row, "distance": ""} for row in theirs] == [{**row, "distance": ""} for row in mine]
@@ -321,7 +323,7 @@ def test_same_walk_in_python_and_javascript(page, collection, searches):
             state.show_machine_made(what["on"])
         else:
             do(state, **what)
-        mine = state.view()
+        mine = look(state)
         assert essence(theirs) == essence(mine), (number, what)
         assert theirs["machine_made"] == mine["machine_made"]
         told = [[work["machine_made"] for work in one["trail"]["works"]] for one in (theirs, mine)]

@@ -16,6 +16,8 @@ from tiers import examples
 
 from artsearch.base.errors import ArtsearchError, MismatchError
 from artsearch.gallery.state import GalleryState
+from artsearch.gallery.view import to_csv
+from artsearch.gallery.view import view as look
 from artsearch.show.site import write_site
 
 STOPS = [0.0, 0.25, 0.5, 0.75, 1.0]
@@ -263,7 +265,7 @@ def test_export(page, collection, searches):
         page.locator("[data-part=export]").click()
     text = Path(download.value.path()).read_text(encoding="utf-8-sig")
     state = GalleryState(collection, searches, query=query(page), crop="no_crop", dial=0.5)
-    mine = csv.DictReader(io.StringIO(state.to_csv()))
+    mine = csv.DictReader(io.StringIO(to_csv(state)))
     for exported, row in zip(csv.DictReader(io.StringIO(text)), mine, strict=True):
         distances = [float(one.pop("distance")) for one in (exported, row)]
         assert distances[0] == pytest.approx(distances[1], abs=6e-4)
@@ -286,7 +288,7 @@ def test_same_walk_in_python_and_javascript(page, collection, searches):
             state.turn_dial(what["place"])
         else:
             do(state, **what)
-        mine = state.view()
+        mine = look(state)
         assert essence(theirs) == essence(mine), what
         del theirs["dial"]["stops"]
         assert theirs["dial"] == mine["dial"]

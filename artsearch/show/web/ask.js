@@ -834,7 +834,7 @@ function createWhy(parts, layer, go, showLarge) {
 
 /** Saves, opens and cites what was asked, seen and kept. */
 function createTrailMenu(parts, menu, go) {
-  const opener = button("Trail", { "data-part": "trail-menu", "aria-haspopup": "menu" });
+  const opener = button("Session", { "data-part": "trail-menu", "aria-haspopup": "menu" });
   const file = make("input", { type: "file", accept: ".json,application/json", hidden: "" });
   const said = make("span", { class: "as-quiet", role: "status" });
   const link = make("input", {

@@ -1,0 +1,56 @@
+"""What is said of searches and their answers, wherever they are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from artsearch.networks.registry import WHY
+
+#: Columns of an exported table.
+EXPORTED = ("caption", "artist", "title", "year", "style", "licence", "source")
+
+
+def say_networks(searches: Mapping) -> dict[str, str]:
+    """Return which networks were taken, in a line, and why these; "" where that needs no reason."""
+    return {
+        "sentence": searches.sentence.replace(WHY, ""),
+        "reason": getattr(searches, "reason", ""),
+    }
+
+
+def words(name: str) -> str:
+    """Return a name as words.
+
+    >>> words("no_crop")
+    'no crop'
+    """
+    return name.replace("_", " ")
+
+
+def has_dial(searches: Mapping) -> bool:
+    """Whether searches can be turned between content and style, for all their networks."""
+    return hasattr(searches, "dial") and getattr(searches, "has_dial", True)
+
+
+def dial_text(place: float | None) -> str:
+    """Return a place of the dial in words, as dialText in gallery.js does.
+
+    >>> dial_text(0.5), dial_text(0.25)
+    ('half way: content and style alike', 'more content than style (0.25)')
+    """
+    if place is None:
+        return "the network's final layer"
+    plain = {0: "content alone", 0.5: "half way: content and style alike", 1: "style alone"}
+    more = "more content than style" if place < 0.5 else "more style than content"
+    return plain.get(place, f"{more} ({place:.2f})")
+
+
+def distance_text(distance: float) -> str:
+    """Return a distance with the digits that tell neighbours apart.
+
+    >>> distance_text(0.61234), distance_text(1203.0), distance_text(52.345)
+    ('0.612', '1,203', '52.3')
+    """
+    whole = float(distance).is_integer()
+    digits = 3 if abs(distance) < 10 else 0 if whole else 1
+    return f"{distance:,.{digits}f}"
