@@ -14,7 +14,7 @@ SHARD_ROWS = 65_536
 CHUNK = 4_096
 
 
-def chunks_of(rows: np.ndarray, size: int = CHUNK) -> Iterator[np.ndarray]:
+def chunks_of(rows: Sequence | np.ndarray, size: int = CHUNK) -> Iterator:
     """Yield all rows in order, `size` at a time: a large collection's stay on disk."""
     return (rows[start : start + size] for start in range(0, len(rows), size))
 

@@ -87,7 +87,7 @@ class Index(ABC):
     def memory(self) -> int:
         """The bytes that it searches in memory, as far as it knows.
 
-        Rows that only settle the answer, and those of a saved exact index, stay in their files.
+        Rows that decide only in the end, and those of a saved exact index, stay in their files.
         """
 
     def __len__(self) -> int:

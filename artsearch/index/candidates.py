@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -174,7 +176,7 @@ class InMemory(Candidates):
     def _drop_near(self, vectors, raw, near):
         copies = np.zeros_like(self._keep)
         for vector in vectors:
-            copies[nearer_than(near, raw, vector, self.rows)] = True
+            copies[nearer_than(near, partial(raw.nearest_of, vector, self.rows))] = True
         return self._drop(copies)
 
     def _nearest(self, vector, k):
@@ -209,14 +211,12 @@ def copy_distance(raw: Index) -> float:
     return max(SAME, COPY * float(np.median(apart))) if apart else SAME
 
 
-def nearer_than(
-    limit: float, index: ExactIndex, vector: np.ndarray, rows: np.ndarray
-) -> np.ndarray:
-    """Return which of some rows are nearer to a vector than a distance."""
+def nearer_than(limit: float, nearest: Callable[..., tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """Return the rows nearer than a distance; `nearest(k=k)` gives the k nearest, and distances."""
     # There are few as a rule: the nearest are had in a tenth of the time of all distances.
     k = 64
     while True:
-        found, distances = index.nearest_of(vector, rows, k)
+        found, distances = nearest(k=k)
         if len(found) < k or distances[-1] >= limit:
             return found[distances < limit]
         k *= 8

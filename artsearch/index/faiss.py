@@ -38,8 +38,8 @@ class FaissIndex(Index):
     query (0: as many as are right for the size), "hnsw" is a graph: a work has up to `M` neighbours
     (twice as many on the lowest level), found by looking at `ef_construction` works; a query looks
     at `ef`. `compress` is None, "half" (16-bit numbers) or "int8" (8 bits each). PCA to a quarter
-    of the numbers is not offered: in as many bytes as "int8" it misses more before the rows settle
-    it (it found 0.915 of the ten nearest for 0.994). `seed` draws the rows from which clusters are
+    of the numbers is not offered: in as many bytes as "int8" it misses more before the rows decide
+    (it found 0.915 of the ten nearest for 0.994). `seed` draws the rows from which clusters are
     learnt; the levels of a graph are always the same. `threads` is how many build, 0 for one in a
     collection of up to 200,000 works and all cores beyond.
 
@@ -181,7 +181,7 @@ class FaissIndex(Index):
         query = self._rows[[row]] if row is not None else self._prepare(vector[None])
         most, effort = self._how_many(k), search_k or self.effort
         while effort < 4 * len(self):
-            rows = self._propose(query, most, effort)[0]
+            rows = self._candidates(query, most, effort)[0]
             rows = rows[rows >= 0]
             if len(rows) >= k:
                 return self._rerank(rows, query[0], k)
@@ -191,12 +191,12 @@ class FaissIndex(Index):
 
     def _nearest_many(self, vectors, k):
         queries = self._prepare(vectors)
-        proposed = self._propose(queries, self._how_many(k), self.effort)
+        candidates = self._candidates(queries, self._how_many(k), self.effort)
         found = [
             self._rerank(rows, query, k)
             if rows.min() >= 0
             else self._nearest(vector, None, k, None)
-            for rows, query, vector in zip(proposed, queries, vectors, strict=True)
+            for rows, query, vector in zip(candidates, queries, vectors, strict=True)
         ]
         rows, distances = zip(*found, strict=True)
         return np.stack(rows), np.stack(distances)
@@ -246,7 +246,7 @@ class FaissIndex(Index):
             library.cp.min_points_per_centroid = 1  # below 39 faiss warns on standard error
         library.train(np.ascontiguousarray(self._rows[np.sort(rows)]))
 
-    def _propose(self, queries: np.ndarray, k: int, effort: int) -> np.ndarray:
+    def _candidates(self, queries: np.ndarray, k: int, effort: int) -> np.ndarray:
         """Return rows (queries × k) that are likely the nearest; -1 where there are fewer."""
         if self.effort_name == "nprobe":
             self._library.nprobe = effort

@@ -141,6 +141,19 @@ def test_a_new_column_is_taken_in_and_one_that_is_gone_stays_away(tmp_path, writ
     index.close()
 
 
+def test_an_older_format_is_told_apart_and_written_again(tmp_path, written):
+    features, uri = make_features(5), tmp_path / "works.db"
+    index = stored_milvus(features, None, uri)
+    index._store.write_metadata({"format": 1, "whole": True})
+    index.close()
+    with pytest.raises(MismatchError, match="has the format 1, this version 2; build it from"):
+        MilvusIndex.open(uri)
+    with pytest.warns(UserWarning, match="has the format 1, this version 2; it is written again"):
+        stored_milvus(features, None, uri).close()
+    assert len(written) == 10
+    MilvusIndex.open(uri).close()
+
+
 def test_other_features_are_refused_with_both_values(tmp_path):
     features, uri = make_features(12), tmp_path / "works.db"
     stored_milvus(features, None, uri).close()

@@ -13,10 +13,10 @@ from artsearch.features.blend import Blend, dial_weights
 from artsearch.features.features import Features
 from artsearch.index.base import Index
 from artsearch.index.blend import BlendIndex
-from artsearch.index.exact import ExactIndex
+from artsearch.index.exact import MARGIN, ExactIndex
 from artsearch.index.metrics import distances_to, rerank
 from artsearch.index.milvus.fields import PK
-from artsearch.index.milvus.index import MARGIN, MilvusIndex
+from artsearch.index.milvus.index import MilvusIndex
 from artsearch.index.milvus.store import MOST_EF, MOST_ROWS
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 
 import numpy as np
 
@@ -27,7 +28,7 @@ class InMilvus(Candidates):
             self._forbid(self._named(rows))
 
     def nearest_in_each(self, vector, column, each):
-        field = self.index.attributes.text(column)
+        field = self.index.attributes.field("text", column)
         names = {spell(text): text.strip() for text in self._columns.known(column)}
         blank = one_of(field, sorted(spelt for spelt, name in names.items() if not name))
         among = all_of([*self._conditions, f"not ({blank})"])
@@ -65,25 +66,19 @@ class InMilvus(Candidates):
 
     def _drop_texts(self, column, those):
         texts = self._columns.texts(column)[those.to_numpy(bool)].unique()
-        field = self.index.attributes.text(column)
+        field = self.index.attributes.field("text", column)
         return self._leave_out_matching(one_of(field, sorted({spell(text) for text in texts})))
 
     def _drop_near(self, vectors, raw, near):
-        rows = [self._nearer_than(near, raw, vector) for vector in vectors]
+        if isinstance(raw, ExactIndex):  # a blend's, which is at hand
+            nearest = partial(raw.nearest_of, rows=np.arange(len(raw)))
+        else:
+            nearest = self._nearest
+        rows = [nearer_than(near, partial(nearest, vector)) for vector in vectors]
         return self._leave_out_matching(self._named(np.unique(np.concatenate(rows))))
 
     def _nearest(self, vector, k):
         return self.index.nearest(vector, k, self._expression, self._left)
-
-    def _nearer_than(self, near: float, raw, vector: np.ndarray) -> np.ndarray:
-        if isinstance(raw, ExactIndex):  # a blend's, which is at hand
-            return nearer_than(near, raw, vector, np.arange(len(raw)))
-        k = 64
-        while True:
-            rows, distances = self._nearest(vector, k)
-            if len(rows) < k or distances[-1] >= near:
-                return rows[distances < near]
-            k *= 8
 
     def _complete(self, vector, field: str, each: int, names: dict, spelt: Counter, found: dict):
         """Return rows and distances by group; groups that lack works are asked for one by one."""

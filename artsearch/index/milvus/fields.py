@@ -36,7 +36,7 @@ from artsearch.base.errors import ArtsearchError
 from artsearch.base.text import fold, read_number
 from artsearch.works.conditions import ORDERS, Both, Columns, Condition, Either, Negation, Tree
 
-PK, ID, CHECKSUM = "pk", "id", "mark"
+PK, ID, CHECKSUM = "pk", "id", "checksum"
 #: Bytes of the longest text that Milvus takes.
 LONGEST = 65_535
 #: Characters of the longest text that is kept as it is; of a longer one only its hash is compared.
@@ -110,8 +110,7 @@ def is_too_long(folded: str) -> bool:
 class Attributes:
     """The columns of a table as fields of Milvus; `numbers` maps a column to its number.
 
-    A column's name may be any text; its fields are called by its number: `text_3` compares by the
-    whole text, `part_3` by what it contains, `number_3` by the number it begins with.
+    A column's name may be any text; its fields are called by its number.
     """
 
     def __init__(self, names: Iterable[str]):
@@ -120,17 +119,15 @@ class Attributes:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Attributes) and self.numbers == other.numbers
 
-    def text(self, column: str) -> str:
-        """Return the field of a column's texts."""
-        return f"text_{self._number(column)}"
-
-    def part(self, column: str) -> str:
-        """Return the field in which parts of a column's texts are found."""
-        return f"part_{self._number(column)}"
-
-    def number(self, column: str) -> str:
-        """Return the field of a column's numbers."""
-        return f"number_{self._number(column)}"
+    def field(self, kind: str, column: str) -> str:
+        """Return the field of a column: its "text", "part" or "number", see above."""
+        if column not in self.numbers:
+            raise ArtsearchError(
+                f"the column {column!r} is not kept with the vectors in Milvus, but: "
+                f"{', '.join(map(repr, self.numbers))}; bring them up to date with the table, or "
+                "put the column further to the front where it is too wide"
+            )
+        return f"{kind}_{self.numbers[column]}"
 
     def record(self, work: Mapping[str, str]) -> dict[str, Any]:
         """Return the fields of a work, from what is known of it; what is not is the empty text."""
@@ -138,24 +135,15 @@ class Attributes:
         for column in self.numbers:
             text = work.get(column, "")
             folded = fold(text)
-            found[self.text(column)] = spell(text)
-            found[self.part(column)] = "" if is_too_long(folded) else spell_folded(folded)
-            found[self.number(column)] = order_key(read_number(text))
+            found[self.field("text", column)] = spell(text)
+            found[self.field("part", column)] = "" if is_too_long(folded) else spell_folded(folded)
+            found[self.field("number", column)] = order_key(read_number(text))
         return found
 
     def checksum(self, work: Mapping[str, str]) -> int:
         """Return a checksum of what is known of a work."""
         texts = "\0".join(work.get(column, "") for column in self.numbers)
         return zlib.crc32(texts.encode("utf-8", "surrogatepass"))
-
-    def _number(self, column: str) -> int:
-        if column not in self.numbers:
-            raise ArtsearchError(
-                f"the column {column!r} is not kept with the vectors in Milvus, but: "
-                f"{', '.join(map(repr, self.numbers))}; bring them up to date with the table, or "
-                "put the column further to the front where it is too wide"
-            )
-        return self.numbers[column]
 
 
 def fitting_columns(names: Sequence[str], vectors: int = 1) -> list[str]:
@@ -219,13 +207,13 @@ def _write(tree: Tree, columns: Columns, fields: Attributes, turned: bool) -> st
 def _compare(condition: Condition, columns: Columns, fields: Attributes) -> str:
     column = condition.column
     if condition.op in ORDERS:
-        field, key = fields.number(column), order_key(condition.values[0])
+        field, key = fields.field("number", column), order_key(condition.values[0])
         return f"{field} > {NO_NUMBER} and {field} {condition.op} {key}"
     if condition.op == "contains":
         return _contain(condition, columns, fields)
     texts, numbers = map(spell, condition.texts), map(order_key, condition.numbers)
-    parts = [one_of(fields.text(column), texts)] if condition.texts else []
-    parts += [one_of(fields.number(column), numbers)] if condition.numbers else []
+    parts = [one_of(fields.field("text", column), texts)] if condition.texts else []
+    parts += [one_of(fields.field("number", column), numbers)] if condition.numbers else []
     return " or ".join(parts) or NONE
 
 
@@ -233,7 +221,7 @@ def _contain(condition: Condition, columns: Columns, fields: Attributes) -> str:
     part = spell_folded(fold(condition.values[0]))
     if not part:
         return ALL
-    found = f'{fields.part(condition.column)} like "%{part}%"'
+    found = f'{fields.field("part", condition.column)} like "%{part}%"'
     folded = columns.folded(condition.column)
     # Texts that Milvus cannot hold spelt out are looked into here, and named by their keys.
     long = folded.map(is_too_long).to_numpy(bool)

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from artsearch.base.errors import ArtsearchError, EngineError
+from artsearch.base.vectors import chunks_of
 from artsearch.index.milvus.fields import CHECKSUM, ID, LONGEST, MOST_SPELT, PK, Attributes
 
 if TYPE_CHECKING:
@@ -109,9 +110,10 @@ class MilvusStore:
             schema.add_field(ID, DataType.VARCHAR, max_length=LONGEST)
             schema.add_field(CHECKSUM, DataType.INT64)
             for column in fields.numbers:
-                schema.add_field(fields.text(column), DataType.VARCHAR, max_length=MOST_SPELT)
-                schema.add_field(fields.part(column), DataType.VARCHAR, max_length=LONGEST)
-                schema.add_field(fields.number(column), DataType.INT64)
+                for kind, longest in (("text", MOST_SPELT), ("part", LONGEST)):
+                    field = fields.field(kind, column)
+                    schema.add_field(field, DataType.VARCHAR, max_length=longest)
+                schema.add_field(fields.field("number", column), DataType.INT64)
             for field, width in dims.items():
                 schema.add_field(field, DataType.FLOAT_VECTOR, dim=width)
             kind = ("HNSW", METRICS[metric], graph) if graph else ("FLAT", METRICS[metric], {})
@@ -131,8 +133,8 @@ class MilvusStore:
     def delete(self, keys: Sequence[str]) -> None:
         """Take works out."""
         with self._request() as client:
-            for start in range(0, len(keys), 1000):
-                client.delete(self._own, ids=list(keys[start : start + 1000]), timeout=WAIT)
+            for some in chunks_of(keys, 1000):
+                client.delete(self._own, ids=list(some), timeout=WAIT)
 
     def flush(self) -> None:
         """Bring what was written to disk, and into the index."""
@@ -170,11 +172,9 @@ class MilvusStore:
 
     def get(self, keys: Sequence[str], fields: Sequence[str], dims: int) -> Iterator[dict]:
         """Yield some fields of the works with these keys, in any order."""
-        step = page_rows(dims)
         with self._request() as client:
-            for start in range(0, len(keys), step):
-                part = list(keys[start : start + step])
-                yield from client.get(self._own, part, [PK, *fields], timeout=WAIT)
+            for some in chunks_of(keys, page_rows(dims)):
+                yield from client.get(self._own, list(some), [PK, *fields], timeout=WAIT)
 
     def search(
         self,

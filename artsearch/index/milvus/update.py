@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import warnings
 import zlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import pandas as pd
 
 from artsearch.base.errors import ArtsearchError, MismatchError
+from artsearch.base.vectors import chunks_of
 from artsearch.features.features import Features
 from artsearch.index.metrics import check_features, prepare_rows
 from artsearch.index.milvus.fields import (
@@ -24,7 +26,7 @@ from artsearch.index.milvus.fields import (
 from artsearch.index.milvus.store import MilvusStore, page_rows
 from artsearch.index.stored import checksum_rows
 
-FORMAT = 1
+FORMAT = 2
 #: What of the metadata changes when works do; all else says which features there are.
 CHANGES = ("collection", "neighbours")
 
@@ -41,15 +43,20 @@ def bring_up_to_date(
     """Make a collection hold features, and what a table knows of the works; return its metadata.
 
     Rows carry a checksum of themselves, so that only what is not there as it should be is written,
-    also after a run that was killed. A column that is new to the table makes all be written again,
-    by Milvus alone: nothing is computed anew. Raises MismatchError, with both values, for other
-    features than are there; with `widths_change` they may be as wide as they like.
+    also after a run that was killed. A column that is new to the table, or an older format (which is
+    warned of), makes all be written again, by Milvus alone: nothing is computed anew. Raises
+    MismatchError, with both values, for other features than are there; with `widths_change` they
+    may be as wide as they like.
     """
     features = {name: check_features(metric, one) for name, one in features.items()}
     _check_same_works(features)
     columns = [] if works is None else fitting_columns(list(works.columns), len(features))
     metadata = _describe(features, metric, columns, graph)
     there = store.read_metadata()  # which refuses what somebody else made
+    if there is not None and not replace and there.get("format", 0) < FORMAT:
+        message = f"{_name_format(store, there)}; it is written again"
+        warnings.warn(message, stacklevel=3)
+        replace = True
     if replace:
         there = None
     if there is not None:
@@ -110,11 +117,12 @@ def _write_changes(store, features, metric, attributes, works, metadata, there) 
     if not fresh and not gone and there == metadata:
         return
     store.write_metadata(metadata | {"whole": False})
-    for rows in _batches(fresh, sum(one.dims for one in features.values())):
-        vectors = {
-            f"vector_{n}": prepare_rows(_take(one, rows), metric, None).astype(np.float32)
-            for n, one in enumerate(features.values())
-        }
+    dims = sum(one.dims for one in features.values())
+    for rows in chunks_of(fresh, min(1000, page_rows(dims))):
+        vectors = {}
+        for n, one in enumerate(features.values()):
+            taken = np.stack([one.vectors[row] for row in rows])
+            vectors[f"vector_{n}"] = prepare_rows(taken, metric, None).astype(np.float32)
         store.upsert(
             [
                 {PK: keys[row], ID: first.ids[row], CHECKSUM: checksums[row]}
@@ -126,15 +134,6 @@ def _write_changes(store, features, metric, attributes, works, metadata, there) 
     store.delete(gone)
     store.flush()
     store.write_metadata(metadata)
-
-
-def _batches(rows: list[int], dims: int) -> Iterator[list[int]]:
-    step = min(1000, page_rows(dims))
-    return (rows[start : start + step] for start in range(0, len(rows), step))
-
-
-def _take(features: Features, rows: list[int]) -> np.ndarray:
-    return np.stack([features.vectors[row] for row in rows])
 
 
 def _checksums(features: Mapping[str, Features], attributes: Attributes, table: dict) -> list[int]:
@@ -160,10 +159,14 @@ def _check_same_works(features: Mapping[str, Features]) -> None:
 
 def _check_format(store: MilvusStore, metadata: dict) -> None:
     if metadata.get("format") != FORMAT:
-        raise MismatchError(
-            f"the collection {store.name!r} in {store.uri!r} has the format "
-            f"{metadata.get('format')!r}, this version {FORMAT}; build it with replace=True"
-        )
+        raise MismatchError(f"{_name_format(store, metadata)}; build it from features")
+
+
+def _name_format(store: MilvusStore, metadata: dict) -> str:
+    return (
+        f"the collection {store.name!r} in {store.uri!r} has the format "
+        f"{metadata.get('format')!r}, this version {FORMAT}"
+    )
 
 
 def _refuse_others(store: MilvusStore, there: dict, wanted: dict, free: Collection[str]) -> None:
