@@ -51,7 +51,7 @@ MORE = map(slow, ("hnsw", "euclidean", "dot", 0))
 
 @pytest.fixture(scope="module", params=["flat", 0.3, *MORE])
 def searches(request, collection, vectors, tmp_path_factory):
-    """A search by Milvus, and one in memory; numbers are places of the dial."""
+    """A search by Milvus, and one in memory; numbers are content-style weights of a blend."""
     uri, works, kind = tmp_path_factory.mktemp("milvus") / "w.db", collection.works, request.param
     if not isinstance(kind, str):
         expected = make_blend_search(collection, kind)

@@ -43,8 +43,8 @@ def bring_up_to_date(
     """Make a collection hold features, and what a table knows of the works; return its metadata.
 
     Rows carry a checksum of themselves, so that only what is not there as it should be is written,
-    also after a run that was killed. A column that is new to the table, or an older format (which is
-    warned of), makes all be written again, by Milvus alone: nothing is computed anew. Raises
+    also after a run that was killed. A column that is new to the table, or an older format (of
+    which it warns), makes all be written again, by Milvus alone: nothing is computed anew. Raises
     MismatchError, with both values, for other features than are there; with `widths_change` they
     may be as wide as they like.
     """
@@ -53,11 +53,10 @@ def bring_up_to_date(
     columns = [] if works is None else fitting_columns(list(works.columns), len(features))
     metadata = _describe(features, metric, columns, graph)
     there = store.read_metadata()  # which refuses what somebody else made
-    if there is not None and not replace and there.get("format", 0) < FORMAT:
-        message = f"{_name_format(store, there)}; it is written again"
-        warnings.warn(message, stacklevel=3)
-        replace = True
     if replace:
+        there = None
+    elif there is not None and there["format"] < FORMAT:
+        warnings.warn(f"{_name_format(store, there)}; it is written again", stacklevel=3)
         there = None
     if there is not None:
         _refuse_others(store, there, metadata, ("vectors",) * widths_change)
@@ -158,14 +157,14 @@ def _check_same_works(features: Mapping[str, Features]) -> None:
 
 
 def _check_format(store: MilvusStore, metadata: dict) -> None:
-    if metadata.get("format") != FORMAT:
+    if metadata["format"] != FORMAT:
         raise MismatchError(f"{_name_format(store, metadata)}; build it from features")
 
 
 def _name_format(store: MilvusStore, metadata: dict) -> str:
     return (
-        f"the collection {store.name!r} in {store.uri!r} has the format "
-        f"{metadata.get('format')!r}, this version {FORMAT}"
+        f"the collection {store.name!r} in {store.uri!r} has the format {metadata['format']!r}, "
+        f"this version {FORMAT}"
     )
 
 
