@@ -43,6 +43,7 @@ VARIABLES = {
     # It would warn of a future default that concerns tasks without a GPU, of which ours need none,
     # and of actors that cannot start anew once this process is gone, which ends the job anyway.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_BACKEND_LOG_LEVEL": "fatal",
     # Workers that nobody has asked for yet would take the processors from Ray's agents, which have
     # to be in time. Beside three busy processes on two cores 2 of 2 starts succeeded so, and 1 of
     # 3 without these three settings.
@@ -142,7 +143,7 @@ def _start_once(ray) -> None:
     # Without a dashboard, and with nothing that others could reach but what asks for a token: Ray
     # makes one itself (~/.ray/auth_token), as its control port listens on all interfaces.
     options = {"include_dashboard": False, "object_store_memory": STORE_BYTES}
-    with _variables({PORT_WAIT: str(START_PATIENCE)}):
+    with _muted(), _variables({PORT_WAIT: str(START_PATIENCE)}):
         ray.init("local", **options, **QUIET, _node_ip_address="127.0.0.1")
 
 
@@ -151,7 +152,7 @@ def _join(ray, address: str) -> None:
 
     try:
         # Where something else answers, each try takes most of a minute, and Ray would try 20 times.
-        with _variables({PORT_WAIT: "1"}):
+        with _muted(), _variables({PORT_WAIT: "1"}):
             # The nodes run what runs here, whichever version they have themselves.
             ray.init(address, **QUIET, runtime_env={"py_modules": [artsearch]})
     except Exception as error:  # a port of something else, another version, a token: each its own
@@ -172,6 +173,24 @@ def _variables(values: Mapping[str, str], others: Iterable[str] = ()) -> Iterato
     finally:
         for name in new:
             os.environ.pop(name, None)
+
+
+@contextmanager
+def _muted() -> Iterator[None]:
+    """Keep from the terminal what Ray's core writes to it past Python while it is connected.
+
+    It cannot be told not to: with a log level of its own it writes a line that says so, without
+    one an error for each pool of actors, both in the midst of a notebook's output too.
+    """
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)
 
 
 def check_address(address: str | None) -> None:
