@@ -43,7 +43,7 @@ lab: have-lab $(REPAINTED)   ## open JupyterLab on the notebooks
 	@$(PY) -m jupyterlab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks
 
 app: have-app $(REPAINTED)   ## open the gallery alone, as an app in the browser
-	@$(PY) -m artsearch.gallery.app notebooks/04_compare_networks.ipynb \
+	@$(PY) -m artsearch app notebooks/04_compare_networks.ipynb \
 		-p COLLECTION "$(COLLECTION)" -p NETWORKS "$(NETWORKS)" -p INDEX "$(INDEX)"
 
 evaluate: have-demo   ## measure what networks and descriptors find: build/evaluate/report.html
@@ -70,7 +70,7 @@ test-quality: $(INSTALLED) $(REPAINTED) no-caches   ## the figures alone: how we
 style: $(INSTALLED)
 	$(PY) -m ruff check artsearch tests tools notebooks
 	$(PY) -m ruff format --check artsearch tests tools notebooks
-	$(BARE) .venv/bin/lint-imports
+	.venv/bin/lint-imports --no-cache
 	$(PY) -m nbstripout --verify --keep-output --keep-count --keep-id $(NOTEBOOK_FILES) </dev/null
 
 # Notebooks that all want the same features at once would wait for the first of them.

@@ -136,9 +136,7 @@ def wait_for(address, process, log, seconds=180):
 def served(notebook, folder):
     """Serve the app of a notebook."""
     # Voilà's static files answer without starting a kernel, as the page itself would.
-    return server(
-        "artsearch.gallery.app", str(notebook), folder=folder, path="/voila/static/voila.js"
-    )
+    return server("artsearch", "app", str(notebook), folder=folder, path="/voila/static/voila.js")
 
 
 def lab(folder, root, **environment):

@@ -61,30 +61,38 @@ def fingerprint(contents: Iterable[tuple[str, str]]) -> str:
     return digest.hexdigest()[:16]
 
 
-def write_whole(path: str | os.PathLike, data: bytes) -> Path:
-    """Write a file under another name, then put it in the place of an older one at once.
+def write_whole(path: str | os.PathLike, data: bytes, durable: bool = True) -> Path:
+    """Write a file as `replace_file` does; return its path.
 
-    Returns its path. Raises ArtsearchError where it cannot be written; the older one is then as it
-    was.
+    Raises ArtsearchError where it cannot be written; an older one is then as it was.
     """
-    # Through a link, so that a file that lies on another disk stays there.
-    place = Path(os.path.realpath(path))
-    new = place.with_name(f".{uuid.uuid4().hex}.part")
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with open(new, "xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(new, place)
-        finally:
-            new.unlink(missing_ok=True)
+        replace_file(path, data, durable)
     except OSError as error:
         raise ArtsearchError(
             f"cannot write {str(path)!r} ({error.strerror}); name another place"
         ) from None
     return Path(path)
+
+
+def replace_file(path: str | os.PathLike, data: bytes, durable: bool = True) -> None:
+    """Write a file under another name, then put it in the place of an older one at once.
+
+    With `durable` it is on the disk by then, also when the power fails. Raises OSError.
+    """
+    # Through a link, so that a file that lies on another disk stays there.
+    place = Path(os.path.realpath(path))
+    new = place.with_name(f".{uuid.uuid4().hex}.part")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with open(new, "xb") as file:
+            file.write(data)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        os.replace(new, place)
+    finally:
+        new.unlink(missing_ok=True)
 
 
 def sync(path: Path) -> None:

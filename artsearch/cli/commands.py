@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from pathlib import Path
 
 import click
 
@@ -198,6 +199,50 @@ def run(notebook: str, output: str, parameters: tuple[tuple[str, str], ...]) -> 
 
     values = {name: int(text) if text.isdecimal() else text for name, text in parameters}
     click.echo(run_notebook(notebook, output, values))
+
+
+@main.command()
+@click.argument("out", default="build")
+def verify(out: str) -> None:
+    """Read all that is kept below OUT, and say what is not as it was written.
+
+    Stores of features, indexes, blends and maps hold the hash of each of their files. The exit code
+    is 1 where something is damaged; what is, or is of an older version, is computed again when it
+    is next wanted.
+    """
+    from artsearch.base.errors import DamagedError, MismatchError
+    from artsearch.base.sealed import find_sealed
+    from artsearch.base.sealed import verify as read_all
+
+    found: dict[str, list] = {"sound": [], "older": [], "damaged": []}
+    for folder in find_sealed(Path(out)):
+        try:
+            manifest = read_all(folder)
+            found["sound"].append(folder)
+            click.echo(f"sound    {folder} ({manifest['kind']}, {len(manifest['files'])} files)")
+        except MismatchError as error:
+            found["older"].append(folder)
+            click.echo(f"older    {folder}: {error}")
+        except DamagedError as error:
+            found["damaged"].append(folder)
+            click.echo(f"damaged  {folder}: {error}; it is made again when it is next wanted")
+    click.echo(", ".join(f"{len(folders)} {what}" for what, folders in found.items()) + ".")
+    if found["damaged"]:
+        raise SystemExit(1)
+
+
+@main.command(context_settings={"ignore_unknown_options": True})
+@click.argument("notebook")
+@click.option("-p", "parameters", nargs=2, multiple=True, metavar="NAME VALUE")
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def app(notebook: str, parameters: tuple[tuple[str, str], ...], options: tuple[str, ...]) -> None:
+    """Serve the gallery of NOTEBOOK in the browser, with parameters of your own.
+
+    OPTIONS go to Voilà, such as --no-browser, --port=8866, --theme=dark.
+    """
+    from artsearch.gallery.app import serve
+
+    serve(notebook, dict(parameters), options)
 
 
 def _open(folder: str, networks: str, out: str, index: str):

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from artsearch.base.disk import write_whole
 from artsearch.base.errors import ArtsearchError
 from artsearch.base.progress import Progress
 from artsearch.works.collection import MACHINE_MADE, TABLE, read_table
@@ -68,7 +69,7 @@ def repaint(
         if todo:
             _paint(folder, works, todo, out, progress)
         if _read(out / TABLE) != table:
-            _write(out / TABLE, table)
+            write_whole(out / TABLE, table)
     except OSError as error:
         raise ArtsearchError(
             f"cannot write to {str(out)!r} ({error.strerror}); make room, or name another folder"
@@ -144,7 +145,7 @@ def _start_over(out: Path, recipe: bytes) -> None:
     for pair in product(stems, stems):
         (out / _name(*pair)).unlink(missing_ok=True)
     (out / TABLE).unlink(missing_ok=True)
-    _write(out / RECIPE, recipe)
+    write_whole(out / RECIPE, recipe)
 
 
 def _paint(
@@ -157,7 +158,8 @@ def _paint(
     painter = _painter()({stem: open_image(folder / works[stem]["file"]) for stem in stems})
 
     def paint(pair: tuple[str, str]) -> None:
-        _write(out / _name(*pair), to_jpeg(painter.paint(*pair), QUALITY))
+        picture = to_jpeg(painter.paint(*pair), QUALITY)
+        write_whole(out / _name(*pair), picture, durable=False)
 
     # One thread a picture, several pictures at once: twice as fast as the other way round, and the
     # pixels do not depend on the number of cores.
@@ -247,13 +249,6 @@ def _join(texts: Iterable[str]) -> str:
 
 def _read(path: Path) -> bytes | None:
     return path.read_bytes() if path.is_file() else None
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write a file that is there whole or not at all, whenever the run is killed."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    unfinished.write_bytes(data)
-    os.replace(unfinished, path)
 
 
 if __name__ == "__main__":

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Mapping
 
 from artsearch.base.errors import unknown
+from artsearch.base.text import fold
 
 # In English, German, French, Italian, Spanish and Dutch, without accents and spaces, since they are
 # compared so. Where two columns of a table mean the same, the one whose word comes first is taken.
@@ -58,12 +58,6 @@ def usual_column(name: str) -> str | None:
     ['artist', 'year', None]
     """
     return _TARGET.get(_plain(name))
-
-
-def fold(text: str) -> str:
-    """Return a text without accents, and in small letters."""
-    letters = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(letter for letter in letters if not unicodedata.combining(letter))
 
 
 def map_columns(names: list[str], columns: Mapping[str, str]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from artsearch.base.disk import replace_file
 from artsearch.base.errors import ArtsearchError
 from artsearch.base.text import cut_text, disarm
 from artsearch.works.collection import COLUMNS, TABLE, read_table
@@ -22,7 +23,6 @@ FIRST = ("file", *COLUMNS, "licence", "source")
 #: One line a finished work, written after its picture: what is in it is not fetched again.
 JOURNAL = ".fetch.jsonl"
 LOCK = ".fetch.lock"
-PARTIAL = ".fetch.part"
 FORMAT = {"format": 1}
 
 #: Longest text of a cell, in characters.
@@ -44,7 +44,8 @@ class FetchFolder:
 
     def __init__(self, path: Path):
         self.path = path
-        (path / PARTIAL).unlink(missing_ok=True)
+        for left in path.glob(".*.part"):  # of a run that was killed
+            left.unlink(missing_ok=True)
         lines, end = _read_journal(path / JOURNAL)
         self._ours = {line["row"]["file"] for line in lines}
         self._rows = {line["key"]: line["row"] for line in lines if self._has(line["row"]["file"])}
@@ -70,7 +71,7 @@ class FetchFolder:
         name = name_file(key, texts.get("artist", ""), texts.get("title", ""))
         row = {"file": name} | {name: texts[name] for name in texts if name not in ("", "file")}
         with using(self.path):
-            self._write(name, picture)
+            replace_file(self.path / name, picture)
             self._append({"key": key, "row": row})
         self._ours.add(name)
         self._rows[key] = row
@@ -95,7 +96,7 @@ class FetchFolder:
         table.writeheader()
         table.writerows(rows)
         with using(self.path):
-            self._write(TABLE, text.getvalue().encode())
+            replace_file(self.path / TABLE, text.getvalue().encode())
         self._table, self._read = rows, stamp(self.path / TABLE)
 
     def close(self) -> None:
@@ -115,15 +116,6 @@ class FetchFolder:
     def _append(self, line: dict) -> None:
         self._journal.write(json.dumps(line).encode() + b"\n")
         self._journal.flush()
-
-    def _write(self, name: str, data: bytes) -> None:
-        """Write a file that is there whole or not at all, also when the power fails."""
-        partial = self.path / PARTIAL
-        with open(partial, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(self.path / name)
 
 
 @contextmanager

@@ -1,11 +1,10 @@
 """The gallery as an app in the browser: Voilà on the notebook, with the gallery alone on the page.
 
-python -m artsearch.gallery.app notebooks/04_compare_networks.ipynb
+python -m artsearch app notebooks/04_compare_networks.ipynb
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -72,18 +71,3 @@ def prepare(notebook, parameters: Mapping[str, object]):
     notebook.cells = cells
     notebook.metadata.title = "Visually similar artworks"
     return notebook
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Serve the gallery of a notebook in the browser.")
-    parser.add_argument("notebook")
-    parser.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
-    arguments, options = parser.parse_known_args()
-    try:
-        serve(arguments.notebook, dict(arguments.p), options)
-    except ArtsearchError as error:
-        raise SystemExit(str(error)) from None
-
-
-if __name__ == "__main__":
-    main()

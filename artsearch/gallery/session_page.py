@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterator
 from functools import cache
-from html import escape
 from itertools import islice
 from pathlib import Path
-from string import Template
 
 import artsearch
 from artsearch.base.disk import write_whole
@@ -22,8 +18,7 @@ from artsearch.networks.registry import NETWORKS
 from artsearch.search.answer import cut
 from artsearch.search.question import Part
 from artsearch.search.wording import dial_text, distance_text, words
-from artsearch.show import html
-from artsearch.show.page import TEMPLATES, WEB, Pictures
+from artsearch.show.html import Pictures, bullets, render, to_url
 from artsearch.works.images import open_image, thumbnail, to_jpeg
 
 #: Works that are shown of a step, of those asked for and of those found.
@@ -60,23 +55,23 @@ def to_bytes(session: Session, kind: str) -> bytes:
 
 def make_page(session: Session) -> str:
     """Return the page as HTML, with all pictures in it."""
-    style = (WEB / "trail.css").read_text(encoding="utf-8")
     works = _Works(session)
-    sections = [_kept(session, works)] if session.kept else []
-    sections += [_step(number, step, works) for number, step in enumerate(session.steps, 1)]
+    kept = [_kept(id, note, works) for id, note in session.kept.items()]
+    steps = [_step(number, step, works) for number, step in enumerate(session.steps, 1)]
     name = shorten(session.origin["name"], CAPTION)
-    return Template((TEMPLATES / "trail.html").read_text(encoding="utf-8")).substitute(
-        style=style,
-        style_hash=f"sha256-{_base64(hashlib.sha256(style.encode()).digest())}",
-        title=escape(shorten(session.title, CAPTION) or f"A session through {name}"),
+    return render(
+        "session.html",
+        "session.css",
+        title=shorten(session.title, CAPTION) or f"A session through {name}",
         about=_about(session, works),
-        sections="\n".join(sections),
+        kept=kept,
+        steps=steps,
         version=artsearch.__version__,
     )
 
 
 class _Works:
-    """Works as items of lists: picture, caption, and what is to be said beside."""
+    """Works as the template shows them: picture, caption, and what is to be said beside."""
 
     def __init__(self, session: Session):
         self.collection, self.kept = session.collection, session.kept
@@ -84,23 +79,24 @@ class _Works:
         self.about, self._caption = cache(self._find), cache(self._find_caption)
         self._pictures = {side: _Pictures(session.collection, side) for side in (SMALL, LARGE)}
 
-    def show(self, id: str, before: str = "", after: str = "", side: int = SMALL) -> str:
-        """Return a work; `before` and `after` its caption stands what is HTML already."""
-        kept = ' class="kept"' if id in self.kept and side == SMALL else ""
-        said = f"{before} <bdi>{escape(self._caption(id))}</bdi>{after}"
-        return f'<li{kept} data-id="{escape(id)}">{self._picture(id, side)}{said}</li>'
+    def show(self, id: str, side: int = SMALL, **said: str) -> dict[str, object]:
+        """Return a work; `said` is what stands before and after its caption."""
+        nothing = dict.fromkeys(("group", "before", "remark", "licence", "source", "address"), "")
+        framed = id in self.kept and side == SMALL
+        about = {"id": id, "caption": self._caption(id), "framed": framed, "is_part": False}
+        return about | nothing | self._picture(id, side) | said
 
-    def show_part(self, id: str, part: Part) -> str:
-        """Return a work's part that was asked for, cut out; nothing where there is no picture."""
+    def show_part(self, id: str, part: Part) -> Iterator[dict[str, object]]:
+        """Yield a work's part that was asked for, cut out; nothing where there is no picture."""
         if id not in self.collection or not self.left:
-            return ""
+            return
         try:
             picture = cut(open_image(self.collection.path(id)), part)
         except ImageError:  # the work itself stands beside it, and says so
-            return ""
-        data = _base64(to_jpeg(thumbnail(picture, SMALL), quality=60))
-        shown = self._image(f"data:image/jpeg;base64,{data}")
-        return f'<li data-id="{escape(id)}">{shown}<b>the part</b></li>'
+            return
+        url = to_url(to_jpeg(thumbnail(picture, SMALL), quality=60))
+        self.left -= 1
+        yield {"id": id, "url": url, "missing": "", "is_part": True, "framed": False}
 
     def _find(self, id: str) -> dict[str, str]:
         """Return what is known of a work; nothing of one that is not there."""
@@ -110,19 +106,15 @@ class _Works:
         caption = self.collection.caption(id) if id in self.collection else id
         return shorten(caption, CAPTION)
 
-    def _picture(self, id: str, side: int) -> str:
+    def _picture(self, id: str, side: int) -> dict[str, str]:
         if not self.left:
-            return ""
+            return {"url": "", "missing": ""}
         if id not in self.collection:
-            return '<span class="none">no picture here</span>'
+            return {"url": "", "missing": "no picture here"}
         url = self._pictures[side].url(id)
+        self.left -= bool(url)
         # Why not is not said: the reason names folders of the machine this was made on.
-        return self._image(url) if url else '<span class="none">the picture cannot be read</span>'
-
-    def _image(self, url: str) -> str:
-        self.left -= 1
-        # No `alt`: the caption stands directly below.
-        return f'<img src="{url}" alt="">'
+        return {"url": url, "missing": "" if url else "the picture cannot be read"}
 
 
 class _Pictures(Pictures):
@@ -153,7 +145,7 @@ def _about(session: Session, works: _Works) -> str:
         said.append(f"The first {PICTURES:,} pictures are shown; what comes later has words alone.")
     if not steps and not session.kept:
         said.append("Nothing was asked, and nothing kept.")
-    return f"<bdi>{escape(' '.join(said))}</bdi>"
+    return " ".join(said)
 
 
 def _when(steps: list[Step]) -> str:
@@ -168,49 +160,33 @@ def _when(steps: list[Step]) -> str:
     return f"{first} UTC" if last == first else f"{first} to {later} UTC"
 
 
-def _kept(session: Session, works: _Works) -> str:
-    """Return the works kept as a contact sheet, with licence and source."""
-    items = []
-    for id, note in session.kept.items():
-        work = works.about(id)
-        remark = f"<em><bdi>{escape(shorten(note, 500))}</bdi></em>" if note else ""
-        licence = _small(work.get("licence", "") or "licence not stated")
-        after = f"{remark}{licence}{_source(work.get('source', ''))}"
-        items.append(works.show(id, after=after, side=LARGE))
-    return html.section(f"Kept ({len(items):,})", f'<ol class="sheet">{"".join(items)}</ol>')
+def _kept(id: str, note: str, works: _Works) -> dict[str, object]:
+    """Return a work that was kept, for the contact sheet, with its licence and source."""
+    work = works.about(id)
+    licence, source = work.get("licence", "") or "licence not stated", work.get("source", "")
+    is_address = re.fullmatch(r"https?://\S{1,2000}", source)
+    return works.show(
+        id,
+        LARGE,
+        remark=shorten(note, 500),
+        licence=shorten(licence, CAPTION),
+        source=shorten(source, CAPTION),
+        address=source if is_address else "",
+    )
 
 
-def _source(source: str) -> str:
-    """Return where a work comes from, as a link where it is an address of the web.
-
-    >>> _source("an attic"), _source("javascript:alert(0)")
-    ('<small><bdi>an attic</bdi></small>', '<small><bdi>javascript:alert(0)</bdi></small>')
-    """
-    if not re.fullmatch(r"https?://\S{1,2000}", source):
-        return _small(source)
-    shown = escape(shorten(source, CAPTION))
-    return f'<small><a href="{escape(source)}" rel="noopener noreferrer">{shown}</a></small>'
-
-
-def _small(text: str) -> str:
-    return f"<small><bdi>{escape(shorten(text, CAPTION))}</bdi></small>" if text else ""
-
-
-def _step(number: int, step: Step, works: _Works) -> str:
+def _step(number: int, step: Step, works: _Works) -> dict[str, object]:
     """Return a step: the question in words and pictures, its link, the notes, the answer."""
-    said = escape(describe(step.question, works.collection, step.goal))
-    heading = f'<h2><a href="#step-{number}">{number}</a> <bdi>{said}</bdi></h2>'
-    notes = [shorten(note, 500) for note in step.notes[:SHOWN]]
-    found = [_found(works, *one) for one in islice(step.grouped, SHOWN)]
-    parts = [
-        heading,
-        f'<p class="seen">{escape(_seen(step))}<br>{_link(step)}</p>',
-        f'<ol class="query">{"".join(_asked(step, works))}</ol>',
-        html.bullets(notes),
-        f"<ol>{''.join(found)}</ol>" if found else html.says("No work answers this."),
-        html.says(f"and {len(step.ids) - SHOWN:,} more") if len(step.ids) > SHOWN else "",
-    ]
-    return f'<section id="step-{number}">\n' + "\n".join(filter(None, parts)) + "\n</section>"
+    return {
+        "number": number,
+        "said": describe(step.question, works.collection, step.goal),
+        "seen": _seen(step),
+        "link": step.link(),
+        "asked": list(_asked(step, works)),
+        "notes": bullets(shorten(note, 500) for note in step.notes[:SHOWN]),
+        "found": [_found(works, *one) for one in islice(step.grouped, SHOWN)],
+        "more": len(step.ids) - SHOWN,
+    }
 
 
 def _seen(step: Step) -> str:
@@ -220,29 +196,20 @@ def _seen(step: Step) -> str:
     return " · ".join([f"{step.at[:16].replace('T', ' ')} UTC", *filter(None, names)])
 
 
-def _link(step: Step) -> str:
-    if not step.own:
-        return f"<code>{escape(step.link())}</code>"
-    return "It holds an image of the visitor’s own, so there is no link to it."
-
-
-def _asked(step: Step, works: _Works) -> Iterable[str]:
-    """Return the works that a step asks for, each with its part in the question."""
+def _asked(step: Step, works: _Works) -> Iterator[dict[str, object]]:
+    """Yield the works that a step asks for, each with its part in the question."""
     question = step.question
     sides = [("near", id) for id, _ in question.like]
     sides += [("not like", id) for id, _ in question.unlike]
     sides += [("to", step.goal)] if step.goal else []
     for side, id in sides[:SHOWN]:
-        yield works.show(id, f"<b>{side}</b>")
+        yield works.show(id, before=side)
     if question.part:
-        yield works.show_part(question.like[0][0], question.part)
+        yield from works.show_part(question.like[0][0], question.part)
 
 
-def _found(works: _Works, id: str, distance: float, group: str) -> str:
+def _found(works: _Works, id: str, distance: float, group: str) -> dict[str, object]:
     """Return a work of an answer, with what its group and its licence are, where they are known."""
-    before = f"{_small(group)}<b>{distance_text(distance)}</b>"
-    return works.show(id, before, _small(works.about(id).get("licence", "")))
-
-
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii")
+    licence = shorten(works.about(id).get("licence", ""), CAPTION)
+    said = {"group": shorten(group, CAPTION), "before": distance_text(distance)}
+    return works.show(id, licence=licence, **said)

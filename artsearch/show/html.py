@@ -1,15 +1,33 @@
-"""The parts of a report's page: sections, tables of figures, rows of works; all texts escaped."""
+"""Pages from templates: what is put into them is text, and escaped; and the parts of a page.
+
+The parts are the macros of templates/parts.html: `parts.says(text)`, `parts.table(heads, groups)`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from html import escape
+import base64
+import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from artsearch.base.errors import ImageError
-from artsearch.show.page import Pictures
+from artsearch.search.wording import say_networks
+from artsearch.works.collection import Collection
+from artsearch.works.images import thumbnail, to_jpeg
+
+WEB = Path(__file__).parent / "web"
+_templates = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    keep_trailing_newline=True,
+)
+parts = _templates.get_template("parts.html").module
 
 #: What the names in tables mean.
 TITLES = {
@@ -22,99 +40,89 @@ TITLES = {
     "chance": "by chance",
     "map": "mean average precision",
 }
-MARKS = {
-    "better": '<b class="better" title="better, beyond the interval">▲</b>',
-    "worse": '<b class="worse" title="worse, beyond the interval">▼</b>',
-}
+
+
+def render(template: str, style: str = "", **values: object) -> str:
+    """Return a page; `style` is a file of the folder web that stands in it, known by its hash."""
+    if style:
+        css = (WEB / style).read_text(encoding="utf-8")
+        digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode("ascii")
+        values |= {"style": Markup(css), "style_hash": Markup(f"sha256-{digest}")}
+    return _templates.get_template(template).render(**values)
+
+
+def to_url(data: bytes, kind: str = "image/jpeg") -> str:
+    """Return the content of a file as a data: URL."""
+    return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
+
+
+class Pictures:
+    """The pictures of a page as data: URLs, each made once."""
+
+    def __init__(self, collection: Collection, side: int = 112):
+        self.collection, self.side = collection, side
+        self._made: dict[str, str] = {}
+
+    def url(self, id: str) -> str:
+        """Return a work's picture as a data: URL; raises ImageError where it cannot be read."""
+        if id not in self._made:
+            data = to_jpeg(thumbnail(self.collection.path(id), self.side), quality=60)
+            self._made[id] = to_url(data)
+        return self._made[id]
+
+    def show(self, id: str, note: str = "", kind: str = "") -> dict[str, object]:
+        """Return what the macro `work` shows of a work, with a note before its caption."""
+        return {
+            "id": id,
+            "url": self.url(id),
+            "caption": self.collection.caption(id),
+            "note": note,
+            "kind": kind,
+            "machine_made": self.collection.machine_made(id),
+        }
+
+
+def networks_said(searches: Mapping) -> dict[str, str]:
+    """Return what the macro `networks_line` says: which networks were taken, and why."""
+    return say_networks(searches)
 
 
 def title(name: str) -> str:
-    """Return what a descriptor or a metric is called, with a capital; escaped.
+    """Return what a descriptor or a metric is called, with a capital.
 
     >>> title("map"), title("blend at 0.25")
     ('Mean average precision', 'Blend at 0.25')
     """
     said = TITLES.get(name, name)
-    return escape(said[:1].upper() + said[1:])
+    return said[:1].upper() + said[1:]
 
 
-def section(heading: str, *parts: str) -> str:
-    """Return a section of parts that are HTML."""
-    body = "\n".join(part for part in parts if part)
-    return f"<section>\n<h2>{escape(heading)}</h2>\n{body}\n</section>"
-
-
-def subsection(heading: str, body: str) -> str:
-    """Return a heading and what belongs to it."""
-    return f"<h3>{escape(heading)}</h3>\n{body}"
-
-
-def says(text: str) -> str:
-    """Return a paragraph.
-
-    >>> says("a < b")
-    '<p>a &lt; b</p>'
-    """
-    return f"<p>{escape(text)}</p>"
-
-
-def bullets(sentences: Iterable[str]) -> str:
+def bullets(sentences: Iterable[str]) -> Markup:
     """Return sentences as a list, each with a capital and a full stop.
 
-    >>> bullets(["no work has a style"])
-    '<ul><li>No work has a style.</li></ul>'
+    >>> print(bullets(["no work has a style"]))
+    <ul><li>No work has a style.</li></ul>
     """
-    whole = (f"{one[:1].upper()}{one[1:]}".rstrip(".") + "." for one in sentences)
-    items = "".join(f"<li>{escape(one)}</li>" for one in whole)
-    return f"<ul>{items}</ul>" if items else ""
+    return parts.bullets([f"{one[:1].upper()}{one[1:]}".rstrip(".") + "." for one in sentences])
 
 
-def table(heads: Sequence[str], body: str) -> str:
-    """Return a table that scrolls by itself where it is wider than the page."""
-    head = "".join(f'<th scope="col">{escape(one)}</th>' for one in heads)
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead>{body}</table></div>'
-
-
-def group(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return rows of cells that share their first columns."""
-    shared = "".join(
-        f'<th scope="rowgroup" rowspan="{len(rows)}">{escape(one)}</th>' for one in heads
-    )
-    lines = [f"<tr>{shared if not n else ''}{''.join(row)}</tr>" for n, row in enumerate(rows)]
-    return f"<tbody>{''.join(lines)}</tbody>"
-
-
-def head(text: str, more: str = "") -> str:
-    """Return the head of a row, with more in small letters."""
-    small = f" <small>{escape(more)}</small>" if more else ""
-    return f'<th scope="row">{escape(text)}{small}</th>'
-
-
-def name(descriptor: str) -> str:
-    """Return the head of a descriptor's row."""
-    return f'<th scope="row">{title(descriptor)}</th>'
-
-
-def cell(value: float, low: float = np.nan, high: float = np.nan, mark: str = "") -> str:
+def cell(value: float, low: float = np.nan, high: float = np.nan, mark: str = "") -> Markup:
     """Return a figure with its interval, marked "better" or "worse".
 
-    >>> cell(0.25), cell(0.25, 0.2, 0.3)
-    ('<td>0.250</td>', '<td>0.250 <small>(0.20–0.30)</small></td>')
+    >>> print(cell(0.25), cell(0.25, 0.2, 0.3))
+    <td>0.250</td> <td>0.250 <small>(0.20–0.30)</small></td>
     """
-    span = "" if np.isnan(low) else f" <small>({low:.2f}–{high:.2f})</small>"
-    sign = MARKS.get(mark, "")
-    return f"<td>{value:.3f}{span}{' ' if sign else ''}{sign}</td>"
+    return parts.cell(f"{value:.3f}", "" if np.isnan(low) else f"{low:.2f}–{high:.2f}", mark)
 
 
-def change(value: float, low: float, high: float, mark: str = "") -> str:
+def change(value: float, low: float, high: float, mark: str = "") -> Markup:
     """Return a difference with its sign.
 
-    >>> change(-0.00001, np.nan, np.nan), change(0.25, -0.1, 0.6)
-    ('<td>0.000</td>', '<td>+0.250 <small>(−0.100 to +0.600)</small></td>')
+    >>> print(change(-0.00001, np.nan, np.nan), change(0.25, -0.1, 0.6))
+    <td>0.000</td> <td>+0.250 <small>(−0.100 to +0.600)</small></td>
     """
-    span = "" if np.isnan(low) else f" <small>({_signed(low)} to {_signed(high)})</small>"
-    sign = MARKS.get(mark, "")
-    return f"<td>{_signed(value)}{span}{' ' if sign else ''}{sign}</td>"
+    span = "" if np.isnan(low) else f"{_signed(low)} to {_signed(high)}"
+    return parts.cell(_signed(value), span, mark)
 
 
 def _signed(value: float) -> str:
@@ -122,25 +130,27 @@ def _signed(value: float) -> str:
     return text[1:] if not float(text) else text.replace("-", "−")
 
 
-def cells(rows: pd.DataFrame, column: str, wanted: Iterable[object]) -> list[str]:
-    """Return a figure for each value wanted in a column; empty where no row has it."""
+def cells(rows: pd.DataFrame, column: str, wanted: Iterable[object]) -> list[Markup]:
+    """Return a figure for each value wanted in a column; a dash where no row has it."""
     by = {row[column]: row for row in rows.to_dict("records")}
     found = (by.get(one) for one in wanted)
     return [
-        cell(row["value"], row["low"], row["high"], row.get("beyond", "")) if row else "<td>–</td>"
+        cell(row["value"], row["low"], row["high"], row.get("beyond", ""))
+        if row
+        else parts.cell("–")
         for row in found
     ]
 
 
-def works(pictures: Pictures, ids_and_notes: Iterable[tuple[str, str]]) -> str:
+def works(pictures: Pictures, ids_and_notes: Iterable[tuple[str, str]]) -> Markup:
     """Return works as a row of pictures with captions; one that cannot be read is left out."""
-    items = []
+    shown = []
     for id, note in ids_and_notes:
         try:
-            items.append(pictures.show(id, escape(note)))
+            shown.append(pictures.show(id, note))
         except ImageError:
             continue
-    return f"<ol>{''.join(items)}</ol>"
+    return parts.works(shown)
 
 
 def network_title(titles: dict[str, str], network: str) -> str:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from html import escape
 from pathlib import Path
-from string import Template
 
 import artsearch
-from artsearch.base.errors import ArtsearchError
+from artsearch.base.disk import write_whole
 from artsearch.index.metrics import METRICS
 from artsearch.networks.network import Network
 from artsearch.networks.transforms import default_crop
@@ -19,12 +15,15 @@ from artsearch.search.opening import choose_opening
 from artsearch.search.question import Question
 from artsearch.search.results import Results
 from artsearch.search.search import Search
-from artsearch.search.wording import distance_text, say_networks, words
+from artsearch.search.wording import distance_text, words
+from artsearch.show.html import Pictures, networks_said, render
 from artsearch.works.collection import Collection
-from artsearch.works.images import thumbnail, to_jpeg
 
-WEB = Path(__file__).parent / "web"
-TEMPLATES = Path(__file__).parent / "templates"
+INTRODUCTION = (
+    "{queries} of {works:,} works, the first chosen for its answers and the others drawn at "
+    "random, each with the works that are nearest to it for each network. The number is the "
+    "distance; framed are works that no other network has in its row."
+)
 
 
 def write_page(
@@ -49,66 +48,18 @@ def write_page(
     known = next(iter(used.values())).index
     drawn = _draw(collection, known.ids, queries, choose_opening(collection, used, k, seed), seed)
     k, pictures = min(k, len(known) - 1), Pictures(collection)
-    sections = [_query_section(id, used, searches.networks, k, pictures) for id in drawn]
-    style = (WEB / "page.css").read_text(encoding="utf-8")
-    page = Template((TEMPLATES / "page.html").read_text(encoding="utf-8")).substitute(
-        style=style,
-        style_hash="sha256-" + _base64(hashlib.sha256(style.encode()).digest()),
-        networks_line=networks_line(searches),
-        introduction=_introduction(len(sections), len(known), path),
-        toggle=_toggle(collection, known.ids),
-        queries="\n".join(sections),
-        footer=_footer(known.metric, crop),
+    page = render(
+        "page.html",
+        "page.css",
+        networks=networks_said(searches),
+        introduction=INTRODUCTION.format(queries=len(drawn), works=len(known)),
+        has_site=(path.parent / "site" / "index.html").exists(),
+        machine_made=_count_machine_made(collection, known.ids),
+        queries=[_query(id, used, searches.networks, k, pictures) for id in drawn],
+        footer=f"Made by artsearch {artsearch.__version__}. Crop: {words(crop)}. "
+        f"Distances are {known.metric}: {METRICS[known.metric]}.",
     )
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page, encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise ArtsearchError(
-            f"cannot write {str(path)!r} ({error.strerror}); name another file"
-        ) from None
-    return path
-
-
-class Pictures:
-    """The pictures of a page as data: URLs, each made once."""
-
-    def __init__(self, collection: Collection, side: int = 112):
-        self.collection, self.side = collection, side
-        self._made: dict[str, str] = {}
-
-    def url(self, id: str) -> str:
-        """Return a work's picture as a data: URL; raises ImageError where it cannot be read."""
-        if id not in self._made:
-            data = to_jpeg(thumbnail(self.collection.path(id), self.side), quality=60)
-            self._made[id] = f"data:image/jpeg;base64,{_base64(data)}"
-        return self._made[id]
-
-    def show(self, id: str, note: str = "", kind: str = "") -> str:
-        """Return a work as a list item: its picture and caption, with a note before it."""
-        url = self.url(id)
-        caption = escape(self.collection.caption(id))
-        # <bdi>: a title that runs from right to left must not turn what stands beside it.
-        badge = '<i class="machine">machine</i> ' if self.collection.machine_made(id) else ""
-        return (
-            f'<li class="{kind}" data-id="{escape(id)}">'
-            f'<img src="{url}" alt="{caption}" loading="lazy">'
-            f"{badge}<b>{note}</b> <bdi>{caption}</bdi></li>"
-        )
-
-
-def networks_line(searches: Mapping) -> str:
-    """Return which networks were taken, in a line that opens to say why, where there is a reason.
-
-    All of it is HTML.
-    """
-    said = {name: escape(text) for name, text in say_networks(searches).items()}
-    if not said["reason"]:
-        return f"<p>{said['sentence']}</p>"
-    return (
-        f'<details class="networks"><summary>{said["sentence"]} <u>Why?</u></summary>'
-        f"<p>{said['reason']}</p></details>"
-    )
+    return write_whole(path, page.encode())
 
 
 def _draw(
@@ -120,32 +71,32 @@ def _draw(
     return [first, *collection.by_hand_first(drawn)][:count]
 
 
-def _query_section(
+def _query(
     id: str,
     searches: Mapping[str, Search],
     networks: Sequence[Network],
     k: int,
     pictures: Pictures,
-) -> str:
+) -> dict[str, object]:
     """Return a query and its neighbours; without works made by a machine too, if there are both."""
     answers = {name: search.by_work(id, k) if k else () for name, search in searches.items()}
-    rows = _rows(answers, networks, pictures)
+    found = {"query": pictures.show(id), "all": _rows(answers, networks, pictures), "by_hand": []}
     if pictures.collection.has_both(next(iter(searches.values())).index.ids):
         question = Question(id, k=k, machine_made=False)
         by_hand = {name: search.answer(question) for name, search in searches.items()}
-        without = _rows(by_hand, networks, pictures)
-        rows = f'<div class="by-hand">{without}</div>\n<div class="all">{rows}</div>'
-    query = f'<ol class="query">{pictures.show(id)}</ol>'
-    return f"<section>\n{query}\n{rows}\n</section>"
+        found["by_hand"] = _rows(by_hand, networks, pictures)
+    return found
 
 
-def _rows(answers: Mapping[str, Results], networks: Sequence[Network], pictures: Pictures) -> str:
+def _rows(
+    answers: Mapping[str, Results], networks: Sequence[Network], pictures: Pictures
+) -> list[dict[str, object]]:
     """Return answers, a row a network; works in one row only are marked."""
     rows = []
     for network in networks:
         others = [answers[name] for name in answers if name != network.name]
         shared = {work.id for answer in others for work in answer}
-        items = [
+        works = [
             pictures.show(
                 work.id,
                 distance_text(work.distance),
@@ -153,39 +104,11 @@ def _rows(answers: Mapping[str, Results], networks: Sequence[Network], pictures:
             )
             for work in answers[network.name]
         ]
-        rows.append(f"<h3>{escape(network.title)}</h3>\n<ol>{''.join(items)}</ol>")
-    return "".join(rows)
+        rows.append({"title": network.title, "works": works})
+    return rows
 
 
-def _introduction(queries: int, works: int, path: Path) -> str:
-    text = (
-        f"{queries} of {works:,} works, the first chosen for its answers and the others drawn at "
-        "random, each with the works that are nearest to it for each network. The number is the "
-        "distance; framed are works that no other network has in its row."
-    )
-    if (path.parent / "site" / "index.html").exists():
-        text += ' <a href="site/index.html">The whole collection, to explore</a>.'
-    return text
-
-
-def _toggle(collection: Collection, ids: Sequence[str]) -> str:
-    """Return the box that shows works made by a machine, where there are others too; as HTML."""
-    if not collection.has_both(ids):
-        return ""
-    count = sum(id in collection.machines for id in ids)
-    works = f"the {count:,} works" if count > 1 else "the one work"
-    return (
-        '<input type="checkbox" id="machine-made"> '
-        f'<label for="machine-made">Show {works} made by a machine too</label>'
-    )
-
-
-def _footer(metric: str, crop: str) -> str:
-    return escape(
-        f"Made by artsearch {artsearch.__version__}. Crop: {words(crop)}. "
-        f"Distances are {metric}: {METRICS[metric]}."
-    )
-
-
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii")
+def _count_machine_made(collection: Collection, ids: Sequence[str]) -> int:
+    """Return how many works a machine made, where there are others too."""
+    both = collection.has_both(ids)
+    return sum(id in collection.machines for id in ids) if both else 0

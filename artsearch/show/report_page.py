@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import io
 import os
 import platform
 from collections.abc import Iterator, Sequence
 from functools import partial
-from html import escape
 from importlib.metadata import version
 from pathlib import Path
-from string import Template
 from typing import TYPE_CHECKING
 
 import pandas as pd
+from markupsafe import Markup
 
 import artsearch
 from artsearch.base.disk import write_whole
@@ -27,7 +24,7 @@ from artsearch.evaluate.report import Report, make_folder, make_report
 from artsearch.networks.transforms import default_crop
 from artsearch.search.wording import words
 from artsearch.show import html
-from artsearch.show.page import TEMPLATES, WEB, Pictures, networks_line
+from artsearch.show.html import Pictures, parts
 from artsearch.works.collection import Collection
 
 if TYPE_CHECKING:
@@ -65,8 +62,6 @@ def write_report(
 
 def make_page(report: Report) -> str:
     """Return the page as HTML, with all pictures in it."""
-    style = (WEB / "report.css").read_text(encoding="utf-8")
-    digest = hashlib.sha256(style.encode()).digest()
     pictures = Pictures(report.searches.collection)
     sections = (
         _summary(report),
@@ -79,18 +74,18 @@ def make_page(report: Report) -> str:
         _notes(report),
         _what_was_run(report),
     )
-    return Template((TEMPLATES / "report.html").read_text(encoding="utf-8")).substitute(
-        style=style,
-        style_hash=f"sha256-{base64.b64encode(digest).decode('ascii')}",
-        name=escape(report.searches.collection.name),
-        networks_line=networks_line(report.searches),
-        sections="\n".join(section for section in sections if section),
+    return html.render(
+        "report.html",
+        "report.css",
+        name=report.searches.collection.name,
+        networks=html.networks_said(report.searches),
+        sections=sections,
     )
 
 
 def _summary(report: Report) -> str:
     said = [*report.verdicts, *report.ratios]
-    return html.section(
+    return parts.section(
         "In short", html.bullets(said or ["nothing could be measured; the notes say why"])
     )
 
@@ -112,9 +107,9 @@ def _dial(report: Report) -> str:
     said = [f"{words(crop)}: {one}" for (_, crop), one in verdicts(report.dial).items()]
     table = _by_network(report, rows, _dial_rows)
     heads = [*HEADS, "Same content", "Same manner", "Either"]
-    text = html.says(how), html.bullets(said)
-    row = f'<div class="figures">{"".join(figures)}</div>'
-    return html.section("Content and manner", *text, row, html.table(heads, table))
+    text = parts.says(how), html.bullets(said)
+    table = parts.table(heads, table)
+    return parts.section("Content and manner", *text, parts.figures(figures), table)
 
 
 def _dial_rows(rows: pd.DataFrame) -> list[list[str]]:
@@ -124,7 +119,7 @@ def _dial_rows(rows: pd.DataFrame) -> list[list[str]]:
         some = rows[rows["descriptor"] == name]
         if len(some):
             both = html.cells(some, "label", (CONTENT, MANNER))
-            found.append([html.name(name), *both, html.cell(some["value"].sum())])
+            found.append([parts.head(html.title(name)), *both, html.cell(some["value"].sum())])
     return found
 
 
@@ -137,10 +132,8 @@ def _figure(report: Report, crop: str) -> str:
     with plt.rc_context({"svg.hashsalt": "artsearch"}):
         figure.savefig(out, format="svg", facecolor="white", metadata={"Date": None})
     plt.close(figure)
-    data = base64.b64encode(out.getvalue()).decode("ascii")
     alt = f"The dial of each network, {words(crop)}; the table has its ends and its middle"
-    picture = f'<img class="figure" src="data:image/svg+xml;base64,{data}" alt="{escape(alt)}">'
-    return f"<figure>{picture}<figcaption>{escape(words(crop))}</figcaption></figure>"
+    return parts.figure(html.to_url(out.getvalue(), "image/svg+xml"), alt, words(crop))
 
 
 def _draw_dial(report: Report, crop: str) -> Figure:
@@ -154,7 +147,7 @@ def _draw_dial(report: Report, crop: str) -> Figure:
     return plot_dial(path[path["place"].notna()], final, _titles(report), chance)
 
 
-def _labels(report: Report) -> str:
+def _labels(report: Report) -> Markup | str:
     table = report.labels.table
     if table.empty:
         return ""
@@ -166,11 +159,11 @@ def _labels(report: Report) -> str:
         "crop, beyond the interval of the difference. “Corrected” is CSLS, which puts back works "
         "that are everyone’s neighbour."
     )
-    parts = [
-        html.subsection(_label_title(*key), _metrics_table(report, found))
+    found = [
+        parts.subsection(_label_title(*key), _metrics_table(report, found))
         for key, found in table.groupby(["label", "same_artist"], sort=False)
     ]
-    return html.section("Labels", html.says(how), *parts)
+    return parts.section("Labels", parts.says(how), *found)
 
 
 def _label_title(label: str, same_artist: str) -> str:
@@ -183,23 +176,26 @@ def _metrics_table(report: Report, table: pd.DataFrame) -> str:
     ks = table.groupby("metric", sort=False)["k"].first()
     heads = [html.title(metric) + ("" if pd.isna(k) else f" at {k}") for metric, k in ks.items()]
     body = _by_network(report, table, partial(_metrics_rows, metrics=list(ks.index)))
-    return html.table([*HEADS, *heads], body)
+    return parts.table([*HEADS, *heads], body)
 
 
 def _metrics_rows(table: pd.DataFrame, metrics: Sequence[str]) -> list[list[str]]:
     names = sorted(dict.fromkeys(table["descriptor"]), key=lambda name: name == "chance")
     return [
-        [html.name(name), *html.cells(table[table["descriptor"] == name], "metric", metrics)]
+        [
+            parts.head(html.title(name)),
+            *html.cells(table[table["descriptor"] == name], "metric", metrics),
+        ]
         for name in names
     ]
 
 
-def _recovery(report: Report) -> str:
+def _recovery(report: Report) -> Markup | str:
     table = report.recovered.select(metric="recall", k=1)
     details = table["label"].str.startswith("detail of ")
     works = len(report.searches.collection)
     drawn = min(works, report.settings["sample"])
-    parts = []
+    found = []
     for title, rows, how in (
         ("Altered works", table[~details], "A work is altered as the first column says"),
         ("Details", table[details], "A part as large is cut out of a work, at a random place"),
@@ -209,24 +205,24 @@ def _recovery(report: Report) -> str:
             f"brackets the 95 % interval. {drawn:,} of {works:,} works were drawn for it."
         )
         if len(rows):
-            parts.append(html.section(title, html.says(text), _recovery_table(report, rows)))
-    return "\n".join(parts)
+            found.append(parts.section(title, parts.says(text), _recovery_table(report, rows)))
+    return Markup("\n").join(found)
 
 
 def _recovery_table(report: Report, table: pd.DataFrame) -> str:
     """Return a table a network: a row an alteration, a column a crop and descriptor."""
     table = table.assign(key=list(zip(table["crop"], table["descriptor"], strict=True)))
-    parts = []
+    tables = []
     for network, found in table.groupby("network", sort=False):
         columns = list(dict.fromkeys(found["key"]))
-        body = ""
+        body = []
         for label, rows in found.groupby("label", sort=False):
             said = ALTERATIONS[label].description if label in ALTERATIONS else ""
-            body += f"<tr>{html.head(label, said)}{''.join(html.cells(rows, 'key', columns))}</tr>"
+            body.append([parts.head(label, said), *html.cells(rows, "key", columns)])
         heads = ["", *(f"{html.title(name)}, {words(crop)}" for crop, name in columns)]
-        shown = html.table(heads, f"<tbody>{body}</tbody>")
-        parts.append(html.subsection(_titles(report)[network], shown))
-    return "\n".join(parts)
+        shown = parts.table(heads, [parts.group([], body)])
+        tables.append(parts.subsection(_titles(report)[network], shown))
+    return Markup("\n").join(tables)
 
 
 def _crops(report: Report, pictures: Pictures) -> str:
@@ -241,7 +237,7 @@ def _crops(report: Report, pictures: Pictures) -> str:
         "are where the center is better and worse, beyond the interval of the difference. Below, "
         "the works whose neighbours depend most on the crop."
     )
-    parts = [html.says(how), _crop_table(report, table)]
+    found = [parts.says(how), _crop_table(report, table)]
     kept = {
         network: [
             (row.id, f"{row.overlap * 100:.0f} % of neighbours kept")
@@ -249,28 +245,28 @@ def _crops(report: Report, pictures: Pictures) -> str:
         ]
         for network, changes in report.changes.items()
     }
-    parts += _works_by_network(report, pictures, kept)
-    return html.section("Center crop against no crop", *parts)
+    found += _works_by_network(report, pictures, kept)
+    return parts.section("Center crop against no crop", *found)
 
 
 def _crop_table(report: Report, table: pd.DataFrame) -> str:
-    body = ""
+    body = []
     for (network, descriptor), rows in table.groupby(["network", "descriptor"], sort=False):
         lines = [
             [
-                html.head(_label_title(row.label, row.same_artist)),
+                parts.head(_label_title(row.label, row.same_artist)),
                 html.cell(row.no_crop),
                 html.cell(row.center_crop),
                 html.change(row.difference, row.low, row.high, row.beyond),
             ]
             for row in rows.itertuples()
         ]
-        body += html.group([_titles(report)[network], html.TITLES[descriptor]], lines)
+        body.append(parts.group([_titles(report)[network], html.TITLES[descriptor]], lines))
     heads = ["Network", "Descriptor", "Label", "No crop", "Center crop", "Center less no crop"]
-    return html.table(heads, body) if body else ""
+    return parts.table(heads, body) if body else ""
 
 
-def _agreement(report: Report) -> str:
+def _agreement(report: Report) -> Markup | str:
     table = report.agreement.table
     if table.empty:
         return ""
@@ -279,10 +275,10 @@ def _agreement(report: Report) -> str:
         "and how alike they rank them, the first ones counting most (rank-biased overlap): 1 is "
         "the same answer. In brackets the 95 % interval, drawing artists again."
     )
-    return html.section("Agreement", html.says(how), _metrics_table(report, table))
+    return parts.section("Agreement", parts.says(how), _metrics_table(report, table))
 
 
-def _hubs(report: Report, pictures: Pictures) -> str:
+def _hubs(report: Report, pictures: Pictures) -> Markup | str:
     table = report.hubs.table
     if table.empty:
         return ""
@@ -293,13 +289,13 @@ def _hubs(report: Report, pictures: Pictures) -> str:
         "nearest. “Corrected” is CSLS. Below, the three works that are found most often by the "
         "final layer."
     )
-    parts = [html.says(how), _metrics_table(report, table)]
-    found = {
+    most = {
         network: [(id, f"found {count:,} times") for id, count in biggest]
         for network, biggest in report.biggest.items()
     }
-    parts += _works_by_network(report, pictures, found)
-    return html.section("Everyone’s neighbours", *parts)
+    shown = _works_by_network(report, pictures, most)
+    heading, table = "Everyone’s neighbours", _metrics_table(report, table)
+    return parts.section(heading, parts.says(how), table, *shown)
 
 
 def _works_by_network(
@@ -308,13 +304,13 @@ def _works_by_network(
     """Yield a row of works with a note each under every network's title."""
     for network, ids_and_notes in works.items():
         row = html.works(pictures, ids_and_notes)
-        yield html.subsection(_titles(report)[network], row)
+        yield parts.subsection(_titles(report)[network], row)
 
 
 def _notes(report: Report) -> str:
     if not report.notes:
         return ""
-    return html.section("Notes, and what could not be measured", html.bullets(report.notes))
+    return parts.section("Notes, and what could not be measured", html.bullets(report.notes))
 
 
 def _what_was_run(report: Report) -> str:
@@ -331,9 +327,8 @@ def _what_was_run(report: Report) -> str:
         "Seed": settings["seed"],
         "Versions": ", ".join(_versions()),
     }
-    rows = "".join(f"<dt>{key}</dt><dd>{escape(str(value))}</dd>" for key, value in facts.items())
     more = "All figures, also precision and F1 and those at 3 and 5, are in metrics.csv beside it."
-    return html.section("What was run", f"<dl>{rows}</dl>", html.says(more))
+    return parts.section("What was run", parts.facts(facts), parts.says(more))
 
 
 def _versions() -> Iterator[str]:
@@ -343,13 +338,13 @@ def _versions() -> Iterator[str]:
         yield f"{name} {version(name)}"
 
 
-def _by_network(report: Report, table: pd.DataFrame, make_rows) -> str:
+def _by_network(report: Report, table: pd.DataFrame, make_rows) -> list[Markup]:
     """Return the rows that are made of each network and crop, one group after the other."""
     titles = _titles(report)
-    return "".join(
-        html.group([html.network_title(titles, network), words(crop)], make_rows(rows))
+    return [
+        parts.group([html.network_title(titles, network), words(crop)], make_rows(rows))
         for (network, crop), rows in table.groupby(["network", "crop"], sort=False)
-    )
+    ]
 
 
 def _titles(report: Report) -> dict[str, str]:

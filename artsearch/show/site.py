@@ -12,9 +12,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from html import escape
 from pathlib import Path
-from string import Template
 
 import numpy as np
 from PIL import Image
@@ -30,7 +28,8 @@ from artsearch.networks.transforms import default_crop
 from artsearch.search.opening import choose_opening
 from artsearch.search.search import Search
 from artsearch.search.wording import has_dial, words
-from artsearch.show.page import networks_line, write_page
+from artsearch.show.html import WEB, networks_said, render
+from artsearch.show.page import write_page
 from artsearch.works.collection import MACHINE_MADE, Collection
 from artsearch.works.file_state import hash_file
 from artsearch.works.images import thumbnail, to_jpeg
@@ -38,8 +37,6 @@ from artsearch.works.storage import RemoteFile
 
 __all__ = ["pack_answers", "write_page", "write_site"]
 
-WEB = Path(__file__).parent / "web"
-TEMPLATES = Path(__file__).parent / "templates"
 #: Files of the site that are the same for every collection.
 ASSETS = ("gallery.css", "gallery.js", "site.css", "site.js")
 OWN = {"index.html", "data", "images", "thumbs", *ASSETS}
@@ -114,7 +111,16 @@ def write_site(
         _write_data(new, "works", head | {"works": _pack(json.dumps(works).encode())})
         for name in ASSETS:
             shutil.copyfile(WEB / name, new / name)
-        html = _site_html(title, searches, len(ids), k)
+        html = render(
+            "site.html",
+            title=title,
+            said=networks_said(searches),
+            works=f"{len(ids):,}",
+            k=k,
+            version=artsearch.__version__,
+            unit=_unit(searches),
+            networks=[_network_note(one) for one in searches.networks],
+        )
         (new / "index.html").write_text(html, encoding="utf-8", newline="\n")
 
     return write_folder(out, write, OWN) / "index.html"
@@ -349,22 +355,9 @@ def _pack(data: bytes) -> str:
     return text.translate(str.maketrans("<>&", ",.:"))
 
 
-def _site_html(title: str, searches: Mapping, works: int, k: int) -> str:
-    """Return the page: what is said of the networks is in it, the rest comes as data."""
-    return Template((TEMPLATES / "site.html").read_text(encoding="utf-8")).substitute(
-        title=escape(title),
-        networks_line=networks_line(searches),
-        works=f"{works:,}",
-        k=k,
-        version=escape(artsearch.__version__),
-        unit=escape(_unit(searches)),
-        networks="\n".join(f"<li>{_network_note(one)}</li>" for one in searches.networks),
-    )
-
-
 def _network_note(network: Network) -> str:
     layer = f"layer {network.layer}" if network.layer else "its output"
-    return escape(
+    return (
         f"{network.title}: {layer}, {network.dims:,} numbers a work, input {network.size} px; "
         f"{network.paper}; weights under {network.licence}."
     )

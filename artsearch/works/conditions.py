@@ -69,9 +69,9 @@ class Columns:
 
     def __init__(self, works: pd.DataFrame):
         self._works = works
-        self.numbers = lru_cache(maxsize=None)(self._numbers)
-        self.folded = lru_cache(maxsize=None)(self._folded)
-        self.known = lru_cache(maxsize=None)(self._known)
+        self._numbers: dict[str, np.ndarray] = {}
+        self._folded: dict[str, pd.Series] = {}
+        self._known: dict[str, frozenset[str]] = {}
 
     def texts(self, column: str) -> pd.Series:
         """Return a column; raises WhereError with the nearest names where there is none."""
@@ -85,16 +85,23 @@ class Columns:
         few = {column: one - {""} for column, one in known.items() if len(one) <= most + 1}
         return {column: sorted(values) for column, values in few.items() if len(values) > 1}
 
-    def _numbers(self, column: str) -> np.ndarray:
+    def numbers(self, column: str) -> np.ndarray:
         """Return the number each text of a column begins with, NaN where there is none."""
-        return self.texts(column).map(read_number).to_numpy(float)
+        if column not in self._numbers:
+            self._numbers[column] = self.texts(column).map(read_number).to_numpy(float)
+        return self._numbers[column]
 
-    def _folded(self, column: str) -> pd.Series:
+    def folded(self, column: str) -> pd.Series:
         """Return a column without case and accents."""
-        return self.texts(column).map(fold)
+        if column not in self._folded:
+            self._folded[column] = self.texts(column).map(fold)
+        return self._folded[column]
 
-    def _known(self, column: str) -> frozenset[str]:
-        return frozenset(self.texts(column))
+    def known(self, column: str) -> frozenset[str]:
+        """Return the different texts of a column."""
+        if column not in self._known:
+            self._known[column] = frozenset(self.texts(column))
+        return self._known[column]
 
 
 @dataclass(frozen=True)

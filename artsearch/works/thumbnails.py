@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import tempfile
 import uuid
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from PIL import Image
 
-from artsearch.base.errors import ImageError
+from artsearch.base.disk import write_whole
+from artsearch.base.errors import ArtsearchError, ImageError
 from artsearch.works.collection import Collection
 from artsearch.works.file_state import is_proof
 from artsearch.works.images import ImageSource, thumbnail
@@ -65,10 +66,10 @@ class Thumbnails:
         try:
             picture = thumbnail(self.collection.path(id), SIDES[kind])
             data = to_webp(picture)
-            self._keep(self._file(id, kind), data)
+            _keep(self._file(id, kind), data)
             if kind == "thumb":
                 # The small one comes from the same decoding, which takes most of the time.
-                self._keep(self._file(id, "small"), to_webp(thumbnail(picture, SIDES["small"])))
+                _keep(self._file(id, "small"), to_webp(thumbnail(picture, SIDES["small"])))
             return data
         except ImageError:
             return b""
@@ -89,17 +90,6 @@ class Thumbnails:
         except OSError:
             return path.resolve(), "gone"
 
-    def _keep(self, path: Path, data: bytes) -> None:
-        """Write a file whole or not at all; a full or locked disk costs time, not the gallery."""
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle, new = tempfile.mkstemp(dir=path.parent, prefix=".")
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-            os.replace(new, path)
-        except OSError:
-            pass
-
 
 def small_picture(source: ImageSource, kind: str) -> bytes:
     """Return any image as a picture of a kind of SIDES."""
@@ -111,3 +101,8 @@ def to_webp(image: Image.Image, quality: int = 75) -> bytes:
     out = io.BytesIO()
     image.save(out, "WEBP", quality=quality, method=4)
     return out.getvalue()
+
+
+def _keep(path: Path, data: bytes) -> None:
+    with suppress(ArtsearchError):  # a full or locked disk costs time, not the gallery
+        write_whole(path, data, durable=False)

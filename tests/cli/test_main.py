@@ -5,7 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from click.testing import CliRunner
+
+from artsearch.cli.commands import main
+from artsearch.features.features import Features
+from artsearch.index.factory import construct_exact_index
 
 ROOT = Path(__file__).parents[2]
 
@@ -69,3 +75,17 @@ def test_run_names_the_parameters_there_are(tmp_path):
     done = artsearch("run", *words)
     assert done.returncode == 1
     assert "unknown parameter of 03_index.ipynb 'TREES'; did you mean 'NUM_TREES'?" in done.stderr
+
+
+def test_verify_names_what_is_not_as_it_was_written(tmp_path):
+    features = Features(np.eye(3), "abc")
+    for name in ("one", "two"):
+        construct_exact_index("angular", features).save(tmp_path / name)
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "index.json").write_text("{}")
+    sound = CliRunner().invoke(main, ["verify", str(tmp_path)])
+    assert sound.exit_code == 0 and sound.output.endswith("2 sound, 1 older, 0 damaged.\n")
+    (tmp_path / "two" / "vectors.npy").write_bytes(b"rubbish")
+    damaged = CliRunner().invoke(main, ["verify", str(tmp_path)])
+    assert damaged.exit_code == 1 and damaged.output.endswith("1 sound, 1 older, 1 damaged.\n")
+    assert "two: vectors.npy is not as it was written; it is made again" in damaged.output

@@ -131,10 +131,10 @@ def test_the_whole_report(by_colour, repainted, tmp_path):
     headings += ["Center crop against no crop", "Agreement", "Everyone’s neighbours"]
     headings += ["Notes, and what could not be measured", "What was run"]
     assert re.findall("<h2>(.*?)</h2>", page) == headings
-    assert "Torn &lt;b&gt;.jpg could not be read: cannot read &#x27;torn&#x27;." in page
+    assert "Torn &lt;b&gt;.jpg could not be read: cannot read &#39;torn&#39;." in page
     assert page.count('class="figure"') == 2  # a crop each
     said = text_of(page)
-    assert "the blend has 1.00 × the article&#x27;s style precision" in said
+    assert "the blend has 1.00 × the article&#39;s style precision" in said
     assert "Networks: one that nobody trained." in said
     assert "Same style, works by the same artist left out" in said
 
@@ -190,7 +190,7 @@ NO_LABEL = "how works of the same style find each other cannot be measured"
     ("number", "columns", "said"),
     [
         (12, {}, [f"Labels: {NO_LABEL}: no work has a style"]),
-        (12, {"style": ["one"] * 12}, ["have the same, &#x27;one&#x27;, so no answer is wrong"]),
+        (12, {"style": ["one"] * 12}, ["have the same, &#39;one&#39;, so no answer is wrong"]),
         (12, {"style": [*"aabbccddeef", ""]}, ["1 of 12 works have no style", "1 of 6 styles"]),
         (3, {"style": [*"aab"]}, ["no query has 3 works to rank", "k is 2 in place of 3"]),
         (2, {"style": [*"aa"]}, ["have the same", "k is 1 in place of 3"]),

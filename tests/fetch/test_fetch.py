@@ -415,7 +415,7 @@ def test_a_disk_that_is_full_costs_nothing_that_is_there(bring, small, tmp_path,
     monkeypatch.undo()
     assert len(open_quietly(tmp_path / "out")) == 2
     assert bring(count=3).added == 1
-    assert not (tmp_path / "out" / ".fetch.part").exists()
+    assert not list((tmp_path / "out").glob(".*.part"))
 
 
 def test_a_folder_that_may_not_be_written_is_named(bring, tmp_path, as_nobody):

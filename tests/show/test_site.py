@@ -116,7 +116,7 @@ def test_page_is_one_file_that_can_be_sent(tmp_path):
 
 def test_page_that_cannot_be_written(collection, searches, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(ArtsearchError, match="name another file"):
+    with pytest.raises(ArtsearchError, match="name another place"):
         write_page(collection, searches, tmp_path / "file" / "gallery.html")
 
 
