@@ -340,8 +340,8 @@ FAULTS = [
         "the-same-artist-stays",
         "search/answer.py",
         "search/test_ask.py",
-        "for column in question.other:",
-        "for column in question.other[1:]:",
+        "for column in question.exclude_same:",
+        "for column in question.exclude_same[1:]:",
     ),
     Fault(
         "machine-made-works-stay",

@@ -88,15 +88,15 @@ def similar(
         answer = search.ask(
             liked,
             k,
-            unlike=[find_thing(works, image) for image in unlike],
+            negative=[find_thing(works, image) for image in unlike],
             where=where,
-            other=other,
-            copies=not no_copies,
+            exclude_same=other,
+            near_duplicates=not no_copies,
             machine_made=not no_machine_made,
             exclude=exclude,
-            per=per,
-            each=each,
-            part=_read_part(part),
+            group_by=per,
+            group_size=each,
+            region=_read_part(part),
         )
     goal = answer.ids[-1] if path_to else ""
     click.echo(to_json(works, answer, goal) if as_json else to_text(answer))

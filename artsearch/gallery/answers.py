@@ -45,7 +45,7 @@ class Answers:
         question = now.question()
         if question.is_plain and now.query not in self.uploads:
             return search.by_work(now.query, now.k)
-        named = [(id, asked.part if id == now.query else None) for id in question.works]
+        named = [(id, asked.region if id == now.query else None) for id in question.works]
         given = {
             id: self._look(search, network, now, id, part)
             for id, part in named
@@ -73,9 +73,9 @@ class Answers:
 
     def matches(self, now: Moment) -> list[Match]:
         """Return the places that match in the selected work and the one that is explained."""
-        key = (now.query, now.asked.part, now.asked.why, now.network, now.crop)
+        key = (now.query, now.asked.region, now.asked.why, now.network, now.crop)
         if key not in self._matches_of:
-            part = now.asked.part
+            part = now.asked.region
             picture = open_image(self.source(now.query))
             search = self.search(now.network, now)
             found = search.why(cut(picture, part) if part else picture, now.asked.why)

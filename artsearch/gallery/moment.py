@@ -18,34 +18,41 @@ class Asked:
     """
 
     where: str = ""
-    other: tuple[str, ...] = ()
-    copies: bool = True
+    exclude_same: tuple[str, ...] = ()
+    near_duplicates: bool = True
     exclude: tuple[str, ...] = ()
-    per: str = ""
-    each: int = 1
+    group_by: str = ""
+    group_size: int = 1
     weight: float = 1.0
     liked: Weighed = ()
     unliked: Weighed = ()
-    part: tuple[float, float, float, float] | None = None
+    region: tuple[float, float, float, float] | None = None
     goal: str = ""
     why: str = ""
 
     def of_another(self) -> Asked:
         """Return what of it still holds when another work is selected."""
-        return Asked(self.where, self.other, self.copies, self.exclude, self.per, self.each)
+        return Asked(
+            self.where,
+            self.exclude_same,
+            self.near_duplicates,
+            self.exclude,
+            self.group_by,
+            self.group_size,
+        )
 
     def question(self, query: str, k: int) -> Question:
         """Return all of it as a question; raises ArtsearchError where it cannot be asked."""
         return Question(
-            like=((query, self.weight), *self.liked),
-            unlike=self.unliked,
+            positive=((query, self.weight), *self.liked),
+            negative=self.unliked,
             where=self.where,
-            other=self.other,
-            copies=self.copies,
+            exclude_same=self.exclude_same,
+            near_duplicates=self.near_duplicates,
             exclude=self.exclude,
-            per=self.per,
-            each=self.each,
-            part=self.part,
+            group_by=self.group_by,
+            group_size=self.group_size,
+            region=self.region,
             k=k,
         )
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from artsearch.base.disk import fingerprint
 from artsearch.base.text import cut_text, disarm, shorten, write_number
 from artsearch.gallery.session_file import read_file, read_session, write_session
-from artsearch.search.question import Part, Question
+from artsearch.search.question import Question, Region
 from artsearch.search.results import Neighbour, Results
 from artsearch.search.wording import EXPORTED
 from artsearch.works.collection import Collection
@@ -30,9 +30,9 @@ FOUND = ("rank", "distance", "group", "id")
 class Step:
     """A question as it was put to one search, and the works that answered, nearest first.
 
-    `groups` is empty, or has what each work has in the column `question.per`. `at` is the time in
-    ISO 8601, UTC. `goal` is the work that stepping stones lead to. `own` names what of the question
-    is no work of the collection, but an image of the visitor's own.
+    `groups` is empty, or has what each work has in the column `question.group_by`. `at` is the
+    time in ISO 8601, UTC. `goal` is the work that waypoints lead to. `own` names what of the
+    question is no work of the collection, but an image of the visitor's own.
     """
 
     question: Question
@@ -222,30 +222,32 @@ def describe(question: Question, collection: Collection, goal: str = "") -> str:
 
     >>> collection = Collection("data/paintings")
     >>> lion = "albrecht-durer_lion.jpg"
-    >>> describe(Question(like=lion, where='style == "Ukiyo-e"', copies=False), collection)
+    >>> prints = 'style == "Ukiyo-e"'
+    >>> describe(Question(lion, where=prints, near_duplicates=False), collection)
     'Near Lion (Albrecht Dürer); only style == "Ukiyo-e"; without near-duplicates'
     """
 
     def name(works: Iterable[tuple[str, float]]) -> str:
         return _join([_name(id, collection) + _weight(weight) for id, weight in works])
 
-    first, *more = question.like
+    first, *more = question.positive
     way = f"Stepping stones from {name([first])} to {_name(goal, collection)}"
     parts = [
         way if goal else f"Near {name([first])}",
         more and f"like also {name(more)}",
-        question.unlike and f"not like {name(question.unlike)}",
+        question.negative and f"not like {name(question.negative)}",
     ]
     exclude = [(id, 1.0) for id in question.exclude]
-    others = [shorten(column, 80) for column in question.other]
+    others = [shorten(column, 80) for column in question.exclude_same]
     conditions = [
-        question.part and f"the part {_part(question.part)}",
+        question.region and f"the part {_part(question.region)}",
         question.where and f"only {shorten(question.where, 300)}",
         others and f"not of the same {_join(others, ' or ')}",
-        "" if question.copies else "without near-duplicates",
+        "" if question.near_duplicates else "without near-duplicates",
         "" if question.machine_made else "without works made by a machine",
         exclude and f"without {name(exclude)}",
-        question.per and f"the {_nearest(question.each)} in each {shorten(question.per, 80)}",
+        question.group_by
+        and f"the {_nearest(question.group_size)} in each {shorten(question.group_by, 80)}",
     ]
     return "; ".join(filter(None, [", ".join(filter(None, parts)), *conditions]))
 
@@ -262,7 +264,7 @@ def _weight(weight: float) -> str:
     return "" if weight == 1 else f" (weight {write_number(weight)})"
 
 
-def _part(part: Part) -> str:
+def _part(part: Region) -> str:
     left, top, right, bottom = (f"{100 * end:.0f}" for end in part)
     return f"from {left} to {right} % of the width and from {top} to {bottom} % of the height"
 

@@ -16,7 +16,7 @@ from artsearch.base.text import shorten
 from artsearch.gallery.session import Session, Step, describe
 from artsearch.networks.registry import NETWORKS
 from artsearch.search.answer import cut
-from artsearch.search.question import Part
+from artsearch.search.question import Region
 from artsearch.search.wording import dial_text, distance_text, words
 from artsearch.show.html import Pictures, bullets, render, to_url
 from artsearch.works.images import open_image, thumbnail, to_jpeg
@@ -86,7 +86,7 @@ class _Works:
         about = {"id": id, "caption": self._caption(id), "framed": framed, "is_part": False}
         return about | nothing | self._picture(id, side) | said
 
-    def show_part(self, id: str, part: Part) -> Iterator[dict[str, object]]:
+    def show_part(self, id: str, part: Region) -> Iterator[dict[str, object]]:
         """Yield a work's part that was asked for, cut out; nothing where there is no picture."""
         if id not in self.collection or not self.left:
             return
@@ -199,13 +199,13 @@ def _seen(step: Step) -> str:
 def _asked(step: Step, works: _Works) -> Iterator[dict[str, object]]:
     """Yield the works that a step asks for, each with its part in the question."""
     question = step.question
-    sides = [("near", id) for id, _ in question.like]
-    sides += [("not like", id) for id, _ in question.unlike]
+    sides = [("near", id) for id, _ in question.positive]
+    sides += [("not like", id) for id, _ in question.negative]
     sides += [("to", step.goal)] if step.goal else []
     for side, id in sides[:SHOWN]:
         yield works.show(id, before=side)
-    if question.part:
-        yield from works.show_part(question.like[0][0], question.part)
+    if question.region:
+        yield from works.show_part(question.positive[0][0], question.region)
 
 
 def _found(works: _Works, id: str, distance: float, group: str) -> dict[str, object]:

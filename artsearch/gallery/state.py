@@ -157,20 +157,20 @@ class GalleryState:
 
     def differ(self, column: str, on: bool = True) -> None:
         """Leave out works that have the same in a column as the selected one, or let them in."""
-        others = tuple(one for one in self.now.asked.other if one != column)
-        self._ask_more(other=(*others, column) if on else others)
+        others = tuple(one for one in self.now.asked.exclude_same if one != column)
+        self._ask_more(exclude_same=(*others, column) if on else others)
 
     def allow_copies(self, on: bool = True) -> None:
         """Show near-duplicates of the selected work, or leave them out."""
-        self._ask_more(copies=bool(on))
+        self._ask_more(near_duplicates=bool(on))
 
     def group_by(self, column: str) -> None:
         """Show the nearest in each of a column; "" shows the nearest of all."""
-        self._ask_more(per=column, goal="")
+        self._ask_more(group_by=column, goal="")
 
     def set_each(self, each: int) -> None:
         """Show so many in each of the column that is grouped by."""
-        self._ask_more(each=each)
+        self._ask_more(group_size=each)
 
     def like(self, id: str, weight: float = 1.0) -> None:
         """Ask for works that are like this one too, by weight; the selected one has a weight."""
@@ -190,7 +190,7 @@ class GalleryState:
 
     def take_part(self, part: tuple[float, float, float, float] | None) -> None:
         """Ask with a part of the selected work: left, top, right, bottom from 0 to 1; None: all."""
-        self._ask_more(part=None if part is None else tuple(part), goal="")
+        self._ask_more(region=None if part is None else tuple(part), goal="")
 
     def walk_to(self, id: str | None) -> None:
         """Show stepping stones from the selected work to this one; None shows neighbours again."""
@@ -324,18 +324,18 @@ class GalleryState:
     def _read(self, link: str) -> dict:
         """Return the changes that a link asks for."""
         question, view = read_link(link)
-        (query, weight), *liked = question.like
+        (query, weight), *liked = question.positive
         asked = Asked(
             question.where,
-            question.other,
-            question.copies,
+            question.exclude_same,
+            question.near_duplicates,
             question.exclude,
-            question.per,
-            question.each,
+            question.group_by,
+            question.group_size,
             weight,
             tuple(liked),
-            question.unlike,
-            question.part,
+            question.negative,
+            question.region,
         )
         changes = {name: view[name] for name in ("network", "crop", "dial") if name in view}
         changes["asked"] = replace(asked, goal=view.get("goal", ""))

@@ -104,7 +104,7 @@ def results(state: GalleryState) -> pd.DataFrame:
     columns = ["query", "network", "crop", "dial", *(["left_out"] if more else [])]
     columns += ["rank", "distance", "group", "id", *EXPORTED, *more]
     table = pd.DataFrame(rows, columns=columns).astype({"dial": float})
-    return table if now.asked.per else table.drop(columns="group")
+    return table if now.asked.group_by else table.drop(columns="group")
 
 
 def to_csv(state: GalleryState, path: str | os.PathLike | None = None) -> str:
@@ -195,13 +195,13 @@ def _ask_view(state: GalleryState, show) -> dict:
         "columns": columns,
         "values": values,
         "where": asked.where,
-        "per": asked.per,
-        "each": asked.each,
+        "per": asked.group_by,
+        "each": asked.group_size,
         "per_columns": list(values),
-        "other": list(asked.other),
+        "other": list(asked.exclude_same),
         "other_columns": [column for column in SAME_ARTIST if column in columns],
-        "copies": asked.copies,
-        "part": asked.part and list(asked.part),
+        "copies": asked.near_duplicates,
+        "part": asked.region and list(asked.region),
         "weight": asked.weight,
         "liked": [
             show(id, "small") | {"weight": weight, "side": side}

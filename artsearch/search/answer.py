@@ -11,7 +11,7 @@ from PIL import Image
 from artsearch.base.errors import ArtsearchError
 from artsearch.index.base import Index
 from artsearch.index.candidates import Candidates, InMemory
-from artsearch.search.question import Part, Question
+from artsearch.search.question import Question, Region
 from artsearch.search.results import Described, Neighbour, Results, Searched
 from artsearch.works.images import open_image
 from artsearch.works.storage import RemoteFile
@@ -30,8 +30,10 @@ def answer(search: Searched, question: Question, given: Mapping[str, object]) ->
     index, known = search.comparing, describe_all(search, question, given)
     vector = combine(index, question, {id: one.row for id, one in known.items()})
     candidates = find_candidates(search, question, known)
-    if question.per:
-        found, distances, values = candidates.nearest_in_each(vector, question.per, question.each)
+    if question.group_by:
+        found, distances, values = candidates.nearest_in_each(
+            vector, question.group_by, question.group_size
+        )
     else:
         found, distances = candidates.nearest(vector, question.k)
         values = [""] * len(found)
@@ -69,10 +71,10 @@ def find_candidates(
     if not question.machine_made:
         candidates.leave_out_machine_made()
     candidates.leave_out((*question.works, *question.exclude))
-    liked = tuple(id for id, _ in question.like)
-    for column in question.other:
+    liked = tuple(id for id, _ in question.positive)
+    for column in question.exclude_same:
         candidates.leave_out_same(column, liked)
-    if not question.copies:
+    if not question.near_duplicates:
         vectors = [known[id].raw for id in liked]
         candidates.leave_out_near_duplicates(vectors, search.raw, search.copy_distance)
     return candidates
@@ -93,8 +95,8 @@ def combine(index: Index, question: Question, rows: Mapping[str, np.ndarray]) ->
             f"several works cannot be put together in the metric {index.metric!r}; take one of "
             f"{', '.join(ADDABLE)}"
         )
-    total = sum(weight for _, weight in question.like)
-    signed = [*question.like, *((id, -weight) for id, weight in question.unlike)]
+    total = sum(weight for _, weight in question.positive)
+    signed = [*question.positive, *((id, -weight) for id, weight in question.negative)]
     parts = [np.float32(weight / total) * index.prepare(rows[id]) for id, weight in signed]
     vector = np.sum(parts, axis=0)
     if np.linalg.norm(vector) < 1e-3 * max(np.linalg.norm(part) for part in parts):
@@ -110,7 +112,7 @@ def describe_all(
     """Return what is known of all that a question names: by the index, or by the network."""
     known = {}
     for id in question.works:
-        part = question.part if id == question.like[0][0] else None
+        part = question.region if id == question.positive[0][0] else None
         known[id] = _describe(search, given.get(id, id), part)
     return known
 
@@ -133,7 +135,7 @@ def name_things(sides: Mapping[str, object]) -> tuple[dict, dict]:
     return works, given
 
 
-def cut(image: Image.Image, part: Part) -> Image.Image:
+def cut(image: Image.Image, part: Region) -> Image.Image:
     """Return the part of an image, at least one pixel of it."""
     left, top, right, bottom = part
     box = [left * image.width, top * image.height, right * image.width, bottom * image.height]
@@ -156,7 +158,7 @@ def _pairs(things: object) -> Iterator[tuple[object, object]]:
         yield pair
 
 
-def _describe(search: Searched, thing: object, part: Part | None) -> Described:
+def _describe(search: Searched, thing: object, part: Region | None) -> Described:
     """Describe a work, an image, a row, or a part of a work or an image."""
     if isinstance(thing, Described):
         return thing

@@ -17,7 +17,7 @@ from artsearch.networks.loading import load_model
 from artsearch.networks.network import Network
 from artsearch.networks.registry import transform_for
 from artsearch.networks.transforms import Transform
-from artsearch.search.question import Part
+from artsearch.search.question import Region
 from artsearch.works.images import ImageSource, open_image
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ class Match:
     `strength` is the cosine of what the network gives at both, each less the mean of the pictures.
     """
 
-    first: Part
-    second: Part
+    first: Region
+    second: Region
     strength: float
 
 
@@ -152,12 +152,12 @@ def _smooth(maps: torch.Tensor) -> torch.Tensor:
     return avg_pool2d(maps, 2 * AROUND + 1, 1, AROUND, count_include_pad=False)
 
 
-def _share(box: tuple[int, int, int, int], size: tuple[int, int]) -> Part:
+def _share(box: tuple[int, int, int, int], size: tuple[int, int]) -> Region:
     left, top, right, bottom = box
     return left / size[0], top / size[1], right / size[0], bottom / size[1]
 
 
-def _place(place: tuple[int, int], side: tuple[int, int], kept: Part) -> Part:
+def _place(place: tuple[int, int], side: tuple[int, int], kept: Region) -> Region:
     """Return a place of the map, with what it takes in around it, as shares of the picture."""
     (row, column), (rows, columns) = place, side
     left, top, right, bottom = kept

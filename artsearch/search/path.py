@@ -20,7 +20,7 @@ POOL = 1500
 
 def find_waypoints(search: Searched, question: Question, end: str, waypoints: int) -> Results:
     """Return the path from the one work liked to another; see Search.path."""
-    start = question.like[0][0]
+    start = question.positive[0][0]
     for id in (start, end):
         search.index.row_of(id)
     for id in question.exclude:

@@ -12,7 +12,9 @@ from artsearch.base.text import write_number
 from artsearch.works.conditions import as_text
 
 #: Left, top, right and bottom of a part of a work, as shares of its width and height.
-Part = tuple[float, float, float, float]
+Region = tuple[float, float, float, float]
+#: What a link calls the works that an answer is to be near to, and far from.
+SIDES = {"positive": "like", "negative": "unlike"}
 #: A part narrower or lower than this share of its work shows nothing.
 SMALLEST = 0.02
 
@@ -21,73 +23,74 @@ SMALLEST = 0.02
 class Question:
     """All that can be asked at once, as plain data.
 
-    `like` and `unlike` are works with their weights. `where` is a condition (see
-    artsearch.works.conditions),
-    `other` names columns in which an answer differs from the works liked, `copies` says whether
+    `positive` and `negative` are works with their weights: examples of what the answer is to be
+    like, and of what not. `where` is a condition (see artsearch.works.conditions), `exclude_same`
+    names columns in which an answer differs from the positive works, `near_duplicates` says whether
     near-duplicates of them may come, `machine_made` whether works made by a machine may (see
-    Collection.machine_made), `exclude` are works that may not. With `per`, a column, come
-    the `each` nearest of each of its values, else the `k` nearest. `part` is a rectangle of the one
-    work liked: (left, top, right, bottom), each from 0 to 1.
+    Collection.machine_made), `exclude` are works that may not. With `group_by`, a column, come the
+    `group_size` nearest of each of its values, else the `k` nearest. `region` is a rectangle of the
+    one positive work: (left, top, right, bottom), each from 0 to 1. A link and the gallery have
+    shorter words for some of these: like, unlike, other, copies, per, each, part.
     """
 
-    like: tuple[tuple[str, float], ...]
-    unlike: tuple[tuple[str, float], ...] = ()
+    positive: tuple[tuple[str, float], ...]
+    negative: tuple[tuple[str, float], ...] = ()
     where: str = ""
-    other: tuple[str, ...] = ()
-    copies: bool = True
+    exclude_same: tuple[str, ...] = ()
+    near_duplicates: bool = True
     machine_made: bool = True
     exclude: tuple[str, ...] = ()
-    per: str = ""
-    each: int = 1
-    part: Part | None = None
+    group_by: str = ""
+    group_size: int = 1
+    region: Region | None = None
     k: int = 10
 
     def __post_init__(self):
         set_ = object.__setattr__
-        for side in ("like", "unlike"):
+        for side in SIDES:
             set_(self, side, weigh(getattr(self, side)))
         set_(self, "where", as_text(self.where))
-        for names in ("other", "exclude"):
+        for names in ("exclude_same", "exclude"):
             value = getattr(self, names)
             set_(self, names, (value,) if isinstance(value, str) else tuple(_listed(value)))
-        set_(self, "part", None if self.part is None else check_part(self.part))
+        set_(self, "region", None if self.region is None else check_region(self.region))
         check_whole("k", self.k)
-        check_whole("each", self.each)
-        if not self.like:
+        check_whole("group_size", self.group_size)
+        if not self.positive:
             raise ArtsearchError("nothing is liked; name one work or more that the answer is near")
-        if self.part is not None and len(self.like) > 1:
+        if self.region is not None and len(self.positive) > 1:
             raise ArtsearchError("a part is of one work; like one alone, or leave the part out")
 
     @property
     def works(self) -> tuple[str, ...]:
         """The works that are liked or not liked."""
-        return tuple(id for id, _ in (*self.like, *self.unlike))
+        return tuple(id for id, _ in (*self.positive, *self.negative))
 
     @property
     def is_plain(self) -> bool:
         """Whether this asks for the nearest works to one work and nothing else."""
-        return self == Question(like=self.like[:1], k=self.k)
+        return self == Question(positive=self.positive[:1], k=self.k)
 
     def to_link(self, **more: object) -> str:
         """Return the question as the end of an address, from `?` on; `more` are further pairs.
 
-        >>> Question(like=("wave.jpg",), where='style == "Baroque"').to_link(network="vgg16")
+        >>> Question(positive=("wave.jpg",), where='style == "Baroque"').to_link(network="vgg16")
         '?like=wave.jpg&where=style+%3D%3D+%22Baroque%22&k=10&network=vgg16'
         """
         pairs: list[tuple[str, object]] = []
-        for side in ("like", "unlike"):
+        for side, word in SIDES.items():
             works = getattr(self, side)
-            pairs += [(side, id) for id, _ in works]
+            pairs += [(word, id) for id, _ in works]
             if any(weight != 1 for _, weight in works):
-                pairs += [(f"{side}-weight", write_number(weight)) for _, weight in works]
+                pairs += [(f"{word}-weight", write_number(weight)) for _, weight in works]
         pairs += [("where", self.where)] if self.where else []
-        pairs += [("other", column) for column in self.other]
-        pairs += [] if self.copies else [("copies", "no")]
+        pairs += [("other", column) for column in self.exclude_same]
+        pairs += [] if self.near_duplicates else [("copies", "no")]
         pairs += [] if self.machine_made else [("machine", "no")]
         pairs += [("exclude", id) for id in self.exclude]
-        pairs += [("per", self.per)] if self.per else []
-        pairs += [("each", self.each)] if self.per or self.each != 1 else []
-        pairs += [("part", ",".join(map(write_number, self.part)))] if self.part else []
+        pairs += [("per", self.group_by)] if self.group_by else []
+        pairs += [("each", self.group_size)] if self.group_by or self.group_size != 1 else []
+        pairs += [("part", ",".join(map(write_number, self.region)))] if self.region else []
         pairs += [("k", self.k)]
         pairs += [(name, value) for name, value in more.items() if value not in (None, "")]
         return "?" + urlencode(pairs)
@@ -103,7 +106,7 @@ def read_link(link: str) -> tuple[Question, dict[str, str | float]]:
     Takes a whole address or its end from `?` on; raises ArtsearchError for what is no question.
 
     >>> question, view = read_link("http://localhost/?like=wave.jpg&k=3&network=vgg16")
-    >>> question.like, question.k, view
+    >>> question.positive, question.k, view
     ((('wave.jpg', 1.0),), 3, {'network': 'vgg16'})
     """
     pairs = parse_qsl(link.partition("?")[2].partition("#")[0], keep_blank_values=True)
@@ -111,16 +114,20 @@ def read_link(link: str) -> tuple[Question, dict[str, str | float]]:
     for name, value in pairs:
         found.setdefault(name, []).append(value)
     one = {name: values[-1] for name, values in found.items()}
-    asked = {side: _read_weights(side, found) for side in ("like", "unlike")}
-    asked |= {name: tuple(found.get(name, ())) for name in ("other", "exclude")}
-    asked |= {name: one[name] for name in ("where", "per") if name in one}
-    asked |= {name: _read_whole(name, one[name]) for name in ("k", "each") if name in one}
+    asked = {side: _read_weights(word, found) for side, word in SIDES.items()}
+    asked |= {"exclude_same": tuple(found.get("other", ()))}
+    asked |= {"exclude": tuple(found.get("exclude", ()))}
+    names = {"where": "where", "per": "group_by"}
+    asked |= {name: one[word] for word, name in names.items() if word in one}
+    numbers = {"k": "k", "each": "group_size"}
+    asked |= {name: _read_whole(word, one[word]) for word, name in numbers.items() if word in one}
     if "part" in one:
-        asked["part"] = tuple(_read_float("part", end) for end in one["part"].split(","))
+        asked["region"] = tuple(_read_float("part", end) for end in one["part"].split(","))
     view: dict[str, str | float] = {name: one[name] for name in VIEW if one.get(name)}
     if "dial" in view:
         view["dial"] = _read_float("dial", one["dial"])
-    asked |= {"copies": one.get("copies") != "no", "machine_made": one.get("machine") != "no"}
+    asked |= {"near_duplicates": one.get("copies") != "no"}
+    asked |= {"machine_made": one.get("machine") != "no"}
     return Question(**asked), view
 
 
@@ -145,7 +152,7 @@ def weigh(works: object) -> tuple[tuple[str, float], ...]:
     return tuple((id, _check_weight(id, weight)) for id, weight in pairs)
 
 
-def check_part(part: Sequence[float]) -> Part:
+def check_region(part: Sequence[float]) -> Region:
     """Return a part of a work; raise ArtsearchError unless it is a rectangle within it."""
     ends = tuple(part) if isinstance(part, Iterable) else ()
     numbers = all(isinstance(end, Real) and not isinstance(end, bool) for end in ends)

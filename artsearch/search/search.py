@@ -18,7 +18,7 @@ from artsearch.works.images import ImageSource
 if TYPE_CHECKING:
     from artsearch.features.extractor import FeatureExtractor
     from artsearch.search.matches import Match, Matcher
-    from artsearch.search.question import Part, Question
+    from artsearch.search.question import Question, Region
 
 
 class Search:
@@ -55,39 +55,39 @@ class Search:
 
     def ask(
         self,
-        like: object,
+        positive: object,
         k: int = 10,
         *,
-        unlike: object = (),
+        negative: object = (),
         where: str | Mapping | None = None,
-        other: str | Sequence[str] = (),
-        copies: bool = True,
+        exclude_same: str | Sequence[str] = (),
+        near_duplicates: bool = True,
         machine_made: bool = True,
         exclude: str | Sequence[str] = (),
-        per: str = "",
-        each: int = 1,
-        part: Part | None = None,
+        group_by: str = "",
+        group_size: int = 1,
+        region: Region | None = None,
     ) -> Results:
         """Return the works that answer a question, exactly: none that matches is missed.
 
-        `like` is a work's id, an image (a path, bytes, a PIL image), a row of numbers, a list of
-        these or of pairs with a weight, or a mapping from id to weight; so is `unlike`. The others
-        are those of Question. Raises ArtsearchError, WhereError for a condition, ImageError.
+        `positive` is a work's id, an image (a path, bytes, a PIL image), a row of numbers, a list
+        of these or of pairs with a weight, or a mapping from id to weight; so is `negative`. The
+        others are those of Question. Raises ArtsearchError, WhereError for a condition, ImageError.
         """
         from artsearch.search.answer import name_things
         from artsearch.search.question import Question
 
-        works, given = name_things({"like": like, "unlike": unlike})
+        works, given = name_things({"positive": positive, "negative": negative})
         question = Question(
             **works,
             where=where,
-            other=other,
-            copies=copies,
+            exclude_same=exclude_same,
+            near_duplicates=near_duplicates,
             machine_made=machine_made,
             exclude=exclude,
-            per=per,
-            each=each,
-            part=part,
+            group_by=group_by,
+            group_size=group_size,
+            region=region,
             k=k,
         )
         return self.answer(question, given)
@@ -120,7 +120,7 @@ class Search:
         from artsearch.search.path import find_waypoints
         from artsearch.search.question import Question
 
-        question = Question(like=start, where=where, exclude=exclude, machine_made=machine_made)
+        question = Question(positive=start, where=where, exclude=exclude, machine_made=machine_made)
         return find_waypoints(self, question, end, waypoints)
 
     def why(

@@ -97,8 +97,8 @@ def show_answer(collection: Collection, results: Results, columns: int = 9) -> F
         picture = thumbnail(collection.path(id))
         _draw(ax, picture, collection.work(id)["title"])
         _frame(ax, colour)
-        if results.question is not None and results.question.part is not None:
-            _mark(ax, np.array(results.question.part) * [*picture.size, *picture.size], colour)
+        if results.question is not None and results.question.region is not None:
+            _mark(ax, np.array(results.question.region) * [*picture.size, *picture.size], colour)
     for ax, work in zip(axes.flat[len(asked) :], results, strict=False):
         group = f"{work.group}\n" if work.group else ""
         title = textwrap.shorten(collection.work(work.id)["title"], 44, placeholder=" …")
@@ -244,8 +244,8 @@ def show_pictures(pictures: Mapping[str, object], columns: int = 5) -> Figure:
 def _asked(results: Results) -> Iterator[tuple[str, str]]:
     """Yield what was asked for, with the colour of its frame."""
     if results.question is not None:
-        yield from ((id, LIKED) for id, _ in results.question.like)
-        yield from ((id, UNLIKED) for id, _ in results.question.unlike)
+        yield from ((id, LIKED) for id, _ in results.question.positive)
+        yield from ((id, UNLIKED) for id, _ in results.question.negative)
     elif results.query is not None:
         yield results.query, LIKED
 

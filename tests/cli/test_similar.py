@@ -108,10 +108,10 @@ def test_json_is_the_answer_of_ask_with_all_that_is_known_of_the_works(similar, 
         (["--where", "year >= 1700"], {"where": "year >= 1700"}),
         (["--where", 'style == "Ukiyo-e"', "--k", "1"], {"where": 'style == "Ukiyo-e"', "k": 1}),
         (["--where", "year > 3000"], {"where": "year > 3000"}),
-        (["--unlike", WAVE], {"unlike": [WAVE]}),
-        (["--other", "artist", "--other", "style"], {"other": ["artist", "style"]}),
-        (["--no-copies", "--exclude", WAVE], {"copies": False, "exclude": WAVE}),
-        (["--per", "style", "--each", "2"], {"per": "style", "each": 2}),
+        (["--unlike", WAVE], {"negative": [WAVE]}),
+        (["--other", "artist", "--other", "style"], {"exclude_same": ["artist", "style"]}),
+        (["--no-copies", "--exclude", WAVE], {"near_duplicates": False, "exclude": WAVE}),
+        (["--per", "style", "--each", "2"], {"group_by": "style", "group_size": 2}),
     ],
     ids=lambda words: " ".join(words) if isinstance(words, list) else "",
 )
@@ -176,8 +176,8 @@ def test_an_image_from_elsewhere_is_described_by_the_network(similar, searches, 
 def test_a_part_of_a_work_is_described_by_the_network(similar, searches):
     part = (0.2, 0.1, 0.8, 0.5)
     found = json.loads(similar(MONA_LISA, "--part", ",".join(map(str, part)), "--json"))
-    assert same(found, searches[LITE, "no_crop"].ask(MONA_LISA, part=part), abs=1e-3)
-    assert read_link(found["link"])[0].part == part
+    assert same(found, searches[LITE, "no_crop"].ask(MONA_LISA, region=part), abs=1e-3)
+    assert read_link(found["link"])[0].region == part
 
 
 def test_features_are_computed_where_there_are_none(few, tmp_path):
@@ -229,7 +229,7 @@ def test_features_there_already_are_taken_whatever_their_precision(few, out):
         ([MONA_LISA, "--k", "0"], "k is 0; take a whole number from 1 on"),
         ([MONA_LISA, "--per", "stlye"], "unknown column 'stlye'; did you mean 'style'?"),
         ([MONA_LISA, "--other", "stlye"], "unknown column 'stlye'"),
-        ([MONA_LISA, "--each", "0"], "each is 0"),
+        ([MONA_LISA, "--each", "0"], "group_size is 0"),
         ([MONA_LISA, "--unlike", "wave.jpg"], "unknown work or file 'wave.jpg'"),
         ([MONA_LISA, "--exclude", "wave.jpg"], "unknown work or file 'wave.jpg'"),
         ([MONA_LISA, "--exclude", "docs/gallery.jpg"], "'docs/gallery.jpg' is no work of few"),

@@ -107,8 +107,8 @@ def test_the_nearest_in_each(state, collection):
     sizes = collection.works["style"].value_counts().to_dict() | {"Ukiyo-e": 8}  # itself aside
     assert counts == {style: min(2, size) for style, size in sizes.items()}
     state.set_each(0)
-    assert "take a whole number from 1" in state.error and state.now.asked.each == 2
-    assert read_link(look(state)["ask"]["link"])[0].each == 2
+    assert "take a whole number from 1" in state.error and state.now.asked.group_size == 2
+    assert read_link(look(state)["ask"]["link"])[0].group_size == 2
     state.group_by("")
     assert len(shown(state)) == 5
 
@@ -118,7 +118,7 @@ def test_several_works_with_weights(state, searches):
     state.unlike(LION, 0.5)
     state.like(WAVE, 3)  # the selected work's own weight
     like, unlike = {WAVE: 3, MONA_LISA: 2}, {LION: 0.5}
-    expected = searches[LITE, "no_crop"].ask(like, 5, unlike=unlike).ids
+    expected = searches[LITE, "no_crop"].ask(like, 5, negative=unlike).ids
     ask = look(state)["ask"]
     assert shown(state) == expected and ask["weight"] == 3
     assert [(one["id"], one["weight"], one["side"]) for one in ask["liked"]] == [
@@ -228,7 +228,7 @@ def test_all_at_once_and_clear(state, searches):
     state.leave_out(LION)
     state.like(MONA_LISA)
     expected = searches[LITE, "no_crop"].ask(
-        [WAVE, MONA_LISA], 5, where='style != "Abstract"', other="artist", exclude=LION
+        [WAVE, MONA_LISA], 5, where='style != "Abstract"', exclude_same="artist", exclude=LION
     )
     assert shown(state) == expected.ids
     state.clear()
@@ -326,7 +326,9 @@ def test_messages_of_the_browser(collection, searches, out):
         gallery._heed(None, message, [])
         assert gallery.view["error"] == "", message
     asked = gallery.state.now.asked
-    assert asked.where == HOKUSAI and not asked.copies and asked.liked == ((MONA_LISA, 2.0),)
+    assert (
+        asked.where == HOKUSAI and not asked.near_duplicates and asked.liked == ((MONA_LISA, 2.0),)
+    )
     assert asked.exclude == (SPRING,) and list(gallery.state.session.kept) == [LION]
     for kind in ("json", "csv", "html"):
         gallery._heed(None, {"do": "trail", "format": kind}, [])

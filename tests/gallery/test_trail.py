@@ -47,15 +47,15 @@ def trail(search):
     """A session of four questions, one of them with the visitor's own image."""
     trail = Session(search.collection, "Waves & lions")
     questions = [
-        Question(like=WAVE, where='style == "Ukiyo-e"', other="artist"),
-        Question(like={WAVE: 2, LION: 1}, unlike=LISA, copies=False, k=15),
-        Question(like=WAVE, per="style"),
+        Question(positive=WAVE, where='style == "Ukiyo-e"', exclude_same="artist"),
+        Question(positive={WAVE: 2, LION: 1}, negative=LISA, near_duplicates=False, k=15),
+        Question(positive=WAVE, group_by="style"),
     ]
     for question in questions:
         trail.add(question, search.answer(question))
-    own = Question(like="your image: 1")
+    own = Question(positive="your image: 1")
     trail.add(own, search.by_vector(search.exact.row(LION)))
-    trail.add(Question(like=WAVE), search.path(WAVE, LION, 4), goal=LION)
+    trail.add(Question(positive=WAVE), search.path(WAVE, LION, 4), goal=LION)
     trail.keep(WAVE, "the star")
     trail.keep(LISA)
     return trail
@@ -132,15 +132,15 @@ def questions(draw):
         tuple((id, draw(weights)) for id in side) for side in (named[:split], named[split:])
     )
     return Question(
-        like=like,
-        unlike=unlike,
+        positive=like,
+        negative=unlike,
         where=draw(conditions),
-        other=tuple(draw(st.lists(texts, max_size=2))),
-        copies=draw(st.booleans()),
+        exclude_same=tuple(draw(st.lists(texts, max_size=2))),
+        near_duplicates=draw(st.booleans()),
         exclude=tuple(draw(st.lists(ids, max_size=3))),
-        per=draw(texts),
-        each=draw(st.integers(1, 9)),
-        part=draw(st.none() | parts) if len(like) == 1 else None,
+        group_by=draw(texts),
+        group_size=draw(st.integers(1, 9)),
+        region=draw(st.none() | parts) if len(like) == 1 else None,
         k=draw(st.integers(1, 10**6)),
     )
 
@@ -209,7 +209,7 @@ def test_an_answer_can_be_shown_again(trail, search):
 
 
 def test_the_same_question_again_at_once_is_not_noted_again(collection):
-    trail, question = Session(collection), Question(like=WAVE)
+    trail, question = Session(collection), Question(positive=WAVE)
     for _ in range(3):  # side by side, in three networks, and the drawer is turned
         for network in "abc":
             trail.add(question, answer_of(LION, provenance={"network": network, "crop": "no_crop"}))
@@ -268,36 +268,36 @@ def test_works_that_are_gone_are_named_and_no_step_is_lost(trail, few, tmp_path)
     [
         ({}, "Near Lion (Albrecht Dürer)"),
         (
-            {"like": {LION: 2, LISA: 1}, "unlike": WAVE},
+            {"positive": {LION: 2, LISA: 1}, "negative": WAVE},
             "Near Lion (Albrecht Dürer) (weight 2), like also Mona Lisa (Leonardo da Vinci), "
             "not like The Great Wave off Kanagawa (Katsushika Hokusai)",
         ),
         (
-            {"where": "year < 1800", "other": ("artist", "style"), "copies": False},
+            {"where": "year < 1800", "exclude_same": ("artist", "style"), "near_duplicates": False},
             "Near Lion (Albrecht Dürer); only year < 1800; not of the same artist or style; "
             "without near-duplicates",
         ),
         (
-            {"per": "style", "each": 2, "exclude": LISA},
+            {"group_by": "style", "group_size": 2, "exclude": LISA},
             "Near Lion (Albrecht Dürer); without Mona Lisa (Leonardo da Vinci); "
             "the 2 nearest in each style",
         ),
         (
-            {"part": (0, 0.25, 0.5, 1)},
+            {"region": (0, 0.25, 0.5, 1)},
             "Near Lion (Albrecht Dürer); the part from 0 to 50 % of the width and "
             "from 25 to 100 % of the height",
         ),
     ],
 )
 def test_a_question_in_words(collection, options, words):
-    assert describe(Question(**{"like": LION} | options), collection) == words
+    assert describe(Question(**{"positive": LION} | options), collection) == words
 
 
 def test_long_lists_and_texts_are_cut(collection):
-    question = Question(like=WAVE, exclude=collection.ids[:20])
+    question = Question(positive=WAVE, exclude=collection.ids[:20])
     assert describe(question, collection).endswith(" and 15 more")
     assert len(shorten("x" * 10**7, 80)) == 80 and shorten(" a \n b ", 80) == "a b"
-    goal = describe(Question(like=WAVE), collection, LION)
+    goal = describe(Question(positive=WAVE), collection, LION)
     assert goal == (
         "Stepping stones from The Great Wave off Kanagawa (Katsushika Hokusai) "
         "to Lion (Albrecht Dürer)"
@@ -322,7 +322,7 @@ def test_the_page_shows_all_in_order_and_can_be_cited(trail):
 
 def test_a_part_is_shown_cut_out(collection):
     trail = Session(collection)
-    trail.add(Question(like=WAVE, part=(0.1, 0.1, 0.5, 0.5)), answer_of(LION))
+    trail.add(Question(positive=WAVE, region=(0.1, 0.1, 0.5, 0.5)), answer_of(LION))
     page = Page(make_page(trail))
     assert page.tags["img"] == 3 and "the part" in page.said
 
@@ -338,7 +338,7 @@ def test_an_empty_trail_has_a_page_and_a_table(collection):
 
 def test_no_answer_is_said(collection):
     trail = Session(collection)
-    trail.add(Question(like=WAVE, where="year > 3000"), answer_of(notes=("None of 21 works.",)))
+    trail.add(Question(positive=WAVE, where="year > 3000"), answer_of(notes=("None of 21 works.",)))
     page = Page(make_page(trail))
     assert "No work answers this." in page.said and "None of 21 works." in page.said
 
@@ -347,7 +347,9 @@ def test_a_picture_that_cannot_be_read_is_said(tmp_path):
     folder = make_folder(tmp_path / "works", ["one", "two", "three"])
     collection = Collection(folder)
     trail = Session(collection)
-    trail.add(Question(like=collection.ids[0], part=(0, 0, 1, 1)), answer_of(*collection.ids[1:]))
+    trail.add(
+        Question(positive=collection.ids[0], region=(0, 0, 1, 1)), answer_of(*collection.ids[1:])
+    )
     trail.keep(collection.ids[0])
     (folder / collection.ids[0]).write_bytes(b"no picture")
     (folder / collection.ids[1]).unlink()
@@ -376,7 +378,9 @@ def harmed(tmp_path):
     collection.works.loc[len(HARM) - 1, ["title", "artist", "licence"]] = "<b>" * 400_000
     trail = Session(collection, HOSTILE[1])
     for number, text in enumerate(HOSTILE):
-        own = Question(like=(collection.ids[number], text), other=text, per=text, exclude=text)
+        own = Question(
+            positive=(collection.ids[number], text), exclude_same=text, group_by=text, exclude=text
+        )
         neighbours = tuple(Neighbour(id, 0.5, "", text) for id in collection.ids)
         provenance = {"network": text, "crop": text}
         trail.add(own, Results(None, neighbours, "angular", provenance, own, (text,)), goal=text)
@@ -427,7 +431,7 @@ def test_formulas_are_disarmed_in_the_table(harmed, tmp_path):
 
 def test_works_kept_that_no_step_found_are_in_the_table_too(collection):
     trail = Session(collection)
-    trail.add(Question(like=WAVE), answer_of(LION))
+    trail.add(Question(positive=WAVE), answer_of(LION))
     trail.keep(WAVE, "the query itself")
     rows = rows_of(trail.to_csv())
     assert [(row["step"], row["id"], row["kept"]) for row in rows] == [
@@ -536,7 +540,7 @@ def test_a_trail_too_large_to_be_opened_again_is_not_saved(collection, tmp_path)
     trail = Session(collection)
     save_session(trail, tmp_path / "trail.json")
     old = (tmp_path / "trail.json").read_bytes()
-    trail.add(Question(like=WAVE), answer_of(LION, notes=("x" * LARGEST,)))
+    trail.add(Question(positive=WAVE), answer_of(LION, notes=("x" * LARGEST,)))
     with pytest.raises(ArtsearchError, match="more than the 20 MB that can be opened again"):
         save_session(trail, tmp_path / "trail.json")
     assert (tmp_path / "trail.json").read_bytes() == old
@@ -546,7 +550,7 @@ def test_a_trail_too_large_to_be_opened_again_is_not_saved(collection, tmp_path)
 def test_a_step_that_could_not_be_read_again_is_not_saved(collection, tmp_path):
     trail = Session(collection)
     worst = Results(None, (Neighbour(LION, float("nan"), ""),), "angular", MADE_BY)
-    trail.add(Question(like=WAVE), worst)
+    trail.add(Question(positive=WAVE), worst)
     said = "cannot be saved at 'steps 1 distances 1': .* finite number; take it out of the session"
     with pytest.raises(ArtsearchError, match=said):
         save_session(trail, tmp_path / "trail.json")
@@ -621,7 +625,7 @@ def test_a_thousand_steps_stay_bounded(collection):
     trail = Session(collection)
     notes = ("9 of 21 works match.",)
     for number in range(1000):
-        question = Question(like=collection.ids[number % 21], where=f"year != {number}", k=20)
+        question = Question(positive=collection.ids[number % 21], where=f"year != {number}", k=20)
         trail.add(question, answer_of(*collection.ids[:20], notes=notes))
     text = trail.to_json()
     assert len(text) < 5_000_000, len(text)

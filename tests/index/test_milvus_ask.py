@@ -18,18 +18,18 @@ pytestmark = pytest.mark.usefixtures("milvus_at_once")
 COUNT = 400
 QUESTIONS = [
     {},
-    {"k": 30, "unlike": "work 00009.png"},
+    {"k": 30, "negative": "work 00009.png"},
     {"where": 'style == "Pointillism"'},
     {"where": 'style == "Pointillism" and kind == "painting"'},
     {"where": "not year >= 1700", "k": 40},
     {"where": 'artist == "" or title contains "İMG"', "exclude": ["work 00022.png"]},
-    {"where": 'only == "this one"', "other": "artist"},
-    {"other": ["artist", "style"], "k": 5},
-    {"other": "only"},
-    {"per": "artist", "each": 2},
-    {"per": "style", "each": 3, "where": "year > 1600", "other": "artist"},
-    {"per": "only"},
-    {"per": "kind", "where": 'style == "Pointillism" and kind == "painting"'},
+    {"where": 'only == "this one"', "exclude_same": "artist"},
+    {"exclude_same": ["artist", "style"], "k": 5},
+    {"exclude_same": "only"},
+    {"group_by": "artist", "group_size": 2},
+    {"group_by": "style", "group_size": 3, "where": "year > 1600", "exclude_same": "artist"},
+    {"group_by": "only"},
+    {"group_by": "kind", "where": 'style == "Pointillism" and kind == "painting"'},
 ]
 
 
@@ -89,7 +89,10 @@ def test_copies_and_paths_are_those_of_memory(searches, collection):
     if search.index.metric == "dot":
         return
     first, last = collection.ids[0], collection.ids[77]
-    for question in ({"copies": False}, {"copies": False, "where": 'kind == "painting"'}):
+    for question in (
+        {"near_duplicates": False},
+        {"near_duplicates": False, "where": 'kind == "painting"'},
+    ):
         check_same(search.ask(first, **question), expected.ask(first, **question))
     for where in ("", 'kind == "print"', 'only == "this one"'):
         check_same(search.path(first, last, where=where), expected.path(first, last, where=where))
@@ -100,7 +103,7 @@ def test_no_rows_are_read_into_memory_for_it(searches, collection, monkeypatch):
     search, _ = searches
     monkeypatch.setattr(type(search.index), "exact", lambda self: pytest.fail("all rows were read"))
     search = Search(collection, search.index)
-    search.ask(collection.ids[0], where="year > 1600", per="style")
+    search.ask(collection.ids[0], where="year > 1600", group_by="style")
     if search.index.metric != "dot":
         search.path(*collection.ids[:2])
 

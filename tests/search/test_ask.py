@@ -160,7 +160,7 @@ def test_the_nearest_of_each(asked, collection, works, column, each):
         groups.append((distances[group[0]], value, group))
     # A tie, which only Hamming has, goes by the name of the group.
     groups.sort(key=lambda one: one[:2])
-    answer = search.ask(collection.ids[4], per=column, each=each)
+    answer = search.ask(collection.ids[4], group_by=column, group_size=each)
     check_answer(answer, collection, distances, sum((group for *_, group in groups), []))
     assert [one.group for one in answer] == [value for _, value, group in groups for _ in group]
     assert [*answer.groups] == [value for _, value, _ in groups]
@@ -171,7 +171,7 @@ def test_the_nearest_of_each(asked, collection, works, column, each):
 
 
 def test_no_group_is_left_where_nothing_matches(search, collection):
-    answer = search.ask(collection.ids[0], per="style", where="year > 3000")
+    answer = search.ask(collection.ids[0], group_by="style", where="year > 3000")
     assert len(answer) == 0 and answer.notes[-1] == "0 different in style."
 
 
@@ -183,7 +183,7 @@ def test_a_long_text_costs_no_memory_when_it_is_a_group(tmp_path):
     collection.works.loc[5, "kind"] = "x" * 1_000_000
     search = make_search(collection, "exact", "angular", make_vectors(300))
     tracemalloc.start()
-    answer = search.ask(collection.ids[0], per="kind")
+    answer = search.ask(collection.ids[0], group_by="kind")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert sorted(len(value) for value in answer.groups) == [5, 8, 1_000_000]
@@ -197,7 +197,7 @@ def test_not_by_the_same_artist(asked, collection, works):
     search, rows, metric = asked
     distances = distances_by_hand(metric, rows, rows[50])
     keep = (works["artist"] != works["artist"][50]).to_numpy() & without(50)
-    answer = search.ask(collection.ids[50], 20, other="artist")
+    answer = search.ask(collection.ids[50], 20, exclude_same="artist")
     check_answer(answer, collection, distances, nearest_by_hand(distances, keep, 20))
     assert answer.notes == (f"Left out of the same artist: {(~keep).sum() - 1} works.",)
 
@@ -209,12 +209,12 @@ def test_not_by_any_of_the_artists_liked_nor_of_their_kind(search, collection, w
     keep = ~works["artist"].isin(works["artist"][liked]) & ~works["kind"].isin(["print"])
     likes = [collection.ids[row] for row in liked]
     assert set(works["kind"][liked]) == {"print", "painting"}
-    answer = search.ask(likes, 20, other=["artist", "kind"])
+    answer = search.ask(likes, 20, exclude_same=["artist", "kind"])
     assert len(answer) == 0  # both kinds are liked
     likes = [collection.ids[row] for row in (301, 201)]
     distances = distances_by_hand("angular", vectors, units[[301, 201]].mean(axis=0))
     keep = ~works["artist"].isin(works["artist"][[301, 201]]) & (works["kind"] != "print")
-    answer = search.ask(likes, 20, other=["artist", "kind"])
+    answer = search.ask(likes, 20, exclude_same=["artist", "kind"])
     check_answer(answer, collection, distances, nearest_by_hand(distances, keep.to_numpy(), 20))
 
 
@@ -224,13 +224,13 @@ def test_an_artist_is_the_same_whatever_the_case_the_accents_and_the_spaces(tmp_
     spellings.append(unicodedata.normalize("NFD", "Albrecht Dürer"))
     collection.works["artist"] = spellings
     search = make_search(collection, "exact", "angular", make_vectors(6))
-    answer = search.ask(collection.ids[0], other="artist")
+    answer = search.ask(collection.ids[0], exclude_same="artist")
     assert set(answer.ids) == {collection.ids[3], collection.ids[4]}
 
 
 def test_nothing_is_left_out_where_the_artist_is_not_known(search, collection, works):
     assert works["artist"][0] == ""
-    answer = search.ask(collection.ids[0], 20, other="artist")
+    answer = search.ask(collection.ids[0], 20, exclude_same="artist")
     assert answer.ids == search.ask(collection.ids[0], 20).ids
     assert answer.notes == ("No artist is known of what is asked for: none is left out.",)
 
@@ -261,7 +261,7 @@ def test_planted_copies_are_left_out_and_others_are_not(collection, metric):
     near = copy_distance(search.raw)
     copies = np.flatnonzero(distances < near).tolist()
     assert {2, *range(100, 200)} <= set(copies)
-    answer = search.ask(collection.ids[2], 30, copies=False)
+    answer = search.ask(collection.ids[2], 30, near_duplicates=False)
     expected = nearest_by_hand(distances, distances >= near, 30)
     check_answer(answer, collection, distances, expected)
     count = len(copies) - 1
@@ -277,14 +277,14 @@ def test_copies_are_told_where_most_works_have_some(tmp_path, copies):
     collection = make_collection(tmp_path / "works", 60)
     rows = np.repeat(np.random.default_rng(0).normal(size=(60 // copies, 24)), copies, axis=0)
     search = make_search(collection, "exact", "angular", rows.astype(np.float32))
-    answer = search.ask(collection.ids[0], 59, copies=False)
+    answer = search.ask(collection.ids[0], 59, near_duplicates=False)
     assert answer.ids and set(answer.ids) == set(collection.ids[copies:])
 
 
 def test_works_that_are_all_the_same_are_all_copies(tmp_path):
     collection = make_collection(tmp_path / "works", 8)
     search = make_search(collection, "exact", "euclidean", np.ones((8, 24), np.float32))
-    assert len(search.ask(collection.ids[0], copies=False)) == 0
+    assert len(search.ask(collection.ids[0], near_duplicates=False)) == 0
 
 
 def test_the_distance_of_copies_is_learnt_once_from_the_median(search, vectors):
@@ -301,7 +301,7 @@ def test_the_distance_of_copies_is_learnt_once_from_the_median(search, vectors):
 def test_an_inner_product_tells_no_copies(collection, vectors):
     search = make_search(collection, "exact", "dot", vectors)
     with pytest.raises(ArtsearchError, match="does not tell copies; .* in the metric angular"):
-        search.ask(collection.ids[0], copies=False)
+        search.ask(collection.ids[0], near_duplicates=False)
 
 
 @pytest.mark.usefixtures("one_thread")
@@ -317,8 +317,8 @@ def test_another_file_of_the_same_painting_is_left_out_and_another_painting_is_n
     features = compute_features(collection, LITE, progress=False)
     search = Search(collection, construct_exact_index("angular", features))
     assert search.ask(names[0], 1).ids == ["copy.jpg"]
-    assert set(search.ask(names[0], copies=False).ids) == set(names[1:])
-    assert set(search.ask("copy.jpg", copies=False).ids) == set(names[1:])
+    assert set(search.ask(names[0], near_duplicates=False).ids) == set(names[1:])
+    assert set(search.ask("copy.jpg", near_duplicates=False).ids) == set(names[1:])
 
 
 # Several works
@@ -341,11 +341,11 @@ def test_several_works_by_weight(asked, collection):
     answer = search.ask(
         {collection.ids[row]: weight for row, weight in like.items()},
         15,
-        unlike=[(collection.ids[row], weight) for row, weight in unlike.items()],
+        negative=[(collection.ids[row], weight) for row, weight in unlike.items()],
     )
     check_answer(answer, collection, distances, expected)
     assert answer.query is None
-    assert [id for id, _ in answer.question.like] == [collection.ids[5], collection.ids[77]]
+    assert [id for id, _ in answer.question.positive] == [collection.ids[5], collection.ids[77]]
 
 
 def test_the_order_and_the_scale_of_weights_do_not_matter(search, collection):
@@ -363,13 +363,13 @@ def test_works_that_cancel_each_other_out_are_refused(asked, collection):
     search, rows, metric = asked
     cancel = "cancel each other out; give them other weights"
     with pytest.raises(ArtsearchError, match=cancel if metric in ADDABLE else "put together"):
-        search.ask(collection.ids[5], unlike=collection.ids[5])
+        search.ask(collection.ids[5], negative=collection.ids[5])
 
 
 def test_one_work_not_liked_turns_the_answer_away_from_it(search, collection):
     far = search.ask(collection.ids[5], COUNT).ids[-1]
     plain = search.ask(collection.ids[5], 100).distances
-    answer = search.ask(collection.ids[5], 100, unlike=far)
+    answer = search.ask(collection.ids[5], 100, negative=far)
     assert far not in answer.ids and answer.query is None
     assert answer.distances != plain
 
@@ -400,13 +400,13 @@ def test_all_at_once(asked, collection, works):
     groups = sorted((group for group in groups if group), key=lambda group: distances[group[0]])
     answer = search.ask(
         [collection.ids[row] for row in like],
-        unlike=[(collection.ids[90], 1)],
+        negative=[(collection.ids[90], 1)],
         where={"kind": "print"},
-        other="artist",
-        copies=False,
+        exclude_same="artist",
+        near_duplicates=False,
         exclude=[collection.ids[row] for row in exclude],
-        per="style",
-        each=2,
+        group_by="style",
+        group_size=2,
     )
     check_answer(answer, collection, distances, sum(groups, []))
     begins = ("300 of 600", "Left out of the same artist", "Left out as near-dup", "8 different")
@@ -421,7 +421,12 @@ def bare_rows(search) -> np.ndarray:
 
 
 def test_a_question_as_an_object_gives_the_same_answer(search, collection):
-    options = {"where": 'kind == "print"', "other": "artist", "k": 7, "copies": False}
+    options = {
+        "where": 'kind == "print"',
+        "exclude_same": "artist",
+        "k": 7,
+        "near_duplicates": False,
+    }
     asked = search.ask(collection.ids[30], **options)
     assert search.answer(Question(collection.ids[30], **options)) == asked
     assert asked.query == collection.ids[30]
@@ -434,36 +439,36 @@ def test_a_question_as_an_object_gives_the_same_answer(search, collection):
 @pytest.mark.parametrize(
     ("question", "message"),
     [
-        ({"like": "nothing.png"}, "unknown work 'nothing.png'"),
-        ({"like": []}, "nothing is liked"),
-        ({"like": None}, "None cannot be liked; take a work's id, an image"),
-        ({"like": ["work 00000.png", None]}, "None cannot be liked"),
-        ({"like": ("work 00000.png", 0.5)}, "0.5 cannot be liked"),
-        ({"like": {"work 00000.png": -1}}, "the weight of 'work 00000.png' is -1"),
-        ({"like": ["work 00000.png"] * 2}, "named twice"),
-        ({"unlike": "nothing.png"}, "unknown work 'nothing.png'"),
-        ({"unlike": 5}, "5 cannot be liked"),
+        ({"positive": "nothing.png"}, "unknown work 'nothing.png'"),
+        ({"positive": []}, "nothing is liked"),
+        ({"positive": None}, "None cannot be liked; take a work's id, an image"),
+        ({"positive": ["work 00000.png", None]}, "None cannot be liked"),
+        ({"positive": ("work 00000.png", 0.5)}, "0.5 cannot be liked"),
+        ({"positive": {"work 00000.png": -1}}, "the weight of 'work 00000.png' is -1"),
+        ({"positive": ["work 00000.png"] * 2}, "named twice"),
+        ({"negative": "nothing.png"}, "unknown work 'nothing.png'"),
+        ({"negative": 5}, "5 cannot be liked"),
         ({"exclude": "nothing.png"}, "unknown work 'nothing.png'"),
         ({"exclude": 5}, "5 is no name, and no list of names"),
-        ({"other": "artists"}, "unknown column 'artists'; did you mean 'artist'"),
-        ({"per": "Style"}, "unknown column 'Style'; did you mean 'style'"),
-        ({"each": 0}, "each is 0"),
+        ({"exclude_same": "artists"}, "unknown column 'artists'; did you mean 'artist'"),
+        ({"group_by": "Style"}, "unknown column 'Style'; did you mean 'style'"),
+        ({"group_size": 0}, "group_size is 0"),
         ({"k": 0}, "k is 0"),
         ({"k": 2.0}, "k is 2.0"),
         ({"where": 5}, "where is a int"),
-        ({"part": (0, 0, 1)}, r"take \(left, top, right, bottom\)"),
-        ({"like": np.ones(24), "part": (0, 0, 1, 1)}, "a row of numbers has no parts"),
-        ({"like": np.ones(23)}, r"the query has the shape \(23,\), the index holds rows of 24"),
-        ({"like": np.ones((2, 24))}, r"the query has the shape \(2, 24\)"),
-        ({"like": np.full(24, np.nan)}, "not finite"),
-        ({"like": np.array(["a"] * 24)}, "no row of numbers"),
-        ({"unlike": np.full(24, np.inf)}, "not finite"),
-        ({"like": Image.new("RGB", (9, 9))}, "does not say which network made it"),
+        ({"region": (0, 0, 1)}, r"take \(left, top, right, bottom\)"),
+        ({"positive": np.ones(24), "region": (0, 0, 1, 1)}, "a row of numbers has no parts"),
+        ({"positive": np.ones(23)}, r"the query has the shape \(23,\), the index holds rows of 24"),
+        ({"positive": np.ones((2, 24))}, r"the query has the shape \(2, 24\)"),
+        ({"positive": np.full(24, np.nan)}, "not finite"),
+        ({"positive": np.array(["a"] * 24)}, "no row of numbers"),
+        ({"negative": np.full(24, np.inf)}, "not finite"),
+        ({"positive": Image.new("RGB", (9, 9))}, "does not say which network made it"),
     ],
 )
 def test_what_cannot_be_asked_is_named(search, question, message):
     with pytest.raises(ArtsearchError, match=message) as error:
-        search.ask(**{"like": "work 00000.png"} | question)
+        search.ask(**{"positive": "work 00000.png"} | question)
     assert "\n" not in str(error.value)
 
 
@@ -478,12 +483,16 @@ def test_a_work_that_the_index_does_not_hold_is_named(collection, vectors):
     keep = np.isin(np.arange(COUNT), held) & (collection.works["kind"] == "print") & without(1)
     distances = distances_by_hand("angular", vectors, vectors[1])
     answer = search.ask(
-        collection.ids[1], 20, where={"kind": "print"}, exclude=collection.ids[0], copies=False
+        collection.ids[1],
+        20,
+        where={"kind": "print"},
+        exclude=collection.ids[0],
+        near_duplicates=False,
     )
     assert answer.notes[0] == '200 of 400 works match kind in ["print"].'
     keep &= distances >= copy_distance(search.raw)
     check_answer(answer, collection, distances, nearest_by_hand(distances, keep, 20))
-    groups = search.ask(collection.ids[1], per="style", each=2)
+    groups = search.ask(collection.ids[1], group_by="style", group_size=2)
     styles = collection.works.set_index("id")["style"]
     assert all(styles[one.id] == one.group for one in groups)
 
@@ -491,7 +500,7 @@ def test_a_work_that_the_index_does_not_hold_is_named(collection, vectors):
 def test_a_collection_of_one_work_has_no_other(tmp_path):
     collection = make_collection(tmp_path / "works", 1)
     search = make_search(collection, "exact", "angular", make_vectors(1))
-    answer = search.ask(collection.ids[0], copies=False)
+    answer = search.ask(collection.ids[0], near_duplicates=False)
     assert len(answer) == 0 and answer.notes[-1] == "0 works left to show, of 10 asked for."
 
 
@@ -522,14 +531,14 @@ def test_a_row_is_asked_as_its_work_is(collection, vectors, metric):
 
 def test_a_row_and_a_work_together(search, collection, vectors):
     answer = search.ask([collection.ids[3], (vectors[9], 2.0)], 10)
-    assert answer.question.like == ((collection.ids[3], 1.0), ("image 1", 2.0))
+    assert answer.question.positive == ((collection.ids[3], 1.0), ("image 1", 2.0))
     of_works = search.ask({collection.ids[3]: 1, collection.ids[9]: 2}, 10).ids
     assert [id for id in answer.ids if id != collection.ids[9]][:9] == of_works[:9]
 
 
 def test_what_was_described_before_is_taken_as_it_is(search, collection, vectors):
     given = {"drawn": Described(vectors[9], vectors[9])}
-    answer = search.answer(Question("drawn", k=5, part=(0, 0, 0.5, 0.5)), given)
+    answer = search.answer(Question("drawn", k=5, region=(0, 0, 0.5, 0.5)), given)
     assert answer.ids == search.ask(vectors[9], 5).ids
 
 
@@ -557,7 +566,7 @@ def test_an_image_of_a_work_finds_it_in_every_metric(few, few_features, metric):
     found = search.ask(few / WAVE, 5)
     assert found.ids[0] == WAVE
     assert found.distances == pytest.approx(search.by_image(few / WAVE, 5).distances, rel=1e-4)
-    assert search.ask(few / WAVE, copies=False).ids == found.ids[1:]
+    assert search.ask(few / WAVE, near_duplicates=False).ids == found.ids[1:]
 
 
 def cropped(path, part) -> np.ndarray:
@@ -580,11 +589,11 @@ def test_a_part_of_a_work_is_the_cropped_picture(seen, few, part):
         "angular", np.stack([seen.exact.row(id) for id in seen.collection]), row
     )
     for like in (MONA_LISA, few / MONA_LISA, Image.open(few / MONA_LISA)):
-        answer = seen.ask(like, 4, part=part)
+        answer = seen.ask(like, 4, region=part)
         expected = dict(zip(seen.collection, distances, strict=True))
         assert answer.distances == pytest.approx([expected[id] for id in answer.ids], abs=2e-3)
         assert answer.distances == sorted(answer.distances)
-    assert MONA_LISA not in seen.ask(MONA_LISA, part=part).ids
+    assert MONA_LISA not in seen.ask(MONA_LISA, region=part).ids
 
 
 def test_copies_of_a_work_are_left_out_when_only_a_part_is_asked_for(few, few_features, tmp_path):
@@ -599,7 +608,7 @@ def test_copies_of_a_work_are_left_out_when_only_a_part_is_asked_for(few, few_fe
     order = np.argsort(ids)
     features = Features(vectors[order], tuple(np.array(ids)[order]), few_features.provenance)
     search = Search(collection, construct_exact_index("angular", features))
-    asked = search.ask(MONA_LISA, part=(0.4, 0.1, 0.6, 0.3), copies=False)
+    asked = search.ask(MONA_LISA, region=(0.4, 0.1, 0.6, 0.3), near_duplicates=False)
     assert set(asked.ids) == set(collection.ids) - {MONA_LISA, "copy.jpg"}
 
 
@@ -608,13 +617,13 @@ def test_an_image_that_cannot_be_read_is_named(seen, tmp_path):
     for image in (tmp_path / "no.jpg", tmp_path / "nowhere.jpg", b"rubbish"):
         for part in (None, (0, 0, 0.5, 0.5)):
             with pytest.raises(ImageError):
-                seen.ask(image, part=part)
+                seen.ask(image, region=part)
 
 
 def test_the_picture_itself_is_not_changed(seen, few):
     with Image.open(few / MONA_LISA) as image:
         before = np.asarray(image.convert("RGB")).copy()
-        seen.ask(image, 2, part=(0, 0, 0.5, 0.5))
+        seen.ask(image, 2, region=(0, 0, 0.5, 0.5))
         assert np.array_equal(before, np.asarray(image.convert("RGB")))
 
 

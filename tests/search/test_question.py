@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tiers import examples
 
 from artsearch.base.errors import ArtsearchError
-from artsearch.search.question import SMALLEST, Question, check_part, read_link, weigh
+from artsearch.search.question import SMALLEST, Question, check_region, read_link, weigh
 
 TEXTS = st.text(max_size=12)
 WEIGHTS = st.floats(1e-6, 1e6) | st.integers(1, 1000)
@@ -31,15 +31,15 @@ def questions(draw):
     where = st.dictionaries(TEXTS.filter(bool), st.lists(TEXTS | st.floats(-1e9, 1e9), max_size=3))
     return Question(
         like,
-        unlike=draw(st.just({}) | WORKS),
+        negative=draw(st.just({}) | WORKS),
         where=draw(where),
-        other=draw(st.lists(TEXTS, max_size=3)),
-        copies=draw(st.booleans()),
+        exclude_same=draw(st.lists(TEXTS, max_size=3)),
+        near_duplicates=draw(st.booleans()),
         machine_made=draw(st.booleans()),
         exclude=draw(st.lists(TEXTS, max_size=3)),
-        per=draw(TEXTS),
-        each=draw(st.integers(1, 99)),
-        part=draw(alone),
+        group_by=draw(TEXTS),
+        group_size=draw(st.integers(1, 99)),
+        region=draw(alone),
         k=draw(st.integers(1, 10**6)),
     )
 
@@ -142,32 +142,32 @@ def test_any_text_is_a_question_or_a_sentence(link):
 )
 def test_one_work_can_be_named_in_many_ways(like):
     question = Question(like)
-    assert question.like == (("a.jpg", 1.0),) and question.works == ("a.jpg",)
-    assert type(question.like[0][1]) is float and question.is_plain
+    assert question.positive == (("a.jpg", 1.0),) and question.works == ("a.jpg",)
+    assert type(question.positive[0][1]) is float and question.is_plain
     assert question == Question("a.jpg") and hash(question) == hash(Question("a.jpg"))
 
 
 def test_names_can_be_one_or_several():
-    one = Question("a.jpg", other="artist", exclude="b.jpg")
-    assert (one.other, one.exclude) == (("artist",), ("b.jpg",))
-    several = Question("a.jpg", other=["artist", "style"], exclude=("b.jpg", "c.jpg"))
-    assert (several.other, several.exclude) == (("artist", "style"), ("b.jpg", "c.jpg"))
+    one = Question("a.jpg", exclude_same="artist", exclude="b.jpg")
+    assert (one.exclude_same, one.exclude) == (("artist",), ("b.jpg",))
+    several = Question("a.jpg", exclude_same=["artist", "style"], exclude=("b.jpg", "c.jpg"))
+    assert (several.exclude_same, several.exclude) == (("artist", "style"), ("b.jpg", "c.jpg"))
 
 
 def test_works_not_liked_come_last():
-    question = Question(["b.jpg", "a.jpg"], unlike={"c.jpg": 2})
-    assert question.works == ("b.jpg", "a.jpg", "c.jpg") and question.unlike == (("c.jpg", 2.0),)
+    question = Question(["b.jpg", "a.jpg"], negative={"c.jpg": 2})
+    assert question.works == ("b.jpg", "a.jpg", "c.jpg") and question.negative == (("c.jpg", 2.0),)
 
 
 @pytest.mark.parametrize(
     "more",
-    [{"unlike": "b.jpg"}, {"where": "year > 3"}, {"other": "artist"}, {"copies": False},
-     {"machine_made": False}, {"exclude": "b.jpg"}, {"per": "style"}, {"part": (0, 0, 1, 0.5)},
-     {"like": ["a.jpg", "b.jpg"]}],
+    [{"negative": "b.jpg"}, {"where": "year > 3"}, {"exclude_same": "artist"}, {"near_duplicates": False},
+     {"machine_made": False}, {"exclude": "b.jpg"}, {"group_by": "style"}, {"region": (0, 0, 1, 0.5)},
+     {"positive": ["a.jpg", "b.jpg"]}],
 )  # fmt: skip
 def test_a_question_that_asks_for_more_is_not_plain(more):
     assert Question("a.jpg", k=3).is_plain
-    assert not Question(**{"like": "a.jpg", "k": 3} | more).is_plain
+    assert not Question(**{"positive": "a.jpg", "k": 3} | more).is_plain
 
 
 def test_a_condition_is_kept_as_text():
@@ -185,7 +185,7 @@ def test_a_condition_is_kept_as_text():
 def test_a_weight_that_is_none_is_named(weight):
     for make in (
         lambda: Question({"a.jpg": weight}),
-        lambda: Question("b", unlike={"a.jpg": weight}),
+        lambda: Question("b", negative={"a.jpg": weight}),
     ):
         with pytest.raises(ArtsearchError, match="the weight of 'a.jpg' is .* a number above 0"):
             make()
@@ -206,7 +206,7 @@ def test_a_weight_that_is_none_is_named(weight):
     ],
 )
 def test_what_is_no_work_is_named(works, message):
-    for make in (weigh, Question, lambda works: Question("b.jpg", unlike=works)):
+    for make in (weigh, Question, lambda works: Question("b.jpg", negative=works)):
         with pytest.raises(ArtsearchError, match=message):
             make(works)
 
@@ -217,7 +217,7 @@ def test_what_is_no_work_is_named(works, message):
      (True, 0, 1, 1), (0, 0, 1, 1j), np.zeros((2, 2))],
 )  # fmt: skip
 def test_a_part_that_is_no_rectangle_is_named(part):
-    for make in (check_part, lambda part: Question("a.jpg", part=part)):
+    for make in (check_region, lambda part: Question("a.jpg", region=part)):
         with pytest.raises(ArtsearchError, match=r"take \(left, top, right, bottom\), each from 0"):
             make(part)
 
@@ -230,26 +230,26 @@ def test_a_part_that_is_no_rectangle_is_named(part):
 )  # fmt: skip
 def test_a_part_outside_the_work_or_too_small_is_named(part):
     with pytest.raises(ArtsearchError, match="as shares of the work, from 0 to 1, at least 0.02"):
-        Question("a.jpg", part=part)
+        Question("a.jpg", region=part)
 
 
 def test_a_part_may_be_of_any_numbers():
     wanted = (0.0, 0.25, 1.0, 0.5)
     for part in ([0, 0.25, 1, 0.5], np.array(wanted), np.float32(wanted), iter(wanted)):
-        assert check_part(part) == wanted
-    assert {type(end) for end in check_part(np.array(wanted))} == {float}
+        assert check_region(part) == wanted
+    assert {type(end) for end in check_region(np.array(wanted))} == {float}
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.0, 1.5, True, "3", None, float("nan"), [3]])
 def test_a_number_of_works_that_is_none_is_named(value):
-    for name in ("k", "each"):
+    for name in ("k", "group_size"):
         with pytest.raises(ArtsearchError, match=f"{name} is .*; take a whole number from 1 on"):
             Question("a.jpg", **{name: value})
 
 
 @pytest.mark.parametrize("value", [5, None, 1.5])
 def test_names_that_are_none_are_named(value):
-    for name in ("other", "exclude"):
+    for name in ("exclude_same", "exclude"):
         with pytest.raises(ArtsearchError, match="is no name, and no list of names"):
             Question("a.jpg", **{name: value})
 
@@ -257,6 +257,6 @@ def test_names_that_are_none_are_named(value):
 def test_nothing_liked_and_a_part_of_several_are_refused():
     for like in ([], (), {}):
         with pytest.raises(ArtsearchError, match="nothing is liked; name one work or more"):
-            Question(like, unlike="a.jpg")
+            Question(like, negative="a.jpg")
     with pytest.raises(ArtsearchError, match="a part is of one work"):
-        Question(["a.jpg", "b.jpg"], part=(0, 0, 1, 1))
+        Question(["a.jpg", "b.jpg"], region=(0, 0, 1, 1))

@@ -193,7 +193,7 @@ def test_questions_and_the_dial_in_milvus_are_answered_as_in_memory(
 ):
     monkeypatch.setenv("ARTSEARCH_MILVUS", str(tmp_path / "museum.db"))
     memory, milvus = map(open_with, ("exact", "milvus"))
-    question = {"like": MONA_LISA, "k": 3, "where": "year < 1900", "per": "style"}
+    question = {"positive": MONA_LISA, "k": 3, "where": "year < 1900", "group_by": "style"}
     for one, other in [
         (memory[LITE, "no_crop"], milvus[LITE, "no_crop"]),
         *((memory.dial(LITE, "no_crop", at), milvus.dial(LITE, "no_crop", at)) for at in (0, 0.7)),
