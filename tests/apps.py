@@ -22,7 +22,7 @@ PATIENCE = 180_000  # milliseconds, on a busy machine
 IMPORTS = """\
 from artsearch.works.collection import Collection
 from artsearch.gallery.widget import Gallery
-from artsearch.search.search import Searches"""
+from artsearch.search.searches import Searches"""
 SHOW = """\
 collection = Collection(COLLECTION)
 searches = Searches(collection, NETWORKS, out=OUT)

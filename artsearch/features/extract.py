@@ -98,18 +98,18 @@ def extract(
     Raises what compute_features raises, MismatchError where a folder holds features of something
     else, and ArtsearchError where it cannot write; nothing computed is lost then.
     """
-    source = _choose_engine(engine, address)
+    pipeline = _choose_engine(engine, address)
     folders = {key: store_folder(out, collection, *key) for key in _keys(extractors)}
-    if _stale(folders, collection):
+    if _outdated(folders, collection):
         with _locked(folders.values()):
             # Asked again: while this one waited, another process may have done it all.
-            stale = _stale(folders, collection)
-            for folder in stale.values():
+            outdated = _outdated(folders, collection)
+            for folder in outdated.values():
                 recover_folder(folder)
-            with _targets(stale, shard_rows) as targets:
-                _compute(collection, targets, source, batch_size, workers, progress)
-                for target in targets.values():
-                    target.finish(collection)
+            with _open_updates(outdated, shard_rows) as updates:
+                _compute(collection, updates, pipeline, batch_size, workers, progress)
+                for update in updates.values():
+                    update.finish(collection)
     for folder in folders.values():
         _clear_up(folder)
     return {
@@ -154,7 +154,7 @@ def _tame(name: str) -> str:
     return "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
 
 
-class _Target:
+class StoreUpdate:
     """A store in the making: what it had before, and what this run and killed ones brought."""
 
     def __init__(self, folder: Path, note: dict, shard_rows: int):
@@ -215,7 +215,7 @@ class _Target:
         return Contents(
             works,
             self.old.dims if self.old else self.journal.dims,
-            self._taker([entry.state.sha256 for entry in kept]),
+            self._rows_of([entry.state.sha256 for entry in kept]),
             self.note | {"collection": mark},
             skipped,
             describe_captions(collection.works),
@@ -230,7 +230,7 @@ class _Target:
         same = (self._old_contents[row] == one.state.sha256 for row, one in enumerate(kept))
         return all(same)
 
-    def _taker(self, contents: list[str]):
+    def _rows_of(self, contents: list[str]):
         """Return a function that gives the rows of a range of places, from where each one lies."""
         before = np.array([self._old_rows.get(sha256, -1) for sha256 in contents])
         new = np.array([self.journal.rows.get(sha256, -1) for sha256 in contents])
@@ -264,7 +264,7 @@ def _choose_engine(engine: str, address: str | None) -> Callable[..., Iterator[W
             raise ArtsearchError(
                 f"the address {address!r} is for the engine 'ray', and the engine is 'local'"
             )
-        return lambda paths, extractors, wanted, known, *rest: run(paths, extractors, wanted, *rest)
+        return _run_here
     from artsearch.features.ray.engine import run_on_ray
     from artsearch.features.ray.session import check_address, import_ray
 
@@ -273,67 +273,74 @@ def _choose_engine(engine: str, address: str | None) -> Callable[..., Iterator[W
     return partial(run_on_ray, address=address)
 
 
+def _run_here(paths, extractors, missing, known, *options) -> Iterator[Work | Rows]:
+    # What is known is asked here, content by content, and need not be sent anywhere.
+    return run(paths, extractors, missing, *options)
+
+
 def _compute(
     collection: Collection,
-    targets: dict[tuple[FeatureExtractor, str], _Target],
-    source: Callable[..., Iterator[Work | Rows]],
+    updates: dict[tuple[FeatureExtractor, str], StoreUpdate],
+    pipeline: Callable[..., Iterator[Work | Rows]],
     batch_size: int | None,
     workers: int | None,
     progress: bool,
 ) -> None:
     """Read what is not known for sure, and compute the rows that are missing."""
-    extractors = list(dict.fromkeys(extractor for extractor, _ in targets))
+    extractors = list(dict.fromkeys(extractor for extractor, _ in updates))
     by_extractor = {
-        extractor: [target for (one, _), target in targets.items() if one is extractor]
+        extractor: [update for (one, _), update in updates.items() if one is extractor]
         for extractor in extractors
     }
-    paths = dict(_unsure(collection, list(targets.values())))
+    paths = dict(_files_to_read(collection, list(updates.values())))
     if not paths:
         return
     for extractor, mine in by_extractor.items():
-        if any(target.old is None for target in mine):
+        if any(update.old is None for update in mine):
             extractor.load()  # a wrong layer or missing weights are said now, not at the end
 
-    def wanted(sha256: str) -> list[FeatureExtractor]:
+    def extractors_missing(sha256: str) -> list[FeatureExtractor]:
         return [
             extractor
             for extractor, mine in by_extractor.items()
-            if not all(target.has(sha256) for target in mine)
+            if not all(update.has(sha256) for update in mine)
         ]
 
     # Only looked at where it is sent away: of millions of works it takes much memory.
-    known = chain.from_iterable(target.contents for target in targets.values())
-    stream = source(paths, extractors, wanted, known, batch_size, workers, progress)
+    known = chain.from_iterable(update.contents for update in updates.values())
+    stream = pipeline(paths, extractors, extractors_missing, known, batch_size, workers, progress)
     with closing(stream):
         for done in stream:
             if isinstance(done, Work):
-                _keep_without_rows(done, targets.values())
+                _keep_without_rows(done, updates.values())
             else:
-                _keep_rows(done, targets)
+                _keep_rows(done, updates)
 
 
-def _unsure(collection: Collection, targets: Sequence[_Target]) -> Iterator[tuple[str, Path]]:
+def _files_to_read(
+    collection: Collection, updates: Sequence[StoreUpdate]
+) -> Iterator[tuple[str, Path]]:
     for id in collection.ids:
         path = collection.path(id)
         now = stamp(path)
-        if not all(target.is_sure_of(id, now) for target in targets):
+        if not all(update.is_sure_of(id, now) for update in updates):
             yield id, path
 
 
-def _keep_without_rows(work: Work, targets: Iterable[_Target]) -> None:
-    for target in targets:
-        if work.reason or target.has(work.state.sha256):
-            target.add([work])
+def _keep_without_rows(work: Work, updates: Iterable[StoreUpdate]) -> None:
+    for update in updates:
+        if work.reason or update.has(work.state.sha256):
+            update.add([work])
 
 
-def _keep_rows(done: Rows, targets: dict[tuple[FeatureExtractor, str], _Target]) -> None:
+def _keep_rows(done: Rows, updates: dict[tuple[FeatureExtractor, str], StoreUpdate]) -> None:
     for layer, rows in done.by_layer.items():
-        target = targets.get((done.extractor, layer))
-        if target is not None:
-            target.add(done.works, rows)
+        update = updates.get((done.extractor, layer))
+        if update is not None:
+            update.add(done.works, rows)
 
 
-def _stale(folders: dict, collection: Collection) -> dict:
+def _outdated(folders: dict, collection: Collection) -> dict:
     """Return the stores that do not hold just what the collection's files are now."""
     return {
         (extractor, layer): folder
@@ -402,17 +409,17 @@ def _open_damaged(folder: Path) -> tuple[Features | None, list[Entry]]:
 
 
 @contextmanager
-def _targets(folders: dict, shard_rows: int) -> Iterator[dict]:
-    """Open a target for each folder, and close their files in the end, come what may."""
-    targets: dict = {}
+def _open_updates(folders: dict, shard_rows: int) -> Iterator[dict]:
+    """Open a update for each folder, and close their files in the end, come what may."""
+    updates: dict = {}
     try:
         for key, folder in folders.items():
             extractor, layer = key
-            targets[key] = _Target(folder, extractor.provenance(layer), shard_rows)
-        yield targets
+            updates[key] = StoreUpdate(folder, extractor.provenance(layer), shard_rows)
+        yield updates
     finally:
-        for target in targets.values():
-            target.journal.close()
+        for update in updates.values():
+            update.journal.close()
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from artsearch.networks.hooks import LayerHook
 from artsearch.networks.layer_names import describe_pooling, split_layer
 from artsearch.networks.loading import load_model
 from artsearch.networks.network import Network
-from artsearch.networks.precision import choose_precision
+from artsearch.networks.precision import choose_precision, full_float32
 from artsearch.networks.registry import as_network, transform_for
 from artsearch.networks.transforms import NO_CROP
 from artsearch.networks.weights import fetch_weights, find_weights
@@ -83,7 +83,6 @@ class FeatureExtractor:
         """Return a float32 array of images × dims for each layer, of RGB images, at once."""
         import torch
 
-        from artsearch.networks.forward import full_float32
         from artsearch.networks.pooling import pool_output
 
         device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -7,7 +7,7 @@ import logging
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import nn
@@ -16,6 +16,7 @@ from artsearch.base.errors import ArtsearchError
 from artsearch.networks.hooks import LayerHook
 from artsearch.networks.layer_names import split_layer
 from artsearch.networks.pooling import pool_output
+from artsearch.networks.precision import full_float32
 
 #: Images a forward pass on a processor: with more, what lies between the layers leaves its cache
 #: (two workers of EfficientNet-Lite0, compiled: 113 images a second with 16, 145 with 8).
@@ -172,18 +173,6 @@ class Runner:
             main = threading.current_thread() is threading.main_thread()
             self._own.forward = self._plain if main else self._plain.twin()
         return self._own.forward
-
-
-def full_float32(kind: str) -> AbstractContextManager:
-    """Let a GPU multiply float32 as it is; left alone, it rounds in convolutions to TF32's 10 bits.
-
-    On an H200 that took the cosine to the processor's rows from 1.0000 down to 0.9996.
-
-    >>> with full_float32("cuda"):
-    ...     print(torch.backends.cudnn.allow_tf32)
-    False
-    """
-    return torch.backends.cudnn.flags(True, allow_tf32=False) if kind == "cuda" else nullcontext()
 
 
 def count_workers() -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from artsearch.base.errors import ArtsearchError, unknown
@@ -51,3 +52,18 @@ def choose_precision(precision: str = "auto") -> str:
             "wants AVX512-BF16, AMX, or a GPU of 2020 or newer); take 'exact' or 'auto'"
         )
     return "fast" if possible else "exact"
+
+
+def full_float32(kind: str) -> AbstractContextManager:
+    """Let a GPU multiply float32 as it is; left alone, it rounds in convolutions to TF32's 10 bits.
+
+    On an H200 that took the cosine to the processor's rows from 1.0000 down to 0.9996.
+
+    >>> import torch
+    >>> with full_float32("cuda"):
+    ...     print(torch.backends.cudnn.allow_tf32)
+    False
+    """
+    import torch
+
+    return torch.backends.cudnn.flags(True, allow_tf32=False) if kind == "cuda" else nullcontext()

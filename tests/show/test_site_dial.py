@@ -65,7 +65,7 @@ def test_other_places(collection, searches, tmp_path):
     dial = head_of(site)["dial"]
     assert dial["stops"] == [0.3, 1.0]
     assert dial["answers"][0] == [LITE, "no_crop", 0.3, f"{LITE}--no_crop--dial-30"]
-    with pytest.raises(ArtsearchError, match="the dial is 2; take a number from 0"):
+    with pytest.raises(ArtsearchError, match="the dial is at 2; take a number from 0"):
         write_site(collection, searches, tmp_path / "b", progress=False, dial=(0, 2))
 
 
