@@ -559,8 +559,8 @@ FAULTS = [
     ),
     Fault(
         "no-pause-between-requests",
-        "base/polite.py",
-        "base/test_polite.py",
+        "base/http.py",
+        "base/test_http.py",
         "self._free[host] = start + 1 / self.rate",
         "self._free[host] = start",
     ),

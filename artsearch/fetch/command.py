@@ -47,7 +47,7 @@ def _add_museum(name: str, title: str) -> None:
     @click.option("--period", default="", help="Years, as in 1600-1700.")
     @_into_folder
     def command(out: str, count: int | None, side: int, period: str, **words: str) -> None:
-        from artsearch.base.polite import Client
+        from artsearch.base.http import Client
         from artsearch.fetch.folder import known
         from artsearch.fetch.museums import MUSEUMS, read_period
 
@@ -91,7 +91,7 @@ def wikiart(
 @_into_folder
 def iiif(out: str, count: int | None, side: int, address: str, every_page: bool) -> None:
     """The works of a IIIF manifest or collection at ADDRESS."""
-    from artsearch.base.polite import Client
+    from artsearch.base.http import Client
     from artsearch.fetch.folder import known
     from artsearch.fetch.iiif import items
 

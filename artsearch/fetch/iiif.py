@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterator
 
 from artsearch.base.errors import ArtsearchError
-from artsearch.base.polite import Client, FetchError
+from artsearch.base.http import Client, FetchError
 from artsearch.fetch.column_names import usual_column
 from artsearch.fetch.iiif_image import address_image
 from artsearch.fetch.iiif_parts import (

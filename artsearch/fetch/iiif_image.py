@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from artsearch.base.polite import Client, FetchError
+from artsearch.base.http import Client, FetchError
 from artsearch.fetch.iiif_parts import MOST_PAIRS, as_dict, as_list, id_of, is_web
 
 

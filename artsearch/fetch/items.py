@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from artsearch.base.errors import ImageError, check_whole
-from artsearch.base.polite import Client, FetchError
+from artsearch.base.http import Client, FetchError
 from artsearch.base.progress import END, Progress
 from artsearch.fetch.folder import FetchFolder, clean, locked
 from artsearch.works.images import thumbnail, to_jpeg

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from artsearch.base.errors import ArtsearchError, unknown
-from artsearch.base.polite import Client, FetchError
+from artsearch.base.http import Client, FetchError
 from artsearch.fetch.folder import clean
 from artsearch.fetch.items import Item
 

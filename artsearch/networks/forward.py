@@ -16,7 +16,7 @@ from artsearch.base.errors import ArtsearchError
 from artsearch.networks.hooks import LayerHook
 from artsearch.networks.layer_names import split_layer
 from artsearch.networks.pooling import pool_output
-from artsearch.networks.precision import full_float32
+from artsearch.networks.precision import device, full_float32
 
 #: Images a forward pass on a processor: with more, what lies between the layers leaves its cache
 #: (two workers of EfficientNet-Lite0, compiled: 113 images a second with 16, 145 with 8).
@@ -25,22 +25,6 @@ CPU_BATCH = 8
 GPU_BATCH = 512
 #: Passes side by side at most: each holds the maps of a batch (0.5 GB for VGG-16).
 MOST_WORKERS = 8
-
-
-def device() -> str:
-    """Return where networks run: "cuda" where there is a GPU, else "cpu"."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def has_bf16() -> bool:
-    """Tell whether the GPU, or else the processor, computes in bfloat16 by itself.
-
-    torch also emulates it where the instructions are missing, which is slower than plain float32.
-    """
-    if device() == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    able = torch.cpu.get_capabilities()
-    return any(able.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
 class Forward(nn.Module):

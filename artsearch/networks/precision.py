@@ -18,8 +18,6 @@ def fast_is_possible() -> bool:
     known = _ask_linux() if "torch" not in sys.modules else None
     if known is not None:
         return known
-    from artsearch.networks.forward import has_bf16
-
     return has_bf16()
 
 
@@ -67,3 +65,23 @@ def full_float32(kind: str) -> AbstractContextManager:
     import torch
 
     return torch.backends.cudnn.flags(True, allow_tf32=False) if kind == "cuda" else nullcontext()
+
+
+def device() -> str:
+    """Return where networks run: "cuda" where there is a GPU, else "cpu"."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def has_bf16() -> bool:
+    """Tell whether the GPU, or else the processor, computes in bfloat16 by itself.
+
+    torch also emulates it where the instructions are missing, which is slower than plain float32.
+    """
+    import torch
+
+    if device() == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    able = torch.cpu.get_capabilities()
+    return any(able.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))

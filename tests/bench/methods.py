@@ -21,11 +21,11 @@ from worker import serve
 
 from artsearch.features.extract import extract
 from artsearch.features.extractor import FeatureExtractor
-from artsearch.networks.forward import GPU_BATCH, device
+from artsearch.networks.forward import GPU_BATCH
 from artsearch.networks.loading import build_model
 from artsearch.networks.network import Network
 from artsearch.networks.pooling import flatten
-from artsearch.networks.precision import choose_precision
+from artsearch.networks.precision import choose_precision, device
 from artsearch.networks.registry import NETWORKS, transform_for
 from artsearch.works.collection import Collection
 from artsearch.works.images import open_image

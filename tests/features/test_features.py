@@ -13,8 +13,8 @@ from artsearch.features.compute import compute_features
 from artsearch.features.extractor import FeatureExtractor
 from artsearch.features.features import Features
 from artsearch.networks import precision
-from artsearch.networks.forward import has_bf16
 from artsearch.networks.loading import load_model
+from artsearch.networks.precision import has_bf16
 from artsearch.networks.registry import NETWORKS, transform_for
 from artsearch.networks.transforms import CENTER_CROP, NO_CROP
 from artsearch.works.collection import Collection

@@ -23,7 +23,7 @@ from PIL import Image
 from tiers import slow
 
 from artsearch import ArtsearchError, Collection
-from artsearch.base.polite import Client, FetchError
+from artsearch.base.http import Client, FetchError
 from artsearch.cli.commands import Commands
 from artsearch.fetch.command import fetch as fetch_command
 from artsearch.fetch.folder import FIRST, clean, known, name_file
@@ -250,7 +250,7 @@ import sys
 from artsearch.fetch.items import fetch
 from artsearch.fetch.folder import known
 from artsearch.fetch.museums import met
-from artsearch.base.polite import Client
+from artsearch.base.http import Client
 base, out = sys.argv[1:]
 client = Client(10_000)
 fetch(met(client, known=known(out), base=base), out, client=client, progress=False)

@@ -9,7 +9,7 @@ from loopback import Loopback
 from tiers import examples
 
 from artsearch.base.errors import ArtsearchError
-from artsearch.base.polite import Client, FetchError
+from artsearch.base.http import Client, FetchError
 from artsearch.fetch import iiif
 from artsearch.fetch.iiif_image import address_image
 from artsearch.fetch.iiif_parts import strip_markup, text_of

@@ -9,7 +9,7 @@ from loopback import Answer
 from museum import Museum, Work
 
 from artsearch.base.errors import ArtsearchError
-from artsearch.base.polite import Client, FetchError
+from artsearch.base.http import Client, FetchError
 from artsearch.fetch.command import _MUSEUMS
 from artsearch.fetch.museums import MUSEUMS, read_period
 

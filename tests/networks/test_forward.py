@@ -11,9 +11,10 @@ from torch import nn
 
 from artsearch.base.errors import ArtsearchError
 from artsearch.networks import forward as forward_module
-from artsearch.networks.forward import CPU_BATCH, Forward, Runner, has_bf16
+from artsearch.networks.forward import CPU_BATCH, Forward, Runner
 from artsearch.networks.loading import load_model
 from artsearch.networks.pooling import flatten
+from artsearch.networks.precision import has_bf16
 from artsearch.networks.registry import NETWORKS, transform_for
 from artsearch.works.collection import Collection
 from artsearch.works.images import open_image

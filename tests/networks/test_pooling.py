@@ -12,11 +12,12 @@ from artsearch.features.extract import extract
 from artsearch.features.extractor import FeatureExtractor
 from artsearch.features.store import load_features
 from artsearch.networks import layer_names, pooling
-from artsearch.networks.forward import Forward, Runner, has_bf16
+from artsearch.networks.forward import Forward, Runner
 from artsearch.networks.hooks import LayerHook
 from artsearch.networks.layer_names import CHANNELS, POOLINGS, describe_pooling, split_layer
 from artsearch.networks.loading import load_model
 from artsearch.networks.pooling import FUNCTIONS, pool_output
+from artsearch.networks.precision import has_bf16
 from artsearch.networks.registry import NETWORKS, transform_for
 from artsearch.works.collection import Collection
 from artsearch.works.images import open_image

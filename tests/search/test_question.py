@@ -161,10 +161,18 @@ def test_works_not_liked_come_last():
 
 @pytest.mark.parametrize(
     "more",
-    [{"negative": "b.jpg"}, {"where": "year > 3"}, {"exclude_same": "artist"}, {"near_duplicates": False},
-     {"machine_made": False}, {"exclude": "b.jpg"}, {"group_by": "style"}, {"region": (0, 0, 1, 0.5)},
-     {"positive": ["a.jpg", "b.jpg"]}],
-)  # fmt: skip
+    [
+        {"negative": "b.jpg"},
+        {"where": "year > 3"},
+        {"exclude_same": "artist"},
+        {"near_duplicates": False},
+        {"machine_made": False},
+        {"exclude": "b.jpg"},
+        {"group_by": "style"},
+        {"region": (0, 0, 1, 0.5)},
+        {"positive": ["a.jpg", "b.jpg"]},
+    ],
+)
 def test_a_question_that_asks_for_more_is_not_plain(more):
     assert Question("a.jpg", k=3).is_plain
     assert not Question(**{"positive": "a.jpg", "k": 3} | more).is_plain

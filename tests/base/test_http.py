@@ -12,7 +12,7 @@ import pytest
 from loopback import Answer, Loopback, closed_address
 
 from artsearch.base.errors import ArtsearchError
-from artsearch.base.polite import LONGEST_WAIT, Client, FetchError, ShutOutError
+from artsearch.base.http import LONGEST_WAIT, Client, FetchError, ShutOutError
 
 
 @pytest.fixture
