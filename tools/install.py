@@ -32,16 +32,17 @@ DONE = VENV / ".installed"
 BEGUN = VENV / ".installing"
 LOG = Path("build") / "install.log"
 #: Megabytes to download and on the disk, the demo's by itself and each other set's beside it, as
-#: measured on Linux (x86-64, Python 3.11): by what pip says that it downloads, and by `du -sm`.
+#: measured on Linux (x86-64, Python 3.11): by what pip says that it downloads, and by the files of
+#: the packages. Some packages are of two sets, so that all together are somewhat less.
 #: Three quarters of it is CUDA, which the Python package index sends with torch.
 SIZES = {
-    "demo": (2870, 6260),
-    "lab": (20, 90),
-    "app": (5, 13),
-    "fetch": (2, 8),
-    "map": (80, 220),
-    "scale": (130, 350),
-    "test": (91, 214),
+    "demo": (3351, 6785),
+    "lab": (30, 89),
+    "app": (17, 57),
+    "fetch": (2, 12),
+    "map": (71, 244),
+    "scale": (107, 332),
+    "test": (87, 307),
 }
 #: annoy comes as source: it wants a C++ compiler and Python's headers. Debian keeps these two, and
 #: venv, in packages of their own.
@@ -134,7 +135,7 @@ def announce(sets):
 
 
 def megabytes(number):
-    """Say a size: 2860 is "2.9 GB"."""
+    """Say a size: 3351 is "3.4 GB"."""
     return f"{number / 1000:.1f} GB" if number >= 1000 else f"{number} MB"
 
 

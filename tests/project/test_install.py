@@ -90,7 +90,7 @@ def asked(project, install, monkeypatch):
 
 def test_a_set_is_installed_once(install, asked, capsys):
     install.main(["demo"])
-    assert "Installing into .venv, once (demo): 2.9 GB to download" in capsys.readouterr().out
+    assert "Installing into .venv, once (demo): 3.4 GB to download" in capsys.readouterr().out
     install.main(["demo"])
     install.main([])
     assert asked == [{"demo"}]
