@@ -100,7 +100,7 @@ def test_a_set_is_installed_once(install, asked, capsys):
 def test_a_further_set_comes_beside_what_is_there(install, asked, capsys):
     install.main(["demo"])
     install.main(["lab"])
-    assert "once (lab): 20 MB to download" in capsys.readouterr().out
+    assert "once (lab): 30 MB to download" in capsys.readouterr().out
     install.main(["demo"])
     install.main(["all"])
     assert asked == [{"demo"}, {"demo", "lab"}, {"demo", "lab", "map"}]
