@@ -89,8 +89,8 @@ FAULTS = [
         "lower-table-wins",
         "works/collection.py",
         "works/test_collection.py",
-        '(-id.count("/"), id)',
-        '(id.count("/"), id)',
+        '(-work_id.count("/"), work_id)',
+        '(work_id.count("/"), work_id)',
     ),
     Fault(
         "crop-from-the-corner",

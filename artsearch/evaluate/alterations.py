@@ -91,7 +91,7 @@ def detail_name(share: float) -> str:
 
 def alter_all(
     image: Image.Image,
-    id: str,
+    work_id: str,
     alterations: Mapping[str, Alteration] | None = None,
     details: Sequence[float] = DETAILS,
     seed: int = 0,
@@ -105,16 +105,18 @@ def alter_all(
     alterations = ALTERATIONS if alterations is None else alterations
     small = image.copy()
     small.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0)
-    pictures = {name: alter(small, chance(seed, id, name)) for name, alter in alterations.items()}
+    pictures = {
+        name: alter(small, chance(seed, work_id, name)) for name, alter in alterations.items()
+    }
     for share in details:
         name = detail_name(share)
-        pictures[name] = detail(image, share, chance(seed, id, name))
+        pictures[name] = detail(image, share, chance(seed, work_id, name))
     return pictures
 
 
-def chance(seed: int, id: str, name: str) -> np.random.Generator:
+def chance(seed: int, work_id: str, name: str) -> np.random.Generator:
     """Return the random generator for one alteration of one work."""
-    digest = hashlib.sha256(repr((int(seed), id, name)).encode()).digest()
+    digest = hashlib.sha256(repr((int(seed), work_id, name)).encode()).digest()
     return np.random.default_rng(int.from_bytes(digest))
 
 

@@ -159,9 +159,9 @@ class _Queue:
         self._ranking = {name: _Ranking(one.features) for name, one in probe.descriptors.items()}
         self._waiting: list[tuple[str, str, np.ndarray]] = []
 
-    def add(self, id: str, inputs: Mapping[str, np.ndarray]) -> None:
+    def add(self, work_id: str, inputs: Mapping[str, np.ndarray]) -> None:
         """Take the inputs of a work by alteration, and go on when there are enough."""
-        self._waiting += [(name, id, square) for name, square in inputs.items()]
+        self._waiting += [(name, work_id, square) for name, square in inputs.items()]
         while len(self._waiting) >= self._block:
             self._take(self._block)
 
@@ -232,18 +232,18 @@ def _measure(ranks: np.ndarray, k: int) -> Iterator[tuple[str, int, float, float
         yield metric, k, *(value * scale for value in recall)
 
 
-def _preprocess(collection: Collection, probes: Mapping, alter: Callable, id: str) -> tuple:
+def _preprocess(collection: Collection, probes: Mapping, alter: Callable, work_id: str) -> tuple:
     """Open a work; return its id, its inputs by probe and alteration, and why there are none."""
     try:
-        image = open_image(collection.path(id), SIDE)
+        image = open_image(collection.path(work_id), SIDE)
     except ImageError as error:
-        return id, {}, str(error)
-    pictures = alter(image, id)
+        return work_id, {}, str(error)
+    pictures = alter(image, work_id)
     inputs = {
         key: {name: probe.extractor.preprocess(picture) for name, picture in pictures.items()}
         for key, probe in probes.items()
     }
-    return id, inputs, ""
+    return work_id, inputs, ""
 
 
 def _common(collection: Collection, probes: Mapping[tuple[str, str], Probe]) -> list[str]:

@@ -176,9 +176,9 @@ class StoreUpdate:
         """Tell whether there is a row for a file with this content."""
         return sha256 in self._old_rows or sha256 in self.journal.rows
 
-    def is_sure_of(self, id: str, now: tuple[int, int, int] | None) -> bool:
+    def is_sure_of(self, work_id: str, now: tuple[int, int, int] | None) -> bool:
         """Tell whether a file with this stamp is known without being read again."""
-        entry = self.seen.get(id)
+        entry = self.seen.get(work_id)
         if entry is None or not is_proof(now) or entry.state.stamp != now:
             return False
         return bool(entry.reason) or self.has(entry.state.sha256)

@@ -52,11 +52,11 @@ class Features:
         """The number of dimensions."""
         return self.vectors.shape[1]
 
-    def vector(self, id: str) -> np.ndarray:
+    def vector(self, work_id: str) -> np.ndarray:
         """Return the row of a work; raises ArtsearchError if it has none."""
-        if id not in self._row:
-            raise unknown("work", id, self.ids)
-        return self.vectors[self._row[id]]
+        if work_id not in self._row:
+            raise unknown("work", work_id, self.ids)
+        return self.vectors[self._row[work_id]]
 
     @cached_property
     def _row(self) -> dict[str, int]:

@@ -86,14 +86,14 @@ def title_of(extractors: Iterable[FeatureExtractor]) -> str:
     return ", ".join(dict.fromkeys(extractor.network.title for extractor in extractors))
 
 
-def read_work(id: str, path: Path, wanted: Wanted) -> Work:
+def read_work(work_id: str, path: Path, wanted: Wanted) -> Work:
     """Read a file and make the inputs of it that are wanted; a Work with a reason if it cannot."""
 
     def inputs(sha256: str) -> dict[FeatureExtractor, np.ndarray]:
         return _preprocess(path, wanted(sha256))
 
     state, found, reason = read_steadily(path, inputs)
-    return Work(id, state, found or {}, reason)
+    return Work(work_id, state, found or {}, reason)
 
 
 def look_ahead(

@@ -55,21 +55,23 @@ class Answers:
             return search.by_vector(given[now.query].row, now.k)
         return search.answer(question, given)
 
-    def _look(self, search: Search, network: str, now: Moment, id: str, part) -> Described:
+    def _look(self, search: Search, network: str, now: Moment, work_id: str, part) -> Described:
         """Describe an image or a part of a work, once for all places of the dial."""
         # Turning the dial must not ask the network again.
-        key = (id, part, network, now.crop, now.dial is None)
+        key = (work_id, part, network, now.crop, now.dial is None)
         if key not in self._looked:
-            source = self.source(id)
+            source = self.source(work_id)
             found = search.look(cut(open_image(source), part) if part else source)
-            if id not in self.uploads:  # copies are those of the whole work
-                found = found._replace(raw=search.raw.row(id))
+            if work_id not in self.uploads:  # copies are those of the whole work
+                found = found._replace(raw=search.raw.row(work_id))
             self._looked[key] = found
         return self._looked[key]
 
-    def source(self, id: str) -> ImageSource:
+    def source(self, work_id: str) -> ImageSource:
         """Return where the picture of a work or of an image of the visitor's own is."""
-        return self.uploads[id][1] if id in self.uploads else self.collection.path(id)
+        return (
+            self.uploads[work_id][1] if work_id in self.uploads else self.collection.path(work_id)
+        )
 
     def matches(self, now: Moment) -> list[Match]:
         """Return the places that match in the selected work and the one that is explained."""

@@ -169,8 +169,8 @@ class ArtMap(ipywidgets.VBox):
         files = [self.thumbnails.read(id, "small") for id in ids]
         self.pictures.send({"pictures": rows, "captions": captions}, files)
 
-    def _caption(self, id: str) -> str:
-        return shorten(self._collection.caption(id), LONGEST)
+    def _caption(self, work_id: str) -> str:
+        return shorten(self._collection.caption(work_id), LONGEST)
 
 
 def _make_scatter(layout: Features, height: int):

@@ -111,15 +111,15 @@ class Session:
                 return
         self.steps.append(step)
 
-    def keep(self, id: str, note: str = "") -> None:
+    def keep(self, work_id: str, note: str = "") -> None:
         """Keep a work, with a note; raises ArtsearchError for one that is not there."""
-        if id not in self.kept:
-            self.collection.row(id)
-        self.kept[id] = _mend(note)
+        if work_id not in self.kept:
+            self.collection.row(work_id)
+        self.kept[work_id] = _mend(note)
 
-    def drop(self, id: str) -> None:
+    def drop(self, work_id: str) -> None:
         """Keep a work no longer."""
-        self.kept.pop(id, None)
+        self.kept.pop(work_id, None)
 
     @property
     def missing(self) -> str:
@@ -207,14 +207,14 @@ class Session:
         words = describe(step.question, self.collection, step.goal)
         return words, step.link(), step.network, step.crop, dial
 
-    def _known(self, columns: Sequence[str], id: str) -> list[str]:
+    def _known(self, columns: Sequence[str], work_id: str) -> list[str]:
         """Return the cells on a work from its id on."""
         work = {}
-        if id in self.collection:
-            work = self.collection.work(id) | {"caption": self.collection.caption(id)}
+        if work_id in self.collection:
+            work = self.collection.work(work_id) | {"caption": self.collection.caption(work_id)}
         about = (_cell(work.get(column, "")) for column in columns)
-        kept = "yes" if id in self.kept else ""
-        return [disarm(id), *about, kept, _cell(self.kept.get(id, ""))]
+        kept = "yes" if work_id in self.kept else ""
+        return [disarm(work_id), *about, kept, _cell(self.kept.get(work_id, ""))]
 
 
 def describe(question: Question, collection: Collection, goal: str = "") -> str:
@@ -252,10 +252,10 @@ def describe(question: Question, collection: Collection, goal: str = "") -> str:
     return "; ".join(filter(None, [", ".join(filter(None, parts)), *conditions]))
 
 
-def _name(id: str, collection: Collection) -> str:
-    if id not in collection:
-        return shorten(id, 80)
-    work = collection.work(id)
+def _name(work_id: str, collection: Collection) -> str:
+    if work_id not in collection:
+        return shorten(work_id, 80)
+    work = collection.work(work_id)
     artist = shorten(work["artist"], 60)
     return shorten(work["title"], 80) + (f" ({artist})" if artist else "")
 

@@ -79,39 +79,44 @@ class _Works:
         self.about, self._caption = cache(self._find), cache(self._find_caption)
         self._pictures = {side: _Pictures(session.collection, side) for side in (SMALL, LARGE)}
 
-    def show(self, id: str, side: int = SMALL, **said: str) -> dict[str, object]:
+    def show(self, work_id: str, side: int = SMALL, **said: str) -> dict[str, object]:
         """Return a work; `said` is what stands before and after its caption."""
         nothing = dict.fromkeys(("group", "before", "remark", "licence", "source", "address"), "")
-        framed = id in self.kept and side == SMALL
-        about = {"id": id, "caption": self._caption(id), "framed": framed, "is_part": False}
-        return about | nothing | self._picture(id, side) | said
+        framed = work_id in self.kept and side == SMALL
+        about = {
+            "id": work_id,
+            "caption": self._caption(work_id),
+            "framed": framed,
+            "is_part": False,
+        }
+        return about | nothing | self._picture(work_id, side) | said
 
-    def show_part(self, id: str, part: Region) -> Iterator[dict[str, object]]:
+    def show_part(self, work_id: str, part: Region) -> Iterator[dict[str, object]]:
         """Yield a work's part that was asked for, cut out; nothing where there is no picture."""
-        if id not in self.collection or not self.left:
+        if work_id not in self.collection or not self.left:
             return
         try:
-            picture = cut(open_image(self.collection.path(id)), part)
+            picture = cut(open_image(self.collection.path(work_id)), part)
         except ImageError:  # the work itself stands beside it, and says so
             return
         url = to_url(to_jpeg(thumbnail(picture, SMALL), quality=60))
         self.left -= 1
-        yield {"id": id, "url": url, "missing": "", "is_part": True, "framed": False}
+        yield {"id": work_id, "url": url, "missing": "", "is_part": True, "framed": False}
 
-    def _find(self, id: str) -> dict[str, str]:
+    def _find(self, work_id: str) -> dict[str, str]:
         """Return what is known of a work; nothing of one that is not there."""
-        return self.collection.work(id) if id in self.collection else {}
+        return self.collection.work(work_id) if work_id in self.collection else {}
 
-    def _find_caption(self, id: str) -> str:
-        caption = self.collection.caption(id) if id in self.collection else id
+    def _find_caption(self, work_id: str) -> str:
+        caption = self.collection.caption(work_id) if work_id in self.collection else work_id
         return shorten(caption, CAPTION)
 
-    def _picture(self, id: str, side: int) -> dict[str, str]:
+    def _picture(self, work_id: str, side: int) -> dict[str, str]:
         if not self.left:
             return {"url": "", "missing": ""}
-        if id not in self.collection:
+        if work_id not in self.collection:
             return {"url": "", "missing": "no picture here"}
-        url = self._pictures[side].url(id)
+        url = self._pictures[side].url(work_id)
         self.left -= bool(url)
         # Why not is not said: the reason names folders of the machine this was made on.
         return {"url": url, "missing": "" if url else "the picture cannot be read"}
@@ -120,12 +125,12 @@ class _Works:
 class _Pictures(Pictures):
     """Pictures of which some may be unreadable by now."""
 
-    def url(self, id: str) -> str:
+    def url(self, work_id: str) -> str:
         """Return the picture of a work as a data: URL; "" for one that cannot be read."""
         try:
-            return super().url(id)
+            return super().url(work_id)
         except ImageError:
-            self._made[id] = ""  # and it is not tried again
+            self._made[work_id] = ""  # and it is not tried again
             return ""
 
 
@@ -160,13 +165,13 @@ def _when(steps: list[Step]) -> str:
     return f"{first} UTC" if last == first else f"{first} to {later} UTC"
 
 
-def _kept(id: str, note: str, works: _Works) -> dict[str, object]:
+def _kept(work_id: str, note: str, works: _Works) -> dict[str, object]:
     """Return a work that was kept, for the contact sheet, with its licence and source."""
-    work = works.about(id)
+    work = works.about(work_id)
     licence, source = work.get("licence", "") or "licence not stated", work.get("source", "")
     is_address = re.fullmatch(r"https?://\S{1,2000}", source)
     return works.show(
-        id,
+        work_id,
         LARGE,
         remark=shorten(note, 500),
         licence=shorten(licence, CAPTION),
@@ -208,8 +213,8 @@ def _asked(step: Step, works: _Works) -> Iterator[dict[str, object]]:
         yield from works.show_part(question.positive[0][0], question.region)
 
 
-def _found(works: _Works, id: str, distance: float, group: str) -> dict[str, object]:
+def _found(works: _Works, work_id: str, distance: float, group: str) -> dict[str, object]:
     """Return a work of an answer, with what its group and its licence are, where they are known."""
-    licence = shorten(works.about(id).get("licence", ""), CAPTION)
+    licence = shorten(works.about(work_id).get("licence", ""), CAPTION)
     said = {"group": shorten(group, CAPTION), "before": distance_text(distance)}
-    return works.show(id, licence=licence, **said)
+    return works.show(work_id, licence=licence, **said)

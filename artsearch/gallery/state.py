@@ -97,9 +97,9 @@ class GalleryState:
 
     # ---- what a visitor can do ------------------------------------------------------------------
 
-    def select(self, id: str) -> None:
+    def select(self, work_id: str) -> None:
         """Make a work the query; what was asked about the one before is forgotten."""
-        self._go(**({} if id == self.now.query else self._further(id)))
+        self._go(**({} if work_id == self.now.query else self._further(work_id)))
 
     def back(self) -> None:
         """Go back to the query before."""
@@ -172,33 +172,35 @@ class GalleryState:
         """Show so many in each of the column that is grouped by."""
         self._ask_more(group_size=each)
 
-    def like(self, id: str, weight: float = 1.0) -> None:
+    def like(self, work_id: str, weight: float = 1.0) -> None:
         """Ask for works that are like this one too, by weight; the selected one has a weight."""
-        self._weigh("liked", id, weight)
+        self._weigh("liked", work_id, weight)
 
-    def unlike(self, id: str, weight: float = 1.0) -> None:
+    def unlike(self, work_id: str, weight: float = 1.0) -> None:
         """Ask for works that are not like this one, by weight."""
-        self._weigh("unliked", id, weight)
+        self._weigh("unliked", work_id, weight)
 
-    def leave_out(self, id: str) -> None:
+    def leave_out(self, work_id: str) -> None:
         """Leave a work out of the answers."""
-        self._ask_more(exclude=(*(one for one in self.now.asked.exclude if one != id), id))
+        self._ask_more(
+            exclude=(*(one for one in self.now.asked.exclude if one != work_id), work_id)
+        )
 
-    def drop(self, id: str) -> None:
+    def drop(self, work_id: str) -> None:
         """Take a work out of those liked, not liked, and left out."""
-        self._ask_more(**self._without(id))
+        self._ask_more(**self._without(work_id))
 
     def take_part(self, part: tuple[float, float, float, float] | None) -> None:
         """Ask with a part of the selected work: left, top, right, bottom from 0 to 1; None: all."""
         self._ask_more(region=None if part is None else tuple(part), goal="")
 
-    def walk_to(self, id: str | None) -> None:
+    def walk_to(self, work_id: str | None) -> None:
         """Show stepping stones from the selected work to this one; None shows neighbours again."""
-        self._ask_more(goal=id or "")
+        self._ask_more(goal=work_id or "")
 
-    def explain(self, id: str | None) -> None:
+    def explain(self, work_id: str | None) -> None:
         """Show the places that match in the selected work and this one; None stops that."""
-        self._ask_more(why=id or "")
+        self._ask_more(why=work_id or "")
 
     def clear(self) -> None:
         """Ask for nothing but what is near the selected work."""
@@ -211,10 +213,10 @@ class GalleryState:
         except ArtsearchError as error:
             self.fail(f"This link cannot be opened: {error}")
 
-    def keep(self, id: str, on: bool = True) -> None:
+    def keep(self, work_id: str, on: bool = True) -> None:
         """Keep a work in the session, or let it go."""
         try:
-            self.session.keep(id) if on else self.session.drop(id)
+            self.session.keep(work_id) if on else self.session.drop(work_id)
         except ArtsearchError as error:
             self.error = str(error)
         self._tell()
@@ -346,20 +348,21 @@ class GalleryState:
     def _ask_more(self, **changes) -> None:
         self._go(asked=replace(self.now.asked, **changes))
 
-    def _weigh(self, side: str, id: str, weight: float) -> None:
-        if id == self.now.query and side == "liked":
+    def _weigh(self, side: str, work_id: str, weight: float) -> None:
+        if work_id == self.now.query and side == "liked":
             return self._ask_more(weight=weight)
-        if id == self.now.query:
+        if work_id == self.now.query:
             return self.fail("The selected work is what is asked for; select another one first.")
-        rest = self._without(id)
-        self._ask_more(**rest | {side: (*rest[side], (id, weight)), "goal": ""})
+        rest = self._without(work_id)
+        self._ask_more(**rest | {side: (*rest[side], (work_id, weight)), "goal": ""})
 
-    def _without(self, id: str) -> dict:
+    def _without(self, work_id: str) -> dict:
         asked = self.now.asked
         liked, unliked = (
-            tuple(pair for pair in side if pair[0] != id) for side in (asked.liked, asked.unliked)
+            tuple(pair for pair in side if pair[0] != work_id)
+            for side in (asked.liked, asked.unliked)
         )
-        exclude = tuple(one for one in asked.exclude if one != id)
+        exclude = tuple(one for one in asked.exclude if one != work_id)
         return {"liked": liked, "unliked": unliked, "exclude": exclude}
 
     def _check(self, now: Moment) -> Moment:
@@ -388,9 +391,9 @@ class GalleryState:
         names = list(self.titles) if now.compare else [now.network]
         return {name: self.asking.answer(name, now) for name in names}
 
-    def _further(self, id: str) -> dict:
+    def _further(self, work_id: str) -> dict:
         """Return the trail with one more work; what lay ahead is forgotten."""
-        history = (*self.now.history[: self.now.position + 1], id)[-HISTORY:]
+        history = (*self.now.history[: self.now.position + 1], work_id)[-HISTORY:]
         return {
             "history": history,
             "position": len(history) - 1,

@@ -63,7 +63,7 @@ def view(state: GalleryState) -> dict:
         "rows": _rows(state),
         "unit": next((answer.unit for answer in answers.values()), ""),
         "overlap": _overlap(state) if now.compare else None,
-        "ask": _ask_view(state, lambda id, kind: _work(state, id, kind)),
+        "ask": _ask_view(state, lambda work_id, kind: _work(state, work_id, kind)),
         "drawer": {
             "works": [_work(state, id, "small") for id in page],
             "search": now.search,
@@ -158,25 +158,25 @@ def _overlap(state: GalleryState) -> dict:
     return {"value": common / max(k, 1), "text": text}
 
 
-def _work(state: GalleryState, id: str, kind: str) -> dict:
+def _work(state: GalleryState, work_id: str, kind: str) -> dict:
     """Return what is said of a work; `kind` is the kind of its picture."""
-    if id in state.uploads:
-        name, data = state.uploads[id]
+    if work_id in state.uploads:
+        name, data = state.uploads[work_id]
         caption = f"Your image {name}".strip()
         work = {"title": name or "Your image"}
         width, height = thumbnail(data, SIDES["thumb"]).size
     else:
-        caption, work = state.collection.caption(id), state.collection.work(id)
-        work[MACHINE_MADE] = state.collection.machine_made(id)
-        width, height = state.thumbnails.size(id)
+        caption, work = state.collection.caption(work_id), state.collection.work(work_id)
+        work[MACHINE_MADE] = state.collection.machine_made(work_id)
+        width, height = state.thumbnails.size(work_id)
     # Only the selected work has a large picture.
-    large = {"thumb": f"thumb/{id}", "image": f"image/{id}"}
+    large = {"thumb": f"thumb/{work_id}", "image": f"image/{work_id}"}
     return {
-        "id": id,
+        "id": work_id,
         **{column: work.get(column, "") for column in TOLD},
         "caption": caption,
         "alt": caption,
-        **(large if kind == "image" else {"thumb": f"{kind}/{id}"}),
+        **(large if kind == "image" else {"thumb": f"{kind}/{work_id}"}),
         "width": width,
         "height": height,
     }

@@ -202,11 +202,11 @@ class Index(ABC):
     def read(cls, saved: Saved) -> Index:
         """Open what `save` wrote."""
 
-    def row_of(self, id: str) -> int:
+    def row_of(self, work_id: str) -> int:
         """Return the row of a work; raises ArtsearchError with the nearest ids if there is none."""
-        if id not in self._row:
-            raise unknown("work", id, self.ids)
-        return self._row[id]
+        if work_id not in self._row:
+            raise unknown("work", work_id, self.ids)
+        return self._row[work_id]
 
     def _check_k(self, k: int, most: int) -> None:
         if most < 1:

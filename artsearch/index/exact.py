@@ -76,9 +76,9 @@ class ExactIndex(Index):
         """Return the index itself."""
         return self
 
-    def row(self, id: str) -> np.ndarray:
+    def row(self, work_id: str) -> np.ndarray:
         """Return the row of a work as it is compared; raises ArtsearchError for an unknown id."""
-        return np.asarray(self._vectors[self.row_of(id)])
+        return np.asarray(self._vectors[self.row_of(work_id)])
 
     def rows_of(self, ids: Sequence[str]) -> np.ndarray:
         """Return the rows of those works that the index holds."""

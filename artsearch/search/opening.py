@@ -77,9 +77,9 @@ def _near(answers: Sequence[Sequence[Results]]) -> np.ndarray:
     return further.mean(axis=1)
 
 
-def _other(collection: Collection, id: str, answer: Results) -> float:
+def _other(collection: Collection, work_id: str, answer: Results) -> float:
     """Return what share of the first neighbours is known to differ in LABELS; NaN where unknown."""
-    work, differ = collection.work(id), []
+    work, differ = collection.work(work_id), []
     for neighbour in answer.ids[:FIRST]:
         other = collection.work(neighbour)
         pairs = [(fold(work[label]), fold(other[label])) for label in LABELS]

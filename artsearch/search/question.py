@@ -176,12 +176,12 @@ def _listed(works: object) -> list:
     return list(works)
 
 
-def _check_weight(id: str, weight: object) -> float:
+def _check_weight(work_id: str, weight: object) -> float:
     good = isinstance(weight, Real) and not isinstance(weight, bool)
     if not good or not 1e-6 <= weight <= 1e6:
         raise ArtsearchError(
-            f"the weight of {id!r} is {weight!r}; take a number above 0, from 0.000001 to 1000000 "
-            "(works that are not liked go into `unlike`)"
+            f"the weight of {work_id!r} is {weight!r}; take a number above 0, from 0.000001 "
+            "to 1000000 (works that are not liked go into `negative`)"
         )
     return float(weight)
 

@@ -38,9 +38,9 @@ class Search:
         self.index = index
         self._extractor: FeatureExtractor | None = None
 
-    def by_work(self, id: str, k: int = 10) -> Results:
+    def by_work(self, work_id: str, k: int = 10) -> Results:
         """Return the k nearest works to a work of the collection, itself left out."""
-        return self._results(id, *self.index.search(id, k))
+        return self._results(work_id, *self.index.search(work_id, k))
 
     def by_vector(self, vector: np.ndarray, k: int = 10) -> Results:
         """Return the k nearest works to a row of numbers by the index's own network and layer."""

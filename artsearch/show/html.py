@@ -63,22 +63,22 @@ class Pictures:
         self.collection, self.side = collection, side
         self._made: dict[str, str] = {}
 
-    def url(self, id: str) -> str:
+    def url(self, work_id: str) -> str:
         """Return a work's picture as a data: URL; raises ImageError where it cannot be read."""
-        if id not in self._made:
-            data = to_jpeg(thumbnail(self.collection.path(id), self.side), quality=60)
-            self._made[id] = to_url(data)
-        return self._made[id]
+        if work_id not in self._made:
+            data = to_jpeg(thumbnail(self.collection.path(work_id), self.side), quality=60)
+            self._made[work_id] = to_url(data)
+        return self._made[work_id]
 
-    def show(self, id: str, note: str = "", kind: str = "") -> dict[str, object]:
+    def show(self, work_id: str, note: str = "", kind: str = "") -> dict[str, object]:
         """Return what the macro `work` shows of a work, with a note before its caption."""
         return {
-            "id": id,
-            "url": self.url(id),
-            "caption": self.collection.caption(id),
+            "id": work_id,
+            "url": self.url(work_id),
+            "caption": self.collection.caption(work_id),
             "note": note,
             "kind": kind,
-            "machine_made": self.collection.machine_made(id),
+            "machine_made": self.collection.machine_made(work_id),
         }
 
 

@@ -324,12 +324,12 @@ def _draw_legend(figure: Figure, coloured: Colouring, column: str) -> None:
 
 
 def _draw_picture(
-    ax: Axes, collection: Collection, id: str, middle: np.ndarray, side: float, frame: tuple
+    ax: Axes, collection: Collection, work_id: str, middle: np.ndarray, side: float, frame: tuple
 ) -> None:
     from matplotlib.patches import Rectangle
 
     try:
-        picture = np.asarray(thumbnail(collection.path(id), 96))
+        picture = np.asarray(thumbnail(collection.path(work_id), 96))
     except ImageError:  # it could be read when the rows were made
         return
     height, width = (0.46 * side * length / max(picture.shape) for length in picture.shape[:2])

@@ -72,17 +72,21 @@ def _draw(
 
 
 def _query(
-    id: str,
+    work_id: str,
     searches: Mapping[str, Search],
     networks: Sequence[Network],
     k: int,
     pictures: Pictures,
 ) -> dict[str, object]:
     """Return a query and its neighbours; without works made by a machine too, if there are both."""
-    answers = {name: search.by_work(id, k) if k else () for name, search in searches.items()}
-    found = {"query": pictures.show(id), "all": _rows(answers, networks, pictures), "by_hand": []}
+    answers = {name: search.by_work(work_id, k) if k else () for name, search in searches.items()}
+    found = {
+        "query": pictures.show(work_id),
+        "all": _rows(answers, networks, pictures),
+        "by_hand": [],
+    }
     if pictures.collection.has_both(next(iter(searches.values())).index.ids):
-        question = Question(id, k=k, machine_made=False)
+        question = Question(work_id, k=k, machine_made=False)
         by_hand = {name: search.answer(question) for name, search in searches.items()}
         found["by_hand"] = _rows(by_hand, networks, pictures)
     return found

@@ -267,8 +267,8 @@ def _write_pictures(
 
     begun: set[str] = set()
 
-    def write(id: str) -> str:
-        path = collection.path(id)
+    def write(work_id: str) -> str:
+        path = collection.path(work_id)
         with path.fetched_once() if isinstance(path, RemoteFile) else nullcontext():
             # Named by what is in it, never by the work: safe on any disk and in any address, and
             # the same name the next time means the same picture.

@@ -67,8 +67,8 @@ class Collection:
     def __iter__(self) -> Iterator[str]:
         return iter(self.ids)
 
-    def __contains__(self, id: object) -> bool:
-        return id in self._row
+    def __contains__(self, work_id: object) -> bool:
+        return work_id in self._row
 
     def __repr__(self) -> str:
         return f"<Collection of {len(self):,} works in {self.name}>"
@@ -83,20 +83,20 @@ class Collection:
         """The columns of the table, as conditions compare them."""
         return Columns(self.works)
 
-    def row(self, id: str) -> int:
+    def row(self, work_id: str) -> int:
         """Return the row of a work; raises ArtsearchError with the nearest ids if there is none."""
-        if id not in self._row:
-            raise unknown("work", id, self.ids)
-        return self._row[id]
+        if work_id not in self._row:
+            raise unknown("work", work_id, self.ids)
+        return self._row[work_id]
 
-    def path(self, id: str) -> Path | RemoteFile:
+    def path(self, work_id: str) -> Path | RemoteFile:
         """Return the file of a work."""
-        self.row(id)
-        return self._paths[id]
+        self.row(work_id)
+        return self._paths[work_id]
 
-    def open(self, id: str):
+    def open(self, work_id: str):
         """Open a work as an RGB image; raises ImageError when it cannot be read."""
-        return open_image(self.path(id))
+        return open_image(self.path(work_id))
 
     def readable(self) -> Iterator[str]:
         """Yield the ids of the works that can be opened, opening one after the other."""
@@ -105,25 +105,25 @@ class Collection:
                 self.open(id)
                 yield id
 
-    def work(self, id: str) -> dict[str, str]:
+    def work(self, work_id: str) -> dict[str, str]:
         """Return all that is known of a work, by column."""
-        return self.works.iloc[self.row(id)].to_dict()
+        return self.works.iloc[self.row(work_id)].to_dict()
 
-    def caption(self, id: str) -> str:
+    def caption(self, work_id: str) -> str:
         """Return a work's artist, title, year and style in one line, and whether a machine made it.
 
         >>> Collection("data/paintings").caption("albrecht-durer_lion.jpg")
         'Albrecht Dürer, Lion, 1494, Northern Renaissance'
         """
-        work = self.work(id)
+        work = self.work(work_id)
         parts = [shorten(work[column], 300) for column in COLUMNS]
-        parts.append("made by a machine" if self.machine_made(id) else "")
+        parts.append("made by a machine" if self.machine_made(work_id) else "")
         return ", ".join(part for part in parts if part)
 
-    def machine_made(self, id: str) -> str:
+    def machine_made(self, work_id: str) -> str:
         """Return what machine made a work, as its column `machine_made` has it; "" if none did."""
-        self.row(id)
-        return self.machines.get(id, "")
+        self.row(work_id)
+        return self.machines.get(work_id, "")
 
     @cached_property
     def machines(self) -> Mapping[str, str]:
@@ -145,7 +145,7 @@ class Collection:
 
     def by_hand_first(self, ids: Sequence[str]) -> list[str]:
         """Return works in the order given, but those made by a machine after the others."""
-        return sorted(ids, key=lambda id: id in self.machines)
+        return sorted(ids, key=lambda work_id: work_id in self.machines)
 
     def sample(self, n: int, seed: int = 0) -> list[str]:
         """Return n ids drawn at random without repeats, the same ones for the same seed."""
@@ -168,7 +168,7 @@ class Collection:
         """Read every works.csv below the folder; the ones higher up come last and win."""
         known = {unicodedata.normalize("NFC", id): id for id in self._paths}
         rows: dict[str, dict[str, str]] = {}
-        for id in sorted(tables, key=lambda id: (-id.count("/"), id)):
+        for id in sorted(tables, key=lambda work_id: (-work_id.count("/"), work_id)):
             rows.update(self._match(id, read_table(tables[id]), known))
         return rows
 
@@ -370,7 +370,7 @@ def _describe(paths: dict[str, Path], rows: dict[str, dict[str, str]]) -> pd.Dat
     works = pd.DataFrame([{"id": id} | rows.get(id, {}) | {"id": id} for id in paths])
     missing = [column for column in COLUMNS if column not in works]
     works = works.assign(**dict.fromkeys(missing, "")).fillna("").astype(str)
-    stems = works["id"].map(lambda id: Path(id).stem.replace("_", " ").strip())
+    stems = works["id"].map(lambda work_id: Path(work_id).stem.replace("_", " ").strip())
     works["title"] = works["title"].where(works["title"].str.strip() != "", stems)
     first = ["id", *COLUMNS]
     return works[first + [column for column in works if column not in first]]

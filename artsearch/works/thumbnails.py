@@ -39,21 +39,21 @@ class Thumbnails:
         self._sizes: dict[str, tuple[int, int]] = {}
         self._only_here = uuid.uuid4().hex
 
-    def read(self, id: str, kind: str = "thumb") -> bytes:
+    def read(self, work_id: str, kind: str = "thumb") -> bytes:
         """Return a work's picture of a kind of SIDES; no bytes where the work cannot be read."""
-        path = self._file(id, kind)
+        path = self._file(work_id, kind)
         try:
             return path.read_bytes()
         except OSError:
-            return self._make(id, kind)
+            return self._make(work_id, kind)
 
-    def size(self, id: str) -> tuple[int, int]:
+    def size(self, work_id: str) -> tuple[int, int]:
         """Return width and height of a work's thumbnail, which has the work's proportions."""
-        if id not in self._sizes:
-            data = self.read(id)
+        if work_id not in self._sizes:
+            data = self.read(work_id)
             # A work that cannot be read is shown as an empty square with its caption.
-            self._sizes[id] = Image.open(io.BytesIO(data)).size if data else (1, 1)
-        return self._sizes[id]
+            self._sizes[work_id] = Image.open(io.BytesIO(data)).size if data else (1, 1)
+        return self._sizes[work_id]
 
     def prepare(self, ids: Iterable[str]) -> None:
         """Make the thumbnails of several works at once, where they are not there yet."""
@@ -62,20 +62,20 @@ class Thumbnails:
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             list(pool.map(self.size, missing))
 
-    def _make(self, id: str, kind: str) -> bytes:
+    def _make(self, work_id: str, kind: str) -> bytes:
         try:
-            picture = thumbnail(self.collection.path(id), SIDES[kind])
+            picture = thumbnail(self.collection.path(work_id), SIDES[kind])
             data = to_webp(picture)
-            _keep(self._file(id, kind), data)
+            _keep(self._file(work_id, kind), data)
             if kind == "thumb":
                 # The small one comes from the same decoding, which takes most of the time.
-                _keep(self._file(id, "small"), to_webp(thumbnail(picture, SIDES["small"])))
+                _keep(self._file(work_id, "small"), to_webp(thumbnail(picture, SIDES["small"])))
             return data
         except ImageError:
             return b""
 
-    def _file(self, id: str, kind: str) -> Path:
-        place, state = self._state(self.collection.path(id))
+    def _file(self, work_id: str, kind: str) -> Path:
+        place, state = self._state(self.collection.path(work_id))
         key = f"{place}\0{state}\0{SIDES[kind]}"
         name = hashlib.sha256(os.fsencode(key)).hexdigest()[:24]
         return self.folder / name[:2] / f"{name}.webp"

@@ -64,9 +64,9 @@ def read_files(files: pa.Table, extractors: Sequence[FeatureExtractor], known: K
     """
     numbers = {extractor: number for number, extractor in enumerate(extractors)}
 
-    def read(id: str, path: bytes) -> Work | Unseen:
+    def read(work_id: str, path: bytes) -> Work | Unseen:
         path = pickle.loads(path)
-        work = read_work(id, path, lambda sha256: known.wanted(sha256, extractors))
+        work = read_work(work_id, path, lambda sha256: known.wanted(sha256, extractors))
         if work.reason and stamp(path) is None:
             return Unseen(work, _node())
         inputs = {numbers[extractor]: square for extractor, square in work.inputs.items()}

@@ -57,9 +57,9 @@ _OPPOSITE = {Both: "or", Either: "and"}
 _SAME = {Both: "and", Either: "or"}
 
 
-def key_of(id: str) -> str:
+def key_of(work_id: str) -> str:
     """Return the key of a work: ids may be longer, and of other letters, than a key may."""
-    return _hash(id)
+    return _hash(work_id)
 
 
 def spell(text: str) -> str:

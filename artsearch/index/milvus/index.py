@@ -163,9 +163,9 @@ class MilvusIndex(Index):
         """Return a row as it is compared: of unit length where directions are."""
         return prepare_rows(vector[None], self.metric, None)[0].astype(np.float32, copy=False)
 
-    def row(self, id: str) -> np.ndarray:
+    def row(self, work_id: str) -> np.ndarray:
         """Return the row of a work as it is compared; raises ArtsearchError for an unknown id."""
-        return self.fetch(np.array([self.row_of(id)]))[0]
+        return self.fetch(np.array([self.row_of(work_id)]))[0]
 
     def rows_of(self, ids: Sequence[str]) -> np.ndarray:
         """Return the rows of those works that the index holds."""
