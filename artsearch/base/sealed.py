@@ -20,6 +20,8 @@ from artsearch.base.errors import ArtsearchError, DamagedError, MismatchError
 CHECKED = "checked.json"
 #: Bytes from which on a file is known by its size and dates; a smaller one is read in no time.
 LARGE = 16_000_000
+#: What is sealed, and the format of each; a folder of another format is computed again.
+FORMATS = {"features": 3, "index": 3, "blend": 2}
 #: What older versions wrote in place of the manifest.
 OLDER = ("index.json", "blend.json")
 
@@ -27,7 +29,6 @@ OLDER = ("index.json", "blend.json")
 def seal(
     folder: str | os.PathLike,
     kind: str,
-    version: int,
     metadata: Mapping,
     write: Callable[[Path], None],
     own: Iterable[str],
@@ -43,7 +44,7 @@ def seal(
     def fill(new: Path) -> None:
         write(new)
         files = {name: (known or {}).get(name) or hash_now(new / name) for name in _names(new)}
-        manifest = {"kind": kind, "format": version, **metadata, "files": files}
+        manifest = {"kind": kind, "format": FORMATS[kind], **metadata, "files": files}
         manifest["sha256"] = _hash(manifest)
         _note_checked(new, files, {name: signature_of(new / name) for name in files})
         (new / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
@@ -52,38 +53,45 @@ def seal(
     return write_folder(folder, fill, (*own, MANIFEST, CHECKED, *OLDER))
 
 
-def read_manifest(folder: Path, kind: str, version: int) -> dict:
-    """Return what a sealed folder says of itself.
+def read_manifest(folder: Path, kind: str = "") -> dict:
+    """Return what a sealed folder says of itself, of any kind without one named.
 
     Raises MismatchError for another kind or format, DamagedError where the manifest is not as it
-    was written, and what json and the system raise where there is none.
+    was written, and what the system raises where there is none.
     """
     path = folder / MANIFEST
     if not path.exists() and any((folder / name).exists() for name in OLDER):
         raise MismatchError("it is of an older version's format; compute it again")
+    damaged = DamagedError(f"{MANIFEST} is not as it was written")
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
-        raise DamagedError(f"{MANIFEST} is not as it was written") from None
-    found = manifest.get("kind"), manifest.get("format")
-    if "sha256" not in manifest and manifest.get("format") is not None:
-        raise MismatchError(f"its format is {found[1]!r}, this version has {version}")
-    stated = manifest.pop("sha256", None)
+        raise damaged from None
+    if not isinstance(manifest, dict):
+        raise damaged
+    stated, version = manifest.pop("sha256", None), manifest.get("format")
+    current = FORMATS.get(kind or str(manifest.get("kind")))
+    # Formats before the first that was sealed had a number alone.
+    if stated is None and isinstance(version, int) and version != current:
+        raise MismatchError(f"its format is {version}, this version has {current}")
     if stated != _hash(manifest):
-        raise DamagedError(f"{MANIFEST} is not as it was written")
-    if found != (kind, version):
-        raise MismatchError(f"it holds {found[0]} of format {found[1]}, not {kind} of {version}")
+        raise damaged
+    if (manifest["kind"], version) != (kind or manifest["kind"], current):
+        raise MismatchError(
+            f"it holds {manifest['kind']} of format {version}, not {kind or manifest['kind']} "
+            f"of {current}"
+        )
     return manifest
 
 
-def open_sealed(folder: Path, kind: str, version: int) -> dict:
+def open_sealed(folder: Path, kind: str) -> dict:
     """Return the manifest of a folder whose files are as they were written.
 
     A large file is read when it is seen for the first time since its size or dates changed, such as
     in a copy of the folder; else its size and dates are taken as proof. Raises what `read_manifest`
     raises, and DamagedError, which names the file.
     """
-    manifest = read_manifest(folder, kind, version)
+    manifest = read_manifest(folder, kind)
     files = manifest["files"]
     before = {name: signature_of(folder / name) for name in files}
     checked = _read_checked(folder)
@@ -119,18 +127,13 @@ def verify(folder: Path) -> dict:
 
     Raises DamagedError, which names the file, and MismatchError for an older version's format.
     """
-    kind, version = _what_it_states(folder)
-    manifest = read_manifest(folder, kind, version)
+    try:
+        manifest = read_manifest(folder)
+    except OSError as error:
+        raise DamagedError(f"{MANIFEST} cannot be read: {error.strerror or error}") from None
     for name in manifest["files"]:
         check_file(folder, manifest, name)
     return manifest
-
-
-def _what_it_states(folder: Path) -> tuple[str, int]:
-    with suppress(OSError, ValueError):
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        return manifest.get("kind"), manifest.get("format")
-    return "", 0
 
 
 def _names(folder: Path) -> list[str]:

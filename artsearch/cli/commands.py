@@ -202,7 +202,7 @@ def run(notebook: str, output: str, parameters: tuple[tuple[str, str], ...]) -> 
 
 
 @main.command()
-@click.argument("out", default="build")
+@click.argument("out", default="build", type=click.Path(exists=True, file_okay=False))
 def verify(out: str) -> None:
     """Read all that is kept below OUT, and say what is not as it was written.
 

@@ -37,7 +37,7 @@ MOST_AVERAGED = 100_000
 SAMPLE = 10_000
 #: Rows that are worked on at a time.
 CHUNK = 1024
-KIND, FORMAT = "blend", 2
+KIND = "blend"
 FIT, VECTORS, RAW = "fit.npz", "vectors.npy", "raw.npy"
 OWN = (FIT, VECTORS, RAW, "plain.npy")
 
@@ -206,7 +206,7 @@ class Blend:
             np.savez(new / FIT, **_flatten(self.components))
 
         about = {"about": self.metadata, "ids": list(self.ids)}
-        return seal(folder, KIND, FORMAT, about, write, OWN)
+        return seal(folder, KIND, about, write, OWN)
 
 
 @dataclass(frozen=True, eq=False)
@@ -267,7 +267,7 @@ def load_blend(
     DamagedError when its files are not as they were written.
     """
     folder = Path(folder)
-    manifest = open_sealed(folder, KIND, FORMAT)
+    manifest = open_sealed(folder, KIND)
     stored, known = manifest["about"], tuple(manifest["ids"])
     if (metadata is not None and stored != metadata) or (ids is not None and known != ids):
         raise MismatchError(f"{str(folder)!r} holds a blend of other features; make it again")

@@ -26,7 +26,7 @@ from artsearch.works.file_state import FileState
 
 T = TypeVar("T")
 
-KIND, FORMAT = "features", 3
+KIND = "features"
 #: What lies in a folder of features; one with anything else in it is the user's own.
 OWN = ("img_emb", "metadata")
 #: The columns that say in which state a work's file was.
@@ -93,7 +93,7 @@ def write_store(folder: str | os.PathLike, contents: Contents) -> Path:
             shards.write_rows(new / vectors, (stop - start, contents.dims), chunks)
         _write_words(new, contents)
 
-    return sealed.seal(folder, KIND, FORMAT, _describe(contents), write, OWN)
+    return sealed.seal(folder, KIND, _describe(contents), write, OWN)
 
 
 def write_words(folder: Path, contents: Contents) -> Path:
@@ -107,7 +107,7 @@ def write_words(folder: Path, contents: Contents) -> Path:
             _link(path, new / "img_emb" / path.name)
         _write_words(new, contents)
 
-    return sealed.seal(folder, KIND, FORMAT, _describe(contents), write, OWN, rows)
+    return sealed.seal(folder, KIND, _describe(contents), write, OWN, rows)
 
 
 def load_features(folder: str | os.PathLike, **wanted: object) -> Features:
@@ -136,7 +136,7 @@ def refuse_others(folder: Path, provenance: dict, wanted: dict) -> None:
 
 def read_manifest(folder: Path) -> dict:
     """Return what a store says of itself; raises ArtsearchError when it holds none."""
-    return _reading(folder, lambda folder: sealed.read_manifest(folder, KIND, FORMAT))
+    return _reading(folder, lambda folder: sealed.read_manifest(folder, KIND))
 
 
 def read_entries(folder: Path) -> list[Entry]:
@@ -206,7 +206,7 @@ def _which(folder: Path) -> int | None:
 
 
 def _read_features(folder: Path) -> Features:
-    manifest = sealed.open_sealed(folder, KIND, FORMAT)
+    manifest = sealed.open_sealed(folder, KIND)
     vectors = shards.read_rows(_files(folder, manifest, 0))
     ids = _read_works(folder, manifest, ["id"])["id"].tolist()
     stated = manifest["rows"], manifest["dims"]
@@ -219,7 +219,7 @@ def _read_features(folder: Path) -> Features:
 
 
 def _read_entries(folder: Path) -> list[Entry]:
-    manifest = sealed.read_manifest(folder, KIND, FORMAT)
+    manifest = sealed.read_manifest(folder, KIND)
     entries = [entry for path in _files(folder, manifest, 1) for entry in _read_table(path)]
     skipped = manifest["skipped"]
     return entries + [
@@ -235,7 +235,7 @@ def _read_table(path: Path) -> list[Entry]:
 
 
 def _read_stamps(folder: Path) -> dict[str, tuple[int, int, int]]:
-    manifest = sealed.read_manifest(folder, KIND, FORMAT)
+    manifest = sealed.read_manifest(folder, KIND)
     table = _read_works(folder, manifest, ["id", *STATE[:3]])
     ids, *stamps = (table[name].tolist() for name in table)
     found = dict(zip(ids, zip(*stamps, strict=True), strict=True))

@@ -17,7 +17,7 @@ from artsearch.base.sealed import open_sealed, seal
 from artsearch.features.features import Features
 from artsearch.index.metrics import METRICS, to_bits
 
-KIND, FORMAT = "index", 3
+KIND = "index"
 IDS, MEDIANS = "ids.json", "medians.npy"
 #: The rows as the metric compares them, and what an approximate index keeps beside them: Annoy's
 #: forest, a graph, lists.
@@ -195,7 +195,7 @@ class Index(ABC):
             "settings": self.settings,
             "wanted": wanted,
         }
-        return seal(folder, KIND, FORMAT, json.loads(json.dumps(metadata, default=int)), write, OWN)
+        return seal(folder, KIND, json.loads(json.dumps(metadata, default=int)), write, OWN)
 
     @classmethod
     @abstractmethod
@@ -261,7 +261,7 @@ def read_saved(folder: Path) -> Saved:
     What is not gets DamagedError or MismatchError; what cannot be read at all raises what json and
     NumPy raise.
     """
-    metadata = open_sealed(folder, KIND, FORMAT)
+    metadata = open_sealed(folder, KIND)
     ids = json.loads((folder / IDS).read_text(encoding="utf-8"))
     has_medians = MEDIANS in metadata["files"]
     medians = np.load(folder / MEDIANS, allow_pickle=False) if has_medians else None

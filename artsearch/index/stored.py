@@ -13,7 +13,7 @@ import numpy as np
 from artsearch.base.errors import ArtsearchError
 from artsearch.base.sealed import read_manifest
 from artsearch.features.features import Features
-from artsearch.index.base import CHECKSUMS, FORMAT, KIND, Index
+from artsearch.index.base import CHECKSUMS, KIND, Index
 from artsearch.index.factory import check_options, construct_index, load_index, options_of
 
 
@@ -68,7 +68,7 @@ def checksum_rows(features: Features) -> np.ndarray:
 
 
 def _read(folder: Path, wanted: dict, features: Features) -> tuple[Index, np.ndarray]:
-    if read_manifest(folder, KIND, FORMAT)["wanted"] != wanted:
+    if read_manifest(folder, KIND)["wanted"] != wanted:
         raise ArtsearchError("an index with other settings")
     index = load_index(folder, metric=wanted["metric"])
     if index.dims != features.dims:

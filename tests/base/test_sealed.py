@@ -30,8 +30,9 @@ def write(new: Path) -> None:
 
 
 @pytest.fixture
-def folder(tmp_path) -> Path:
-    return seal(tmp_path / "sealed", "rows", 2, {"dims": 16}, write, ("sub", "words.txt"))
+def folder(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setitem(sealed.FORMATS, "rows", 2)
+    return seal(tmp_path / "sealed", "rows", {"dims": 16}, write, ("sub", "words.txt"))
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def spoil(data: bytes) -> list[bytes]:
 
 
 def test_it_says_what_it_holds(folder):
-    manifest = open_sealed(folder, "rows", 2)
+    manifest = open_sealed(folder, "rows")
     assert (manifest["dims"], sorted(manifest["files"])) == (16, ["sub/rows.npy", "words.txt"])
     assert verify(folder) == manifest
     assert list(find_sealed(folder.parent)) == [folder]
@@ -73,12 +74,12 @@ def test_damage_is_named_with_its_file(folder):
         path, data = folder / name, (folder / name).read_bytes()
         for wrong in spoil(data):
             path.write_bytes(wrong)
-            for look in (verify, lambda folder: open_sealed(folder, "rows", 2)):
+            for look in (verify, lambda folder: open_sealed(folder, "rows")):
                 with pytest.raises(DamagedError, match=f"^{name} is not as it was written"):
                     look(folder)
         path.unlink()
         with pytest.raises(DamagedError, match=f"^{name} cannot be read: No such file"):
-            open_sealed(folder, "rows", 2)
+            open_sealed(folder, "rows")
         path.write_bytes(data)
     assert verify(folder)
 
@@ -89,24 +90,34 @@ def test_a_manifest_that_was_changed_is_refused(folder):
         for value in (None, "rubbish", 99):
             path.write_text(json.dumps(json.loads(whole) | {entry: value}))
             with pytest.raises(ArtsearchError):
-                open_sealed(folder, "rows", 2)
-    for wrong in spoil(whole.encode()):
+                open_sealed(folder, "rows")
+    path.write_text(json.dumps({k: v for k, v in json.loads(whole).items() if k != "sha256"}))
+    with pytest.raises(DamagedError):
+        open_sealed(folder, "rows")
+    for wrong in [*spoil(whole.encode()), b"[]", b"5", b"null", b'"a"']:
         path.write_bytes(wrong)
-        with pytest.raises((ArtsearchError, ValueError)):
-            open_sealed(folder, "rows", 2)
+        for look in (verify, lambda folder: open_sealed(folder, "rows")):
+            with pytest.raises(DamagedError, match="manifest.json is not as it was written"):
+                look(folder)
+    path.unlink()
+    with pytest.raises(DamagedError, match="manifest.json cannot be read: No such file"):
+        verify(folder)
 
 
-def test_another_kind_and_an_older_format_are_told_apart(folder):
-    with pytest.raises(MismatchError, match="it holds rows of format 2, not rows of 3"):
-        open_sealed(folder, "rows", 3)
-    with pytest.raises(MismatchError, match="not index of 2"):
-        open_sealed(folder, "index", 2)
+def test_another_kind_and_an_older_format_are_told_apart(folder, monkeypatch):
+    with monkeypatch.context() as now:
+        now.setitem(sealed.FORMATS, "rows", 3)
+        for look in (verify, lambda folder: open_sealed(folder, "rows")):
+            with pytest.raises(MismatchError, match="it holds rows of format 2, not rows of 3"):
+                look(folder)
+    with pytest.raises(MismatchError, match="it holds rows of format 2, not index of 3"):
+        open_sealed(folder, "index")
     (folder / MANIFEST).write_text('{"format": 1, "provenance": {}}')
     with pytest.raises(MismatchError, match="its format is 1, this version has 2"):
-        open_sealed(folder, "rows", 2)
+        open_sealed(folder, "rows")
     (folder / MANIFEST).rename(folder / "index.json")
     with pytest.raises(MismatchError, match="an older version's format"):
-        open_sealed(folder, "rows", 2)
+        open_sealed(folder, "rows")
     assert list(find_sealed(folder)) == [folder]
 
 
@@ -114,29 +125,29 @@ def test_another_kind_and_an_older_format_are_told_apart(folder):
 
 
 def test_a_large_file_is_read_when_its_size_or_dates_changed(folder, large):
-    seal(folder, "rows", 2, {}, write, ("sub", "words.txt"))
+    seal(folder, "rows", {}, write, ("sub", "words.txt"))
     large.clear()
-    open_sealed(folder, "rows", 2)
+    open_sealed(folder, "rows")
     assert large == []
     os.utime(folder / "words.txt", ns=(1, 1))
-    open_sealed(folder, "rows", 2)
+    open_sealed(folder, "rows")
     assert large == ["words.txt"]
     shutil.copytree(folder, folder.with_name("copy"))
     large.clear()
     for _ in range(2):
-        open_sealed(folder.with_name("copy"), "rows", 2)
+        open_sealed(folder.with_name("copy"), "rows")
     assert sorted(large) == ["rows.npy", "words.txt"]
 
 
 def test_damage_to_a_large_file_is_noticed(folder, large):
-    seal(folder, "rows", 2, {}, write, ("sub", "words.txt"))
+    seal(folder, "rows", {}, write, ("sub", "words.txt"))
     path, data = folder / "sub" / "rows.npy", (folder / "sub" / "rows.npy").read_bytes()
     for wrong in spoil(data):
         path.write_bytes(wrong)
         with pytest.raises(DamagedError):
-            open_sealed(folder, "rows", 2)
+            open_sealed(folder, "rows")
     path.write_bytes(data)
-    assert open_sealed(folder, "rows", 2)
+    assert open_sealed(folder, "rows")
 
 
 @pytest.mark.parametrize(
@@ -144,19 +155,19 @@ def test_damage_to_a_large_file_is_noticed(folder, large):
     [b"", b"rubbish", b"[]", b'{"words.txt": 3}', b'{"words.txt": [1, 2, 3, "x"]}', None],
 )
 def test_without_dates_that_can_be_read_everything_is_read(folder, large, checked):
-    seal(folder, "rows", 2, {}, write, ("sub", "words.txt"))
+    seal(folder, "rows", {}, write, ("sub", "words.txt"))
     (folder / CHECKED).unlink()
     if checked is not None:
         (folder / CHECKED).write_bytes(checked)
     large.clear()
-    open_sealed(folder, "rows", 2)
+    open_sealed(folder, "rows")
     assert sorted(large) == ["rows.npy", "words.txt"]
 
 
 def test_hashes_that_are_known_are_not_taken_again(folder, large):
-    known = open_sealed(folder, "rows", 2)["files"]
+    known = open_sealed(folder, "rows")["files"]
     large.clear()
-    seal(folder, "rows", 2, {}, write, ("sub", "words.txt"), {"words.txt": known["words.txt"]})
+    seal(folder, "rows", {}, write, ("sub", "words.txt"), {"words.txt": known["words.txt"]})
     assert large == ["rows.npy"]
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from artsearch.base.disk import MANIFEST
 from artsearch.base.errors import ArtsearchError, DamagedError, MismatchError
+from artsearch.base.sealed import FORMATS
 from artsearch.base.vectors import ShardedRows
 from artsearch.features import blend as descriptors
 from artsearch.features.blend import (
@@ -518,10 +519,13 @@ def test_other_features_and_settings_are_learnt_again(tmp_path, fits, other):
         assert len(fits) == 1
 
 
-@pytest.mark.parametrize("setting", ["WHITENING", "SAMPLE", "FORMAT"])
+@pytest.mark.parametrize("setting", ["WHITENING", "SAMPLE", "blend"])
 def test_another_version_of_this_learns_it_again(tmp_path, fits, monkeypatch, setting):
     stored_blend(make(), NETWORK, tmp_path / "blend")
-    monkeypatch.setattr(descriptors, setting, getattr(descriptors, setting) + 1)
+    if setting in FORMATS:
+        monkeypatch.setitem(FORMATS, setting, FORMATS[setting] + 1)
+    else:
+        monkeypatch.setattr(descriptors, setting, getattr(descriptors, setting) + 1)
     stored_blend(make(), NETWORK, tmp_path / "blend")
     assert len(fits) == 2
 
