@@ -80,7 +80,6 @@ def name_extras(out: Path) -> None:
     """Use what each extra brings: its absence has to be said with the command that installs it."""
     from artsearch.features.extract import extract, extractors_for
     from artsearch.features.features import Features
-    from artsearch.fetch.spreadsheets import read_rows
     from artsearch.fetch.wikiart import items
     from artsearch.gallery.app import serve
     from artsearch.gallery.map_widget import ArtMap
@@ -88,6 +87,7 @@ def name_extras(out: Path) -> None:
     from artsearch.search.searches import Searches
     from artsearch.show.map import map_layout
     from artsearch.works.collection import Collection
+    from artsearch.works.table import read_table
 
     collection = Collection("paintings")
     features = Searches(collection, LITE, out=out, progress=False).features(LITE, "no_crop")
@@ -101,7 +101,7 @@ def name_extras(out: Path) -> None:
     points = Features(features.vectors[:, :2], features.ids)
     assert named(ArtMap, collection, points, out=out) == "map"
     zipfile.ZipFile(out / "works.xlsx", "w").close()
-    assert named(read_rows, out / "works.xlsx") == "fetch"
+    assert named(read_table, out / "works.xlsx") == "fetch"
     assert named(list, items(1)) == "fetch"
 
 

@@ -22,9 +22,10 @@ from PIL import Image
 from artsearch.base.disk import write_whole
 from artsearch.base.errors import ArtsearchError
 from artsearch.base.progress import Progress
-from artsearch.works.collection import MACHINE_MADE, TABLE, read_table
+from artsearch.works.collection import MACHINE_MADE, TABLE
 from artsearch.works.images import open_image, to_jpeg
 from artsearch.works.storage import is_address
+from artsearch.works.table import read_works_csv
 
 COLUMNS = (
     *("file", "artist", "title", "year", "style", "content", "manner"),
@@ -99,7 +100,7 @@ def _read_paintings(folder: Path) -> dict[str, dict[str, str]]:
             "them (columns file, artist, title, licence, source)"
         )
     works: dict[str, dict[str, str]] = {}
-    for row in read_table(folder / TABLE).to_dict("records"):
+    for row in read_works_csv(folder / TABLE).to_dict("records"):
         stem = Path(row["file"]).stem
         if not stem or os.path.normpath(row["file"]).startswith(("..", os.sep)):
             raise ArtsearchError(

@@ -15,8 +15,9 @@ from pathlib import Path
 from artsearch.base.disk import replace_file
 from artsearch.base.errors import ArtsearchError
 from artsearch.base.text import cut_text, disarm
-from artsearch.works.collection import COLUMNS, TABLE, read_table
+from artsearch.works.collection import COLUMNS, TABLE
 from artsearch.works.file_state import stamp
+from artsearch.works.table import read_works_csv
 
 #: What every table has, in this order; further columns come behind.
 FIRST = ("file", *COLUMNS, "licence", "source")
@@ -107,7 +108,7 @@ class FetchFolder:
         """Read works.csv where somebody else wrote it: what is said there is worth more."""
         path = self.path / TABLE
         if stamp(path) != self._read:
-            self._table = read_table(path).to_dict("records") if path.exists() else []
+            self._table = read_works_csv(path).to_dict("records") if path.exists() else []
             self._read = stamp(path)
 
     def _has(self, name: str) -> bool:

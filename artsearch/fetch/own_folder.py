@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import os
-import unicodedata
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pandas as pd
-
 from artsearch.base.errors import ArtsearchError, CollectionError
 from artsearch.fetch.column_names import map_columns
 from artsearch.fetch.items import Item
-from artsearch.fetch.spreadsheets import read_rows
 from artsearch.works.images import SUFFIXES
+from artsearch.works.table import match_files, read_table
 
 #: Tables that are taken where none is named.
 TABLES = ("works.csv", "works.xlsx", "works.json")
@@ -78,20 +74,24 @@ def items(
     table = _find_table(folder, table)
     if table is None:
         return _make_items(images, {}), Report(without_row=list(images))
-    rows, encoding = read_rows(table)
+    rows, encoding = read_table(table)
+    if rows.empty:
+        raise CollectionError(f"{table} has no rows below its column names; name another table")
     mapping = map_columns(list(rows.columns), columns or {})
-    name_column = _find_name_column(mapping, list(rows.columns), table)
-    found, without_file, unclear = _match(rows, name_column, images)
+    names = rows[_find_name_column(mapping, list(rows.columns), table)].tolist()
+    matches = match_files(names, images)
+    records = rows.to_dict("records")
+    found = {id: _rename(records[row], mapping) for id, row in matches.rows.items()}
     report = Report(
         matched=len(found),
-        without_file=without_file,
-        unclear=unclear,
+        without_file=[names[row] for row in matches.missing],
+        unclear=[names[row] for row in sorted(matches.unclear)],
         without_row=[id for id in images if id not in found],
         mapping={theirs: ours for theirs, ours in mapping.items() if theirs != ours},
         table=table.name,
         encoding=encoding,
     )
-    return _make_items(images, {id: _rename(row, mapping) for id, row in found.items()}), report
+    return _make_items(images, found), report
 
 
 def _check_folder(path: str | os.PathLike) -> Path:
@@ -123,7 +123,8 @@ def _find_images(folder: Path) -> dict[str, Path]:
 
 def _find_table(folder: Path, table: str | os.PathLike | None) -> Path | None:
     if table is None:
-        return next((folder / name for name in TABLES if (folder / name).is_file()), None)
+        there = {path.name.casefold(): path for path in sorted(folder.iterdir()) if path.is_file()}
+        return next((there[name] for name in TABLES if name in there), None)
     given = Path(table).expanduser()
     for path in (given, folder / given):
         if path.is_file():
@@ -144,58 +145,8 @@ def _find_name_column(mapping: dict[str, str], names: list[str], table: Path) ->
     )
 
 
-def _match(
-    rows: pd.DataFrame, name_column: str, images: dict[str, Path]
-) -> tuple[dict[str, dict[str, str]], list[str], list[str]]:
-    """Return the rows by the files they mean; those without one; and those that are not clear."""
-    finder = _Finder(images)
-    found: dict[str, dict[str, str]] = {}
-    without_file, unclear = [], []
-    for row in rows.to_dict("records"):
-        name = row[name_column]
-        ids = finder.find(name)
-        if not ids:
-            without_file.append(name)
-        elif len(ids) > 1 or ids[0] in found:
-            unclear.append(name)
-        else:
-            found[ids[0]] = row
-    return found, without_file, unclear
-
-
-class _Finder:
-    """Finds files by what a table calls them."""
-
-    def __init__(self, ids: Mapping[str, Path]):
-        self._indices = [defaultdict(list) for _ in range(3)]
-        for id in ids:
-            for index, spelling in zip(self._indices, _spellings(id), strict=True):
-                index[spelling.casefold()].append(id)
-
-    def find(self, name: str) -> list[str]:
-        """Return the ids that a name may mean: one, none, or several."""
-        name = name.strip().replace("\\", "/")
-        if not name.strip("/"):
-            return []
-        for index, spelling in zip(self._indices, _spellings(name), strict=True):
-            found = index.get(spelling.casefold(), [])
-            exact = [id for id in found if spelling in _spellings(id)]
-            if found:
-                return exact if len(exact) == 1 else found
-        return []
-
-
-def _spellings(name: str) -> tuple[str, str, str]:
-    """Return a path, its file name, and that without the ending of an image."""
-    path = unicodedata.normalize("NFC", name).removeprefix("./")
-    base = path.rsplit("/", 1)[-1]
-    # "1975.1.34" is an inventory number and has no ending.
-    stem, ending = os.path.splitext(base)
-    return path, base, stem if ending.lower() in SUFFIXES else base
-
-
 def _rename(row: dict[str, str], mapping: dict[str, str]) -> dict[str, str]:
-    return {mapping[name]: text for name, text in row.items() if mapping[name] != "file"}
+    return {mapping[name]: text.strip() for name, text in row.items() if mapping[name] != "file"}
 
 
 def _make_items(images: dict[str, Path], rows: dict[str, dict[str, str]]) -> Iterator[Item]:

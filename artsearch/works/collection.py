@@ -1,12 +1,11 @@
 """A collection: a folder of images, here or in object storage, and what is known of each work."""
 
-import csv
-import io
 import os
 import posixpath
 import re
 import unicodedata
 import warnings
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
@@ -22,11 +21,13 @@ from artsearch.works.conditions import Columns
 from artsearch.works.file_state import hash_file
 from artsearch.works.images import SUFFIXES, open_image
 from artsearch.works.storage import RemoteFile, RemoteFolder, as_local, check_address, is_address
+from artsearch.works.table import match_files, read_works_csv
 
 TABLE = "works.csv"
 #: Characters of one field of a table; what is longer was not meant as a caption, and is cut.
 LONGEST = 10_000
 COLUMNS = ("artist", "title", "year", "style")
+MISSING = "the file is missing"
 #: Column that names what machine made a work; empty, or a word that says none, for one by hand.
 MACHINE_MADE = "machine_made"
 NO_MACHINE = {"", "no", "none", "false", "0"}
@@ -54,9 +55,9 @@ class Collection:
 
     def __init__(self, folder: str | os.PathLike):
         self.folder = _check_folder(folder)
-        self._paths, tables, self.skipped = _sort(self.folder)
-        self.works = _describe(self._paths, self._read_tables(tables))
-        self.ids: list[str] = self.works["id"].tolist()
+        self._paths, tables, self.skipped = _find_files(self.folder)
+        self.ids: list[str] = list(self._paths)
+        self.works = _describe(self.ids, self._read_tables(tables))
         self._row = {id: row for row, id in enumerate(self.ids)}
         if self.skipped:
             warnings.warn(self._report(), stacklevel=2)
@@ -169,44 +170,54 @@ class Collection:
         known = {unicodedata.normalize("NFC", id): id for id in self._paths}
         rows: dict[str, dict[str, str]] = {}
         for id in sorted(tables, key=lambda work_id: (-work_id.count("/"), work_id)):
-            rows.update(self._match(id, read_table(tables[id]), known))
+            rows.update(self._match(id, read_works_csv(tables[id]), known))
         return rows
 
     def _match(self, place: str, table: pd.DataFrame, known: dict[str, str]) -> dict:
         """Match the rows of one table to the images by name; note the rows without one."""
-        rows = {}
-        for row in table.to_dict("records"):
-            name = row.pop("file")
-            id, reason = self._find(place.rpartition("/")[0], name, known)
-            if id in rows:
-                reason = "a second row for the same file"
-            if reason:
-                self.skipped.append((name, f"row of {place}: {reason}"))
-            else:
-                rows[id] = row
-        return rows
+        parent = place.rpartition("/")[0]
+        files = table.pop("file").tolist()
+        names, reasons = [], {}
+        for row, name in enumerate(files):
+            inside = self._inside(parent, name, known)
+            if inside not in known:
+                reasons[row] = self._why_not(name, inside)
+            names.append(inside if reasons.get(row, MISSING) == MISSING else "")
+        # What is spelled otherwise is looked for below the table's folder.
+        begin, end = (bisect_left(self.ids, parent and parent + mark) for mark in "/0")
+        ids = dict.fromkeys(self.ids[begin : end if parent else None])
+        ids |= dict.fromkeys(known[name] for name in names if name in known)
+        matches = match_files(names, ids)
+        for row, found in matches.unclear.items():
+            also = " or ".join(repr(id) for id in found[:5])
+            reasons[row] = f"it may be {also}" if found[1:] else "a second row for the same file"
+        for row in sorted({*matches.missing, *matches.unclear}):
+            self.skipped.append((files[row], f"row of {place}: {reasons[row]}"))
+        rows = table.to_dict("records")
+        return {id: rows[row] for id, row in matches.rows.items()}
 
-    def _find(self, parent: str, name: str, known: dict[str, str]) -> tuple[str, str]:
-        """Return the id that a table means by a name; or "", and why there is none."""
-        if not name.strip():
-            return "", "no file named"
-        for spelling in (name, name.strip()):
-            inside = self._inside(parent, spelling)
-            id = known.get(unicodedata.normalize("NFC", inside))
-            if id is not None:
-                return id, ""
-        if inside.split("/")[0] == "..":
-            return "", "lies outside the folder"
-        # Whether a store has it without a suffix of images would take a question for each row.
-        is_here = isinstance(self.folder, Path) and os.path.exists(self.folder / inside)
-        return "", "not an image file" if is_here else "the file is missing"
-
-    def _inside(self, parent: str, name: str) -> str:
+    def _inside(self, parent: str, name: str, known: dict[str, str]) -> str:
         """Return where a name in a table leads, as an id would have it."""
-        if isinstance(self.folder, RemoteFolder):
-            return posixpath.normpath(posixpath.join(parent, name))
-        target = os.path.normpath(self.folder / parent / name)
-        return os.path.relpath(target, self.folder).replace(os.sep, "/")
+        for spelling in (name, name.strip(), name.strip().replace("\\", "/")):
+            if isinstance(self.folder, RemoteFolder):
+                inside = posixpath.normpath(posixpath.join(parent, spelling))
+            else:
+                target = os.path.normpath(self.folder / parent / spelling)
+                inside = os.path.relpath(target, self.folder).replace(os.sep, "/")
+            inside = unicodedata.normalize("NFC", inside)
+            if inside in known:
+                break
+        return inside
+
+    def _why_not(self, name: str, inside: str) -> str:
+        # Whether a store has it without a suffix of images would take a question for each row.
+        is_remote = isinstance(self.folder, RemoteFolder)
+        is_there = not is_remote and os.path.exists(self.folder / inside)
+        if not name.strip():
+            return "no file named"
+        if inside.split("/")[0] == ".." and (is_there or is_remote):
+            return "lies outside the folder"
+        return "not an image file" if is_there else MISSING
 
     def _report(self) -> str:
         # One message for all: a table of 10,000 rows may come with 500 images.
@@ -240,65 +251,6 @@ class ImageDataset:
         return self.transform(self.collection.open(id)), id
 
 
-def read_table(path: str | os.PathLike | RemoteFile) -> pd.DataFrame:
-    """Read a works.csv as text, with commas, semicolons or tabs between its columns.
-
-    Raises CollectionError when it is not UTF-8, not a table, or has no column `file`.
-    """
-    path = path if isinstance(path, RemoteFile) else Path(path)
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-        lines = _read_lines(text.lstrip("\r\n"))
-    except UnicodeDecodeError as error:
-        raise CollectionError(
-            f"{path} is not UTF-8 text (byte {error.start}); save it as 'CSV UTF-8', or remove it"
-        ) from None
-    except (OSError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise CollectionError(
-            f"{path} cannot be read as a table of columns ({reason}); mend it, or remove it"
-        ) from None
-    columns = [column.strip().lower() for column in lines[0]] if lines else []
-    if columns.count("file") != 1:
-        number = "two columns" if "file" in columns else "no column"
-        shown = ", ".join(repr(shorten(name, 60)) for name in columns[:12]) or "none"
-        raise CollectionError(
-            f"{path} has {number} 'file' (the image's path relative to the table); its columns "
-            f"are: {shown}; mend it, or remove it"
-        )
-    return _make_table(path, columns, lines[1:])
-
-
-def _read_lines(text: str) -> list[list[str]]:
-    """Split a table into rows of fields; the separator is the one its first line has most of."""
-    header = text.partition("\n")[0]
-    separator = max(",;\t", key=header.count)
-    # newline="" leaves line ends inside quotes as they are; strict refuses an open quote.
-    file = io.StringIO(text, newline="")
-    # Python's own limit (131,072 characters) would refuse the whole table for one field.
-    before = csv.field_size_limit(max(len(text), csv.field_size_limit()))
-    try:
-        rows = [row for row in csv.reader(file, delimiter=separator, strict=True) if any(row)]
-    finally:
-        csv.field_size_limit(before)
-    return [[cut_text(field, LONGEST) for field in row] for row in rows]
-
-
-def _make_table(path: Path | RemoteFile, columns: list[str], rows: list[list[str]]) -> pd.DataFrame:
-    # Columns without a name are what a spreadsheet leaves behind the last one; of two with the
-    # same name the first is kept.
-    places = {name: columns.index(name) for name in columns if name}
-    for number, row in enumerate(rows, start=1):
-        if any(row[len(columns) :]):
-            raise CollectionError(
-                f"{path} has {len(columns)} columns, but its row {number} has {len(row)} (the file "
-                f"{shorten(row[places['file']], 60)!r}); put quotes around a text that has commas"
-            )
-        row += [""] * (len(columns) - len(row))
-    table = {name: [row[place] for row in rows] for name, place in places.items()}
-    return pd.DataFrame(table, dtype=str)
-
-
 def _check_folder(folder: str | os.PathLike) -> Path | RemoteFolder:
     if not str(folder or ""):
         raise CollectionError("no collection named; name a folder of images")
@@ -319,16 +271,17 @@ def _check_folder(folder: str | os.PathLike) -> Path | RemoteFolder:
     return path
 
 
-def _sort(folder: Path | RemoteFolder) -> tuple[dict, dict, list[tuple[str, str]]]:
+def _find_files(folder: Path | RemoteFolder) -> tuple[dict, dict, list[tuple[str, str]]]:
     """Return images and tables below a folder, each by id; and what had to be left out."""
     images, tables, skipped = {}, {}, []
     is_remote = isinstance(folder, RemoteFolder)
     for id, path in folder.files(skipped) if is_remote else _list_files(folder, skipped):
-        if path.name != TABLE and not path.name.lower().endswith(SUFFIXES):
+        is_table = path.name.casefold() == TABLE
+        if not is_table and not path.name.lower().endswith(SUFFIXES):
             continue
         if not is_remote and not os.path.isfile(path):  # a pipe would be waited for without end
             skipped.append((path.name, "no regular file, or a link that leads nowhere"))
-        elif path.name == TABLE:
+        elif is_table:
             tables[id] = path
         else:
             if id in images:  # a name of bytes, and one that spells the same bytes out
@@ -365,11 +318,14 @@ def _id(path: Path, folder: Path) -> str:
     return relative.decode("utf-8", "backslashreplace")
 
 
-def _describe(paths: dict[str, Path], rows: dict[str, dict[str, str]]) -> pd.DataFrame:
+def _describe(ids: list[str], rows: dict[str, dict[str, str]]) -> pd.DataFrame:
     # The id comes last too: a table may have a column of that name.
-    works = pd.DataFrame([{"id": id} | rows.get(id, {}) | {"id": id} for id in paths])
+    works = pd.DataFrame([{"id": id} | rows.get(id, {}) | {"id": id} for id in ids])
     missing = [column for column in COLUMNS if column not in works]
     works = works.assign(**dict.fromkeys(missing, "")).fillna("").astype(str)
+    for column in works.columns[1:]:
+        if works[column].str.len().max() > LONGEST:
+            works[column] = works[column].map(lambda text: cut_text(text, LONGEST))
     stems = works["id"].map(lambda work_id: Path(work_id).stem.replace("_", " ").strip())
     works["title"] = works["title"].where(works["title"].str.strip() != "", stems)
     first = ["id", *COLUMNS]

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from tiers import examples
 
 from artsearch.base.errors import ArtsearchError
-from artsearch.fetch import own_folder, spreadsheets
+from artsearch.fetch import own_folder
 from artsearch.fetch.column_names import map_columns, usual_column
+from artsearch.works import table as tables
 
 HEADER = {
     "English": "filename,artist,title,date,style,accession number",
@@ -164,8 +165,8 @@ def test_json_of_every_shape(tmp_path, paint, text):
     [
         ("t.csv", b"", "no rows below"),
         ("t.csv", b"file,title\n", "no rows below"),
-        ("t.csv", b"file\na.png\nb,c,d\n", "as a table"),
-        ("t.csv", b'file,title\na.png,"never closed\n', "as a table"),
+        ("t.csv", b"file\na.png\nb,c,d\n", "1 columns, but its line 3 has 3"),
+        ("t.csv", b'file,title\na.png,"never closed\n', "a quotation mark in line 2"),
         ("t.csv", b"file\0title\0", "no text"),
         ("t.csv", b"file,title\na.png,\x81\x8d\n", "as a table"),
         ("t.xlsx", b"PK no zip", "as a table"),
@@ -188,7 +189,7 @@ def test_a_packed_bomb_is_not_unpacked(tmp_path, paint, monkeypatch):
     pytest.importorskip("openpyxl")
     paint("a.png")
     pd.DataFrame({"file": ["x" * 30_000] * 40}).to_excel(tmp_path / "t.xlsx", index=False)
-    monkeypatch.setattr(spreadsheets, "MOST_BYTES", 20_000)
+    monkeypatch.setattr(tables, "MOST_BYTES", 20_000)
     with pytest.raises(ArtsearchError, match="when unpacked"):
         read(tmp_path, "t.xlsx")
 

@@ -22,10 +22,11 @@ from artsearch.base.errors import ArtsearchError, CollectionError, ImageError
 from artsearch.features.extract import collection_key
 from artsearch.show.site import write_site
 from artsearch.works import storage as remote
-from artsearch.works.collection import Collection, read_table
+from artsearch.works.collection import Collection
 from artsearch.works.file_state import hash_file, is_proof, read_steadily, stamp
 from artsearch.works.images import MAX_BYTES, open_image, thumbnail
 from artsearch.works.storage import RemoteFile, RemoteFolder
+from artsearch.works.table import read_works_csv
 from artsearch.works.thumbnails import Thumbnails
 
 STORE = "flatstore://bucket/art"
@@ -459,7 +460,7 @@ def test_a_password_is_refused_and_not_repeated(address):
 
 def test_a_table_that_vanished_is_named():
     with pytest.raises(CollectionError, match="cannot be read as a table"):
-        read_table(RemoteFile.at("flatstore://bucket/art/none.csv"))
+        read_works_csv(RemoteFile.at("flatstore://bucket/art/none.csv"))
 
 
 # Stamps
