@@ -10,7 +10,6 @@ _WHERE = {
     "Collection": "works.collection",
     "FeatureExtractor": "features.extractor",
     "Features": "features.features",
-    "ImageDataset": "works.collection",
     "LayerHook": "networks.hooks",
     "METRICS": "index.factory",
     "NETWORKS": "networks.registry",

@@ -18,7 +18,7 @@ TABLES = ("works.csv", "works.xlsx", "works.json")
 
 
 @dataclass(frozen=True)
-class Report:
+class TableReport:
     """How a table and a folder fit together; `mapping` is our name of a column by the table's.
 
     `without_file` are rows as they name their file, `without_row` files; `unclear` are rows that
@@ -36,7 +36,7 @@ class Report:
     def sentence(self) -> str:
         """Return all of it in one sentence.
 
-        >>> print(Report(2, ["c.jpg"], mapping={"Datei": "file"}, table="a.csv").sentence())
+        >>> print(TableReport(2, ["c.jpg"], mapping={"Datei": "file"}, table="a.csv").sentence())
         2 works found in a.csv (file from 'Datei'); 1 row without a file ('c.jpg')
         """
         if not self.table:
@@ -54,7 +54,7 @@ def items(
     path: str | os.PathLike,
     table: str | os.PathLike | None = None,
     columns: Mapping[str, str] | None = None,
-) -> tuple[Iterator[Item], Report]:
+) -> tuple[Iterator[Item], TableReport]:
     """Return the works of a folder, and how its table fits them; nothing in the folder is changed.
 
     `table` is a .csv (any usual separator; UTF-8, UTF-16 or Windows-1252), .xlsx or .json file (a
@@ -73,7 +73,7 @@ def items(
     images = _find_images(folder)
     table = _find_table(folder, table)
     if table is None:
-        return _make_items(images, {}), Report(without_row=list(images))
+        return _make_items(images, {}), TableReport(without_row=list(images))
     rows, encoding = read_table(table)
     if rows.empty:
         raise CollectionError(f"{table} has no rows below its column names; name another table")
@@ -82,7 +82,7 @@ def items(
     matches = match_files(names, images)
     records = rows.to_dict("records")
     found = {id: _rename(records[row], mapping) for id, row in matches.rows.items()}
-    report = Report(
+    report = TableReport(
         matched=len(found),
         without_file=[names[row] for row in matches.missing],
         unclear=[names[row] for row in sorted(matches.unclear)],

@@ -6,7 +6,7 @@ import re
 import unicodedata
 import warnings
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -226,29 +226,6 @@ class Collection:
         )
         more = f"; and {len(self.skipped) - 5} more" if len(self.skipped) > 5 else ""
         return f"{len(self.skipped)} left out of {self.name}: {shown}{more}"
-
-
-class ImageDataset:
-    """The works of a collection as a PyTorch map-style dataset of `(pixels, id)`.
-
-    `pixels` is what `transform` makes of the RGB image (a float tensor of 3 × size × size with the
-    transforms of this project), or the PIL image itself without a transform. An unreadable file
-    raises ImageError.
-    """
-
-    def __init__(
-        self, collection: Collection, transform: Callable | None = None, ids: Sequence | None = None
-    ):
-        self.collection = collection
-        self.transform = transform or (lambda image: image)
-        self.ids = list(collection.ids if ids is None else ids)
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def __getitem__(self, row: int):
-        id = self.ids[row]
-        return self.transform(self.collection.open(id)), id
 
 
 def _check_folder(folder: str | os.PathLike) -> Path | RemoteFolder:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from artsearch.base.errors import ArtsearchError, CollectionError, ImageError
-from artsearch.works.collection import Collection, ImageDataset
+from artsearch.base.errors import ArtsearchError, CollectionError
+from artsearch.works.collection import Collection
 from artsearch.works.images import SUFFIXES
 from artsearch.works.table import read_works_csv
 
@@ -376,35 +376,6 @@ def test_the_fingerprint_follows_names_and_contents_only(tmp_path, paint):
     renamed = fingerprint()
     paint("c.png")
     assert len({before, changed, renamed, fingerprint()}) == 4
-
-
-def test_a_dataset_gives_pixels_and_ids(tmp_path, paint):
-    paint("a.png", size=(2, 3))
-    paint("b.png", size=(4, 5))
-    (tmp_path / "c.png").write_text("no picture")
-    collection = Collection(tmp_path)
-    dataset = ImageDataset(collection)
-    assert len(dataset) == 3
-    assert [(image.size, id) for image, id in (dataset[0], dataset[1])] == [
-        ((2, 3), "a.png"),
-        ((4, 5), "b.png"),
-    ]
-    with pytest.raises(ImageError, match="c.png"):
-        dataset[2]
-    chosen = ImageDataset(collection, transform=lambda image: image.width, ids=["b.png"])
-    assert [chosen[row] for row in range(len(chosen))] == [(4, "b.png")]
-
-
-def test_a_dataset_works_in_a_dataloader_with_workers(few):
-    from torch.utils.data import DataLoader
-
-    from artsearch.networks.registry import transform_for
-
-    dataset = ImageDataset(Collection(few), transform_for("efficientnet_lite0"))
-    loader = DataLoader(dataset, batch_size=2, num_workers=1)
-    batches = [(tuple(pixels.shape), list(ids)) for pixels, ids in loader]
-    assert [shape for shape, _ in batches] == [(2, 3, 224, 224), (2, 3, 224, 224), (1, 3, 224, 224)]
-    assert [id for _, ids in batches for id in ids] == dataset.ids
 
 
 def test_a_works_csv_is_plain_text_by_column(tmp_path):
