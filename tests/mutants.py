@@ -552,7 +552,7 @@ FAULTS = [
     ),
     Fault(
         "largest-size-of-a-server-ignored",
-        "fetch/iiif_image.py",
+        "fetch/iiif.py",
         "fetch/test_iiif.py",
         "    side = min([side, *filter(None, most)])\n",
         "",

@@ -9,7 +9,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from artsearch.base.disk import replace_file
@@ -47,16 +47,16 @@ class FetchFolder:
         self.path = path
         for left in path.glob(".*.part"):  # of a run that was killed
             left.unlink(missing_ok=True)
-        lines, end = _read_journal(path / JOURNAL)
+        lines, end = _read_journal(path)
         self._ours = {line["row"]["file"] for line in lines}
         self._rows = {line["key"]: line["row"] for line in lines if self._has(line["row"]["file"])}
         self._table: list[dict[str, str]] = []
         self._read: tuple[int, int, int] | None = None
         self._read_table()
         self._fresh = 0
-        self._journal = open(path / JOURNAL, "a+b")
-        if self._journal.tell() > end:
-            self._journal.truncate(end)
+        with open(path / JOURNAL, "ab") as file:
+            if file.tell() > end:
+                file.truncate(end)
         if not end:
             self._append(FORMAT)
 
@@ -100,10 +100,6 @@ class FetchFolder:
             replace_file(self.path / TABLE, text.getvalue().encode())
         self._table, self._read = rows, stamp(self.path / TABLE)
 
-    def close(self) -> None:
-        """Close the journal."""
-        self._journal.close()
-
     def _read_table(self) -> None:
         """Read works.csv where somebody else wrote it: what is said there is worth more."""
         path = self.path / TABLE
@@ -115,8 +111,8 @@ class FetchFolder:
         return (self.path / name).is_file()
 
     def _append(self, line: dict) -> None:
-        self._journal.write(json.dumps(line).encode() + b"\n")
-        self._journal.flush()
+        with open(self.path / JOURNAL, "ab") as file:
+            file.write(json.dumps(line).encode() + b"\n")
 
 
 @contextmanager
@@ -125,25 +121,18 @@ def locked(out: str | os.PathLike) -> Iterator[FetchFolder]:
     import filelock
 
     path = _expand(out)
-    lock = filelock.FileLock(path / LOCK, timeout=0)
-    with using(path):
-        path.mkdir(parents=True, exist_ok=True)
-        _refuse_others(path)
-        try:
-            lock.acquire()
-        except filelock.Timeout:
-            raise ArtsearchError(
-                f"another run is fetching into {str(path)!r}; wait until it has ended"
-            ) from None
-    try:
+    with ExitStack() as stack:
         with using(path):
+            path.mkdir(parents=True, exist_ok=True)
+            _refuse_others(path)
+            try:
+                stack.enter_context(filelock.FileLock(path / LOCK, timeout=0))
+            except filelock.Timeout:
+                raise ArtsearchError(
+                    f"another run is fetching into {str(path)!r}; wait until it has ended"
+                ) from None
             folder = FetchFolder(path)
-        try:
-            yield folder
-        finally:
-            folder.close()
-    finally:
-        lock.release()
+        yield folder
 
 
 @contextmanager
@@ -162,7 +151,7 @@ def known(out: str | os.PathLike) -> frozenset[str]:
     """Return the keys of the works that a folder has: a source need not ask for them again."""
     path = _expand(out)
     with using(path):
-        lines, _ = _read_journal(path / JOURNAL)
+        lines, _ = _read_journal(path)
         return frozenset(line["key"] for line in lines if (path / line["row"]["file"]).is_file())
 
 
@@ -212,23 +201,20 @@ def _refuse_others(path: Path) -> None:
         )
 
 
-def _read_journal(path: Path) -> tuple[list[dict], int]:
-    """Return the works in a journal, and where its last whole line ends."""
+def _read_journal(folder: Path) -> tuple[list[dict], int]:
+    """Return the works in a folder's journal, and where its last whole line ends."""
+    path = folder / JOURNAL
     data = path.read_bytes() if path.is_file() else b""
-    whole, newline, _ = data.rpartition(b"\n")
-    first, *lines = map(_parse, whole.split(b"\n"))
-    if newline and first != FORMAT:
+    end = data.rfind(b"\n") + 1
+    found = []
+    for line in data[:end].splitlines():
+        with suppress(ValueError):  # spoiled by a failing disk: the work is fetched again
+            found.append(json.loads(line))
+    if end and found[:1] != [FORMAT]:
         raise ArtsearchError(
             f"{str(path)!r} is no journal that this version can read; name a new folder"
         )
-    return [line for line in lines if _is_work(line)], len(whole + newline)
-
-
-def _parse(line: bytes) -> object:
-    try:
-        return json.loads(line)
-    except ValueError:
-        return None  # spoiled by a failing disk: the work is fetched again
+    return [line for line in found if _is_work(line)], end
 
 
 def _is_work(line: object) -> bool:

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+import re
+from collections.abc import Container, Iterable, Iterator
+from contextlib import suppress
+from html.parser import HTMLParser
+from itertools import islice
 
 from artsearch.base.errors import ArtsearchError
 from artsearch.base.http import Client, FetchError
 from artsearch.fetch.column_names import usual_column
-from artsearch.fetch.iiif_image import address_image
-from artsearch.fetch.iiif_parts import (
-    MOST_PAIRS,
-    as_dict,
-    as_list,
-    by_language,
-    id_of,
-    is_web,
-    join,
-    kind_of,
-    strip_markup,
-    text_of,
-)
 from artsearch.fetch.items import Item
 
 #: Collections within collections are followed so deep, and so many documents of them are read.
@@ -30,6 +21,11 @@ MOST_PARTS = 100_000
 
 #: Columns that every work has.
 OWN = ("artist", "title", "year", "style", "licence", "source")
+#: No more characters of a text, and entries of a list of texts, are looked at.
+MOST_TEXT = 10_000
+MOST_PAIRS = 100
+
+_SPACED = frozenset({"br", "dd", "div", "dt", "li", "p", "td", "tr"})
 
 
 def items(
@@ -208,3 +204,185 @@ def _name_column(label: object) -> str:
         return usual[0]
     name = text_of(label).rstrip(" :")[:60]
     return f"{name} (of the source)" if name.casefold() in (*OWN, "file", "id") else name
+
+
+def address_image(client: Client, image: dict, side: int) -> str:
+    """Return the address of an image at a size of some `side` pixels, or "" if it has none.
+
+    https://iiif.io/api/image/3.0, https://iiif.io/api/image/2.1
+    """
+    for service in as_list(image.get("service")):
+        service = as_dict(service)
+        if _version(service) and is_web(id_of(service)):
+            try:
+                return _address_service(client, service, image, side)
+            except FetchError:
+                break  # the image may still have an address of its own
+    return id_of(image) if is_web(id_of(image)) else ""
+
+
+def _address_service(client: Client, service: dict, image: dict, side: int) -> str:
+    """Return an address of the Image API; the service is asked what it can do if it has to be."""
+    base = id_of(service).removesuffix("/info.json").rstrip("/")
+    if _level(service) != 2:
+        # What a manifest says of a service may leave out all but its level.
+        service = service | as_dict(client.json(f"{base}/info.json"))
+    version = _version(service)
+    limits = [
+        service,
+        *filter(lambda part: isinstance(part, dict), as_list(service.get("profile"))),
+    ]
+    most = [_number(part.get(name)) for part in limits for name in ("maxWidth", "maxHeight")]
+    side = min([side, *filter(None, most)])
+    size = _choose_size(service, image, side) or ("max" if version == 3 else "full")
+    quality = "native" if version == 1 else "default"
+    return f"{base}/full/{size}/0/{quality}.jpg"
+
+
+def _choose_size(service: dict, image: dict, side: int) -> str:
+    """Return the size to ask for in the words of the Image API, or "" for the whole image."""
+    width, height = _sides(service) if all(_sides(service)) else _sides(image)
+    # A server may enlarge what is smaller than the size asked for.
+    if width and height and max(width, height) <= side:
+        return ""
+    level = _level(service)
+    if level == 2:
+        return f"!{side},{side}"
+    if level == 1 and width and height:
+        return f"{side}," if width >= height else f",{side}"
+    sizes = [_sides(as_dict(size)) for size in as_list(service.get("sizes"))[:MOST_PAIRS]]
+    enough = [size for size in sizes if all(size) and max(size) >= side]
+    return "{},{}".format(*min(enough)) if enough else ""
+
+
+def _version(service: dict) -> int:
+    """Return the version of the Image API that a service has; 0 if it is another service."""
+    said = [service.get(name) for name in ("type", "@type", "@context", "profile")]
+    words = " ".join(word for part in said for word in as_list(part) if isinstance(word, str))
+    found = re.search(r"ImageService([123])|/api/image/([123])|image-api/(1)", words)
+    if found:
+        return int(next(filter(None, found.groups())))
+    if re.search(r"\blevel[012]\b|image-api", words):
+        return 3 if "id" in service else 2
+    return 0
+
+
+def _level(service: dict) -> int | None:
+    words = " ".join(word for word in as_list(service.get("profile")) if isinstance(word, str))
+    found = re.search(r"level([012])\b", words)
+    return int(found[1]) if found else None
+
+
+def _sides(part: dict) -> tuple[int, int]:
+    return _number(part.get("width")), _number(part.get("height"))
+
+
+def _number(value: object) -> int:
+    """Return a number of pixels, or 0 for what is none."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return value if whole and 0 < value < 1_000_000 else 0
+
+
+def text_of(value: object) -> str:
+    """Return a text of either version without its markup: the English one, or what there is.
+
+    >>> text_of({"fr": ["Le Chat"], "en": ["<i>The Cat</i>"]}), text_of([{"@value": "A"}, "B"])
+    ('The Cat', 'A; B')
+    """
+    texts = by_language(value)
+    english = [language for language in texts if language.lower().startswith("en")]
+    chosen = next(iter([*english, *(name for name in ("none", "") if name in texts), *texts]), "")
+    return join(map(strip_markup, texts.get(chosen, ())))
+
+
+def strip_markup(text: str) -> str:
+    """Return the text that a reader of a page would see.
+
+    >>> strip_markup("<p>Oil &amp; gold<br>on wood<script>alert(1)</script>")
+    'Oil & gold on wood'
+    """
+    if "<" in text or "&" in text:
+        parser = _Markup()
+        # What cannot be taken for markup, such as "<![x", stays as it is.
+        with suppress(AssertionError):
+            parser.feed(text)
+            parser.close()
+            text = "".join(parser.texts)
+    return " ".join(text.split())
+
+
+def kind_of(document: object) -> str:
+    """Return the type of a document or a part of one: "Manifest" for sc:Manifest as well."""
+    document = as_dict(document)
+    kind = document.get("type") or document.get("@type")
+    return kind.rpartition(":")[2] if isinstance(kind, str) else ""
+
+
+def id_of(part: object) -> str:
+    """Return the address that a part is, or has; or ""."""
+    if isinstance(part, dict):
+        part = part.get("id") or part.get("@id")
+    return part.strip() if isinstance(part, str) else ""
+
+
+def is_web(address: str) -> bool:
+    """Tell whether an address can be asked for over the web."""
+    return address.startswith(("http://", "https://"))
+
+
+def as_list(value: object) -> list:
+    """Return a list as it is, nothing as an empty one, and anything else as the only entry."""
+    if isinstance(value, list):
+        return value
+    return [] if value is None else [value]
+
+
+def as_dict(value: object) -> dict:
+    """Return an object as it is, and an empty one for anything else."""
+    return value if isinstance(value, dict) else {}
+
+
+def by_language(value: object) -> dict[str, list[str]]:
+    """Return texts by language; "" and "none" stand for those that do not say theirs."""
+    texts: dict[str, list[str]] = {}
+    for part in as_list(value)[:MOST_PAIRS]:
+        if not isinstance(part, dict):
+            pairs = [("", part)]
+        elif "@value" in part:
+            pairs = [(part.get("@language"), part["@value"])]
+        else:
+            languages = islice(part.items(), MOST_PAIRS)
+            pairs = [(name, text) for name, found in languages for text in as_list(found)]
+        for language, text in pairs[:MOST_PAIRS]:
+            if isinstance(text, str | int | float) and not isinstance(text, bool):
+                name = language if isinstance(language, str) else ""
+                texts.setdefault(name, []).append(str(text)[:MOST_TEXT])
+    return texts
+
+
+def join(texts: Iterable[str]) -> str:
+    """Return texts as one, each once."""
+    return "; ".join(dict.fromkeys(filter(None, texts)))
+
+
+class _Markup(HTMLParser):
+    """Collects the text of a page, with spaces where there are blocks."""
+
+    def __init__(self):
+        super().__init__()
+        self.texts: list[str] = []
+        self._hidden = ""
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        if tag in ("script", "style"):
+            self._hidden = tag
+        elif tag in _SPACED:
+            self.texts.append(" ")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == self._hidden:
+            self._hidden = ""
+
+    def handle_data(self, data: str) -> None:
+        if not self._hidden:
+            self.texts.append(data)

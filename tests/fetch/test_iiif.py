@@ -11,8 +11,7 @@ from tiers import examples
 from artsearch.base.errors import ArtsearchError
 from artsearch.base.http import Client, FetchError
 from artsearch.fetch import iiif
-from artsearch.fetch.iiif_image import address_image
-from artsearch.fetch.iiif_parts import strip_markup, text_of
+from artsearch.fetch.iiif import address_image, strip_markup, text_of
 from artsearch.fetch.items import fetch
 from artsearch.works.collection import Collection
 
