@@ -46,16 +46,14 @@ def _add_museum(name: str, title: str) -> None:
     @click.option("--artist", default="", help="An artist's name, or a part of it.")
     @click.option("--period", default="", help="Years, as in 1600-1700.")
     @_into_folder
-    def command(out: str, count: int | None, side: int, period: str, **words: str) -> None:
+    def command(out: str, count: int | None, side: int, **words: str) -> None:
         from artsearch.base.http import Client
         from artsearch.fetch.folder import known
-        from artsearch.fetch.museums import MUSEUMS, read_period
+        from artsearch.fetch.museums import MUSEUMS
 
-        if period:
-            read_period(period)  # before anything is made
         museum = MUSEUMS[name]
         client = Client(museum.rate)
-        items = museum.items(client, period=period, side=side, known=known(out), **words)
+        items = museum.items(client, side=side, known=known(out), **words)
         _bring(items, out, count, side, client)
 
     command.__doc__ = f"Works that {title} marks as free to use."

@@ -1,4 +1,4 @@
-"""The open-access programmes of three museums, as sources of works that they mark as free."""
+"""The open-access programmes of museums, as sources of works that they mark as free."""
 
 from __future__ import annotations
 
@@ -12,10 +12,6 @@ from artsearch.base.errors import ArtsearchError, unknown
 from artsearch.base.http import Client, FetchError
 from artsearch.fetch.folder import clean
 from artsearch.fetch.items import Item
-
-MET = "https://collectionapi.metmuseum.org/public/collection"
-AIC = "https://api.artic.edu/api/v1"
-CLEVELAND = "https://openaccess-api.clevelandart.org/api"
 
 #: No more of one search is asked for; two of the three answer no further, the Art Institute often
 #: only 1,000. https://github.com/art-institute-of-chicago/api-data/issues/5
@@ -31,46 +27,61 @@ _YEARS = re.compile(r"\s*(-?\d{1,5})\s*(?:[-–—/]|to)\s*(-?\d{1,5})\s*")
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """Which works of a museum, by words and by years from first to last.
+
+    Pictures are to have `side` pixels; works whose keys are in `known` need not be asked for.
+    """
+
+    query: str = ""
+    department: str = ""
+    artist: str = ""
+    period: tuple[int, int] | None = None
+    side: int = 1024
+    known: Container[str] = ()
+
+
+@dataclass(frozen=True)
 class Museum:
-    """A museum as a source: its works, and how many requests a second we ask of it."""
+    """A museum as a source: where it answers, requests a second we ask of it, how it is read."""
 
-    items: Callable[..., Iterator[Item]]
+    base: str
     rate: float
+    read: Callable[[Client, str, Wanted], Iterator[Item]]
+
+    def items(self, client: Client, period: str = "", **wanted: object) -> Iterator[Item]:
+        """Yield works that the museum marks as free; `wanted` are the other fields of Wanted.
+
+        `period` is written as in 1600-1700; raises ArtsearchError at once where it is not.
+        """
+        years = read_period(period) if period else None
+        return self.read(client, self.base, Wanted(period=years, **wanted))
 
 
-def met(
-    client: Client,
-    query: str = "",
-    department: str = "",
-    artist: str = "",
-    period: str = "",
-    *,
-    side: int = 1024,
-    known: Container[str] = (),
-    base: str = MET,
-) -> Iterator[Item]:
+def _read_met(client: Client, base: str, wanted: Wanted) -> Iterator[Item]:
     """Yield works of the Metropolitan Museum of Art that it marks as public domain.
 
-    A search answers with numbers alone; each work is then asked for by its number, unless its key
-    is in `known`. Of its two pictures the smaller one (600 to 800 pixels wide, as others report) is
-    taken where `side` is 600 or less. https://metmuseum.github.io (the search of version 1.1: that
-    of version 1 has been retired since October 2026)
+    A search answers with numbers alone; each work is then asked for by its number. Of its two
+    pictures the smaller one (600 to 800 pixels wide, as others report) is taken where `side` is 600
+    or less. https://metmuseum.github.io (the search of version 1.1: that of version 1 has been
+    retired since October 2026)
     """
     # The search wants words, and wants them last. https://github.com/metmuseum/openaccess/issues/36
     params: dict[str, object] = {"hasImages": "true"}
-    if department:
-        params["departmentId"] = _find_department(client, base, department)
-    if period:
-        params["dateBegin"], params["dateEnd"] = read_period(period)
-    params["q"] = " ".join(filter(None, (query, artist))) or "*"
+    if wanted.department:
+        params["departmentId"] = _find_department(client, base, wanted.department)
+    if wanted.period:
+        params["dateBegin"], params["dateEnd"] = wanted.period
+    params["q"] = " ".join(filter(None, (wanted.query, wanted.artist))) or "*"
 
     def read(page: int) -> list:
         where = {"offset": page * _MET_PAGE, "limit": _MET_PAGE}
-        return _list(client.json(f"{base}/v1.1/search", where | params), "objectIDs")
+        numbers = _list(client.json(f"{base}/v1.1/search", where | params), "objectIDs")
+        return [{"id": number} for number in numbers]
 
     for number, _ in _pages(read, _MET_PAGE):
         key = f"met/{number}"
-        if key in known:
+        if key in wanted.known:
             yield Item(key, "", {})
             continue
         try:
@@ -79,21 +90,21 @@ def met(
             yield Item(key, "", {}, str(error))
             continue
         # There is no search by artist that can be relied upon: the words may be anywhere.
-        if _names(artist, work.get("artistDisplayName")):
-            yield _met_item(key, work, side)
+        if not _names(wanted.artist, work.get("artistDisplayName")):
+            continue
+        about = _columns(
+            work,
+            "artist=artistDisplayName title year=objectDate medium department classification "
+            "culture period credit=creditLine",
+            licence="CC0 (public domain)",
+            source=f"https://www.metmuseum.org/art/collection/search/{number}",
+        )
+        sizes = ["primaryImage", "primaryImageSmall"]
+        addresses = [work.get(name) for name in (sizes if wanted.side > 600 else reversed(sizes))]
+        yield _free(key, addresses, about, work.get("isPublicDomain") is True)
 
 
-def aic(
-    client: Client,
-    query: str = "",
-    department: str = "",
-    artist: str = "",
-    period: str = "",
-    *,
-    side: int = 1024,
-    known: Container[str] = (),
-    base: str = AIC,
-) -> Iterator[Item]:
+def _read_aic(client: Client, base: str, wanted: Wanted) -> Iterator[Item]:
     """Yield works of the Art Institute of Chicago that it marks as public domain.
 
     The pictures are asked for at the size wanted (IIIF Image API 2). https://api.artic.edu/docs/
@@ -102,16 +113,17 @@ def aic(
         {"term": {"is_public_domain": True}},
         {"exists": {"field": "image_id"}},
     ]
-    for name, words in (("department_title", department), ("artist_title", artist)):
-        if words:
-            conditions.append({"match": {name: {"query": words, "operator": "and"}}})
-    if period:
-        first, last = read_period(period)
+    for name in ("department", "artist"):
+        if words := getattr(wanted, name):
+            match = {f"{name}_title": {"query": words, "operator": "and"}}
+            conditions.append({"match": match})
+    if wanted.period:
+        first, last = wanted.period
         conditions.append({"range": {"date_end": {"gte": first}}})
         conditions.append({"range": {"date_start": {"lte": last}}})
     search: dict[str, object] = {"query": {"bool": {"filter": conditions}}, "fields": _AIC_FIELDS}
-    if query:
-        search["q"] = query
+    if wanted.query:
+        search["q"] = wanted.query
 
     def read(page: int) -> list:
         params = json.dumps(search | {"limit": _PAGE, "page": page + 1})
@@ -125,49 +137,62 @@ def aic(
         return [_facts(work) | {"iiif": images} for work in _list(answer, "data")]
 
     for number, work in _pages(read, _PAGE):
-        yield _aic_item(f"aic/{number}", number, work, side)
+        about = _columns(
+            work,
+            "artist=artist_title title year=date_display style=style_title medium=medium_display "
+            "department=department_title classification=classification_title "
+            "culture=place_of_origin credit=credit_line",
+            licence="CC0 (public domain)",
+            source=f"https://www.artic.edu/artworks/{number}",
+        )
+        image, images = clean(work.get("image_id")), work.get("iiif")
+        address = f"{images}/{quote(image, safe='')}" if image and images else ""
+        address = _at_size(address, work.get("thumbnail"), wanted.side)
+        yield _free(f"aic/{number}", [address], about, work.get("is_public_domain") is True)
 
 
-def cleveland(
-    client: Client,
-    query: str = "",
-    department: str = "",
-    artist: str = "",
-    period: str = "",
-    *,
-    side: int = 1024,
-    known: Container[str] = (),
-    base: str = CLEVELAND,
-) -> Iterator[Item]:
+def _read_cleveland(client: Client, base: str, wanted: Wanted) -> Iterator[Item]:
     """Yield works of the Cleveland Museum of Art that it shares under CC0.
 
     Of its pictures the smaller one is taken where it is large enough for `side`.
     https://openaccess-api.clevelandart.org
     """
     params: dict[str, object] = {"cc0": 1, "has_image": 1}
-    for name, words in (("q", query), ("department", department), ("artists", artist)):
-        if words:
-            params[name] = words
-    if period:
-        first, last = read_period(period)
+    asked = {"q": wanted.query, "department": wanted.department, "artists": wanted.artist}
+    params |= {name: words for name, words in asked.items() if words}
+    if wanted.period:
+        first, last = wanted.period
         params["created_after"], params["created_before"] = first - 1, last + 1
 
     def read(page: int) -> list:
         where = {"skip": page * _PAGE, "limit": _PAGE}
-        answer = client.json(f"{base}/artworks/", params | where)
-        return _list(answer, "data")
+        return _list(client.json(f"{base}/artworks/", params | where), "data")
 
     for number, work in _pages(read, _PAGE):
-        yield _cleveland_item(f"cleveland/{number}", work, side)
+        # "Claude Monet (French, 1840–1926)"
+        names = [clean(maker.get("description")) for maker in _records(work.get("creators"))]
+        about = _columns(
+            work,
+            "title year=creation_date source=url medium=technique department classification=type "
+            "culture credit=creditline",
+            artist=[name.partition(" (")[0] for name in names],
+            licence="CC0",
+        )
+        images = _facts(work.get("images"))
+        found = sorted((_facts(images.get(name)) for name in ("web", "print")), key=_longer_side)
+        enough = [image for image in found if _longer_side(image) >= wanted.side] or found[::-1]
+        addresses = [image.get("url") for image in enough]
+        is_free = work.get("share_license_status") == "CC0"
+        yield _free(f"cleveland/{number}", addresses, about, is_free)
 
 
 #: The Met documents 80 requests a second; its shield has shut out programs at two (reports of
 #: 2025 and 2026, such as https://github.com/metmuseum/openaccess/issues/58). The Art Institute
 #: documents one. Cleveland documents none.
 MUSEUMS = {
-    "met": Museum(met, 0.5),
-    "aic": Museum(aic, 1.0),
-    "cleveland": Museum(cleveland, 2.0),
+    "met": Museum("https://collectionapi.metmuseum.org/public/collection", 0.5, _read_met),
+    "aic": Museum("https://api.artic.edu/api/v1", 1.0, _read_aic),
+    "cleveland": Museum("https://openaccess-api.clevelandart.org/api", 2.0, _read_cleveland),
 }
 
 
@@ -187,67 +212,14 @@ def read_period(text: str) -> tuple[int, int]:
     return first, last
 
 
-def _met_item(key: str, work: dict, side: int) -> Item:
-    about = {
-        "artist": work.get("artistDisplayName"),
-        "title": work.get("title"),
-        "year": work.get("objectDate"),
-        "licence": "CC0 (public domain)",
-        "source": f"https://www.metmuseum.org/art/collection/search/{key.partition('/')[2]}",
-        "medium": work.get("medium"),
-        "department": work.get("department"),
-        "classification": work.get("classification"),
-        "culture": work.get("culture"),
-        "period": work.get("period"),
-        "credit": work.get("creditLine"),
-    }
-    sizes = ["primaryImage", "primaryImageSmall"]
-    addresses = [work.get(name) for name in (sizes if side > 600 else reversed(sizes))]
-    return _free(key, addresses, about, work.get("isPublicDomain") is True)
+def _columns(work: dict, names: str, **more: object) -> dict:
+    """Return the columns of a work: `names` are ours, each with the museum's where it differs.
 
-
-def _aic_item(key: str, number: int, work: dict, side: int) -> Item:
-    about = {
-        "artist": work.get("artist_title"),
-        "title": work.get("title"),
-        "year": work.get("date_display"),
-        "style": work.get("style_title"),
-        "licence": "CC0 (public domain)",
-        "source": f"https://www.artic.edu/artworks/{number}",
-        "medium": work.get("medium_display"),
-        "department": work.get("department_title"),
-        "classification": work.get("classification_title"),
-        "culture": work.get("place_of_origin"),
-        "credit": work.get("credit_line"),
-    }
-    image, base = clean(work.get("image_id")), work.get("iiif")
-    # A server may enlarge what is smaller than the size asked for.
-    most = min(side, _longer_side(work.get("thumbnail")) or side)
-    address = f"{base}/{quote(image, safe='')}/full/!{most},{most}/0/default.jpg" if image else ""
-    return _free(key, [address if base else ""], about, work.get("is_public_domain") is True)
-
-
-def _cleveland_item(key: str, work: dict, side: int) -> Item:
-    creators = work.get("creators")
-    makers = map(_facts, creators if isinstance(creators, list) else [])
-    names = [clean(maker.get("description")) for maker in makers]
-    about = {
-        "artist": [name.partition(" (")[0] for name in names],  # "Claude Monet (French, 1840–1926)"
-        "title": work.get("title"),
-        "year": work.get("creation_date"),
-        "licence": "CC0",
-        "source": work.get("url"),
-        "medium": work.get("technique"),
-        "department": work.get("department"),
-        "classification": work.get("type"),
-        "culture": work.get("culture"),
-        "credit": work.get("creditline"),
-    }
-    images = _facts(work.get("images"))
-    found = sorted((_facts(images.get(name)) for name in ("web", "print")), key=_longer_side)
-    enough = [image for image in found if _longer_side(image) >= side] or found[::-1]
-    addresses = [image.get("url") for image in enough]
-    return _free(key, addresses, about, work.get("share_license_status") == "CC0")
+    >>> _columns({"title": "Lion", "objectDate": 1494}, "title year=objectDate", licence="CC0")
+    {'title': 'Lion', 'year': 1494, 'licence': 'CC0'}
+    """
+    pairs = (pair.partition("=") for pair in names.split())
+    return {ours: work.get(theirs or ours) for ours, _, theirs in pairs} | more
 
 
 def _free(key: str, addresses: list, about: dict, is_free: bool) -> Item:
@@ -260,9 +232,18 @@ def _free(key: str, addresses: list, about: dict, is_free: bool) -> Item:
     return Item(key, found[0], about)
 
 
+def _at_size(service: object, picture: object, side: int) -> str:
+    """Return the address of a IIIF service's picture (level 2) at a size, or "" without a service.
+
+    `picture` may say its size: a server may enlarge what is smaller than the size asked for.
+    """
+    most = min(side, _longer_side(picture) or side)
+    return f"{service}/full/!{most},{most}/0/default.jpg" if clean(service) else ""
+
+
 def _find_department(client: Client, base: str, words: str) -> int:
     """Return the number of a department of the Met by its name, or a part of it."""
-    found = map(_facts, _list(client.json(f"{base}/v1/departments"), "departments"))
+    found = _records(_list(client.json(f"{base}/v1/departments"), "departments"))
     numbers = {clean(one.get("displayName")): one.get("departmentId") for one in found}
     fitting = [name for name in numbers if words.casefold() in name.casefold()]
     exact = [name for name in fitting if words.casefold() == name.casefold()]
@@ -271,14 +252,14 @@ def _find_department(client: Client, base: str, words: str) -> int:
     return numbers[(exact or fitting)[0]]
 
 
-def _pages(read: Callable[[int], list], size: int) -> Iterator[tuple[int, object]]:
-    """Yield the records of page after page by their numbers, until there is nothing new."""
-    seen: set[int] = set()
+def _pages(read: Callable[[int], list], size: int) -> Iterator[tuple[object, dict]]:
+    """Yield the records of page after page by their ids, until there is nothing new."""
+    seen: set = set()
     for page in range(WINDOW // size):
         records = read(page)
         before = len(seen)
-        for record in records:
-            number = record.get("id") if isinstance(record, dict) else record
+        for record in _records(records):
+            number = record.get("id")
             if isinstance(number, int) and number not in seen:
                 seen.add(number)
                 yield number, record
@@ -296,6 +277,11 @@ def _list(answer: object, name: str) -> list:
 def _facts(value: object) -> dict:
     """Return what should be a record as one: of anything else, nothing is known."""
     return value if isinstance(value, dict) else {}
+
+
+def _records(value: object) -> list[dict]:
+    """Return what should be a list of records as one."""
+    return [_facts(part) for part in value] if isinstance(value, list) else []
 
 
 def _longer_side(image: object) -> int:

@@ -17,6 +17,7 @@ import numpy as np
 
 from artsearch.base.errors import ArtsearchError, check_whole, unknown
 from artsearch.base.http import hub_endpoint, is_offline, unreachable
+from artsearch.base.text import shorten
 from artsearch.fetch.items import Item
 
 #: What the data says of a work besides its picture.
@@ -107,6 +108,10 @@ def spell_artist(name: str) -> str:
     return written
 
 
+def _spell(column: str, name: str) -> str:
+    return spell_artist(name) if column == "artist" else spell_style(name)
+
+
 def _capitalise(word: str) -> str:
     return f"Mc{word[2:].title()}" if word.startswith("mc") else word.title()
 
@@ -141,8 +146,7 @@ class _Dataset:
     def words(self, column: str) -> list[str] | None:
         """Return the words of a column's classes by number; None where it is plain text."""
         names = getattr(self.features[column], "names", None)
-        spell = spell_artist if column == "artist" else spell_style
-        return None if names is None else [spell(name) for name in names]
+        return None if names is None else [_spell(column, name) for name in names]
 
     def read_labels(self, shard: int) -> list[_Work]:
         """Return the works of one file, with their labels in words."""
@@ -187,10 +191,8 @@ class _Dataset:
     def _spell(self, column: str, values: list) -> list[str]:
         words = self.words(column)
         if words is None:
-            spell = spell_artist if column == "artist" else spell_style
-            return [spell(str(value)) if value is not None else "" for value in values]
-        known = range(len(words))
-        return [words[value] if value in known else "" for value in values]
+            return [_spell(column, str(value)) if value is not None else "" for value in values]
+        return [words[value] if value in range(len(words)) else "" for value in values]
 
     def _find(self):
         """Return what `datasets` knows of the data before it is read."""
@@ -350,4 +352,4 @@ def _import_datasets():
 
 
 def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    return shorten(str(error), 200) or type(error).__name__

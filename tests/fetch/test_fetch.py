@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import warnings
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 
 import filelock
@@ -28,7 +28,7 @@ from artsearch.cli.commands import Commands
 from artsearch.fetch.command import fetch as fetch_command
 from artsearch.fetch.folder import FIRST, clean, known, name_file
 from artsearch.fetch.items import Fetched, Item, fetch
-from artsearch.fetch.museums import cleveland, met
+from artsearch.fetch.museums import MUSEUMS
 from artsearch.works.table import read_works_csv
 
 # Of what is broken on purpose; pytest puts its filter over that of artsearch.works.images.
@@ -49,7 +49,7 @@ def bring(server, tmp_path):
         client = Client(
             10_000, retries=3, timeout=1, pause=0.005, most_seconds=2, most_bytes=2_000_000
         )
-        items = met(client, known=known(out), base=server.base("met"))
+        items = museum("met", server.base("met")).items(client, known=known(out))
         return fetch(items, out, count=count, client=client, progress=False, **settings)
 
     return bring
@@ -60,6 +60,11 @@ def open_quietly(folder: Path) -> Collection:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         return Collection(folder)
+
+
+def museum(name: str, base: str):
+    """Return a museum's source that asks at another address."""
+    return replace(MUSEUMS[name], base=base)
 
 
 def item(key: str, picture: bytes | str | Path, **about) -> Item:
@@ -157,7 +162,7 @@ def test_no_more_than_the_count_is_asked_for(bring, server):
 def test_all_works_come_from_a_server_that_fails_so_often(every, server, tmp_path):
     server.fail_every = every
     client = Client(10_000, retries=6, timeout=5, pause=0.001)
-    items = met(client, base=server.base("met"))
+    items = museum("met", server.base("met")).items(client)
     fetched = fetch(items, tmp_path / "out", client=client, progress=False)
     assert (fetched.added, fetched.skipped) == (21, [])
     assert len(open_quietly(tmp_path / "out")) == 21
@@ -232,7 +237,7 @@ def test_a_source_that_fails_at_once_ends_with_a_sentence(bring, server, tmp_pat
         bring()
     client = Client(1000, retries=1, pause=0.01)
     with pytest.raises(FetchError, match="127.0.0.1 cannot be reached; 0 works"):
-        items = cleveland(client, base=closed_address())
+        items = museum("cleveland", closed_address()).items(client)
         fetch(items, tmp_path / "out", client=client, progress=False)
     server.answers.clear()
     assert bring().added == 21
@@ -249,11 +254,13 @@ SCRIPT = """
 import sys
 from artsearch.fetch.items import fetch
 from artsearch.fetch.folder import known
-from artsearch.fetch.museums import met
+from dataclasses import replace
+from artsearch.fetch.museums import MUSEUMS
 from artsearch.base.http import Client
 base, out = sys.argv[1:]
 client = Client(10_000)
-fetch(met(client, known=known(out), base=base), out, client=client, progress=False)
+items = replace(MUSEUMS["met"], base=base).items(client, known=known(out))
+fetch(items, out, client=client, progress=False)
 """
 
 
@@ -582,11 +589,8 @@ def test_a_report_is_a_sentence():
 @pytest.fixture
 def command(server, monkeypatch):
     """Run `fetch` as on a command line, with the museums on this machine."""
-    from artsearch.fetch import museums
-
-    for name, museum in museums.MUSEUMS.items():
-        items = partial(museum.items, base=server.base(name))
-        monkeypatch.setitem(museums.MUSEUMS, name, museums.Museum(items, 10_000))
+    for name, one in MUSEUMS.items():
+        monkeypatch.setitem(MUSEUMS, name, replace(one, base=server.base(name), rate=10_000))
 
     def command(*words):
         group = Commands(commands={"fetch": fetch_command})

@@ -1,6 +1,7 @@
 """What three museums document, answered on 127.0.0.1: well, and with lies and surprises."""
 
 import json
+from dataclasses import replace
 from itertools import islice
 from urllib.parse import parse_qs, urlsplit
 
@@ -30,7 +31,7 @@ def ask(server):
 
     def ask(name: str, **wanted):
         client = Client(10_000, retries=1, timeout=5, pause=0.01)
-        return MUSEUMS[name].items(client, base=server.base(name), **wanted)
+        return replace(MUSEUMS[name], base=server.base(name)).items(client, **wanted)
 
     return ask
 
