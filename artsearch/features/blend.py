@@ -62,7 +62,7 @@ def dial_place(alpha: float) -> float:
 
 
 def dial_weights(alpha: float) -> dict[str, float]:
-    """Return how much each component counts at a place of the dial, from 0 (content) to 1 (style).
+    """Return how much each component counts at a weight from 0 (content) to 1 (style).
 
     These are the weights of the components' cosines; they add up to 1.
 
@@ -171,12 +171,12 @@ class Blend:
         return _raw(self.components, by_layer)
 
     def at(self, alpha: float) -> Features:
-        """Return the rows at a place of the dial; the angle between two is their distance."""
+        """Return the rows at a weight of the dial; the angle between two is their distance."""
         weights = np.sqrt(self.column_weights(alpha))
         return Features(self.vectors * weights, self.ids, self.metadata | {"dial": float(alpha)})
 
     def column_weights(self, alpha: float) -> np.ndarray:
-        """Return how much each column counts in a squared distance at a place of the dial."""
+        """Return how much each column counts in a squared distance at a weight of the dial."""
         weights = dial_weights(alpha)
         widths = [component.basis.shape[1] for component in self.components.values()]
         return np.repeat(np.array([weights[name] for name in self.components], np.float32), widths)

@@ -31,8 +31,8 @@ from artsearch.features.store import (
     load_features,
     read_entries,
     read_manifest,
+    read_signatures,
     read_sound_shards,
-    read_stamps,
     refuse_others,
     write_store,
     write_words,
@@ -40,7 +40,7 @@ from artsearch.features.store import (
 from artsearch.networks.network import Network
 from artsearch.networks.transforms import CROPS, NO_CROP
 from artsearch.works.collection import Collection
-from artsearch.works.file_state import is_proof, stamp
+from artsearch.works.file_state import is_proof, signature
 
 if TYPE_CHECKING:
     from torch import nn
@@ -136,18 +136,18 @@ def store_folder(
     out: str | os.PathLike, collection: Collection, extractor: FeatureExtractor, layer: str
 ) -> Path:
     """Return the folder in which the features of a collection by one layer are kept."""
-    note = extractor.provenance(layer)
-    # Cut, since a file name holds 255 bytes at most; the note inside still tells all.
-    parts = [note["network"][-60:], note["weights"][:8]]
-    parts += [layer[-40:], f"pool{note['pool']}", note["crop"], note["precision"]]
+    provenance = extractor.provenance(layer)
+    # Cut, since a file name holds 255 bytes at most; the manifest inside tells all.
+    parts = [provenance["network"][-60:], provenance["weights"][:8]]
+    parts += [layer[-40:], f"pool{provenance['pool']}", provenance["crop"], provenance["precision"]]
     return Path(out, "stores", f"{collection_key(collection)}-{_tame('-'.join(parts))}")
 
 
 def collection_key(collection: Collection) -> str:
     """Return how the names of a collection's stores begin."""
     # Two collections may have the same name; the same one keeps its store when it grows.
-    place = hashlib.sha256(os.fsencode(collection.folder.resolve())).hexdigest()[:8]
-    return f"{_tame(collection.name[:20])}-{place}"
+    address = hashlib.sha256(os.fsencode(collection.folder.resolve())).hexdigest()[:8]
+    return f"{_tame(collection.name[:20])}-{address}"
 
 
 def _tame(name: str) -> str:
@@ -157,14 +157,14 @@ def _tame(name: str) -> str:
 class StoreUpdate:
     """A store in the making: what it had before, and what this run and killed ones brought."""
 
-    def __init__(self, folder: Path, note: dict, shard_rows: int):
-        self.folder, self.note = folder, note
+    def __init__(self, folder: Path, provenance: dict, shard_rows: int):
+        self.folder, self.provenance = folder, provenance
         self._shard_rows = shard_rows
-        self.old, entries = _open_old(folder, note)
+        self.old, entries = _open_old(folder, provenance)
         rows = len(self.old) if self.old else 0
         self._old_contents = [one.state.sha256 for one in entries[:rows]]
         self._old_rows = {sha256: row for row, sha256 in enumerate(self._old_contents)}
-        self.journal = Journal(_partial(folder), note)
+        self.journal = Journal(_partial(folder), provenance)
         self.seen = {one.id: one for one in [*entries, *self.journal.entries]}
 
     @property
@@ -177,9 +177,9 @@ class StoreUpdate:
         return sha256 in self._old_rows or sha256 in self.journal.rows
 
     def is_sure_of(self, work_id: str, now: tuple[int, int, int] | None) -> bool:
-        """Tell whether a file with this stamp is known without being read again."""
+        """Tell whether a file with this signature is known without being read again."""
         entry = self.seen.get(work_id)
-        if entry is None or not is_proof(now) or entry.state.stamp != now:
+        if entry is None or not is_proof(now) or entry.state.signature != now:
             return False
         return bool(entry.reason) or self.has(entry.state.sha256)
 
@@ -208,15 +208,15 @@ class StoreUpdate:
     ) -> Contents:
         ids = [entry.id for entry in kept]
         works = collection.works.set_index("id", drop=False).loc[ids]
-        states = zip(*((*one.state.stamp, one.state.sha256) for one in kept), strict=True)
+        states = zip(*((*one.state.signature, one.state.sha256) for one in kept), strict=True)
         works = works.assign(**dict(zip(STATE, states, strict=True)))
         everything = sorted([*kept, *skipped], key=lambda entry: collection.row(entry.id))
-        mark = fingerprint((entry.id, entry.state.sha256) for entry in everything)
+        made_of = fingerprint((entry.id, entry.state.sha256) for entry in everything)
         return Contents(
             works,
             self.old.dims if self.old else self.journal.dims,
             self._rows_of([entry.state.sha256 for entry in kept]),
-            self.note | {"collection": mark},
+            self.provenance | {"collection": made_of},
             skipped,
             describe_captions(collection.works),
             self._shard_rows,
@@ -231,7 +231,7 @@ class StoreUpdate:
         return all(same)
 
     def _rows_of(self, contents: list[str]):
-        """Return a function that gives the rows of a range of places, from where each one lies."""
+        """Return a function that gives the rows of a range of works, from where each one lies."""
         before = np.array([self._old_rows.get(sha256, -1) for sha256 in contents])
         new = np.array([self.journal.rows.get(sha256, -1) for sha256 in contents])
 
@@ -322,7 +322,7 @@ def _files_to_read(
 ) -> Iterator[tuple[str, Path]]:
     for id in collection.ids:
         path = collection.path(id)
-        now = stamp(path)
+        now = signature(path)
         if not all(update.is_sure_of(id, now) for update in updates):
             yield id, path
 
@@ -349,19 +349,21 @@ def _outdated(folders: dict, collection: Collection) -> dict:
     }
 
 
-def _is_current(folder: Path, note: dict, collection: Collection) -> bool:
+def _is_current(folder: Path, provenance: dict, collection: Collection) -> bool:
     """Tell whether a store holds just what the collection's files are, without reading them."""
     try:
-        manifest, stamps = read_manifest(folder), read_stamps(folder)
+        manifest, signatures = read_manifest(folder), read_signatures(folder)
         load_features(folder)  # that its rows are there as well
     except ArtsearchError:
         return False
-    refuse_others(folder, manifest["provenance"], note)
-    if stamps.keys() != set(collection.ids):
+    refuse_others(folder, manifest["provenance"], provenance)
+    if signatures.keys() != set(collection.ids):
         return False
     if manifest["captions"] != describe_captions(collection.works):
         return False
-    return all(is_proof(now) and stamp(collection.path(id)) == now for id, now in stamps.items())
+    return all(
+        is_proof(now) and signature(collection.path(id)) == now for id, now in signatures.items()
+    )
 
 
 def _clear_up(folder: Path) -> None:
@@ -382,12 +384,12 @@ def _lock_of(folder: Path) -> filelock.FileLock:
     return filelock.FileLock(folder.with_name(f".{folder.name}.lock"))
 
 
-def _open_old(folder: Path, note: dict) -> tuple[Features | None, list[Entry]]:
+def _open_old(folder: Path, provenance: dict) -> tuple[Features | None, list[Entry]]:
     """Open what a store had before and its works; of a damaged one what is still whole."""
     if not folder.exists():
         return None, []
     try:
-        refuse_others(folder, read_manifest(folder)["provenance"], note)
+        refuse_others(folder, read_manifest(folder)["provenance"], provenance)
         return load_features(folder), read_entries(folder)
     except MismatchError:
         raise

@@ -40,7 +40,7 @@ class Journal:
     Raises MismatchError for a journal of something else, and ArtsearchError where it cannot write.
     """
 
-    def __init__(self, folder: Path, note: dict):
+    def __init__(self, folder: Path, provenance: dict):
         self.folder = folder
         self.entries: list[Entry] = []
         self.rows: dict[str, int] = {}
@@ -50,7 +50,7 @@ class Journal:
             folder.mkdir(parents=True, exist_ok=True)
             self._lines = open(folder / LINES, "a+b")
             self._rows = open(folder / ROWS, "a+b")
-            self._take_up(note)
+            self._take_up(provenance)
         except OSError as error:
             raise self._cannot_write(error) from None
 
@@ -72,7 +72,7 @@ class Journal:
             self._lines.flush()
         except OSError as error:
             raise self._cannot_write(error) from None
-        self._note(facts, entries)
+        self._register(facts, entries)
 
     def take(self, numbers: np.ndarray) -> np.ndarray:
         """Return rows by their numbers: a float32 array, numbers × dims."""
@@ -93,16 +93,16 @@ class Journal:
         self.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _take_up(self, note: dict) -> None:
+    def _take_up(self, provenance: dict) -> None:
         """Read what is there as far as it is whole, cut off the rest, and stand at the end."""
         lines = _whole_lines(self.folder / LINES)
         first, end = next(lines, (None, 0))
         if first is None:
             self._cut(0, 0)
-            self._lines.write(_line({"format": FORMAT, "provenance": note}))
+            self._lines.write(_line({"format": FORMAT, "provenance": provenance}))
             self._lines.flush()
             return
-        self._check(first, note)
+        self._check(first, provenance)
         rows_end = 0
         with open(self.folder / ROWS, "rb") as file:
             for facts, line_end in lines:
@@ -111,13 +111,13 @@ class Journal:
                 content = file.read(size)
                 if len(content) != size or zlib.crc32(content) != facts["crc"]:
                     break
-                self._note(facts, works)
+                self._register(facts, works)
                 end, rows_end = line_end, rows_end + size
         self._cut(end, rows_end)
 
-    def _check(self, first: dict, note: dict) -> None:
+    def _check(self, first: dict, provenance: dict) -> None:
         theirs = {"format": first.get("format")} | first.get("provenance", {})
-        ours = {"format": FORMAT} | note
+        ours = {"format": FORMAT} | provenance
         for key in ours | theirs:
             if theirs.get(key) != ours.get(key):
                 raise MismatchError(
@@ -125,7 +125,7 @@ class Journal:
                     f"asked for is {ours.get(key)!r}; remove that folder, or name another"
                 )
 
-    def _note(self, facts: dict, works: Sequence[Entry]) -> None:
+    def _register(self, facts: dict, works: Sequence[Entry]) -> None:
         self.entries += works
         if facts["dims"]:
             self.dims = facts["dims"]

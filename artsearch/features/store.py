@@ -37,7 +37,7 @@ STATE = ("file_size", "file_modified_ns", "file_changed_ns", "file_sha256")
 class Contents:
     """What is to be written as a store: works in order, and a way to their rows.
 
-    `take` gives the rows of a range of places; `works` is a table with a column `id`. `skipped` are
+    `take` gives the rows of a range of works; `works` is a table with a column `id`. `skipped` are
     the works without a row. `captions` tells one state of the works' table from another.
     """
 
@@ -51,7 +51,7 @@ class Contents:
 
     @property
     def parts(self) -> list[tuple[int, int]]:
-        """The ranges of places that make a shard each."""
+        """The ranges of works that make a shard each."""
         starts = range(0, max(1, len(self.works)), self.shard_rows)
         return [(start, min(start + self.shard_rows, len(self.works))) for start in starts]
 
@@ -88,8 +88,8 @@ def write_store(folder: str | os.PathLike, contents: Contents) -> Path:
         _make_folders(new)
         for number, (start, stop) in enumerate(contents.parts):
             vectors, _ = shards.names(number, len(contents.parts))
-            places = range(start, stop, shards.CHUNK)
-            chunks = (contents.take(at, min(at + shards.CHUNK, stop)) for at in places)
+            starts = range(start, stop, shards.CHUNK)
+            chunks = (contents.take(at, min(at + shards.CHUNK, stop)) for at in starts)
             shards.write_rows(new / vectors, (stop - start, contents.dims), chunks)
         _write_words(new, contents)
 
@@ -165,9 +165,9 @@ def read_sound_shards(folder: Path) -> tuple[Features | None, list[Entry]]:
     return Features(shards.ShardedRows(vectors), ids, manifest["provenance"]), entries
 
 
-def read_stamps(folder: Path) -> dict[str, tuple[int, int, int]]:
+def read_signatures(folder: Path) -> dict[str, tuple[int, int, int]]:
     """Return size and dates of a store's works by id, as they were when they were read."""
-    return _reading(folder, _read_stamps)
+    return _reading(folder, _read_signatures)
 
 
 def describe_captions(works: pd.DataFrame) -> str:
@@ -234,11 +234,11 @@ def _read_table(path: Path) -> list[Entry]:
     return [Entry(id, FileState(*state)) for id, *state in zip(*columns, strict=True)]
 
 
-def _read_stamps(folder: Path) -> dict[str, tuple[int, int, int]]:
+def _read_signatures(folder: Path) -> dict[str, tuple[int, int, int]]:
     manifest = sealed.read_manifest(folder, KIND)
     table = _read_works(folder, manifest, ["id", *STATE[:3]])
-    ids, *stamps = (table[name].tolist() for name in table)
-    found = dict(zip(ids, zip(*stamps, strict=True), strict=True))
+    ids, *signatures = (table[name].tolist() for name in table)
+    found = dict(zip(ids, zip(*signatures, strict=True), strict=True))
     skipped = manifest["skipped"]
     return found | {work["id"]: tuple(work[key] for key in STATE[:3]) for work in skipped}
 
@@ -284,7 +284,7 @@ def _describe(contents: Contents) -> dict:
 
 def _describe_skipped(entry: Entry) -> dict:
     state = entry.state
-    values = (*state.stamp, state.sha256)
+    values = (*state.signature, state.sha256)
     return {"id": entry.id, "reason": entry.reason} | dict(zip(STATE, values, strict=True))
 
 

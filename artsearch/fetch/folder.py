@@ -16,7 +16,7 @@ from artsearch.base.disk import replace_file
 from artsearch.base.errors import ArtsearchError
 from artsearch.base.text import cut_text, disarm
 from artsearch.works.collection import COLUMNS, TABLE
-from artsearch.works.file_state import stamp
+from artsearch.works.file_state import signature
 from artsearch.works.table import read_works_csv
 
 #: What every table has, in this order; further columns come behind.
@@ -98,14 +98,14 @@ class FetchFolder:
         table.writerows(rows)
         with using(self.path):
             replace_file(self.path / TABLE, text.getvalue().encode())
-        self._table, self._read = rows, stamp(self.path / TABLE)
+        self._table, self._read = rows, signature(self.path / TABLE)
 
     def _read_table(self) -> None:
         """Read works.csv where somebody else wrote it: what is said there is worth more."""
         path = self.path / TABLE
-        if stamp(path) != self._read:
+        if signature(path) != self._read:
             self._table = read_works_csv(path).to_dict("records") if path.exists() else []
-            self._read = stamp(path)
+            self._read = signature(path)
 
     def _has(self, name: str) -> bool:
         return (self.path / name).is_file()

@@ -47,7 +47,7 @@ def _pool(output: torch.Tensor, pooling: str) -> torch.Tensor:
 
 
 def moments(maps: torch.Tensor) -> torch.Tensor:
-    """Return mean and standard deviation of each channel, from images × channels × places.
+    """Return mean and standard deviation of each channel, from images × channels × positions.
 
     What adaptive instance normalisation carries from one picture to another as its style (Huang
     and Belongie 2017, arXiv:1703.06868).
@@ -65,10 +65,10 @@ def generalised_mean(maps: torch.Tensor, p: float = 3.0) -> torch.Tensor:
 
 
 def gram(maps: torch.Tensor, channels: int | None = CHANNELS) -> torch.Tensor:
-    """Return the square root of the Gram matrix: which channels are strong in the same places.
+    """Return the square root of the Gram matrix: which channels are strong at the same positions.
 
-    Gatys, Ecker and Bethge 2016, CVPR, equation 3, divided by the number of places. The square root
-    of the matrix keeps its few large eigenvalues from drowning the others (Li et al. 2017,
+    Gatys, Ecker and Bethge 2016, CVPR, equation 3, divided by the number of positions. The square
+    root of the matrix keeps its few large eigenvalues from drowning the others (Li et al. 2017,
     arXiv:1703.08050); an image's row is its upper triangle, so scaled that the inner product of two
     rows is that of the two matrices. `channels` is how many directions are kept, None for all.
     """

@@ -112,8 +112,8 @@ def describe_all(
     """Return what is known of all that a question names: by the index, or by the network."""
     known = {}
     for id in question.works:
-        part = question.region if id == question.positive[0][0] else None
-        known[id] = _describe(search, given.get(id, id), part)
+        region = question.region if id == question.positive[0][0] else None
+        known[id] = _describe(search, given.get(id, id), region)
     return known
 
 
@@ -135,9 +135,9 @@ def name_things(sides: Mapping[str, object]) -> tuple[dict, dict]:
     return works, given
 
 
-def cut(image: Image.Image, part: Region) -> Image.Image:
-    """Return the part of an image, at least one pixel of it."""
-    left, top, right, bottom = part
+def cut(image: Image.Image, region: Region) -> Image.Image:
+    """Return a region of an image, at least one pixel of it."""
+    left, top, right, bottom = region
     box = [left * image.width, top * image.height, right * image.width, bottom * image.height]
     left, top, right, bottom = (round(end) for end in box)
     return image.crop((left, top, max(right, left + 1), max(bottom, top + 1)))
@@ -158,21 +158,21 @@ def _pairs(things: object) -> Iterator[tuple[object, object]]:
         yield pair
 
 
-def _describe(search: Searched, thing: object, part: Region | None) -> Described:
-    """Describe a work, an image, a row, or a part of a work or an image."""
+def _describe(search: Searched, thing: object, region: Region | None) -> Described:
+    """Describe a work, an image, a row, or a region of a work or an image."""
     if isinstance(thing, Described):
         return thing
     index, raw = search.comparing, search.raw
     if isinstance(thing, np.ndarray):
-        if part is not None:
+        if region is not None:
             raise ArtsearchError("a row of numbers has no parts; like a work, or an image")
         row = index.check_vector(thing)
         return Described(row, row)
     work = thing if isinstance(thing, str) else None
-    if work is not None and part is None:
+    if work is not None and region is None:
         return Described(index.row(work), raw.row(work))
     image = thing if work is None else search.collection.path(work)
-    row, raw_row = search.look(image if part is None else cut(open_image(image), part))
+    row, raw_row = search.look(image if region is None else cut(open_image(image), region))
     row, raw_row = index.check_vector(row), raw.check_vector(raw_row)
     if work is not None and len(raw.rows_of([work])):
         raw_row = raw.row(work)  # copies are those of the whole work

@@ -1,4 +1,4 @@
-"""The places that match in two works: where in the pictures a network sees the same."""
+"""The regions that match in two works: where in the pictures a network sees the same."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from artsearch.works.images import ImageSource, open_image
 if TYPE_CHECKING:
     import torch
 
-#: A place takes in its neighbours on this many sides, so that it means a thing and not an edge.
+#: A position takes in its neighbours on this many sides, so that it means a thing and not an edge.
 AROUND = 1
 
 
 @dataclass(frozen=True)
 class Match:
-    """Two places that look alike to a network: rectangles as shares of each picture.
+    """Two regions that look alike to a network: rectangles as shares of each picture.
 
     `strength` is the cosine of what the network gives at both, each less the mean of the pictures.
     """
@@ -40,11 +40,11 @@ class Match:
 
 
 class Matcher:
-    """A network made ready to say which places of two pictures match.
+    """A network made ready to say which regions of two pictures match.
 
-    It compares the maps of one layer place by place: by default the deep one that the network's
-    blend takes its covariance from, else the last that is a map. Raises ArtsearchError for a layer
-    that is no map.
+    It compares the maps of one layer position by position: by default the deep one that the
+    network's blend takes its covariance from, else the last that is a map. Raises ArtsearchError
+    for a layer that is no map.
     """
 
     def __init__(self, network: Network, crop: str, layer: str | None = None):
@@ -53,10 +53,10 @@ class Matcher:
         self._model = load_model(network)
 
     def match(self, first: ImageSource, second: ImageSource, most: int = 5) -> list[Match]:
-        """Return the places that match best, the best first, none of them over another.
+        """Return the regions that match best, the best first, none of them over another.
 
-        Places are each other's nearest in the two pictures (best buddies; Dekel et al. 2015, CVPR,
-        section 3). There may be fewer than `most`, or none. Raises ImageError.
+        Positions are each other's nearest in the two pictures (best buddies; Dekel et al. 2015,
+        CVPR, section 3). There may be fewer than `most`, or none. Raises ImageError.
         """
         check_whole("most", most)
         pictures = [open_image(first), open_image(second)]
@@ -64,10 +64,10 @@ class Matcher:
         kept = [self._transform.kept(*picture.size) for picture in pictures]
         shares = [_share(box, picture.size) for box, picture in zip(kept, pictures, strict=True)]
         side = maps.shape[1:3]
-        found = choose_pairs(maps[0], maps[1], most)
+        pairs = choose_pairs(maps[0], maps[1], most)
         return [
-            Match(_place(one, side, shares[0]), _place(other, side, shares[1]), strength)
-            for one, other, strength in found
+            Match(_region(first, side, shares[0]), _region(second, side, shares[1]), strength)
+            for first, second, strength in pairs
         ]
 
     def maps(self, pictures: list) -> np.ndarray:
@@ -81,13 +81,13 @@ class Matcher:
         if output.ndim != 4 or min(output.shape[2:]) < 2:
             raise ArtsearchError(
                 f"layer {self.layer!r} gives the shape {tuple(output.shape[1:])}, which is no map "
-                "of places; take one before the pooling, see layers(network)"
+                "of positions; take one before the pooling, see layers(network)"
             )
         return _smooth(output).permute(0, 2, 3, 1).float().numpy()
 
 
 def choose_layer(network: Network) -> str:
-    """Return the deepest layer by whose maps a network's places are compared.
+    """Return the deepest layer by whose maps two pictures are compared.
 
     >>> from artsearch import NETWORKS
     >>> choose_layer(NETWORKS["efficientnet_lite0"])
@@ -101,16 +101,16 @@ def choose_layer(network: Network) -> str:
     table = layers(network)
     maps = [len(shape) == 3 and min(shape[1:]) >= 4 for shape in table["shape"]]
     if not any(maps):
-        raise ArtsearchError(f"{network.name} has no layer that gives a map of places")
+        raise ArtsearchError(f"{network.name} has no layer that gives a map of positions")
     return table["layer"][maps].iloc[-1]
 
 
 def choose_pairs(
     first: np.ndarray, second: np.ndarray, most: int
 ) -> Iterator[tuple[tuple[int, int], tuple[int, int], float]]:
-    """Yield pairs of places (row, column) that are each other's nearest, the weightiest first.
+    """Yield pairs of positions (row, column) that are each other's nearest, the weightiest first.
 
-    `first` and `second` are maps, height × width × channels. A place beside one that was chosen
+    `first` and `second` are maps, height × width × channels. A position beside one that was chosen
     before is passed over, so that the pairs tell of different things.
     """
     mean = np.concatenate([_flat(first), _flat(second)]).mean(axis=0)
@@ -123,14 +123,14 @@ def choose_pairs(
     worth = np.einsum("ij,ij->i", ones[mutual], others[there[mutual]])
     chosen: list[tuple] = []
     for at in np.argsort(-worth, kind="stable"):
-        place = mutual[at]
-        one = divmod(int(place), first.shape[1])
-        other = divmod(int(there[place]), second.shape[1])
+        position = mutual[at]
+        one = divmod(int(position), first.shape[1])
+        other = divmod(int(there[position]), second.shape[1])
         inside = _is_inside(one, first) and _is_inside(other, second)
         clear = all(_apart(one, a) and _apart(other, b) for a, b in chosen)
         if worth[at] > 0 and inside and clear and len(chosen) < most:
             chosen.append((one, other))
-            yield one, other, float(cosines[place, there[place]])
+            yield one, other, float(cosines[position, there[position]])
 
 
 def _apart(one: tuple[int, int], other: tuple[int, int]) -> bool:
@@ -138,12 +138,12 @@ def _apart(one: tuple[int, int], other: tuple[int, int]) -> bool:
     return max(abs(one[0] - other[0]), abs(one[1] - other[1])) >= reach
 
 
-def _is_inside(place: tuple[int, int], places: np.ndarray) -> bool:
-    return all(AROUND <= at < n - AROUND for at, n in zip(place, places.shape, strict=False))
+def _is_inside(position: tuple[int, int], maps: np.ndarray) -> bool:
+    return all(AROUND <= at < n - AROUND for at, n in zip(position, maps.shape, strict=False))
 
 
-def _flat(places: np.ndarray) -> np.ndarray:
-    return places.reshape(-1, places.shape[-1])
+def _flat(maps: np.ndarray) -> np.ndarray:
+    return maps.reshape(-1, maps.shape[-1])
 
 
 def _smooth(maps: torch.Tensor) -> torch.Tensor:
@@ -157,9 +157,9 @@ def _share(box: tuple[int, int, int, int], size: tuple[int, int]) -> Region:
     return left / size[0], top / size[1], right / size[0], bottom / size[1]
 
 
-def _place(place: tuple[int, int], side: tuple[int, int], kept: Region) -> Region:
-    """Return a place of the map, with what it takes in around it, as shares of the picture."""
-    (row, column), (rows, columns) = place, side
+def _region(position: tuple[int, int], side: tuple[int, int], kept: Region) -> Region:
+    """Return a position of the map, with what it takes in around it, as shares of the picture."""
+    (row, column), (rows, columns) = position, side
     left, top, right, bottom = kept
     across = [max(0, column - AROUND) / columns, min(columns, column + 1 + AROUND) / columns]
     down = [max(0, row - AROUND) / rows, min(rows, row + 1 + AROUND) / rows]

@@ -81,7 +81,7 @@ def _pool(exact: ExactIndex, start: int, end: int, rows: np.ndarray) -> np.ndarr
 
 
 def _cheapest(costs: np.ndarray, most: int) -> np.ndarray:
-    """Return the cheapest path from the first to the last place in `most` steps or fewer."""
+    """Return the cheapest path from the first to the last position in `most` steps or fewer."""
     best, came_from = costs[0].copy(), [np.zeros(len(costs), np.int64)]
     for _ in range(most - 1):
         through = best[:, None] + costs
@@ -90,14 +90,14 @@ def _cheapest(costs: np.ndarray, most: int) -> np.ndarray:
         better = further < best
         if not better.any():
             break
-        # Where no more steps help, a place keeps the path it has.
+        # Where no more steps help, a position keeps the path it has.
         came_from.append(np.where(better, before, -1))
         best = np.where(better, further, best)
-    path, place = [len(costs) - 1], len(costs) - 1
+    path, position = [len(costs) - 1], len(costs) - 1
     for before in reversed(came_from):
-        if before[place] >= 0:
-            place = int(before[place])
-            path.append(place)
-        if place == 0:
+        if before[position] >= 0:
+            position = int(before[position])
+            path.append(position)
+        if position == 0:
             break
     return np.array(path[::-1])

@@ -75,8 +75,8 @@ class Results:
     def __iter__(self) -> Iterator[Neighbour]:
         return iter(self.neighbours)
 
-    def __getitem__(self, place: int) -> Neighbour:
-        return self.neighbours[place]
+    def __getitem__(self, position: int) -> Neighbour:
+        return self.neighbours[position]
 
     @property
     def ids(self) -> list[str]:

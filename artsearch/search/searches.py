@@ -74,7 +74,7 @@ class Searches(Mapping):
 
     `names` are networks as choose_networks takes them; `sentence` says which ones were taken, and
     `reason` why, where others stand in for the article's. `searches.dial("vgg16", "no_crop", 0.5)`
-    is a search in the network's blend, at a place from 0 (content) to 1 (style). Features are
+    is a search in the network's blend, at a weight from 0 (content) to 1 (style). Features are
     computed when a search is first asked for, and kept below `out` for the next time; `extract`
     computes all of them in one pass.
 
@@ -159,7 +159,7 @@ class Searches(Mapping):
 
         Raises ArtsearchError for a network that states no layers for it.
         """
-        dial_weights(alpha)  # a wrong place is said now, and not after minutes of computing
+        dial_weights(alpha)  # a wrong weight is said now, and not after minutes of computing
         return self._blend_search(network, crop).at(alpha)
 
     def descriptors(self, network: str, crop: str) -> dict[str, OneLayer | WeightedBlend]:

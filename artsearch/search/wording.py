@@ -32,17 +32,17 @@ def has_dial(searches: Mapping) -> bool:
     return hasattr(searches, "dial") and getattr(searches, "has_dial", True)
 
 
-def dial_text(place: float | None) -> str:
-    """Return a place of the dial in words, as dialText in gallery.js does.
+def dial_text(alpha: float | None) -> str:
+    """Return a content-style weight in words, as dialText in gallery.js does.
 
     >>> dial_text(0.5), dial_text(0.25)
     ('half way: content and style alike', 'more content than style (0.25)')
     """
-    if place is None:
+    if alpha is None:
         return "the network's final layer"
     plain = {0: "content alone", 0.5: "half way: content and style alike", 1: "style alone"}
-    more = "more content than style" if place < 0.5 else "more style than content"
-    return plain.get(place, f"{more} ({place:.2f})")
+    more = "more content than style" if alpha < 0.5 else "more style than content"
+    return plain.get(alpha, f"{more} ({alpha:.2f})")
 
 
 def distance_text(distance: float) -> str:

@@ -32,12 +32,12 @@ class FileState:
     sha256: str = ""
 
     @property
-    def stamp(self) -> tuple[int, int, int]:
+    def signature(self) -> tuple[int, int, int]:
         """What can be asked of a file without reading it."""
         return self.size, self.modified, self.changed
 
 
-def stamp(path: str | os.PathLike | RemoteFile) -> tuple[int, int, int] | None:
+def signature(path: str | os.PathLike | RemoteFile) -> tuple[int, int, int] | None:
     """Return size and dates of a file, without reading it; None where there is none.
 
     A remote file has those of the listing that its collection began with: asking for one after the
@@ -49,7 +49,7 @@ def stamp(path: str | os.PathLike | RemoteFile) -> tuple[int, int, int] | None:
 
 
 def is_proof(found: tuple[int, int, int] | None) -> bool:
-    """Tell whether a stamp that comes again proves that the content is the same."""
+    """Tell whether a signature that comes again proves that the content is the same."""
     return found is not None and 0 not in found[1:]
 
 
@@ -67,9 +67,9 @@ def read_steadily(
     if isinstance(path, RemoteFile):
         return _read_remote(path, read)
     for _ in range(3):
-        before = stamp(path)
+        before = signature(path)
         sha256, value, reason = _read(path, read)
-        if before == stamp(path):
+        if before == signature(path):
             return FileState(*_proven(before), sha256), value, reason
     return FileState(0, 0, 0), None, _restless(path)
 
@@ -88,7 +88,7 @@ def hash_file(path: Path | RemoteFile) -> str:
 
 
 def _read_remote(file: RemoteFile, read: Callable[[str], T]) -> tuple[FileState, T | None, str]:
-    before = stamp(file)
+    before = signature(file)
     for _ in range(3):
         with file.fetched_once():
             sha256, value, reason = _read(file, read)

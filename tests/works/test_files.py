@@ -11,7 +11,7 @@ import pytest
 from artsearch.base.disk import fingerprint
 from artsearch.base.errors import ImageError
 from artsearch.works.collection import Collection
-from artsearch.works.file_state import FileState, hash_file, is_proof, read_steadily, stamp
+from artsearch.works.file_state import FileState, hash_file, is_proof, read_steadily, signature
 from artsearch.works.images import MAX_BYTES, open_image
 
 
@@ -127,20 +127,20 @@ def test_a_file_that_may_not_be_read_has_a_reason(as_nobody):
 
 def test_a_content_put_in_place_with_the_old_date_shows(file):
     wait_a_tick()
-    before, status = stamp(file), file.stat()
+    before, status = signature(file), file.stat()
     file.write_bytes(b"two")
     os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
-    assert stamp(file)[:2] == before[:2]
-    assert stamp(file) != before
+    assert signature(file)[:2] == before[:2]
+    assert signature(file) != before
 
 
 def test_the_dates_of_a_file_are_a_proof(file):
     state, _, _ = read_steadily(file, str)
-    assert state.stamp == stamp(file) and is_proof(state.stamp)
+    assert state.signature == signature(file) and is_proof(state.signature)
 
 
 def test_what_is_not_there_is_no_proof(tmp_path):
-    assert stamp(tmp_path / "nothing.jpg") is None and not is_proof(None)
+    assert signature(tmp_path / "nothing.jpg") is None and not is_proof(None)
 
 
 # Hashes

@@ -23,7 +23,7 @@ from artsearch.features.extract import collection_key
 from artsearch.show.site import write_site
 from artsearch.works import storage as remote
 from artsearch.works.collection import Collection
-from artsearch.works.file_state import hash_file, is_proof, read_steadily, stamp
+from artsearch.works.file_state import hash_file, is_proof, read_steadily, signature
 from artsearch.works.images import MAX_BYTES, open_image, thumbnail
 from artsearch.works.storage import RemoteFile, RemoteFolder
 from artsearch.works.table import read_works_csv
@@ -200,7 +200,7 @@ def test_what_was_added_changed_and_removed_is_noticed(tmp_path, one_thread):
 def test_where_a_store_tells_dates_alone_works_are_read_again(tmp_path, one_thread):
     address = "datestore://bucket/art"
     OBJECTS["bucket/art/work 00001.png"] = picture("red", "BMP")
-    assert not is_proof(stamp(Collection(address).path("work 00001.png")))
+    assert not is_proof(signature(Collection(address).path("work 00001.png")))
     before = run(address, tmp_path)
     ASKED.clear()
     OBJECTS["bucket/art/work 00001.png"] = picture("blue", "BMP")  # as long, and as old
@@ -243,8 +243,8 @@ def decode(file):
 def test_what_is_hashed_is_what_is_decoded():
     file = one()
     state, image, reason = read_steadily(file, decode(file))
-    assert (image.size, reason, state.stamp) == ((48, 56), "", stamp(file))
-    assert is_proof(state.stamp)
+    assert (image.size, reason, state.signature) == ((48, 56), "", signature(file))
+    assert is_proof(state.signature)
     assert gets()["work 00001.png"] == 1
     open_image(file)
     assert gets()["work 00001.png"] == 2  # nothing of it is kept afterwards
@@ -261,7 +261,7 @@ def test_an_object_that_changes_while_it_is_read_is_read_again():
     INSTEAD[f"get {file.path}"] = change
     state, image, reason = read_steadily(file, decode(file))
     assert (reason, image.getpixel((0, 0))) == ("", (0, 128, 0))
-    assert state.stamp == file.ask() != stamp(file)
+    assert state.signature == file.ask() != signature(file)
 
 
 def test_an_object_that_never_rests_is_given_up():
@@ -273,7 +273,7 @@ def test_an_object_that_never_rests_is_given_up():
 
     INSTEAD[f"get {file.path}"] = change
     state, image, reason = read_steadily(file, decode(file))
-    assert (state.stamp, image) == ((0, 0, 0), None)
+    assert (state.signature, image) == ((0, 0, 0), None)
     assert reason == "'work 00001.png' changes while it is read; run again when it is complete"
 
 
@@ -281,7 +281,7 @@ def test_an_object_that_is_cut_short_is_not_taken_for_what_it_is():
     file = one()
     INSTEAD[f"get {file.path}"] = lambda data: data[:-3]
     state, image, reason = read_steadily(file, decode(file))
-    assert (state.stamp, state.sha256, image) == ((0, 0, 0), "", None)
+    assert (state.signature, state.sha256, image) == ((0, 0, 0), "", None)
     size = len(OBJECTS[file.path])
     assert reason == f"only {size - 3:,} of the {size:,} bytes of 'work 00001.png' came; run again"
 
@@ -296,7 +296,7 @@ def test_an_object_that_vanished_has_a_reason():
     file = one()
     del OBJECTS[file.path]
     state, image, reason = read_steadily(file, decode(file))
-    assert (state.stamp, image) == ((0, 0, 0), None)
+    assert (state.signature, image) == ((0, 0, 0), None)
     assert reason == "no such image file: 'work 00001.png'; it was there before"
     with pytest.raises(ImageError, match=r"no such image file: 'flatstore://.*/work 00001.png'"):
         open_image(file)

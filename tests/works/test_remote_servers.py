@@ -10,7 +10,7 @@ import pytest
 
 from artsearch.base.errors import CollectionError, ImageError
 from artsearch.works.collection import Collection
-from artsearch.works.file_state import is_proof, read_steadily, stamp
+from artsearch.works.file_state import is_proof, read_steadily, signature
 from artsearch.works.images import open_image
 
 
@@ -81,10 +81,10 @@ def test_a_listing_and_a_question_tell_the_same_state_of_an_object(s3):
     collection = Collection(f"{address}/new")
     assert collection.ids == ["in parts.jpg", "whole.jpg"]
     for id in collection:
-        assert is_proof(stamp(collection.path(id)))
-        assert collection.path(id).ask() == stamp(collection.path(id))
+        assert is_proof(signature(collection.path(id)))
+        assert collection.path(id).ask() == signature(collection.path(id))
     store.pipe_file(whole, b"y")
-    assert collection.path("whole.jpg").ask()[2] != stamp(collection.path("whole.jpg"))[2]
+    assert collection.path("whole.jpg").ask()[2] != signature(collection.path("whole.jpg"))[2]
     store.rm(f"{address}/new", recursive=True)
 
 

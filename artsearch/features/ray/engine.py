@@ -17,7 +17,7 @@ from artsearch.features.extractor import FeatureExtractor
 from artsearch.features.pipeline import Rows, Wanted, Work, title_of
 from artsearch.features.ray.session import quiet, session
 from artsearch.features.ray.workers import Known, Networks, Unseen, read_files, unpack
-from artsearch.works.file_state import stamp
+from artsearch.works.file_state import signature
 
 #: Works that travel together at most, on processors and to a GPU: what is lost with a node.
 BLOCK_WORKS, GPU_BLOCK_WORKS = 64, 512
@@ -183,7 +183,7 @@ def _taken(
         return replace(one, extractor=extractors[one.extractor])
     if isinstance(one, Work):
         return one
-    if stamp(paths[one.work.id]) is not None:
+    if signature(paths[one.work.id]) is not None:
         raise ArtsearchError(
             f"node {one.node} does not see {str(paths[one.work.id])!r}, which is here; put the "
             "collection on a disk that all nodes share under the same name, or in object storage"

@@ -15,7 +15,7 @@ from artsearch.base.progress import Progress
 from artsearch.features.extractor import FeatureExtractor
 from artsearch.features.pipeline import Passes, Rows, Wanted, Work, read_work
 from artsearch.networks.precision import fast_is_possible
-from artsearch.works.file_state import stamp
+from artsearch.works.file_state import signature
 
 #: The column between the stages. What is in it is pickled, as Ray sends all there is.
 PACKED = "packed"
@@ -46,13 +46,13 @@ class Known:
     def wanted(self, sha256: str, extractors: Sequence[FeatureExtractor]) -> list[FeatureExtractor]:
         """Return which of the extractors want a content; they are in the order of the first ones.
 
-        They are others to Python in every process, so it is their places that count.
+        They are others to Python in every process, so it is their positions that count.
         """
         content = np.bytes_(sha256)
-        place = int(np.searchsorted(self._contents, content))
-        if place == len(self._contents) or self._contents[place] != content:
+        position = int(np.searchsorted(self._contents, content))
+        if position == len(self._contents) or self._contents[position] != content:
             return list(extractors)
-        pairs = zip(extractors, self._wanted[place], strict=True)
+        pairs = zip(extractors, self._wanted[position], strict=True)
         return [extractor for extractor, is_wanted in pairs if is_wanted]
 
 
@@ -67,7 +67,7 @@ def read_files(files: pa.Table, extractors: Sequence[FeatureExtractor], known: K
     def read(work_id: str, path: bytes) -> Work | Unseen:
         path = pickle.loads(path)
         work = read_work(work_id, path, lambda sha256: known.wanted(sha256, extractors))
-        if work.reason and stamp(path) is None:
+        if work.reason and signature(path) is None:
             return Unseen(work, _node())
         inputs = {numbers[extractor]: square for extractor, square in work.inputs.items()}
         return replace(work, inputs=inputs)
