@@ -9,9 +9,10 @@ import numpy as np
 from artsearch.base.errors import ArtsearchError, check_whole
 from artsearch.base.vectors import unit_rows
 from artsearch.features.features import Features
-from artsearch.index.base import Index, Saved, library_file
+from artsearch.index.base import Index
 from artsearch.index.exact import ExactIndex
-from artsearch.index.metrics import check_features, find_medians, to_bits
+from artsearch.index.folder import Basics, Saved, library_file
+from artsearch.index.metrics import to_bits
 
 
 class AnnoyIndex(Index):
@@ -23,12 +24,10 @@ class AnnoyIndex(Index):
 
     kind = "annoy"
 
-    def __init__(self, *args, trees, num_trees: int, seed: int, **kwargs):
-        super().__init__(*args, **kwargs)
-        self._trees = trees
-        self.num_trees = num_trees
-        self.seed = seed
-        self._mapped = False
+    def __init__(self, basics: Basics, trees, num_trees: int, seed: int, mapped: bool = False):
+        super().__init__(basics)
+        self._trees, self.num_trees, self.seed = trees, num_trees, seed
+        self._mapped = mapped  # from a file, and not in memory
 
     @classmethod
     def build(
@@ -40,28 +39,14 @@ class AnnoyIndex(Index):
         check_whole("num_trees", num_trees)
         check_whole("seed", seed, least=0)
         num_trees, seed = int(num_trees), int(seed)
-        medians = find_medians(metric, features)
+        basics = Basics.of(metric, features)
         trees = annoy.AnnoyIndex(features.dims, metric)
         trees.set_seed(seed)
         for row, vector in enumerate(features.vectors):
-            trees.add_item(row, vector if medians is None else to_bits(vector, medians))
+            trees.add_item(row, to_bits(vector, basics.medians) if metric == "hamming" else vector)
         # One thread: with several, which thread builds which tree is left to chance.
         trees.build(num_trees, n_jobs=1)
-        return cls(
-            metric,
-            features.ids,
-            features.dims,
-            features.provenance,
-            medians,
-            trees=trees,
-            num_trees=num_trees,
-            seed=seed,
-        )
-
-    def rebuild(self, features: Features) -> AnnoyIndex:
-        """Build as many trees over other features: Annoy takes no works in later."""
-        features = check_features(self.metric, features)
-        return self.build(self.metric, features, self.num_trees, self.seed)
+        return cls(basics, trees, num_trees, seed)
 
     @property
     def settings(self):
@@ -78,24 +63,20 @@ class AnnoyIndex(Index):
         """Map a saved forest into memory."""
         import annoy
 
-        trees = annoy.AnnoyIndex(saved.metadata["dims"], saved.metadata["metric"])
+        trees = annoy.AnnoyIndex(saved.basics.dims, saved.basics.metric)
         trees.load(library_file(saved.folder))
-        num_trees, seed = (saved.metadata["settings"][key] for key in ("num_trees", "seed"))
-        index = cls(*saved.basics, trees=trees, num_trees=num_trees, seed=seed)
-        index._mapped = True
-        return index
+        num_trees, seed = saved.settings["num_trees"], saved.settings["seed"]
+        return cls(saved.basics, trees, num_trees, seed, mapped=True)
 
     def exact(self) -> ExactIndex:
         """Read the rows back from the trees, which takes seconds where there are 100,000."""
-        rows = np.empty((len(self), self.dims), np.float32)
+        # For Hamming these are the bits already; what is prepared twice stays as it is.
+        rows = np.empty(
+            (len(self), self.dims), np.uint8 if self.metric == "hamming" else np.float32
+        )
         for row in range(len(self)):
             rows[row] = self._trees.get_item_vector(row)
-        # For Hamming these are the bits already; what is prepared twice stays as it is.
-        vectors = rows.astype(np.uint8) if self.metric == "hamming" else rows
-        vectors = unit_rows(vectors) if self.metric == "angular" else vectors
-        return ExactIndex(
-            self.metric, self.ids, self.dims, self.provenance, self._medians, vectors=vectors
-        )
+        return ExactIndex(self.basics, unit_rows(rows) if self.metric == "angular" else rows)
 
     def _nearest(self, vector, row, k, search_k):
         # Annoy's own default; a node holds several works, so fewer than k can come back.
@@ -119,5 +100,4 @@ class AnnoyIndex(Index):
 
     def _write(self, folder: Path) -> None:
         self._trees.save(library_file(folder))
-        # Annoy goes on with what it saved.
-        self._mapped = True
+        self._mapped = True  # Annoy goes on with what it saved

@@ -69,12 +69,16 @@ def choose_index(metric: str, features: Features, recall: float = 0.99, seed: in
     """
     if not isinstance(recall, int | float) or isinstance(recall, bool) or not 0 < recall <= 1:
         raise ArtsearchError(f"recall is {recall!r}; take a share above 0, up to 1 (all are found)")
-    reason = _why_exact(metric, len(features), recall)
-    if reason:
-        return _take_exact(metric, features, reason)
-    made = GRAPH if len(features) < CLUSTERS_FROM else CLUSTERS
+    works = len(features)
+    if metric not in METRICS:
+        return _take_exact(metric, features, f"no graph compares by {metric}")
+    if recall == 1:
+        return _take_exact(metric, features, "only it is sure to find all")
+    if works < SMALL:
+        return _take_exact(metric, features, f"below {SMALL:,} works it is fast enough")
+    made = GRAPH if works < CLUSTERS_FROM else CLUSTERS
     graph = FaissIndex.build(metric, features, **made)
-    sample = np.sort(np.random.default_rng(seed).choice(len(graph), SAMPLE, replace=False))
+    sample = np.sort(np.random.default_rng(seed).choice(works, SAMPLE, replace=False))
     measured = _tune(graph, sample, recall)
     if measured.least < recall:
         reason = (
@@ -89,7 +93,7 @@ def choose_index(metric: str, features: Features, recall: float = 0.99, seed: in
     settings = {name: graph.settings[name] for name in (*made, graph.effort_name)}
     named = ", ".join(f"{name} {value}" for name, value in settings.items())
     graph.chosen = (
-        f"faiss ({named}) for {len(graph):,} works: it finds {_percent(measured.found)} of the {K} "
+        f"faiss ({named}) for {works:,} works: it finds {_percent(measured.found)} of the {K} "
         f"nearest, measured on {measured.queries} questions, half of them works and half between "
         f"two works (of all such above {_percent(measured.least)} with {CONFIDENCE:.0%} "
         f"confidence; {recall:.1%} was asked for), in {ours:.2g} ms a query beside {exact:.2g} ms "
@@ -133,17 +137,6 @@ def lower_bound(shares: np.ndarray, k: int) -> float:
     return float(test.proportion_ci(CONFIDENCE, "wilson").low)
 
 
-def _why_exact(metric: str, works: int, recall: float) -> str:
-    """Return why nothing but exact search comes into question, or ""."""
-    if metric not in METRICS:
-        return f"no graph compares by {metric}"
-    if recall == 1:
-        return "only it is sure to find all"
-    if works < SMALL:
-        return f"below {SMALL:,} works it is fast enough"
-    return ""
-
-
 def _take_exact(metric: str, features: Features, reason: str) -> ExactIndex:
     index = ExactIndex.build(metric, features)
     index.chosen = f"exact search for {len(index):,} works: {reason}; it finds all of the nearest."
@@ -173,17 +166,14 @@ def _tune(graph: FaissIndex, sample: np.ndarray, recall: float) -> Recall:
 def _ask_exactly(graph: FaissIndex, sample: np.ndarray) -> tuple[list, np.ndarray]:
     """Return questions from some rows, and the true distances (questions × K) of each."""
     works, others = sample[::2], sample[1::2]
-    mixes = (graph.rows_at(others) + graph.rows_at(np.roll(others, 1))) / 2
-    numbers, distances = graph.ground_truth(graph.rows_at(works), K + 1)
-    nearest = [_leave_out(*one) for one in zip(works, numbers, distances, strict=True)]
-    return [*(graph.ids[row] for row in works), *mixes], np.vstack(
-        [*nearest, graph.ground_truth(mixes, K)[1]]
-    )
-
-
-def _leave_out(row: int, rows: np.ndarray, distances: np.ndarray) -> np.ndarray:
-    """Return the distances of a work's nearest without itself."""
-    return distances[rows != row][:K]
+    exact = ExactIndex(graph.basics, graph.rows)  # which stay where they are
+    mixes = (graph.rows[others] + graph.rows[np.roll(others, 1)]) / 2
+    rows, distances = exact.search_many(graph.rows[works], K + 1)
+    nearest = [
+        near[found != own][:K] for own, found, near in zip(works, rows, distances, strict=True)
+    ]
+    queries = [*(graph.ids[row] for row in works), *mixes]
+    return queries, np.vstack([*nearest, exact.search_many(mixes, K)[1]])
 
 
 def _time_both(graph: FaissIndex, features: Features, sample: np.ndarray) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""What every index is: vectors of a collection, ready to be asked for the nearest ones."""
+"""What every index is: the rows of a collection's works, ready to be asked for the nearest ones."""
 
 from __future__ import annotations
 
@@ -8,69 +8,32 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from artsearch.base.errors import ArtsearchError, MismatchError, check_whole, unknown
-from artsearch.base.sealed import open_sealed, seal
-from artsearch.features.features import Features
-from artsearch.index.metrics import METRICS, to_bits
-
-KIND = "index"
-IDS, MEDIANS = "ids.json", "medians.npy"
-#: The rows as the metric compares them, and what an approximate index keeps beside them: Annoy's
-#: forest, a graph, lists.
-VECTORS, LIBRARY = "vectors.npy", "index.ann"
-#: A checksum of each row as it was when the index took it, see stored_index.
-CHECKSUMS = "checksums.npy"
-#: What lies in a folder of an index; one with anything else in it is the user's own.
-OWN = (IDS, MEDIANS, VECTORS, LIBRARY, CHECKSUMS)
-
-
-class Saved(NamedTuple):
-    """An index as it lies in a folder: what is said of it, its ids, and Hamming's medians."""
-
-    folder: Path
-    metadata: dict
-    ids: list[str]
-    medians: np.ndarray | None
-
-    @property
-    def basics(self) -> tuple:
-        """What every index is made from: metric, ids, dims, provenance, medians."""
-        metadata = self.metadata
-        return metadata["metric"], self.ids, metadata["dims"], metadata["provenance"], self.medians
+from artsearch.base.sealed import seal
+from artsearch.index.folder import CHECKSUMS, IDS, KIND, MEDIANS, OWN, Basics, Saved
+from artsearch.index.metrics import METRICS, stack_answers, to_bits
 
 
 class Index(ABC):
-    """Vectors of a collection, ready to be asked for the nearest ones.
+    """The rows of a collection's works, ready to be asked for the nearest ones.
 
-    An index knows its `metric`, `dims`, `ids` and what made its features (`provenance`). For
-    Hamming each dimension is turned into one bit: whether it is above its median over all works.
-    `chosen` is the sentence by which `construct_index("auto", …)` says why it took this one.
+    An index knows its `metric`, `dims`, `ids` and what made its features (`provenance`). A kind of
+    index says how it is built, read and written, and finds the nearest rows (`_nearest`). `chosen`
+    is the sentence by which `construct_index("auto", …)` says why it took this one.
     """
 
     kind: str
     chosen: str = ""
-    #: Whether works can be added, changed and taken out without building it again.
-    can_update = False
 
-    def __init__(
-        self,
-        metric: str,
-        ids: Sequence[str],
-        dims: int,
-        provenance: dict,
-        medians: np.ndarray | None = None,
-    ):
-        if metric not in METRICS:
-            raise unknown("metric", metric, METRICS)
-        self.metric = metric
-        self.ids = tuple(ids)
-        self.dims = dims
-        self.provenance = dict(provenance)
-        self._medians = medians
+    def __init__(self, basics: Basics):
+        if basics.metric not in METRICS:
+            raise unknown("metric", basics.metric, METRICS)
+        self.basics = basics._replace(ids=tuple(basics.ids), provenance=dict(basics.provenance))
+        self.metric, self.ids, self.dims, self.provenance, self._medians = self.basics
 
     # When it is first wanted: for a million works it takes a moment.
     @cached_property
@@ -85,10 +48,7 @@ class Index(ABC):
     @property
     @abstractmethod
     def memory(self) -> int:
-        """The bytes that it searches in memory, as far as it knows.
-
-        Rows that decide only in the end, and those of a saved exact index, stay in their files.
-        """
+        """The bytes that it searches in memory, as far as it knows; not those in files."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -117,8 +77,7 @@ class Index(ABC):
     def search_many(self, vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Return rows and distances (both queries × k) of the k nearest to each of many vectors.
 
-        `vectors` are queries × dims; a batch takes less time than its queries one by one. Raises
-        ArtsearchError for a k beyond the collection, and for vectors that do not fit.
+        `vectors` are queries × dims; a batch takes less time than its queries one by one.
         """
         if np.ndim(vectors) != 2:
             raise ArtsearchError(
@@ -135,20 +94,8 @@ class Index(ABC):
         rows, distances = np.zeros((len(self), k), np.int64), np.zeros((len(self), k))
         for row, id in enumerate(self.ids if k else ()):
             found, distances[row] = self.search(id, k)
-            rows[row] = [self._row[other] for other in found]
+            rows[row] = self.rows_of(found)
         return rows, distances
-
-    def update(self, features: Features, same: np.ndarray) -> Index:
-        """Return an index over features as they are now.
-
-        `same` tells for each row of the features whether this index has it unchanged. An index that
-        cannot be changed is built again from the features, with the same settings.
-        """
-        return self.rebuild(features)
-
-    @abstractmethod
-    def rebuild(self, features: Features) -> Index:
-        """Return an index of the same kind and settings over other features."""
 
     @abstractmethod
     def exact(self) -> Index:
@@ -187,14 +134,8 @@ class Index(ABC):
                 if values is not None:
                     np.save(new / name, values, allow_pickle=False)
 
-        metadata = {
-            "metric": self.metric,
-            "dims": self.dims,
-            "provenance": self.provenance,
-            "chosen": self.chosen,
-            "settings": self.settings,
-            "wanted": wanted,
-        }
+        names = ("metric", "dims", "provenance", "chosen", "settings")
+        metadata = {name: getattr(self, name) for name in names} | {"wanted": wanted}
         return seal(folder, KIND, json.loads(json.dumps(metadata, default=int)), write, OWN)
 
     @classmethod
@@ -207,6 +148,10 @@ class Index(ABC):
         if work_id not in self._row:
             raise unknown("work", work_id, self.ids)
         return self._row[work_id]
+
+    def rows_of(self, ids: Sequence[str]) -> np.ndarray:
+        """Return the rows of those works that the index holds."""
+        return np.array([self._row[id] for id in ids if id in self._row], np.int64)
 
     def _check_k(self, k: int, most: int) -> None:
         if most < 1:
@@ -245,40 +190,8 @@ class Index(ABC):
         """Return rows and distances of the k nearest to a vector, or to a row of the index."""
 
     def _nearest_many(self, vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return rows and distances of the k nearest to each of several vectors."""
-        found = [self._nearest(vector, None, k, None) for vector in vectors]
-        rows, distances = zip(*found, strict=True)
-        return np.stack(rows), np.stack(distances)
+        return stack_answers(self._nearest(vector, None, k, None) for vector in vectors)
 
     @abstractmethod
     def _write(self, folder: Path) -> None:
         """Write the vectors, or what stands for them, into a folder."""
-
-
-def read_saved(folder: Path) -> Saved:
-    """Return what a folder of an index holds, all of it as it was written.
-
-    What is not gets DamagedError or MismatchError; what cannot be read at all raises what json and
-    NumPy raise.
-    """
-    metadata = open_sealed(folder, KIND)
-    ids = json.loads((folder / IDS).read_text(encoding="utf-8"))
-    has_medians = MEDIANS in metadata["files"]
-    medians = np.load(folder / MEDIANS, allow_pickle=False) if has_medians else None
-    return Saved(folder, metadata, ids, medians)
-
-
-def library_file(folder: Path) -> str:
-    """Return the path of a library's file as it wants it; raises ArtsearchError where it cannot.
-
-    The libraries take a path as UTF-8, which not every name of a folder on Linux is.
-    """
-    path = str(folder / LIBRARY)
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        raise ArtsearchError(
-            f"the folder {str(folder)!r} has a name that is not UTF-8, so an index cannot be "
-            "kept there; name another one"
-        ) from None
-    return path

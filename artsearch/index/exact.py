@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from artsearch.base.vectors import chunks_of, knn, unit_rows
 from artsearch.features.features import Features
-from artsearch.index.base import VECTORS, Index, Saved
+from artsearch.index.base import Index
+from artsearch.index.folder import VECTORS, Basics, Saved
 from artsearch.index.metrics import (
     check_features,
     distances_between,
     distances_to,
-    find_medians,
     prepare_all,
     prepare_rows,
     rerank,
+    stack_answers,
 )
 
 #: Rows that are compared at a time, so that what is computed in between stays in the cache.
@@ -30,16 +31,17 @@ MARGIN = 16
 
 
 class ExactIndex(Index):
-    """Every distance is computed: nothing is missed, and time grows with the collection."""
+    """Every distance is computed: nothing is missed, and time grows with the collection.
+
+    `vectors` are the rows as the metric compares them. `weights` say how much each column counts in
+    a product; None where all count the same.
+    """
 
     kind = "exact"
-    can_update = True
 
-    def __init__(self, *basics, vectors: np.ndarray, weights: np.ndarray | None = None):
-        super().__init__(*basics)
-        self._vectors = vectors
-        #: How much each column counts in a product; None where all count the same.
-        self._weights = weights
+    def __init__(self, basics: Basics, vectors: np.ndarray, weights: np.ndarray | None = None):
+        super().__init__(basics)
+        self._vectors, self._weights = vectors, weights
         if self.metric == "euclidean":
             squares = [np.einsum("ij,ij->i", part, part) for part in chunks_of(vectors, ROWS)]
             self._squares = np.concatenate(squares)
@@ -47,30 +49,31 @@ class ExactIndex(Index):
     @classmethod
     def build(cls, metric: str, features: Features) -> ExactIndex:
         """Keep the vectors in the form that the metric compares."""
-        medians = find_medians(metric, features)
-        vectors = prepare_all(features.vectors, metric, medians)
-        provenance, ids, dims = features.provenance, features.ids, features.dims
-        return cls(metric, ids, dims, provenance, medians, vectors=vectors)
+        basics = Basics.of(metric, features)
+        return cls(basics, prepare_all(features.vectors, metric, basics.medians))
 
     def update(self, features: Features, same: np.ndarray) -> ExactIndex:
-        """Take over the rows that are the same, and prepare only the others."""
-        # The medians of Hamming are those of all works, and so are its bits.
-        if self.metric == "hamming" or not len(features):
-            return self.rebuild(features)
-        fresh = np.flatnonzero(~same)
-        new = Features(features.vectors[fresh], [features.ids[row] for row in fresh])
-        vectors = np.empty((len(features), self.dims), self._vectors.dtype)
-        vectors[same] = self._vectors[[self._row[features.ids[row]] for row in same.nonzero()[0]]]
+        """Return an index over features as they are now; `same` tells which rows it has already."""
+        features = check_features(self.metric, features)
+        if self.metric == "hamming":  # its medians are those of all works, and so are its bits
+            return self.build(self.metric, features)
+        kept, fresh = np.flatnonzero(same), np.flatnonzero(~same)
+        vectors = np.empty(features.vectors.shape, np.float32)
+        vectors[kept] = self._vectors[self.rows_of([features.ids[row] for row in kept])]
         if len(fresh):
-            new = check_features(self.metric, new)
-            vectors[fresh] = prepare_rows(new.vectors, self.metric, None)
-        return ExactIndex(
-            self.metric, features.ids, self.dims, features.provenance, None, vectors=vectors
-        )
+            vectors[fresh] = prepare_rows(features.vectors[fresh], self.metric, None)
+        return ExactIndex(Basics.of(self.metric, features), vectors)
 
-    def rebuild(self, features: Features) -> ExactIndex:
-        """Prepare all rows of other features."""
-        return self.build(self.metric, check_features(self.metric, features))
+    @property
+    def memory(self) -> int:
+        """The bytes of the rows; those of a saved index stay on disk until they are compared."""
+        return 0 if isinstance(self._vectors, np.memmap) else self._vectors.nbytes
+
+    @classmethod
+    def read(cls, saved: Saved) -> ExactIndex:
+        """Map saved vectors into memory."""
+        vectors = np.load(saved.folder / VECTORS, mmap_mode="r", allow_pickle=False)
+        return cls(saved.basics, vectors)
 
     def exact(self) -> ExactIndex:
         """Return the index itself."""
@@ -78,11 +81,11 @@ class ExactIndex(Index):
 
     def row(self, work_id: str) -> np.ndarray:
         """Return the row of a work as it is compared; raises ArtsearchError for an unknown id."""
-        return np.asarray(self._vectors[self.row_of(work_id)])
+        return self.fetch(self.row_of(work_id))
 
-    def rows_of(self, ids: Sequence[str]) -> np.ndarray:
-        """Return the rows of those works that the index holds."""
-        return np.array([self._row[id] for id in ids if id in self._row], np.int64)
+    def fetch(self, rows: int | np.ndarray) -> np.ndarray:
+        """Return the vectors of some rows as they are compared."""
+        return np.asarray(self._vectors[rows])
 
     def distances(self, vector: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Return the distances of some rows to a vector, in double precision."""
@@ -92,7 +95,7 @@ class ExactIndex(Index):
 
     def between(self, rows: np.ndarray) -> np.ndarray:
         """Return the distances between some rows, rows × rows, in double precision."""
-        return distances_between(self._scaled(np.asarray(self._vectors[rows])), self.metric)
+        return distances_between(self._scaled(self.fetch(rows)), self.metric)
 
     def nearest_of(
         self, vector: np.ndarray, rows: np.ndarray, k: int, groups: np.ndarray | None = None
@@ -106,7 +109,7 @@ class ExactIndex(Index):
         vector = self.prepare(vector)
         groups = np.zeros(len(rows), np.int64) if groups is None else groups
         # As in a plain search: a few more by the fast form, which are then compared exactly.
-        most = _first_of_each(groups, self._compare(vector)[rows], k + MARGIN)
+        most = _first_of_each(groups, -self._scores(vector[None])[0, rows], k + MARGIN)
         rows, groups = rows[most], groups[most]
         exact = self._measure(rows, vector)
         best = _first_of_each(groups, exact, k)
@@ -116,64 +119,52 @@ class ExactIndex(Index):
         order = np.lexsort((exact, groups, nearest))
         return rows[order], exact[order]
 
+    def all_neighbours(self, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return rows and distances (both works × k) of every work's k nearest, itself left out."""
+        return self._leave_out_own(np.arange(len(self)), *self._nearest_many(self._vectors, k + 1))
+
     def neighbours_among(self, rows: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Return every work's k nearest among some rows, itself left out: places in `rows`, and
         distances (both works × k). Of the rows there are more than k.
         """
-        found, distances = self.subset(rows)._nearest_many(self._vectors, k + 1)
-        # One more than asked for: each loses itself, or the last where it is not among them.
+        basics = self.basics._replace(ids=[self.ids[row] for row in rows])
+        part = ExactIndex(basics, self._vectors[rows], self._weights)
+        return self._leave_out_own(rows, *part._nearest_many(self._vectors, k + 1))
+
+    def _leave_out_own(self, rows: np.ndarray, found: np.ndarray, distances: np.ndarray):
+        """Of places in `rows`, one more than asked for, take out each work's own, or the last."""
         lost = rows[found] == np.arange(len(self))[:, None]
         lost[~lost.any(axis=1), -1] = True
-        return found[~lost].reshape(-1, k), distances[~lost].reshape(-1, k)
-
-    def subset(self, rows: np.ndarray) -> ExactIndex:
-        """Return an index of some of the rows."""
-        ids, vectors = [self.ids[row] for row in rows], self._vectors[rows]
-        basics = self.metric, ids, self.dims, self.provenance, self._medians
-        return ExactIndex(*basics, vectors=vectors, weights=self._weights)
-
-    @property
-    def memory(self) -> int:
-        """The bytes of the rows; those of a saved index stay on disk until they are compared."""
-        return 0 if isinstance(self._vectors, np.memmap) else self._vectors.nbytes
-
-    @classmethod
-    def read(cls, saved: Saved) -> ExactIndex:
-        """Map saved vectors into memory."""
-        vectors = np.load(saved.folder / VECTORS, mmap_mode="r", allow_pickle=False)
-        return cls(*saved.basics, vectors=vectors)
+        return found[~lost].reshape(len(self), -1), distances[~lost].reshape(len(self), -1)
 
     def _nearest(self, vector, row, k, search_k):
-        vector = self._vectors[row] if row is not None else self.prepare(vector)
-        (rows,) = knn(
-            lambda some: -self._compare(vector)[None, some], len(self), k + MARGIN, len(self)
-        )
-        return self._rerank(rows, vector, k)
-
-    def _rerank(self, rows: np.ndarray, vector: np.ndarray, k: int):
-        """Return the k nearest of some candidates, compared exactly."""
-        return rerank(rows, self._measure(rows, vector), k)
+        vector = self.prepare(vector) if row is None else self._vectors[row]
+        return next(self._nearest_to(vector[None], k))
 
     def _nearest_many(self, vectors, k):
+        some = chunks_of(vectors, QUERIES)
+        prepared = (np.stack([self.prepare(vector) for vector in chunk]) for chunk in some)
+        return stack_answers(one for chunk in prepared for one in self._nearest_to(chunk, k))
+
+    def _nearest_to(self, vectors: np.ndarray, k: int):
+        """Yield rows and distances of the k nearest to each of some prepared vectors."""
+        candidates = knn(partial(self._scores, vectors), len(self), k + MARGIN, ROWS)
+        for rows, vector in zip(candidates, vectors, strict=True):
+            yield rerank(rows, self._measure(rows, vector), k)
+
+    def _scores(self, vectors: np.ndarray, rows: slice = slice(None)) -> np.ndarray:
+        """Return what orders some rows for each of several prepared vectors: more is nearer."""
+        vectors = vectors if self._weights is None else vectors * self._weights
         if self.metric in ("manhattan", "hamming"):  # which are no product of matrices
-            return super()._nearest_many(vectors, k)
-        found = [
-            one for some in chunks_of(vectors, QUERIES) for one in self._nearest_of_each(some, k)
-        ]
-        rows, distances = zip(*found, strict=True)
-        return np.stack(rows), np.stack(distances)
-
-    def _nearest_of_each(self, vectors: np.ndarray, k: int):
-        """Yield rows and distances of the k nearest to each of some vectors."""
-        vectors = np.stack([self.prepare(vector) for vector in vectors])
-        weighed = vectors if self._weights is None else vectors * self._weights
-        best = knn(lambda some: -self._products(weighed, some), len(self), k + MARGIN, ROWS)
-        return (self._rerank(*one, k) for one in zip(best, vectors, strict=True))
-
-    def _products(self, vectors: np.ndarray, rows: slice) -> np.ndarray:
-        """Return what orders some rows, for each of several prepared vectors, as _compare does."""
+            differ = np.not_equal if self.metric == "hamming" else np.subtract
+            scores = np.empty((len(vectors), len(self._vectors[rows])), np.float32)
+            for start, chunk in enumerate(chunks_of(self._vectors[rows], CHUNK)):
+                part = slice(start * CHUNK, (start + 1) * CHUNK)
+                for row, vector in enumerate(vectors):
+                    scores[row, part] = -np.abs(differ(chunk, vector)).sum(axis=1)
+            return scores
         products = vectors @ self._vectors[rows].T
-        return self._squares[rows] - 2 * products if self.metric == "euclidean" else -products
+        return 2 * products - self._squares[rows] if self.metric == "euclidean" else products
 
     def prepare(self, vector: np.ndarray) -> np.ndarray:
         """Return a row as it is compared: of unit length where directions are."""
@@ -185,15 +176,6 @@ class ExactIndex(Index):
     def _scaled(self, vectors: np.ndarray) -> np.ndarray:
         """Return vectors whose plain product is the weighted one."""
         return vectors if self._weights is None else vectors * np.sqrt(self._weights)
-
-    def _compare(self, vector: np.ndarray) -> np.ndarray:
-        if self.metric in ("angular", "dot"):
-            return -(self._vectors @ (vector if self._weights is None else vector * self._weights))
-        if self.metric == "euclidean":
-            return self._squares - 2 * (self._vectors @ vector)
-        differ = np.not_equal if self.metric == "hamming" else np.subtract
-        chunks = chunks_of(self._vectors, CHUNK)
-        return np.concatenate([np.abs(differ(chunk, vector)).sum(axis=1) for chunk in chunks])
 
     def _write(self, folder: Path) -> None:
         np.save(folder / VECTORS, self._vectors, allow_pickle=False)

@@ -6,19 +6,22 @@ All kinds answer in the same way; KINDS is where another one is added.
 from __future__ import annotations
 
 import inspect
+import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 
 from artsearch.base.errors import ArtsearchError, MismatchError, unknown
+from artsearch.base.sealed import open_sealed
 from artsearch.features.features import Features
 from artsearch.index.annoy import AnnoyIndex
 from artsearch.index.auto import choose_index
-from artsearch.index.base import Index, read_saved
+from artsearch.index.base import Index
 from artsearch.index.exact import ExactIndex
+from artsearch.index.folder import IDS, KIND, MEDIANS, Basics, Saved
 from artsearch.index.metrics import METRICS, check_features
 
 __all__ = [
@@ -41,14 +44,12 @@ KINDS = {
     "faiss": "artsearch.index.faiss:FaissIndex",
     "milvus": "artsearch.index.milvus.index:MilvusIndex",
 }
-#: What every kind is built from, and no option.
-_EVERY = ("metric", "features")
 
 
 def check_kind(kind: str) -> None:
     """Raise ArtsearchError unless a kind of index is "auto" or one of KINDS."""
-    if kind != "auto" and kind not in KINDS:
-        raise unknown("kind of index", kind, ["auto", *KINDS])
+    if kind != "auto":
+        find_kind(kind)
 
 
 def find_kind(kind: str) -> type[Index]:
@@ -69,8 +70,13 @@ def options_of(kind: str) -> list[str]:
     >>> options_of("annoy"), options_of("auto")
     (['num_trees', 'seed'], ['recall', 'seed'])
     """
-    build = choose_index if kind == "auto" else find_kind(kind).build
-    return [name for name in inspect.signature(build).parameters if name not in _EVERY]
+    # What every kind is built from is no option.
+    parameters = inspect.signature(_builder(kind)).parameters
+    return [name for name in parameters if name not in ("metric", "features")]
+
+
+def _builder(kind: str) -> Callable[..., Index]:
+    return choose_index if kind == "auto" else find_kind(kind).build
 
 
 def check_options(kind: str, options: Iterable[str]) -> None:
@@ -101,8 +107,7 @@ def construct_index(
     ['1', '2']
     """
     check_options(kind, options)
-    build = choose_index if kind == "auto" else find_kind(kind).build
-    return build(metric, check_features(metric, features), **options)
+    return _builder(kind)(metric, check_features(metric, features), **options)
 
 
 def construct_ann_index(
@@ -146,30 +151,29 @@ def load_index(
         raise unknown("metric", metric, METRICS)
     folder = Path(folder)
     try:
-        saved = read_saved(folder)
-        kind = find_kind(saved.metadata["settings"]["kind"])
-    # json and NumPy raise their own for a broken file; a KeyError is a manifest without an entry.
-    except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+        metadata = open_sealed(folder, KIND)
+        kind = find_kind(metadata["settings"]["kind"])
+        ids = json.loads((folder / IDS).read_text(encoding="utf-8"))
+        medians = np.load(folder / MEDIANS) if MEDIANS in metadata["files"] else None
+    except (OSError, ValueError) as error:  # NumPy's, too, and our own errors
         known = type(error) if isinstance(error, ArtsearchError) else ArtsearchError
         reason = getattr(error, "strerror", None) or error
         raise known(
             f"{str(folder)!r} holds no index that can be read ({reason}); build it again"
         ) from None
-    _refuse("metric", saved.metadata["metric"], metric)
+    provenance = metadata["provenance"]
+    basics = Basics(metadata["metric"], ids, metadata["dims"], provenance, medians)
+    _refuse("metric", basics.metric, metric)
     if features is not None:
-        _compare_metadata(saved.metadata, saved.ids, features)
-    index = kind.read(saved)
-    index.chosen = saved.metadata["chosen"]
+        for key in sorted(provenance.keys() | features.provenance.keys()):
+            _refuse(key, provenance.get(key, ""), features.provenance.get(key, ""))
+        _refuse("dimension", basics.dims, features.dims)
+        _refuse("number of works", len(ids), len(features))
+        for mine, theirs in zip(ids, features.ids, strict=True):
+            _refuse("work", mine, theirs)
+    index = kind.read(Saved(folder, basics, metadata["settings"]))
+    index.chosen = metadata["chosen"]
     return index
-
-
-def _compare_metadata(metadata: dict, ids: list[str], features: Features) -> None:
-    for key in sorted(metadata["provenance"].keys() | features.provenance.keys()):
-        _refuse(key, metadata["provenance"].get(key, ""), features.provenance.get(key, ""))
-    _refuse("dimension", metadata["dims"], features.dims)
-    _refuse("number of works", len(ids), len(features))
-    for mine, theirs in zip(ids, features.ids, strict=True):
-        _refuse("work", mine, theirs)
 
 
 def _refuse(what: str, mine: object, theirs: object) -> None:

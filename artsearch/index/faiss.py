@@ -17,11 +17,18 @@ import numpy as np
 from artsearch.base.errors import ArtsearchError, EngineError, check_whole, unknown
 from artsearch.base.vectors import chunks_of, write_rows
 from artsearch.features.features import Features
-from artsearch.index.base import VECTORS, Index, Saved, library_file
+from artsearch.index.base import Index
 from artsearch.index.exact import MARGIN, ExactIndex
-from artsearch.index.metrics import check_features, distances_to, prepare_all, prepare_rows, rerank
+from artsearch.index.folder import VECTORS, Basics, Saved, library_file
+from artsearch.index.metrics import distances_to, prepare_all, prepare_rows, rerank, stack_answers
 
-STRUCTURES = ("flat", "ivf", "hnsw")
+#: What each structure is built and asked with, and the least of each. 0 clusters, or clusters to
+#: look at, are as many as are right for the size; a graph of one neighbour a work has no ways.
+STRUCTURES = {
+    "flat": {},
+    "ivf": {"nlist": 0, "nprobe": 0, "seed": 0},
+    "hnsw": {"M": 2, "ef_construction": 1, "ef": 1},
+}
 COMPRESSIONS = (None, "half", "int8")
 #: What faiss compares here; Annoy and exact search have the others, too.
 METRICS = ("angular", "euclidean", "dot")
@@ -51,10 +58,9 @@ class FaissIndex(Index):
 
     kind = "faiss"
 
-    def __init__(self, *basics, rows: Rows, settings: dict[str, Any]):
-        super().__init__(*basics)
-        self._rows = rows
-        self._settings = settings
+    def __init__(self, basics: Basics, rows: Rows, settings: dict[str, Any]):
+        super().__init__(basics)
+        self.rows, self._settings = rows, settings
         self._library: Any = None
 
     @classmethod
@@ -77,18 +83,12 @@ class FaissIndex(Index):
             raise unknown("structure of faiss", structure, STRUCTURES)
         if compress not in COMPRESSIONS:
             raise unknown("compression", compress, COMPRESSIONS[1:], "; or None")
-        own = {
-            "flat": {},
-            "ivf": {"nlist": nlist, "nprobe": nprobe, "seed": seed},
-            "hnsw": {"M": M, "ef_construction": ef_construction, "ef": ef},
-        }[structure]
-        # 0 threads, clusters, or clusters to look at are as many as are right for the size; in a
-        # graph with one neighbour a work there are no ways.
-        least = {"seed": 0, "threads": 0, "nlist": 0, "nprobe": 0, "M": 2}
-        for name, value in (own | {"threads": threads}).items():
-            check_whole(name, value, least.get(name, 1))
-        settings = {name: int(value) for name, value in own.items()}
-        settings |= {"structure": structure, "compress": compress, "threads": int(threads)}
+        given = {"M": M, "ef_construction": ef_construction, "ef": ef, "nlist": nlist}
+        given |= {"nprobe": nprobe, "seed": seed, "threads": threads}
+        settings: dict[str, Any] = {"structure": structure, "compress": compress}
+        for name, least in (STRUCTURES[structure] | {"threads": 0}).items():
+            check_whole(name, given[name], least)
+            settings[name] = int(given[name])
         if structure == "ivf":
             settings |= _choose_clusters(len(features), settings["nlist"], settings["nprobe"])
         if metric not in METRICS:
@@ -99,8 +99,7 @@ class FaissIndex(Index):
                 "; the kinds 'annoy' and 'exact' have manhattan and hamming, too",
             )
         rows = Rows(features.vectors, metric)
-        basics = metric, features.ids, features.dims, features.provenance, None
-        index = cls(*basics, rows=rows, settings=settings)
+        index = cls(Basics.of(metric, features), rows, settings)
         index._library = index._build(settings["threads"] or int(len(rows) <= ONE_THREAD))
         return index
 
@@ -108,8 +107,8 @@ class FaissIndex(Index):
     def read(cls, saved: Saved) -> FaissIndex:
         """Open a saved index; its rows stay on disk until they are compared."""
         vectors = np.load(saved.folder / VECTORS, mmap_mode="r", allow_pickle=False)
-        settings = {k: v for k, v in saved.metadata["settings"].items() if k != "kind"}
-        index = cls(*saved.basics, rows=Rows(vectors), settings=settings)
+        settings = {name: value for name, value in saved.settings.items() if name != "kind"}
+        index = cls(saved.basics, Rows(vectors), settings)
         faiss = import_library()
         try:
             index._library = faiss.read_index(library_file(saved.folder), faiss.IO_FLAG_MMAP_IFC)
@@ -150,35 +149,17 @@ class FaissIndex(Index):
         lists = library.nlist * self.dims * 4 + 8 * len(self) if structure == "ivf" else 0
         return lists + len(self) * library.sa_code_size()
 
-    def rebuild(self, features: Features) -> FaissIndex:
-        """Build it again over other features, with the same settings."""
-        return self.build(self.metric, check_features(self.metric, features), **self._settings)
-
     def exact(self) -> ExactIndex:
         """Return an index over the same rows; those of a saved one stay on disk."""
         return self._exact
 
-    def rows_at(self, rows: np.ndarray) -> np.ndarray:
-        """Return some rows as they are compared."""
-        return self._rows[rows]
-
-    def ground_truth(self, vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return rows and distances of the k truly nearest to some vectors.
-
-        All distances are computed, and what is on disk is read in parts.
-        """
-        basics = self.metric, self.ids, self.dims, self.provenance
-        return ExactIndex(*basics, vectors=self._rows).search_many(vectors, k)
-
     @cached_property
     def _exact(self) -> ExactIndex:
-        return ExactIndex(
-            self.metric, self.ids, self.dims, self.provenance, vectors=self._rows.prepared()
-        )
+        return ExactIndex(self.basics, self.rows.prepared())
 
     def _nearest(self, vector, row, k, search_k):
         # A row of the index is as it is compared already.
-        query = self._rows[[row]] if row is not None else self._prepare(vector[None])
+        query = self.rows[[row]] if row is not None else self._prepare(vector[None])
         most, effort = self._how_many(k), search_k or self.effort
         while effort < 4 * len(self):
             rows = self._candidates(query, most, effort)[0]
@@ -192,14 +173,12 @@ class FaissIndex(Index):
     def _nearest_many(self, vectors, k):
         queries = self._prepare(vectors)
         candidates = self._candidates(queries, self._how_many(k), self.effort)
-        found = [
+        return stack_answers(
             self._rerank(rows, query, k)
             if rows.min() >= 0
             else self._nearest(vector, None, k, None)
             for rows, query, vector in zip(candidates, queries, vectors, strict=True)
-        ]
-        rows, distances = zip(*found, strict=True)
-        return np.stack(rows), np.stack(distances)
+        )
 
     def _prepare(self, vectors: np.ndarray) -> np.ndarray:
         return prepare_rows(vectors, self.metric, None).astype(np.float32, copy=False)
@@ -209,32 +188,24 @@ class FaissIndex(Index):
         return min(k + MARGIN + (k if self._settings["compress"] else 0), len(self))
 
     def _rerank(self, rows: np.ndarray, query: np.ndarray, k: int):
-        return rerank(rows, distances_to(self._rows[rows], query, self.metric), k)
+        return rerank(rows, distances_to(self.rows[rows], query, self.metric), k)
 
     def _build(self, threads: int) -> Any:
         faiss = import_library()
         euclidean = self.metric == "euclidean"
         metric = faiss.METRIC_L2 if euclidean else faiss.METRIC_INNER_PRODUCT
-        library = faiss.index_factory(self.dims, self._formula(), metric)
+        # What it is made of, in the words of faiss's index_factory.
+        start = {"flat": "", "ivf": "IVF{nlist},", "hnsw": "HNSW{M},"}[self._settings["structure"]]
+        codes = {None: "Flat", "half": "SQfp16", "int8": "SQ8"}[self._settings["compress"]]
+        library = faiss.index_factory(self.dims, start.format(**self._settings) + codes, metric)
         if self._settings["structure"] == "hnsw":
             library.hnsw.efConstruction = self._settings["ef_construction"]
         with _threads(threads):
             if not library.is_trained:
                 self._train(library)
-            for chunk in self._rows.chunks():
-                library.add(chunk)
+            for chunk in chunks_of(self.rows):
+                library.add(np.ascontiguousarray(chunk))
         return library
-
-    def _formula(self) -> str:
-        """Return what it is made of, in the words of faiss's index_factory."""
-        codes = {None: "Flat", "half": "SQfp16", "int8": "SQ8"}[self._settings["compress"]]
-        structure = self._settings["structure"]
-        start = {
-            "flat": "",
-            "ivf": f"IVF{self._settings.get('nlist')},",
-            "hnsw": f"HNSW{self._settings.get('M')},",
-        }
-        return start[structure] + codes
 
     def _train(self, library) -> None:
         """Let it learn clusters, and the range of each number, from some of the rows."""
@@ -244,7 +215,7 @@ class FaissIndex(Index):
         if self._settings["structure"] == "ivf":
             library.cp.seed = self._settings["seed"]
             library.cp.min_points_per_centroid = 1  # below 39 faiss warns on standard error
-        library.train(np.ascontiguousarray(self._rows[np.sort(rows)]))
+        library.train(np.ascontiguousarray(self.rows[np.sort(rows)]))
 
     def _candidates(self, queries: np.ndarray, k: int, effort: int) -> np.ndarray:
         """Return rows (queries × k) that are likely the nearest; -1 where there are fewer."""
@@ -256,7 +227,7 @@ class FaissIndex(Index):
             return self._library.search(queries, k)[1]
 
     def _write(self, folder) -> None:
-        write_rows(folder / VECTORS, (len(self), self.dims), self._rows.chunks())
+        write_rows(folder / VECTORS, (len(self), self.dims), chunks_of(self.rows))
         try:
             import_library().write_index(self._library, library_file(folder))
         except RuntimeError as error:
@@ -266,10 +237,7 @@ class FaissIndex(Index):
 
 
 class Rows:
-    """Rows as a metric compares them, made so when they are taken out; they stay where they are.
-
-    Without a metric they are so already.
-    """
+    """Rows as a metric compares them, made so when they are taken out; without one they are so."""
 
     def __init__(self, vectors: np.ndarray, metric: str | None = None):
         self._vectors = vectors
@@ -282,10 +250,6 @@ class Rows:
     def __getitem__(self, rows) -> np.ndarray:
         found = self._vectors[rows]
         return prepare_rows(found, self._metric, None) if self._metric else found
-
-    def chunks(self) -> Iterator[np.ndarray]:
-        """Yield all rows in order, some at a time."""
-        return (np.ascontiguousarray(chunk) for chunk in chunks_of(self))
 
     def prepared(self) -> np.ndarray:
         """Return all rows as one array, which is on disk if the rows are as they are compared."""

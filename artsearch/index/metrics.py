@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from artsearch.base.errors import ArtsearchError, unknown
@@ -25,7 +27,14 @@ def check_features(metric: str, features: Features | np.ndarray | None) -> Featu
     if features is None:
         raise ArtsearchError("no features given; make them with compute_features")
     if not isinstance(features, Features):
-        features = _from_array(features)
+        try:
+            vectors = np.atleast_2d(np.asarray(features, dtype=np.float32))
+        except (TypeError, ValueError):
+            raise ArtsearchError(
+                "features are an array of works × dims or what compute_features returns, not a "
+                f"{type(features).__name__}; of several layers take one, as in features['layer4']"
+            ) from None
+        features = Features(vectors, tuple(str(row) for row in range(len(vectors))))
     if not len(features) or not features.dims:
         raise ArtsearchError("the features hold no work; compute them for at least one")
     check_finite(features)
@@ -40,17 +49,6 @@ def check_finite(features: Features) -> None:
             f"the features of {count} works hold numbers that are not finite, the first is "
             f"{features.ids[first]!r}; compute them again"
         )
-
-
-def _from_array(rows: np.ndarray) -> Features:
-    try:
-        vectors = np.atleast_2d(np.asarray(rows, dtype=np.float32))
-    except (TypeError, ValueError):
-        raise ArtsearchError(
-            f"features are an array of works × dims or what compute_features returns, "
-            f"not a {type(rows).__name__}; of several layers take one, as in features['layer4']"
-        ) from None
-    return Features(vectors, tuple(str(row) for row in range(len(vectors))))
 
 
 def to_bits(vectors: np.ndarray, medians: np.ndarray) -> np.ndarray:
@@ -114,3 +112,11 @@ def rerank(rows: np.ndarray, distances: np.ndarray, k: int) -> tuple[np.ndarray,
     """Return the k nearest of some candidates by their exact distances; ties are settled by row."""
     order = np.lexsort((rows, distances))[:k]
     return rows[order], distances[order]
+
+
+def stack_answers(
+    answers: Iterable[tuple[np.ndarray, np.ndarray]],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows and distances of several queries as two arrays, queries × k."""
+    rows, distances = zip(*answers, strict=True)
+    return np.stack(rows), np.stack(distances)

@@ -13,8 +13,9 @@ import numpy as np
 from artsearch.base.errors import ArtsearchError
 from artsearch.base.sealed import read_manifest
 from artsearch.features.features import Features
-from artsearch.index.base import CHECKSUMS, KIND, Index
+from artsearch.index.base import Index
 from artsearch.index.factory import check_options, construct_index, load_index, options_of
+from artsearch.index.folder import CHECKSUMS, KIND
 
 
 def stored_index(
@@ -47,13 +48,15 @@ def stored_index(
     wanted = json.loads(json.dumps({"kind": kind, "metric": metric} | options, default=int))
     checksums = checksum_rows(features)
     index = None
-    with suppress(Exception):  # NumPy raises whatever a broken file leads it to
+    with suppress(OSError, ValueError):  # there is none, it is damaged, or another was wanted
         index, before = _read(Path(folder), wanted, features)
     if index is not None:
-        same = _same(index, before, features, checksums)
+        known = dict(zip(index.ids, before.tolist(), strict=True))
+        found = zip(features.ids, checksums.tolist(), strict=True)
+        same = np.array([known.get(id) == checksum for id, checksum in found], dtype=bool)
         if same.all() and index.ids == features.ids and index.provenance == features.provenance:
             return index
-    if index is not None and index.can_update and kind != "auto":
+    if index is not None and kind == "exact":
         index = index.update(features, same)
     else:
         index = construct_index(kind, metric, features, **options)
@@ -70,14 +73,7 @@ def checksum_rows(features: Features) -> np.ndarray:
 def _read(folder: Path, wanted: dict, features: Features) -> tuple[Index, np.ndarray]:
     if read_manifest(folder, KIND)["wanted"] != wanted:
         raise ArtsearchError("an index with other settings")
-    index = load_index(folder, metric=wanted["metric"])
+    index = load_index(folder)
     if index.dims != features.dims:
         raise ArtsearchError("an index of other features")
     return index, np.load(folder / CHECKSUMS, allow_pickle=False)
-
-
-def _same(index: Index, before: np.ndarray, features: Features, now: np.ndarray) -> np.ndarray:
-    """Tell for each row of the features whether the index has it unchanged."""
-    known = dict(zip(index.ids, before.tolist(), strict=True))
-    found = zip(features.ids, now.tolist(), strict=True)
-    return np.array([known.get(id) == checksum for id, checksum in found], dtype=bool)

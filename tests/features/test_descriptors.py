@@ -644,11 +644,9 @@ def test_wrong_questions_are_answered_as_by_any_index(blend):
         index.search(np.full(blend.dims, np.nan), 1)
 
 
-def test_a_place_is_not_saved_or_built_again_by_itself(blend, tmp_path):
+def test_a_place_is_not_saved_by_itself(blend, tmp_path):
     with pytest.raises(ArtsearchError, match="not saved by itself; save the Blend"):
         BlendIndex(blend, 0.5).save(tmp_path / "index")
-    with pytest.raises(ArtsearchError, match="made again from the features of its layers"):
-        BlendIndex(blend, 0.5).rebuild(blend.at(0.5))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -686,7 +684,7 @@ def test_turning_the_dial_over_ten_thousand_works():
 
 @pytest.mark.parametrize("place", PLACES)
 def test_all_answers_at_once_are_those_of_one_work_after_the_other(monkeypatch, place):
-    monkeypatch.setattr("artsearch.index.blend.CHUNK", 16)
+    monkeypatch.setattr("artsearch.index.exact.QUERIES", 16)
     blend = Blend.fit(make(70), LAYERS, 64)
     rows, distances = BlendIndex(blend, place).all_neighbours(7)
     for row, id in enumerate(blend.ids):

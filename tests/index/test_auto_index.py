@@ -71,12 +71,12 @@ def test_a_very_large_one_gets_clusters(small, monkeypatch):
 
 
 def test_it_looks_as_far_as_the_recall_asks_for_and_no_further(small, monkeypatch):
-    def measure(graph, queries, nearest, depth):
-        return Recall(found=depth / 400, least=depth / 500, queries=len(queries))
+    def measure(graph, queries, nearest, effort):
+        return Recall(found=effort / 400, least=effort / 500, queries=len(queries))
 
     monkeypatch.setattr(auto_index, "measure_recall", measure)
-    depths = [choose_index("angular", make(), recall).effort for recall in (0.08, 0.09, 0.5)]
-    assert depths == [40, 80, 320]
+    efforts = [choose_index("angular", make(), recall).effort for recall in (0.08, 0.09, 0.5)]
+    assert efforts == [40, 80, 320]
 
 
 def test_what_does_not_reach_the_recall_is_not_taken(small, monkeypatch):
@@ -149,7 +149,7 @@ def test_rows_in_shards_are_not_brought_into_memory(small, monkeypatch):
 def test_copies_that_are_as_near_as_the_last_are_no_misses():
     features = Features(np.vstack([np.eye(4), np.ones((30, 4))]), [str(row) for row in range(34)])
     index = construct_index("faiss", "angular", features)
-    rows, distances = index.ground_truth(index.rows_at(np.array([10])), 11)
+    rows, distances = index.exact().search_many(index.rows[[10]], 11)
     measured = measure_recall(index, ["10"], distances[:, 1:], 80)
     assert measured.found == 1 and rows.shape == (1, 11)
 

@@ -369,7 +369,8 @@ def test_an_open_index_outlives_its_folder(tmp_path, way):
 def test_built_again_over_other_features_with_the_same_settings(way):
     index = build(way, threads=1)
     other = make(rows=500, seed=1)
-    again = index.update(other, np.zeros(500, bool))
+    settings = {name: value for name, value in index.settings.items() if name != "kind"}
+    again = construct_index("faiss", "angular", other, **settings)
     assert again.settings["threads"] == 1 and again.kind == index.kind
     assert recall(again, construct_exact_index("angular", other), other.ids[:50]) > 0.9
 

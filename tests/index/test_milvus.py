@@ -123,7 +123,7 @@ def test_works_come_change_and_go_without_a_rebuild(tmp_path, written):
     assert index.provenance["collection"] == "now" and index.count("") == len(after)
     assert index.count(index.expression(parse("year < 1000"))) == 1
     written.clear()
-    index = index.rebuild(before)
+    index = index.update(before)
     assert written == [*before.ids[:5], before.ids[8]] and index.ids == before.ids
     index.close()
 

@@ -30,10 +30,9 @@ class MilvusBlendIndex(MilvusIndex):
     kind = "milvus-blend"
     _widths_change = True  # a component has fewer numbers where there are fewer works
 
-    def __init__(self, *basics, blend: Blend | None = None, alpha: float = 0.5):
-        super().__init__(*basics)
-        self.dims = sum(self.vectors.values())
-        self._basics, self._blend, self.alpha = basics, blend, float(alpha)
+    def __init__(self, *given, blend: Blend | None = None, alpha: float = 0.5):
+        super().__init__(*given)
+        self._given, self._blend, self.alpha = given, blend, float(alpha)
         weights = dial_weights(alpha).items()
         self._weights = {component: weight for component, weight in weights if weight > 0}
         if blend is not None:
@@ -59,11 +58,11 @@ class MilvusBlendIndex(MilvusIndex):
             for component, vectors in zip(blend.components, rows, strict=True)
         }
         index = cls.build("angular", features, uri=uri, name=name, works=works, **options)
-        return cls(*index._basics, blend=blend)
+        return cls(*index._given, blend=blend)
 
     def at(self, alpha: float) -> MilvusBlendIndex:
         """Return the index at another content-style weight; it shares the collection."""
-        return MilvusBlendIndex(*self._basics, blend=self._blend, alpha=alpha)
+        return MilvusBlendIndex(*self._given, blend=self._blend, alpha=alpha)
 
     def raw(self) -> BlendIndex:
         """Return the blend's rows before averaging, in which copies stand out; they are at hand."""
@@ -75,10 +74,10 @@ class MilvusBlendIndex(MilvusIndex):
 
     def part(self, rows: np.ndarray) -> ExactIndex:
         """Read some rows into an index of these works, at this weight."""
-        vectors = self.fetch(rows) * np.sqrt(self._blend.column_weights(self.alpha))
-        return self._exact_over([self.ids[row] for row in rows], vectors)
+        basics = self.basics._replace(ids=[self.ids[row] for row in rows])
+        return ExactIndex(basics, self.fetch(rows), self._blend.column_weights(self.alpha))
 
-    def rebuild(self, features: object) -> None:
+    def update(self, features: Features) -> MilvusIndex:
         """Refuse: what a blend is made of is not in its own rows."""
         raise ArtsearchError("a blend is made again from the features of its layers: Blend.fit")
 

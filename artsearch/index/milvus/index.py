@@ -14,7 +14,8 @@ from artsearch.base.errors import ArtsearchError, check_whole, unknown
 from artsearch.features.features import Features
 from artsearch.index.base import Index
 from artsearch.index.exact import MARGIN, ExactIndex
-from artsearch.index.metrics import distances_to, prepare_rows, rerank
+from artsearch.index.folder import Basics
+from artsearch.index.metrics import distances_to, prepare_rows, rerank, stack_answers
 from artsearch.index.milvus.candidates import InMilvus
 from artsearch.index.milvus.fields import ID, PK, Attributes, key_of, to_expression
 from artsearch.index.milvus.store import METRICS, MOST_EF, MOST_ROWS, MilvusStore, page_rows
@@ -42,7 +43,6 @@ class MilvusIndex(Index):
     """
 
     kind = "milvus"
-    can_update = True
     #: Whether the same features may have other widths when there are other works.
     _widths_change = False
 
@@ -50,9 +50,8 @@ class MilvusIndex(Index):
         self._store, self._metadata, self._works = store, metadata, works
         self.vectors: dict[str, int] = metadata["vectors"]
         self.attributes = Attributes(metadata["columns"])
-        super().__init__(
-            metadata["metric"], ids, next(iter(self.vectors.values())), metadata["provenance"]
-        )
+        dims = sum(self.vectors.values())
+        super().__init__(Basics(metadata["metric"], ids, dims, metadata["provenance"]))
 
     @classmethod
     def build(
@@ -133,12 +132,11 @@ class MilvusIndex(Index):
         """Give the file or the connection back."""
         self._store.close()
 
-    def rebuild(self, features: Features | Mapping[str, Features]) -> MilvusIndex:
-        """Bring the collection up to date with other features, and return an index of them."""
-        many = features if isinstance(features, Mapping) else {next(iter(self.vectors)): features}
-        graph = self._metadata["graph"]
+    def update(self, features: Features) -> MilvusIndex:
+        """Bring the collection up to date with features, and return an index of them."""
+        graph, many = self._metadata["graph"], {next(iter(self.vectors)): features}
         metadata = bring_up_to_date(self._store, many, self.metric, self._works, graph)
-        return type(self)(self._store, metadata, next(iter(many.values())).ids, self._works)
+        return MilvusIndex(self._store, metadata, features.ids, self._works)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -167,33 +165,27 @@ class MilvusIndex(Index):
         """Return the row of a work as it is compared; raises ArtsearchError for an unknown id."""
         return self.fetch(np.array([self.row_of(work_id)]))[0]
 
-    def rows_of(self, ids: Sequence[str]) -> np.ndarray:
-        """Return the rows of those works that the index holds."""
-        return np.array([self._row[id] for id in ids if id in self._row], np.int64)
-
     def fetch(self, rows: np.ndarray) -> np.ndarray:
         """Return the vectors of some rows as they are compared, from Milvus."""
         keys = [key_of(self.ids[row]) for row in rows]
-        found = self._collect(self._store.get(keys, self._fields, self.dims))
-        missing = [self.ids[row] for row, key in zip(rows, keys, strict=True) if key not in found]
-        if missing:
-            raise ArtsearchError(
-                f"{missing[0]!r} is no longer in the collection {self._store.name!r} of Milvus; "
-                "open it again"
-            )
+        records = self._store.get(keys, self._fields, self.dims)
+        found = {record[PK]: self._vectors_of([record])[0] for record in records}
+        for row, key in zip(rows, keys, strict=True):
+            if key not in found:
+                raise ArtsearchError(
+                    f"{self.ids[row]!r} is no longer in the collection {self._store.name!r} of "
+                    "Milvus; open it again"
+                )
         return np.array([found[key] for key in keys], np.float32).reshape(len(rows), self.dims)
 
     def exact(self) -> ExactIndex:
         """Read all rows, some thousand at a time, into an index that computes every distance."""
-        found = self._collect(self._store.records(self._fields, dims=self.dims))
-        vectors = np.empty((len(self), self.dims), np.float32)
-        for row, id in enumerate(self.ids):
-            vectors[row] = found[key_of(id)]
-        return self._exact_over(self.ids, vectors)
+        return self.part(np.arange(len(self)))
 
     def part(self, rows: np.ndarray) -> ExactIndex:
         """Read some rows into an index of these works that computes every distance."""
-        return self._exact_over([self.ids[row] for row in rows], self.fetch(rows))
+        basics = self.basics._replace(ids=[self.ids[row] for row in rows])
+        return ExactIndex(basics, self.fetch(rows))
 
     def expression(self, tree, columns: Columns | None = None) -> str:
         """Return what Milvus is asked for a condition; `columns` are those of the works' table."""
@@ -288,26 +280,17 @@ class MilvusIndex(Index):
             ef = self._effort(most)
             hits = self._store.search(some, self._fields[0], most, ef=ef, fields=self._fields)
             found += [self._rerank(one, vector, k) for one, vector in zip(hits, some, strict=True)]
-        rows, distances = zip(*found, strict=True)
-        return np.stack(rows), np.stack(distances)
+        return stack_answers(found)
 
     def _rerank(self, hits: list[dict], vector: np.ndarray, k: int):
         """Return the k nearest of some records, compared exactly; ties are settled by row."""
         rows = np.array([self._row_of_key[hit[PK]] for hit in hits], np.int64)
-        found = self._collect(hits)
-        vectors = np.array([found[hit[PK]] for hit in hits], np.float32)
-        distances = distances_to(vectors.reshape(len(hits), self.dims), vector, self.metric)
-        return rerank(rows, distances, k)
+        return rerank(rows, distances_to(self._vectors_of(hits), vector, self.metric), k)
 
-    def _collect(self, records) -> dict[str, np.ndarray]:
-        """Return the vector of each record by its key."""
-        return {
-            one[PK]: np.concatenate([one[field] for field in self._fields]).astype(np.float32)
-            for one in records
-        }
-
-    def _exact_over(self, ids: Sequence[str], vectors: np.ndarray) -> ExactIndex:
-        return ExactIndex(self.metric, ids, self.dims, self.provenance, None, vectors=vectors)
+    def _vectors_of(self, records: list[dict]) -> np.ndarray:
+        """Return the vectors of some records, which are in one field or several."""
+        rows = [np.concatenate([one[field] for field in self._fields]) for one in records]
+        return np.array(rows, np.float32).reshape(len(records), self.dims)
 
     @property
     def _fields(self) -> list[str]:
