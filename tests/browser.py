@@ -105,7 +105,7 @@ def views_of_walk(page, start: str, walk: list[dict]) -> list[dict]:
     return page.evaluate(
         """async ([start, walk]) => {
           const site = await load("works").then(readWorks);
-          let state = { ...firstState(site), trail: [start], compare: false };
+          let state = { ...firstState(site), history: [start], compare: false };
           const views = [];
           for (const what of walk) {
             state = reduce(state, what, site);

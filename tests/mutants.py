@@ -482,14 +482,14 @@ FAULTS = [
     Fault(
         "markup-let-into-the-page",
         "show/html.py",
-        "show/test_site.py gallery/test_trail.py",
+        "show/test_site.py gallery/test_session.py",
         "autoescape=True",
         "autoescape=False",
     ),
     Fault(
-        "markup-let-into-the-trail",
+        "markup-let-into-the-session",
         "show/templates/session.html",
-        "gallery/test_trail.py",
+        "gallery/test_session.py",
         "<bdi>{{ one.caption }}</bdi>",
         "<bdi>{{ one.caption | safe }}</bdi>",
     ),

@@ -28,7 +28,7 @@ def write_session(data: dict) -> str:
 
     Raises ArtsearchError for one that is too large.
     """
-    whole = {"format": FORMAT, "version": VERSION} | data
+    whole = {"version": VERSION, "format": FORMAT} | data
     checked = _checked(_form().model_validate, whole, "saved", "take it out of the session")
     text = checked.model_dump_json(indent=1)
     if len(text.encode()) > LARGEST:
@@ -92,8 +92,8 @@ def _form() -> type[BaseModel]:
         fingerprint: str
 
     class SessionForm(Form):
-        format: Literal[FORMAT]
         version: Literal[VERSION]
+        format: Literal[FORMAT]
         title: str
         collection: OriginForm
         kept: dict[str, str]
@@ -126,7 +126,13 @@ def _checked(check: Callable, data: object, done: str, hint: str) -> BaseModel:
     try:
         return check(data)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
+        first = error.errors(include_url=False)[0]
+    if first["loc"] == ("version",) and isinstance(first["input"], int):
+        raise ArtsearchError(
+            f"this session is of format {first['input']}, and this artsearch reads format "
+            f"{VERSION}; open it in the artsearch that saved it, or ask its questions again: each "
+            "stands in the file as a link, to be put behind the address of the gallery"
+        )
     place = " ".join(str(one + 1 if isinstance(one, int) else one) for one in first["loc"])
     where = f" at {place[:80]!r}" if place else ""
     raise ArtsearchError(

@@ -39,8 +39,8 @@ class GalleryState:
 
     `searches` is a Searches, or any mapping from (network, crop) to Search that has its `networks`,
     `crops` and `sentence`. `drawer` is the number of works on a page of the drawer; `query` the
-    first work selected, the drawer's first if none is given. `dial` is a place from 0 (content) to
-    1 (style), for searches that have a dial; None is the article's recipe, the network's final
+    first work selected, the drawer's first if none is given. `dial` is a weight from 0 (content)
+    to 1 (style), for searches that have a dial; None is the article's recipe, the network's final
     layer. `machine_made` says whether works made by a machine are shown, where the collection has
     others too. `link` is a question to begin with (see Question.to_link). Thumbnails are kept below
     `out`.
@@ -109,10 +109,10 @@ class GalleryState:
         """Go forward again, after going back."""
         self.go_to(self.now.position + 1)
 
-    def go_to(self, place: int) -> None:
+    def go_to(self, position: int) -> None:
         """Go to a position of the history, counted from 0; beyond its ends, to the end."""
-        place = max(0, min(place, len(self.now.history) - 1))
-        self._go(position=place, asked=self.now.asked.of_another())
+        position = max(0, min(position, len(self.now.history) - 1))
+        self._go(position=position, asked=self.now.asked.of_another())
 
     def refresh(self) -> None:
         """Draw other works into the drawer."""
@@ -139,9 +139,9 @@ class GalleryState:
         """Show k neighbours."""
         self._go(k=k)
 
-    def turn_dial(self, place: float | None) -> None:
+    def turn_dial(self, alpha: float | None) -> None:
         """Weigh content (0) against style (1); None goes back to the network's final layer."""
-        self._go(dial=place)
+        self._go(dial=alpha)
 
     def show_machine_made(self, on: bool = True) -> None:
         """Show works made by a machine, or leave them out of drawer and answers."""
@@ -155,12 +155,12 @@ class GalleryState:
         """Ask for works that match a condition; an empty one asks for all."""
         self._ask_more(where=where)
 
-    def differ(self, column: str, on: bool = True) -> None:
+    def exclude_same(self, column: str, on: bool = True) -> None:
         """Leave out works that have the same in a column as the selected one, or let them in."""
         others = tuple(one for one in self.now.asked.exclude_same if one != column)
         self._ask_more(exclude_same=(*others, column) if on else others)
 
-    def allow_copies(self, on: bool = True) -> None:
+    def allow_near_duplicates(self, on: bool = True) -> None:
         """Show near-duplicates of the selected work, or leave them out."""
         self._ask_more(near_duplicates=bool(on))
 
@@ -168,9 +168,9 @@ class GalleryState:
         """Show the nearest in each of a column; "" shows the nearest of all."""
         self._ask_more(group_by=column, goal="")
 
-    def set_each(self, each: int) -> None:
+    def set_group_size(self, size: int) -> None:
         """Show so many in each of the column that is grouped by."""
-        self._ask_more(group_size=each)
+        self._ask_more(group_size=size)
 
     def like(self, work_id: str, weight: float = 1.0) -> None:
         """Ask for works that are like this one too, by weight; the selected one has a weight."""
@@ -180,7 +180,7 @@ class GalleryState:
         """Ask for works that are not like this one, by weight."""
         self._weigh("unliked", work_id, weight)
 
-    def leave_out(self, work_id: str) -> None:
+    def exclude(self, work_id: str) -> None:
         """Leave a work out of the answers."""
         self._ask_more(
             exclude=(*(one for one in self.now.asked.exclude if one != work_id), work_id)
@@ -190,11 +190,11 @@ class GalleryState:
         """Take a work out of those liked, not liked, and left out."""
         self._ask_more(**self._without(work_id))
 
-    def take_part(self, part: tuple[float, float, float, float] | None) -> None:
-        """Ask with a part of the selected work: left, top, right, bottom from 0 to 1; None: all."""
-        self._ask_more(region=None if part is None else tuple(part), goal="")
+    def set_region(self, region: tuple[float, float, float, float] | None) -> None:
+        """Ask with a region of the selected work: left, top, right, bottom from 0 to 1; or all."""
+        self._ask_more(region=None if region is None else tuple(region), goal="")
 
-    def walk_to(self, work_id: str | None) -> None:
+    def set_goal(self, work_id: str | None) -> None:
         """Show stepping stones from the selected work to this one; None shows neighbours again."""
         self._ask_more(goal=work_id or "")
 
@@ -366,7 +366,7 @@ class GalleryState:
         return {"liked": liked, "unliked": unliked, "exclude": exclude}
 
     def _check(self, now: Moment) -> Moment:
-        """Return a moment that can be had, its place of the dial rounded; raise otherwise."""
+        """Return a moment that can be had, its weight of the dial rounded; raise otherwise."""
         if now.network not in self.titles:
             raise unknown("network", now.network, self.titles)
         if now.crop not in self.searches.crops:
@@ -392,7 +392,7 @@ class GalleryState:
         return {name: self.asking.answer(name, now) for name in names}
 
     def _further(self, work_id: str) -> dict:
-        """Return the trail with one more work; what lay ahead is forgotten."""
+        """Return the history with one more work; what lay ahead is forgotten."""
         history = (*self.now.history[: self.now.position + 1], work_id)[-HISTORY:]
         return {
             "history": history,

@@ -48,7 +48,7 @@ def view(state: GalleryState) -> dict:
         "k_max": state.k_max,
         "dial": {
             "available": has_dial(state.searches),
-            "place": now.dial,
+            "alpha": now.dial,
             "text": dial_text(now.dial),
         },
         "compare": now.compare,
@@ -71,9 +71,9 @@ def view(state: GalleryState) -> dict:
             "pages": pages,
             "matches": matches,
         },
-        "trail": {
+        "history": {
             "works": [_work(state, id, "small") for id in now.history],
-            "place": now.position,
+            "position": now.position,
             "back": now.position,
             "forward": len(now.history) - 1 - now.position,
         },
@@ -85,10 +85,10 @@ def view(state: GalleryState) -> dict:
 def results(state: GalleryState) -> pd.DataFrame:
     """Return the current results as a table, a row a neighbour.
 
-    The column `dial` is its place, and empty (NaN) for the network's final layer. There is a column
-    `group` where the nearest in each of a column were asked for. Where the collection has works
-    made by a machine beside others, `left_out` says whether these were left out ("machine_made"),
-    and `machine_made` what made each of those that were not.
+    The column `dial` is its weight, and empty (NaN) for the network's final layer. There is a
+    column `group` where the nearest in each of a column were asked for. Where the collection has
+    works made by a machine beside others, `left_out` says whether these were left out
+    ("machine_made"), and `machine_made` what made each of those that were not.
     """
     more = [MACHINE_MADE] if state.has_both else []
     now, rows = state.now, []
@@ -195,13 +195,13 @@ def _ask_view(state: GalleryState, show) -> dict:
         "columns": columns,
         "values": values,
         "where": asked.where,
-        "per": asked.group_by,
-        "each": asked.group_size,
-        "per_columns": list(values),
-        "other": list(asked.exclude_same),
-        "other_columns": [column for column in SAME_ARTIST if column in columns],
-        "copies": asked.near_duplicates,
-        "part": asked.region and list(asked.region),
+        "group_by": asked.group_by,
+        "group_size": asked.group_size,
+        "group_columns": list(values),
+        "exclude_same": list(asked.exclude_same),
+        "same_columns": [column for column in SAME_ARTIST if column in columns],
+        "near_duplicates": asked.near_duplicates,
+        "region": asked.region and list(asked.region),
         "weight": asked.weight,
         "liked": [
             show(id, "small") | {"weight": weight, "side": side}

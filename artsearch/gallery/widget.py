@@ -63,7 +63,7 @@ class Gallery(anywidget.AnyWidget):
     ):
         # In the app, the question of the address (Voilà hands it on so).
         asked = os.environ.get("QUERY_STRING", "") if link is None else link
-        link = f"?{asked.lstrip('?')}" if "like=" in asked else ""
+        link = f"?{asked.partition('?')[2] or asked}" if "like=" in asked else ""
         if machine_made is None:
             machine_made = query is not None or bool(link)
         key = network or searches.networks[0].name, crop or default_crop(searches.crops)
@@ -115,8 +115,8 @@ class Gallery(anywidget.AnyWidget):
                 state.use_crop(name)
             case {"do": "k", "k": k}:
                 state.set_k(int(k))
-            case {"do": "dial", "place": place}:
-                state.turn_dial(place)
+            case {"do": "dial", "alpha": alpha}:
+                state.turn_dial(alpha)
             case {"do": "compare", "on": on}:
                 state.compare(on)
             case {"do": "machine_made", "on": on}:
@@ -125,8 +125,8 @@ class Gallery(anywidget.AnyWidget):
                 state.search_drawer(text)
             case {"do": "page", "page": page}:
                 state.turn_page(int(page))
-            case {"do": "go", "place": place}:
-                state.go_to(int(place))
+            case {"do": "go", "position": position}:
+                state.go_to(int(position))
             case {"do": "upload"}:
                 state.upload(bytes(buffers[0]), str(message.get("name", "")))
             case {"do": "refresh" | "back" | "forward" as verb}:
@@ -146,22 +146,22 @@ class Gallery(anywidget.AnyWidget):
         match message:
             case {"do": "require", "text": text}:
                 state.require(str(text))
-            case {"do": "other", "column": column, "on": on}:
-                state.differ(column, on)
-            case {"do": "copies", "on": on}:
-                state.allow_copies(on)
-            case {"do": "group", "column": column}:
+            case {"do": "exclude_same", "column": column, "on": on}:
+                state.exclude_same(column, on)
+            case {"do": "near_duplicates", "on": on}:
+                state.allow_near_duplicates(on)
+            case {"do": "group_by", "column": column}:
                 state.group_by(column)
-            case {"do": "each", "each": each}:
-                state.set_each(each)
+            case {"do": "group_size", "size": size}:
+                state.set_group_size(size)
             case {"do": "like" | "unlike" as verb, "id": id, "weight": weight}:
                 getattr(state, verb)(id, weight)
             case {"do": "exclude", "id": id}:
-                state.leave_out(id)
-            case {"do": "part", "part": part}:
-                state.take_part(part)
+                state.exclude(id)
+            case {"do": "region", "region": region}:
+                state.set_region(region)
             case {"do": "path", "id": id}:
-                state.walk_to(id)
+                state.set_goal(id)
             case {"do": "why", "id": id}:
                 state.explain(id)
             case {"do": "keep", "id": id, "on": on}:
@@ -170,7 +170,7 @@ class Gallery(anywidget.AnyWidget):
                 state.drop(id)
             case {"do": "open"}:
                 state.open_session(bytes(buffers[0]))
-            case {"do": "trail", "format": "json" | "csv" | "html" as format}:
+            case {"do": "session", "format": "json" | "csv" | "html" as format}:
                 self._save(f"session.{format}", KINDS[format], to_bytes(state.session, format))
             case {"do": "clear"}:
                 state.clear()

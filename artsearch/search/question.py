@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from numbers import Real
 from urllib.parse import parse_qsl, urlencode
 
-from artsearch.base.errors import ArtsearchError, check_whole
+from artsearch.base.errors import ArtsearchError, check_whole, unknown
 from artsearch.base.text import write_number
 from artsearch.works.conditions import as_text
 
@@ -29,8 +29,8 @@ class Question:
     near-duplicates of them may come, `machine_made` whether works made by a machine may (see
     Collection.machine_made), `exclude` are works that may not. With `group_by`, a column, come the
     `group_size` nearest of each of its values, else the `k` nearest. `region` is a rectangle of the
-    one positive work: (left, top, right, bottom), each from 0 to 1. A link and the gallery have
-    shorter words for some of these: like, unlike, other, copies, per, each, part.
+    one positive work: (left, top, right, bottom), each from 0 to 1. A link has shorter words
+    for some of these: like, unlike, other, copies, per, each, part.
     """
 
     positive: tuple[tuple[str, float], ...]
@@ -98,6 +98,11 @@ class Question:
 
 #: What a link may hold besides a question: which search it is put to, and where a path leads.
 VIEW = ("network", "crop", "dial", "goal")
+#: The words of a link.
+WORDS = ("like", "like-weight", "unlike", "unlike-weight", "where", "other", "copies", "machine")
+WORDS += ("exclude", "per", "each", "part", "k", *VIEW)
+#: How words begin that others put into addresses: Voilà, and those who count visitors.
+OTHERS = ("theme", "voila-", "utm_", "fbclid", "gclid")
 
 
 def read_link(link: str) -> tuple[Question, dict[str, str | float]]:
@@ -112,7 +117,10 @@ def read_link(link: str) -> tuple[Question, dict[str, str | float]]:
     pairs = parse_qsl(link.partition("?")[2].partition("#")[0], keep_blank_values=True)
     found: dict[str, list[str]] = {}
     for name, value in pairs:
-        found.setdefault(name, []).append(value)
+        if name in WORDS:
+            found.setdefault(name, []).append(value)
+        elif not name.startswith(OTHERS):
+            raise unknown("word in the link", name, WORDS)
     one = {name: values[-1] for name, values in found.items()}
     asked = {side: _read_weights(word, found) for side, word in SIDES.items()}
     asked |= {"exclude_same": tuple(found.get("other", ()))}

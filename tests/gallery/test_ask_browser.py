@@ -19,13 +19,13 @@ ASK = {
     "columns": ["artist", "title", "year", "style", "object type"],
     "values": {"style": ["Baroque", "Tonalism", "Ukiyo-e"], "artist": ["Dürer", 'The "Elder"']},
     "where": "",
-    "per": "",
-    "each": 1,
-    "per_columns": ["artist", "style"],
-    "other": [],
-    "other_columns": ["artist", "series"],
-    "copies": True,
-    "part": None,
+    "group_by": "",
+    "group_size": 1,
+    "group_columns": ["artist", "style"],
+    "exclude_same": [],
+    "same_columns": ["artist", "series"],
+    "near_duplicates": True,
+    "region": None,
     "weight": 1,
     "liked": [],
     "excluded": [],
@@ -59,7 +59,7 @@ def work(number, title="", **more):
 
 
 def view(first=None, rows=None, error="", **ask):
-    """Return a view as gallery_view.py makes it, in which something is asked."""
+    """Return a view as view.py makes it, in which something is asked."""
     found = [{"distance_text": f"{n / 10}"} | one for n, one in enumerate(rows or six())]
     return {
         "sentence": "Networks: made up.",
@@ -67,7 +67,7 @@ def view(first=None, rows=None, error="", **ask):
         "crops": [{"name": "no_crop", "title": "no crop", "selected": True}],
         "k": len(found),
         "k_max": 20,
-        "dial": {"available": False, "place": None, "text": ""},
+        "dial": {"available": False, "alpha": None, "text": ""},
         "compare": False,
         "compare_available": False,
         "machine_made": {"available": False, "shown": True, "count": 0},
@@ -77,7 +77,7 @@ def view(first=None, rows=None, error="", **ask):
         "unit": "angular",
         "overlap": None,
         "drawer": {"works": six(), "search": "", "page": 0, "pages": 1, "matches": 6},
-        "trail": {"works": [work(0), work(5)], "place": 0, "back": 0, "forward": 1},
+        "history": {"works": [work(0), work(5)], "position": 0, "back": 0, "forward": 1},
         "error": error,
         "busy": "",
         "ask": ASK | ask,
@@ -149,7 +149,7 @@ def test_where_nothing_is_asked_there_is_one_button(page):
     line = page.locator(".as-ask")
     assert line.inner_text() == "Ask more"
     assert line.bounding_box()["height"] < 40
-    hidden = [".as-panel", ".as-menu", ".as-part", ".as-why", ".as-chip", ".as-offer", ".as-hint"]
+    hidden = [".as-panel", ".as-menu", ".as-region", ".as-why", ".as-chip", ".as-offer", ".as-hint"]
     assert not any(page.locator(f"{one}:visible").count() for one in hidden)
     page.mouse.move(1, 1)
     for one in page.locator(".as-more, .as-tools").all():
@@ -158,7 +158,7 @@ def test_where_nothing_is_asked_there_is_one_button(page):
 
 def test_without_ask_in_a_view_nothing_of_it_is_there(page):
     asked = page.locator(
-        ".as-ask, .as-panel, .as-tools, .as-more, .as-word, [data-part=trail-menu]"
+        ".as-ask, .as-panel, .as-tools, .as-more, .as-word, [data-part=session-menu]"
     )
     start(page, view() | {"ask": None})
     assert works(page, "neighbours").count() == 6
@@ -173,11 +173,11 @@ def test_without_ask_in_a_view_nothing_of_it_is_there(page):
     [
         ("neighbours", [*MENU, "Why similar?", *KEPT]),
         ("drawer", [*MENU, *KEPT]),
-        ("trail", [*MENU, *KEPT]),
+        ("history", [*MENU, *KEPT]),
     ],
 )
 def test_the_menu_of_a_work(page, list_, items):
-    place, id = (1, "5") if list_ == "trail" else (2, "3")
+    place, id = (1, "5") if list_ == "history" else (2, "3")
     expected = {
         "Like this too": {"do": "like", "weight": 1},
         "Not like this": {"do": "unlike", "weight": 1},
@@ -205,7 +205,7 @@ def test_the_menu_takes_back_what_was_asked(page):
     open_menu(page, "neighbours", 3).filter(has_text="Keep no longer").click()
     assert sent(page) == [{"do": "keep", "id": "4", "on": False}]
     # The selected work can be kept, and no more than that.
-    assert open_menu(page, "trail", 0).all_inner_texts() == ["Keep"]
+    assert open_menu(page, "history", 0).all_inner_texts() == ["Keep"]
 
 
 @pytest.mark.parametrize("key", ["m", "ContextMenu", "Shift+F10"])
@@ -241,7 +241,7 @@ def test_the_menu_with_a_finger(browser):
         page.get_by_role("menuitem", name="Leave out").tap()
         assert sent(page) == [{"do": "exclude", "id": "2"}]
         # What a long press makes of itself.
-        works(page, "trail").nth(1).evaluate(
+        works(page, "history").nth(1).evaluate(
             """node => node.dispatchEvent(new PointerEvent("contextmenu",
               { bubbles: true, cancelable: true, pointerType: "touch" }))"""
         )
@@ -279,26 +279,35 @@ def test_switches_of_the_panel(page, panel):
     panel.get_by_text("No near-duplicates").click()
     panel.get_by_label("Nearest in each").select_option("style")
     assert sent(page) == [
-        {"do": "other", "column": "artist", "on": True},
-        {"do": "copies", "on": False},
-        {"do": "group", "column": "style"},
+        {"do": "exclude_same", "column": "artist", "on": True},
+        {"do": "near_duplicates", "on": False},
+        {"do": "group_by", "column": "style"},
     ]
-    show(page, view(other=["artist"], copies=False, per="style", active=True))
+    show(page, view(exclude_same=["artist"], near_duplicates=False, group_by="style", active=True))
     assert artist.get_attribute("aria-pressed") == "true"
     assert panel.get_by_label("Nearest in each").input_value() == "style"
     each = panel.get_by_label("How many of each")
     each.fill("3")
     each.press("Enter")
-    assert sent(page) == [{"do": "each", "each": 3}]
-    show(page, view(other=["artist"], copies=False, per="style", each=3, active=True))
+    assert sent(page) == [{"do": "group_size", "size": 3}]
+    show(
+        page,
+        view(
+            exclude_same=["artist"],
+            near_duplicates=False,
+            group_by="style",
+            group_size=3,
+            active=True,
+        ),
+    )
     assert page.get_by_text("nearest 3 in each style").is_visible()
     artist.click()
     panel.get_by_text("No near-duplicates").click()
     panel.get_by_label("Nearest in each").select_option("")
     assert sent(page) == [
-        {"do": "other", "column": "artist", "on": False},
-        {"do": "copies", "on": True},
-        {"do": "group", "column": ""},
+        {"do": "exclude_same", "column": "artist", "on": False},
+        {"do": "near_duplicates", "on": True},
+        {"do": "group_by", "column": ""},
     ]
 
 
@@ -378,10 +387,10 @@ def test_what_is_wrong_is_said_at_the_field_and_the_text_stays(page, panel):
 
 MUCH = {
     "where": 'style == "Ukiyo-e"',
-    "other": ["artist"],
-    "copies": False,
-    "per": "style",
-    "part": [0.1, 0.2, 0.5, 0.6],
+    "exclude_same": ["artist"],
+    "near_duplicates": False,
+    "group_by": "style",
+    "region": [0.1, 0.2, 0.5, 0.6],
     "goal": work(6, "The End"),
     "liked": [work(1) | {"weight": 2, "side": "like"}, work(2) | {"weight": 1, "side": "unlike"}],
     "excluded": [work(3)],
@@ -391,10 +400,10 @@ MUCH = {
 }
 BACK = [
     ('style == "Ukiyo-e"', {"do": "require", "text": ""}),
-    ("not the same artist", {"do": "other", "column": "artist", "on": False}),
-    ("no near-duplicates", {"do": "copies", "on": True}),
-    ("nearest in each style", {"do": "group", "column": ""}),
-    ("part of the work", {"do": "part", "part": None}),
+    ("not the same artist", {"do": "exclude_same", "column": "artist", "on": False}),
+    ("no near-duplicates", {"do": "near_duplicates", "on": True}),
+    ("nearest in each style", {"do": "group_by", "column": ""}),
+    ("part of the work", {"do": "region", "region": None}),
     ("stepping stones to The End", {"do": "path", "id": None}),
     ("Work 1", {"do": "drop", "id": "1"}),
     ("Work 2", {"do": "drop", "id": "2"}),
@@ -415,7 +424,7 @@ def test_all_that_is_asked_can_be_taken_back(page):
         (asked,) = sent(page)
         assert {name: asked[name] for name in what} == what
     chips.get_by_role("button", name="Take back: no near-duplicates").focus()
-    show(page, view(**MUCH | {"copies": True}))
+    show(page, view(**MUCH | {"near_duplicates": True}))
     assert focused(page) == "Ask more"
     part(page, "clear").click()
     assert sent(page) == [{"do": "clear"}]
@@ -516,27 +525,27 @@ def test_a_part_is_drawn_with_the_mouse(page, number):
     page.mouse.up()
     (asked,) = sent(page)
     pixel = 1.5 / min(width, height)
-    assert asked["part"] == pytest.approx([0.25, 0, 0.75, 0.75], abs=pixel)
-    show(page, view(work(number), part=asked["part"], active=True))
-    frame = page.locator(".as-part").bounding_box()
+    assert asked["region"] == pytest.approx([0.25, 0, 0.75, 0.75], abs=pixel)
+    show(page, view(work(number), region=asked["region"], active=True))
+    frame = page.locator(".as-region").bounding_box()
     assert frame["width"] == pytest.approx(width / 2, abs=3)
     assert frame["x"] == pytest.approx(left + width / 4, abs=3)
     page.locator(".as-mat").first.hover()
     part(page, "whole").click()
-    assert sent(page) == [{"do": "part", "part": None}]
+    assert sent(page) == [{"do": "region", "region": None}]
     show(page, view(work(number)))
-    assert page.locator(".as-part").is_hidden()
+    assert page.locator(".as-region").is_hidden()
 
 
 def test_a_click_is_no_part_and_escape_leaves(page):
     begin_part(page)
     page.mouse.click(100, 250)
-    assert not sent(page) and page.locator(".as-part").is_visible()
+    assert not sent(page) and page.locator(".as-region").is_visible()
     page.keyboard.press("Escape")
-    assert page.locator(".as-part").is_hidden() and focused(page) == "Part…"
+    assert page.locator(".as-region").is_hidden() and focused(page) == "Part…"
     begin_part(page)
     part(page, "ask-more").focus()
-    assert page.locator(".as-part").is_hidden() and not sent(page)
+    assert page.locator(".as-region").is_hidden() and not sent(page)
 
 
 def test_a_part_by_keyboard(page):
@@ -549,12 +558,12 @@ def test_a_part_by_keyboard(page):
     assert page.locator(".as-hint").inner_text() == "From 23 to 75 % across, from 21 to 69 % down."
     page.keyboard.press("Enter")
     (asked,) = sent(page)
-    assert asked["part"] == pytest.approx([0.23, 0.21, 0.75, 0.69])
+    assert asked["region"] == pytest.approx([0.23, 0.21, 0.75, 0.69])
     part(page, "draw").click()
     for key in ["ArrowLeft"] * 30 + ["Shift+ArrowLeft"] * 60:
         page.keyboard.press(key)
     page.keyboard.press("Enter")
-    left, _, right, _ = sent(page)[0]["part"]
+    left, _, right, _ = sent(page)[0]["region"]
     assert left == 0 and right >= 0.02
 
 
@@ -576,7 +585,7 @@ def test_a_part_with_a_finger(browser):
             touch("touchMove", (share, share))
         touch("touchEnd")
         (asked,) = sent(page)
-        assert asked["part"] == pytest.approx([0.2, 0.2, 0.8, 0.8], abs=0.02)
+        assert asked["region"] == pytest.approx([0.2, 0.2, 0.8, 0.8], abs=0.02)
         assert page.evaluate("scrollY") == 0
 
 
@@ -628,7 +637,7 @@ def test_the_places_that_match(page, first, second):
 def test_groups_stand_above_their_works(page):
     long = "Northern Renaissance and all that came of it, to the north of the Alps"
     rows = [work(n) | {"group": long if n == 1 else f"Group {n}"} for n in range(1, 5)]
-    show(page, view(rows=rows, per="style", active=True))
+    show(page, view(rows=rows, group_by="style", active=True))
     headings = page.locator("[data-part=neighbours]").get_by_role("heading", level=4)
     assert headings.all_inner_texts() == [long, "Group 2", "Group 3", "Group 4"]
     heading, one = headings.first, works(page, "neighbours").first
@@ -660,24 +669,24 @@ def test_what_is_kept_has_a_star(page):
     assert keep.get_attribute("aria-pressed") == "true"
     assert ids(page, "neighbours")[3] == "4"
     assert page.locator("[data-part=neighbours] .as-kept").count() == 1
-    assert part(page, "trail").get_by_alt_text("Work 0. Kept").count() == 1
+    assert part(page, "history").get_by_alt_text("Work 0. Kept").count() == 1
     star = "node => getComputedStyle(node, '::after').content"
     assert "★" in works(page, "neighbours").nth(3).evaluate(star)
     keep.click()
     assert sent(page) == [{"do": "keep", "id": "0", "on": False}]
 
 
-# ---- the trail -------------------------------------------------------------------------------
+# ---- the session -----------------------------------------------------------------------------
 
 
-def test_the_trail_is_saved_and_opened(page, tmp_path):
+def test_the_session_is_saved_and_opened(page, tmp_path):
     for item, format in (("Save", "json"), ("Export table", "csv"), ("Export page", "html")):
-        part(page, "trail-menu").click()
+        part(page, "session-menu").click()
         page.get_by_role("menuitem", name=item).click()
-        assert sent(page) == [{"do": "trail", "format": format}]
+        assert sent(page) == [{"do": "session", "format": format}]
         assert focused(page) == "Session"
     (tmp_path / "session.json").write_text("{}")
-    part(page, "trail-menu").click()
+    part(page, "session-menu").click()
     with page.expect_file_chooser() as chooser:
         page.get_by_role("menuitem", name="Open…").click()
     chooser.value.set_files(tmp_path / "session.json")
@@ -690,7 +699,7 @@ def test_the_link_is_copied(page):
           { writeText: async (text) => { window.copied = text; } } })"""
     )
     copy_link(page)
-    part(page, "trail").get_by_text("Link copied.").wait_for()
+    part(page, "history").get_by_text("Link copied.").wait_for()
     assert page.evaluate("copied") == "?like=0&k=6"
     page.evaluate("window.voila_process = () => {}")  # as on a page by Voilà
     copy_link(page)
@@ -698,7 +707,7 @@ def test_the_link_is_copied(page):
     assert page.evaluate("copied === location.origin + location.pathname + '?like=0&k=6'")
     page.evaluate("delete window.voila_process")
     show(page, view(link=""))
-    part(page, "trail-menu").click()
+    part(page, "session-menu").click()
     none = page.get_by_role("menuitem", name="No link")
     assert none.get_attribute("aria-disabled") == "true"
 
@@ -716,7 +725,7 @@ def test_a_link_that_cannot_be_copied_is_there_to_be_taken(page):
 
 
 def copy_link(page):
-    part(page, "trail-menu").click()
+    part(page, "session-menu").click()
     page.get_by_role("menuitem", name="Copy link").click()
 
 
@@ -743,11 +752,11 @@ def hostile(text):
     asked = MUCH | {
         "columns": [text, "style"],
         "values": {text: [text], "style": [text]},
-        "per_columns": [text],
-        "other_columns": [text],
-        "other": [text],
+        "group_columns": [text],
+        "same_columns": [text],
+        "exclude_same": [text],
         "where": text,
-        "per": text,
+        "group_by": text,
         "liked": [one],
         "excluded": [one],
         "goal": one,

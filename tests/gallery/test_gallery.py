@@ -78,7 +78,7 @@ def test_first_view(state, collection):
     assert view["count"] == 21 and view["k"] == 10 and view["k_max"] == 20
     assert [choice["selected"] for choice in view["networks"]] == [True, False, False]
     assert next(one["name"] for one in view["crops"] if one["selected"]) == "no_crop"
-    assert view["trail"]["works"][0]["id"] == WAVE
+    assert view["history"]["works"][0]["id"] == WAVE
     assert not view["error"] and not view["compare"] and view["overlap"] is None
     assert {work["id"] for work in view["drawer"]["works"]} == set(collection.ids)
     json.dumps(view)
@@ -121,31 +121,36 @@ def test_gallery_of_one_work(tmp_path, paint):
 # ---- what a visitor does ---------------------------------------------------------------------
 
 
-def test_trail(state):
+def test_history(state):
     state.select(MONA_LISA)
     state.select(LION)
     assert state.query == LION
     state.back()
     state.back()
     state.back()
-    trail = look(state)["trail"]
-    assert (state.query, trail["place"], trail["back"], trail["forward"]) == (WAVE, 0, 0, 2)
+    history = look(state)["history"]
+    assert (state.query, history["position"], history["back"], history["forward"]) == (
+        WAVE,
+        0,
+        0,
+        2,
+    )
     state.forward()
     assert state.query == MONA_LISA
     state.select(WAVE)  # what lay ahead is forgotten
     state.forward()
-    assert [work["id"] for work in look(state)["trail"]["works"]] == [WAVE, MONA_LISA, WAVE]
+    assert [work["id"] for work in look(state)["history"]["works"]] == [WAVE, MONA_LISA, WAVE]
     state.go_to(1)
     assert state.query == MONA_LISA
     state.select(MONA_LISA)
-    assert look(state)["trail"]["forward"] == 1
+    assert look(state)["history"]["forward"] == 1
 
 
-def test_trail_remembers_fifty(state, collection):
+def test_history_remembers_fifty(state, collection):
     for step in range(60):
         state.select(collection.ids[step % 21])
-    trail = look(state)["trail"]
-    assert len(trail["works"]) == 50 and trail["place"] == 49
+    history = look(state)["history"]
+    assert len(history["works"]) == 50 and history["position"] == 49
 
 
 def test_switches(state):
@@ -413,7 +418,7 @@ def test_widget_does_what_the_browser_says(gallery):
     act(gallery, do="back")
     assert gallery.view["query"]["id"] == LION
     act(gallery, do="forward")
-    act(gallery, do="go", place=0)
+    act(gallery, do="go", position=0)
     assert gallery.view["query"]["id"] == WAVE
     act(gallery, do="network", name="efficientnet_lite2")
     act(gallery, do="crop", name="center_crop")
@@ -465,7 +470,7 @@ def travels(gallery, known=frozenset()):
     view = gallery.view
     lists = [row["works"] for row in view["rows"]] + [
         view["drawer"]["works"],
-        view["trail"]["works"],
+        view["history"]["works"],
     ]
     names = {work["thumb"] for works in lists for work in works} | {view["query"]["image"]}
     gallery.sent.clear()

@@ -78,10 +78,10 @@ def test_a_condition_stays_when_another_work_is_selected(state):
 
 
 def test_not_the_same_artist(state):
-    state.differ("artist")
+    state.exclude_same("artist")
     assert "Katsushika Hokusai" not in artists(state)
-    state.differ("artist", False)
-    assert look(state)["ask"]["other"] == [] and not look(state)["ask"]["active"]
+    state.exclude_same("artist", False)
+    assert look(state)["ask"]["exclude_same"] == [] and not look(state)["ask"]["active"]
 
 
 def test_near_duplicates_are_left_out(collection, out, paintings, tmp_path):
@@ -91,7 +91,7 @@ def test_near_duplicates_are_left_out(collection, out, paintings, tmp_path):
     works = Collection(tmp_path)
     state = GalleryState(works, searches_by_colour(works), k=3, query=WAVE, network=LITE, out=out)
     assert shown(state)[0] == "copy.jpg"
-    state.allow_copies(False)
+    state.allow_near_duplicates(False)
     assert "copy.jpg" not in shown(state) and len(shown(state)) == 3
     assert "near-duplicates" in look(state)["ask"]["notes"][0]
 
@@ -102,11 +102,11 @@ def test_the_nearest_in_each(state, collection):
     styles = set(collection.works["style"])
     assert {work["group"] for work in works} == styles and len(works) == len(styles)
     assert all(collection.work(work["id"])["style"] == work["group"] for work in works)
-    state.set_each(2)
+    state.set_group_size(2)
     counts = Counter(work["group"] for work in look(state)["rows"][0]["works"])
     sizes = collection.works["style"].value_counts().to_dict() | {"Ukiyo-e": 8}  # itself aside
     assert counts == {style: min(2, size) for style, size in sizes.items()}
-    state.set_each(0)
+    state.set_group_size(0)
     assert "take a whole number from 1" in state.error and state.now.asked.group_size == 2
     assert read_link(look(state)["ask"]["link"])[0].group_size == 2
     state.group_by("")
@@ -142,7 +142,7 @@ def test_a_weight_that_is_none(state):
 
 def test_works_are_left_out(state):
     first, second, *_ = shown(state)
-    state.leave_out(first)
+    state.exclude(first)
     assert shown(state)[0] == second
     assert [work["id"] for work in look(state)["ask"]["excluded"]] == [first]
     state.drop(first)
@@ -157,29 +157,29 @@ def test_a_part_is_cut_out_and_looked_at_once(state, searches, monkeypatch):
         return searches[LITE, "no_crop"].index.row(MONA_LISA)
 
     monkeypatch.setattr(searches[LITE, "no_crop"], "describe", describe)
-    state.take_part((0.25, 0, 0.75, 0.5))
+    state.set_region((0.25, 0, 0.75, 0.5))
     width, height = state.collection.open(WAVE).size
     assert seen == [(round(0.75 * width) - round(0.25 * width), round(0.5 * height))]
     assert shown(state)[0] == MONA_LISA and WAVE not in shown(state)
     state.require('style != "Abstract"')
     assert len(seen) == 1
-    state.take_part((0.5, 0.5, 0.4, 0.9))
+    state.set_region((0.5, 0.5, 0.4, 0.9))
     assert "take left, top, right and bottom" in look(state)["error"]
-    state.take_part(None)
-    assert look(state)["ask"]["part"] is None
+    state.set_region(None)
+    assert look(state)["ask"]["region"] is None
 
 
 def test_stepping_stones(state, searches):
-    state.walk_to(SPRING)
+    state.set_goal(SPRING)
     view = look(state)
     expected = searches[LITE, "no_crop"].path(WAVE, SPRING)
     assert shown(state) == expected.ids and shown(state)[-1] == SPRING
     assert view["ask"]["goal"]["id"] == SPRING and "longest step" in view["ask"]["notes"][-1]
     state.open_link(view["ask"]["link"])
     assert state.error == "" and shown(state) == expected.ids and state.now.asked.goal == SPRING
-    state.walk_to(WAVE)
+    state.set_goal(WAVE)
     assert "the same" in look(state)["error"]
-    state.walk_to(None)
+    state.set_goal(None)
     assert len(shown(state)) == 5 and look(state)["ask"]["goal"] is None
 
 
@@ -210,7 +210,7 @@ def test_why_of_a_part_lies_in_the_part(state, searches, monkeypatch):
     monkeypatch.setattr(search, "describe", lambda image: search.index.row(MONA_LISA))
     place = Match((0.5, 0, 1, 0.5), (0, 0, 1, 1), 0.8)
     monkeypatch.setattr(search, "why", lambda first, second, most=5: [place])
-    state.take_part((0.2, 0.4, 0.6, 0.8))
+    state.set_region((0.2, 0.4, 0.6, 0.8))
     state.explain(MONA_LISA)
     first = look(state)["ask"]["why"]["matches"][0]["first"]
     assert first == pytest.approx([0.4, 0.4, 0.6, 0.6])
@@ -224,8 +224,8 @@ def test_why_without_a_network_is_a_sentence(state):
 
 def test_all_at_once_and_clear(state, searches):
     state.require('style != "Abstract"')
-    state.differ("artist")
-    state.leave_out(LION)
+    state.exclude_same("artist")
+    state.exclude(LION)
     state.like(MONA_LISA)
     expected = searches[LITE, "no_crop"].ask(
         [WAVE, MONA_LISA], 5, where='style != "Abstract"', exclude_same="artist", exclude=LION
@@ -255,7 +255,7 @@ def test_an_image_of_ones_own_is_asked_with_more(state, searches, monkeypatch):
     state.require(HOKUSAI)
     assert set(artists(state)) == {"Katsushika Hokusai"}
     assert look(state)["ask"]["link"] == ""
-    state.walk_to(SPRING)
+    state.set_goal(SPRING)
     assert "stepping stones lead from one work of the collection" in look(state)["error"]
 
 
@@ -279,15 +279,23 @@ def test_a_link_that_cannot_be_opened_is_a_sentence(state, link):
     assert look(state)["error"] and shown(state) == before and state.query == WAVE
 
 
+def test_an_unknown_word_in_a_link_is_named_with_the_choices(state):
+    state.open_link(f"?like={WAVE}&wher=style")
+    assert look(state)["error"].startswith(
+        "This link cannot be opened: unknown word in the link 'wher'; did you mean 'where'? known: "
+        "like, like-weight, unlike, "
+    )
+
+
 def test_the_address_of_the_app_is_opened(collection, searches, out, monkeypatch):
-    monkeypatch.setenv("QUERY_STRING", f"like={SPRING}&k=3")
+    monkeypatch.setenv("QUERY_STRING", f"theme=dark&like={SPRING}&k=3&voila-template=artsearch")
     gallery = Gallery(collection, searches, out=out)
     assert gallery.state.query == SPRING and len(shown(gallery.state)) == 3
     monkeypatch.setenv("QUERY_STRING", "theme=dark")
     assert Gallery(collection, searches, query=WAVE, out=out).state.error == ""
 
 
-def test_a_trail_is_kept_saved_and_opened_again(state, collection, searches, out):
+def test_a_session_is_kept_saved_and_opened_again(state, collection, searches, out):
     state.require(HOKUSAI)
     state.keep(shown(state)[0])
     state.keep(LION)
@@ -300,7 +308,7 @@ def test_a_trail_is_kept_saved_and_opened_again(state, collection, searches, out
     assert other.now.asked.where == HOKUSAI and shown(other) == shown(state)
 
 
-def test_a_trail_that_is_none_is_a_sentence(state):
+def test_a_session_that_is_none_is_a_sentence(state):
     before = look(state)["ask"]
     for text in ("", "{}", "[]", '{"version": 99}', "\x00"):
         state.open_session(text)
@@ -314,9 +322,9 @@ def test_messages_of_the_browser(collection, searches, out):
     gallery.send = lambda message, buffers=None: sent.append((message, buffers))
     for message in (
         {"do": "require", "text": HOKUSAI},
-        {"do": "other", "column": "style", "on": False},
-        {"do": "copies", "on": False},
-        {"do": "group", "column": ""},
+        {"do": "exclude_same", "column": "style", "on": False},
+        {"do": "near_duplicates", "on": False},
+        {"do": "group_by", "column": ""},
         {"do": "like", "id": MONA_LISA, "weight": 2},
         {"do": "unlike", "id": LION, "weight": 1},
         {"do": "exclude", "id": SPRING},
@@ -331,13 +339,13 @@ def test_messages_of_the_browser(collection, searches, out):
     )
     assert asked.exclude == (SPRING,) and list(gallery.state.session.kept) == [LION]
     for kind in ("json", "csv", "html"):
-        gallery._heed(None, {"do": "trail", "format": kind}, [])
+        gallery._heed(None, {"do": "session", "format": kind}, [])
         message, (data,) = sent[-1]
         assert message["save"] == f"session.{kind}" and data
     gallery._heed(None, {"do": "clear"}, [])
     gallery._heed(None, {"do": "open"}, [sent[-3][1][0]])
     assert gallery.view["error"] == "" and gallery.state.now.asked.where == HOKUSAI
-    for message in ({"do": "like", "id": [], "weight": {}}, {"do": "part", "part": "x"}):
+    for message in ({"do": "like", "id": [], "weight": {}}, {"do": "region", "region": "x"}):
         gallery._heed(None, message, [])
         assert gallery.view["error"]
 
@@ -356,7 +364,7 @@ def test_copies_of_a_work_are_left_out_of_what_is_like_a_part_of_it(tmp_path, pa
     searches = searches_by_colour(works)
     searches[LITE, "no_crop"].describe = lambda image: searches[LITE, "no_crop"].index.row(LION)
     state = GalleryState(works, searches, k=4, query=WAVE, network=LITE, out=out)
-    state.take_part((0, 0, 0.5, 0.5))
+    state.set_region((0, 0, 0.5, 0.5))
     assert "copy.jpg" in shown(state)
-    state.allow_copies(False)
+    state.allow_near_duplicates(False)
     assert state.error == "" and "copy.jpg" not in shown(state)

@@ -55,12 +55,12 @@ collection = Collection(COLLECTION)
 gallery = Gallery(collection, searches_by_colour(collection, dial=True), query=QUERY, out=OUT)
 asked = []
 
-def turn(place, turn=gallery.state.turn_dial):
-    asked.append(place)
+def turn(alpha, turn=gallery.state.turn_dial):
+    asked.append(alpha)
     while Path(GATE).exists():
         time.sleep(0.01)
     gallery.state.searches.sentence = f"asked {asked}"
-    turn(place)
+    turn(alpha)
 
 gallery.state.turn_dial = turn
 gallery"""
@@ -179,13 +179,13 @@ def test_a_visit(page, paintings):
 
     # Follow three results, go back, and forward again.
     path = [WAVE, first] + [select(page, "neighbours", place) for place in (2, 0, 5)]
-    assert ids(page, "trail") == path
+    assert ids(page, "history") == path
     for button, id in (("Back", path[3]), ("Back", path[2]), ("Forward", path[3])):
         page.get_by_label(button, exact=True).click()
         wait_for_query(page, id)
-    works(page, "trail").first.click()
+    works(page, "history").first.click()
     wait_for_query(page, WAVE)
-    assert ids(page, "trail") == path
+    assert ids(page, "history") == path
 
     before = ids(page, "drawer")
     page.click("[data-part=refresh]")
@@ -285,7 +285,7 @@ def test_uploads(page, paintings, noise, tmp_path):
     upload(page, text)
     error(page, "notes.txt is not an image this browser can read")
 
-    # The next step takes the error away; what was uploaded stays in the trail.
+    # The next step takes the error away; what was uploaded stays in the history.
     page.get_by_label("Back", exact=True).click()
     wait_for_query(page, mine)
     assert page.locator("[data-part=error]").is_hidden()
@@ -363,7 +363,7 @@ def test_the_keyboard_is_enough(page):
         wait_for_query(page, id)
         assert page.evaluate("document.activeElement.dataset.id") == ids(page, "neighbours")[1]
         assert page.locator("[data-part=caption]").is_visible()
-    tab_to(page, "trail")
+    tab_to(page, "history")
     page.keyboard.press("Enter")
     page.wait_for_function(
         "id => document.querySelector('[data-part=query]').dataset.id !== id", arg=id
@@ -429,7 +429,7 @@ def test_hostile_works(stage, tmp_path, count):
     harm = stage.locator(".artsearch").locator("svg, script, iframe, [onerror], [onload]")
     assert harm.count() == 0
     assert stage.title() == "Visually similar artworks"
-    works(stage, "trail").first.hover()
+    works(stage, "history").first.hover()
     assert HOSTILE[0] in stage.locator("[data-part=caption]").inner_text()
     screenshot(stage, f"app-hostile-{count}")
     assert not stage.wrong, stage.wrong
@@ -576,11 +576,11 @@ def test_questions_that_a_kernel_answers(page, scenes, tmp_path):
     page.locator("[data-part=neighbours] .as-kept").wait_for()
     saved = {}
     for item, ending in (("Save", "json"), ("table", "csv"), ("page", "html")):
-        part(page, "trail-menu").click()
+        part(page, "session-menu").click()
         with page.expect_download() as download:
             page.get_by_role("menuitem", name=item).click()
         assert download.value.suggested_filename.endswith(ending)
-        saved[ending] = tmp_path / f"trail.{ending}"
+        saved[ending] = tmp_path / f"session.{ending}"
         download.value.save_as(saved[ending])
         settled(page)
     assert json.loads(saved["json"].read_text("utf-8"))
@@ -590,7 +590,7 @@ def test_questions_that_a_kernel_answers(page, scenes, tmp_path):
     _, *cells = scenes["gallery"]
     put_on(page, *cells)
     ready(page)
-    part(page, "trail-menu").click()
+    part(page, "session-menu").click()
     with page.expect_file_chooser() as chooser:
         page.get_by_role("menuitem", name="Open…").click()
     chooser.value.set_files(saved["json"])

@@ -42,17 +42,17 @@ def test_turning_shows_what_the_dial_finds(state, searches):
     final = shown(state)
     assert look(state)["dial"] == {
         "available": True,
-        "place": None,
+        "alpha": None,
         "text": "the network's final layer",
     }
     for place in (0, 0.25, 0.5, 1):
         state.turn_dial(place)
         expected = searches.dial(LITE, "no_crop", place).by_work(WAVE, 10)
         assert shown(state) == [expected.ids] != final
-        assert look(state)["dial"]["place"] == place and look(state)["unit"] == expected.unit
+        assert look(state)["dial"]["alpha"] == place and look(state)["unit"] == expected.unit
     assert look(state)["dial"]["text"] == "style alone"
     state.turn_dial(None)
-    assert shown(state) == final and look(state)["dial"]["place"] is None
+    assert shown(state) == final and look(state)["dial"]["alpha"] is None
 
 
 def test_the_other_choices_keep_the_dial(state, searches, collection):
@@ -164,11 +164,11 @@ def test_the_table_says_the_place(state):
 def test_widget_turns(collection, searches, out):
     gallery = Gallery(collection, searches, query=WAVE, dial=0.5, out=out)
     half = [work["id"] for work in gallery.view["rows"][0]["works"]]
-    assert gallery.view["dial"]["place"] == 0.5
-    gallery._handle_custom_msg({"do": "dial", "place": 1}, [])
-    assert gallery.view["dial"]["place"] == 1.0
+    assert gallery.view["dial"]["alpha"] == 0.5
+    gallery._handle_custom_msg({"do": "dial", "alpha": 1}, [])
+    assert gallery.view["dial"]["alpha"] == 1.0
     assert [work["id"] for work in gallery.view["rows"][0]["works"]] != half
-    gallery._handle_custom_msg({"do": "dial", "place": "x"}, [])
-    assert "the dial is at 'x'" in gallery.view["error"] and gallery.view["dial"]["place"] == 1.0
-    gallery._handle_custom_msg({"do": "dial", "place": None}, [])
-    assert gallery.view["dial"]["place"] is None and not gallery.view["error"]
+    gallery._handle_custom_msg({"do": "dial", "alpha": "x"}, [])
+    assert "the dial is at 'x'" in gallery.view["error"] and gallery.view["dial"]["alpha"] == 1.0
+    gallery._handle_custom_msg({"do": "dial", "alpha": None}, [])
+    assert gallery.view["dial"]["alpha"] is None and not gallery.view["error"]

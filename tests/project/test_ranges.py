@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 #: Tests that use each of the packages, and run in minutes.
 TELLING = [
     *("transforms", "images", "collection", "features", "networks", "extract", "store", "where"),
-    *("trail", "descriptors", "index", "index_kinds", "similar", "gallery", "map", "http"),
+    *("session", "descriptors", "index", "index_kinds", "similar", "gallery", "map", "http"),
     *("museums", "own_folder", "wikiart", "remote", "evaluate_labels", "milvus_filter", "repaint"),
     *("progress", "ray"),
 ]

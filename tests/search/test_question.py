@@ -1,5 +1,7 @@
 """Questions as plain data: what they take, what they refuse, and their links."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -69,7 +71,13 @@ def test_a_plain_question_has_a_short_link():
 def test_what_a_link_does_not_say_is_as_usual():
     question, view = read_link("?like=a.jpg")
     assert question == Question("a.jpg") and view == {}
-    assert read_link("?like=a.jpg&colour=red&utm_source=mail")[0] == Question("a.jpg")
+    assert read_link("?like=a.jpg&theme=dark&utm_source=mail")[0] == Question("a.jpg")
+
+
+def test_an_unknown_word_in_a_link_is_named_with_the_choices():
+    said = "unknown word in the link 'wher'; did you mean 'where'? known: like, like-weight, unlike"
+    with pytest.raises(ArtsearchError, match=re.escape(said)):
+        read_link("?like=a.jpg&wher=year > 1800")
 
 
 def test_a_link_may_be_escaped_in_more_than_one_way():
@@ -88,7 +96,7 @@ def test_a_link_may_be_escaped_in_more_than_one_way():
         ("rubbish", "nothing is liked"),
         ("?", "nothing is liked"),
         ("?k=3", "nothing is liked"),
-        ("?%00%ff=&&&==;", "nothing is liked"),
+        ("?%00%ff=&&&==;", "unknown word in the link"),
         ("#top", "nothing is liked"),
         ("?like=a.jpg&k=", "the link's k is ''; it takes a whole number"),
         ("?like=a.jpg&k=0", "k is 0"),

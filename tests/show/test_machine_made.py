@@ -100,7 +100,7 @@ def test_a_question_leaves_them_out_and_says_how_many(collection, searches):
     assert len(path) > 1
 
 
-def test_a_link_and_a_trail_say_that_they_are_left_out(collection):
+def test_a_link_and_a_session_say_that_they_are_left_out(collection):
     question = Question(collection.ids[0], machine_made=False)
     assert "&machine=no&" in question.to_link() and not question.is_plain
     assert read_link(question.to_link())[0] == question
@@ -326,7 +326,9 @@ def test_same_walk_in_python_and_javascript(page, collection, searches):
         mine = look(state)
         assert essence(theirs) == essence(mine), (number, what)
         assert theirs["machine_made"] == mine["machine_made"]
-        told = [[work["machine_made"] for work in one["trail"]["works"]] for one in (theirs, mine)]
+        told = [
+            [work["machine_made"] for work in one["history"]["works"]] for one in (theirs, mine)
+        ]
         assert told[0] == told[1]
 
 

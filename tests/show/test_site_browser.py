@@ -87,7 +87,7 @@ def test_a_visit(browser, page, searches):
 
     # Follow three results, go back twice and forward once.
     followed = [first, *(select(page, "neighbours", place) for place in (2, 0, 4))]
-    assert ids(page, "trail")[-4:] == followed
+    assert ids(page, "history")[-4:] == followed
     for button, expected in (("Back", 2), ("Back", 1), ("Forward", 2)):
         page.get_by_label(button, exact=True).click()
         page.wait_for_selector(f'[data-part=query][data-id="{followed[expected]}"]')
@@ -111,7 +111,7 @@ def test_a_visit(browser, page, searches):
         other.goto(page.url)
         ready(other)
         assert query(other) == followed[2]
-        for part in ("neighbours", "trail"):
+        for part in ("neighbours", "history"):
             assert ids(other, part) == ids(page, part)
         for part in ("networks", "crops"):
             pressed = f"[data-part={part}] [aria-pressed=true]"
@@ -138,7 +138,7 @@ def test_parts_can_be_found(page, collection):
         "networks",
         "crops",
         "refresh",
-        "trail",
+        "history",
         "caption",
     ):
         assert page.locator(f"[data-part={part}]").count() == 1
@@ -262,7 +262,7 @@ def test_links_survive_a_rebuild(browser, tmp_path):
         page.goto(site.as_uri())
         ready(page)
         chosen = select(page, "neighbours", 5)
-        link, trail = page.url, ids(page, "trail")
+        link, history = page.url, ids(page, "history")
     # A work that comes first moves all the others by one row.
     shutil.copy(folder / "work 00003.png", folder / "a new one, 100% & more #1.png")
     again = Collection(folder)
@@ -271,7 +271,7 @@ def test_links_survive_a_rebuild(browser, tmp_path):
         page.goto(link)
         ready(page)
         assert query(page) == chosen
-        assert ids(page, "trail") == trail
+        assert ids(page, "history") == history
         page.get_by_label("Search the drawer").fill("100%")
         page.locator("[data-part=drawer]").get_by_text("1 work", exact=True).wait_for()
         new = select(page, "drawer", 0)
@@ -444,7 +444,7 @@ def step(dice, collection, searches):
             {"do": "compare", "on": dice.random() < 0.7},
             {"do": "back"},
             {"do": "forward"},
-            {"do": "go", "place": dice.randint(-1, 9)},
+            {"do": "go", "position": dice.randint(-1, 9)},
             {"do": "refresh"},
             {
                 "do": "search",
@@ -492,12 +492,12 @@ def essence(view):
         )
         for row in view["rows"]
     ]
-    trail = view["trail"] | {"works": [work["id"] for work in view["trail"]["works"]]}
+    history = view["history"] | {"works": [work["id"] for work in view["history"]["works"]]}
     return {
         **{name: view[name] for name in same},
         "query": {name: view["query"][name] for name in told},
         "rows": rows,
-        "trail": trail,
+        "history": history,
         "drawer": drawer,
         "found": found if view["drawer"]["search"] else sorted(found),
     }

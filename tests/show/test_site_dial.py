@@ -278,14 +278,14 @@ def test_same_walk_in_python_and_javascript(page, collection, searches):
     places = [None, *STOPS]
     walk = []
     for seed in range(examples(60)):
-        walk.append({"do": "dial", "place": places[dice.integers(len(places))]})
+        walk.append({"do": "dial", "alpha": places[dice.integers(len(places))]})
         walk.append(step(Random(seed), collection, searches))
     start = collection.ids[0]
     in_page = views_of_walk(page, start, walk)
     state = GalleryState(collection, searches, query=start, crop="no_crop")
     for what, theirs in zip(walk, in_page, strict=True):
         if what["do"] == "dial":
-            state.turn_dial(what["place"])
+            state.turn_dial(what["alpha"])
         else:
             do(state, **what)
         mine = look(state)

@@ -120,7 +120,7 @@ function render({ model, el }) {
   }
 
   async function open(file) {
-    if (file.size > RAW) return fail(`${file.name} is too large for a trail.`);
+    if (file.size > RAW) return fail(`${file.name} is too large for a session.`);
     model.send({ do: "open" }, undefined, [await file.arrayBuffer()]);
   }
 

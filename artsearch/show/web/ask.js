@@ -1,24 +1,24 @@
 // The gallery's questions: all that can be asked beside "what is near this work".
 //
 // gallery.js calls createAsk where this file is loaded. What is asked stands in `view.ask` (see
-// artsearch/gallery/ask_view.py, which makes it); without it nothing of this is shown. What the visitor
+// artsearch/gallery/view.py, which makes it); without it nothing of this is shown. What the visitor
 // does goes to `go`, beside what gallery.js sends, as one of
 //
-//   {do: "require", text}        {do: "other", column, on}   {do: "copies", on}
-//   {do: "group", column}        {do: "each", each}
+//   {do: "require", text}        {do: "exclude_same", column, on}
+//   {do: "near_duplicates", on}  {do: "group_by", column}  {do: "group_size", size}
 //   {do: "like", id, weight}     {do: "unlike", id, weight}
-//   {do: "exclude", id}          {do: "drop", id}            {do: "part", part}
+//   {do: "exclude", id}          {do: "drop", id}            {do: "region", region}
 //   {do: "path", id}             {do: "why", id}             {do: "keep", id, on}
-//   {do: "trail", format}        {do: "open", file}          {do: "clear"}
+//   {do: "session", format}      {do: "open", file}          {do: "clear"}
 //
 // Whatever comes out of data is set as text or as an attribute, never as markup.
 
-const SMALLEST_PART = 0.02; // of a side of the picture, as in artsearch/search/question.py
+const SMALLEST_REGION = 0.02; // of a side of the picture, as in artsearch/search/question.py
 const STEP = 0.02; // of a side of the picture, for each press of an arrow
 const STEPS = {
   ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP],
 };
-const START = [0.25, 0.25, 0.75, 0.75]; // the part from which the keyboard begins
+const START = [0.25, 0.25, 0.75, 0.75]; // the region from which the keyboard begins
 const HINT = "Drag a rectangle. Or: arrows move it, Shift and arrows resize it, Enter takes it, "
   + "Escape leaves.";
 // Okabe and Ito's colours, which most people can tell apart (https://jfly.uni-koeln.de/color/).
@@ -31,12 +31,12 @@ function createAsk(parts, { go, show, showLarge, caption, put }) {
   let now = null; // what is asked
   const menu = createMenu(gallery, put);
   const line = createLine(parts.error, go, show);
-  const part = createPart(parts, go);
-  const why = createWhy(parts, part.layer, go, showLarge);
-  const trail = createTrailMenu(parts, menu, go);
+  const region = createRegion(parts, go);
+  const why = createWhy(parts, region.layer, go, showLarge);
+  const session = createSessionMenu(parts, menu, go);
   const offer = make("p", { class: "as-offer", hidden: "" });
   const keep = button("☆", { "data-part": "keep" });
-  part.tools.append(keep);
+  region.tools.append(keep);
   parts.style.after(offer);
   listen();
   return { update, dress, word, answer, numbers };
@@ -52,7 +52,7 @@ function createAsk(parts, { go, show, showLarge, caption, put }) {
     keep.setAttribute("aria-label", "Keep this work");
     keep.setAttribute("aria-pressed", kept);
     parts.neighbours.classList.toggle("as-path", Boolean(now.goal));
-    [line, part, why, trail].forEach((one) => one.update(view, now));
+    [line, region, why, session].forEach((one) => one.update(view, now));
   }
 
   // ---- works ----------------------------------------------------------------------------------
@@ -248,18 +248,19 @@ function createLine(place, go, show) {
   const notes = make("p", { class: "as-quiet as-notes", role: "status", dir: "auto" });
   const line = make("div", { class: "as-bar as-ask" }, toggle, chips, clear, notes);
   const others = make("span", { class: "as-switch", role: "group", "aria-label": "Not the same" });
-  const copies = button("No near-duplicates", { "data-part": "copies" });
+  const duplicates = button("No near-duplicates", { "data-part": "near_duplicates" });
   const groups = make("select", {});
-  const each = make("input", {
-    type: "number", min: 1, max: 20, step: 1, "data-part": "each", "aria-label": "How many of each",
+  const size = make("input", {
+    type: "number", min: 1, max: 20, step: 1, "data-part": "group_size",
+    "aria-label": "How many of each",
   });
   const different = make("div", { class: "as-bar" }, make("span", {}, "Not the same"), others);
   const panel = make("div", {
     id, class: "as-panel", "data-part": "panel", role: "group", "aria-label": "Ask more",
     hidden: "",
-  }, field.form, make("div", { class: "as-bar" }, different, copies,
+  }, field.form, make("div", { class: "as-bar" }, different, duplicates,
     make("label", { class: "as-bar" }, "Nearest in each", groups),
-    make("label", { class: "as-bar" }, each, "of each")));
+    make("label", { class: "as-bar" }, size, "of each")));
   let now = null;
   place.before(line, panel);
   listen();
@@ -273,38 +274,38 @@ function createLine(place, go, show) {
     fillChips(chipsFor(now, view.query));
     tell(notes, now.notes.join(" "));
     if (field.update(view, now, !panel.hidden)) place.hidden = true; // said once, at the field
-    different.hidden = !now.other_columns.length;
+    different.hidden = !now.same_columns.length;
     fillOthers();
-    copies.setAttribute("aria-pressed", !now.copies);
+    duplicates.setAttribute("aria-pressed", !now.near_duplicates);
     fillGroups();
   }
 
   function fillOthers() {
-    const { other_columns: columns, other } = now;
+    const { same_columns: columns, exclude_same } = now;
     if (others.childElementCount !== columns.length) {
       others.replaceChildren(...columns.map((column) => {
         const one = button(column);
         one.addEventListener("click", () => {
-          go({ do: "other", column, on: !now.other.includes(column) });
+          go({ do: "exclude_same", column, on: !now.exclude_same.includes(column) });
         });
         return one;
       }));
     }
     columns.forEach((column, i) => {
-      others.children[i].setAttribute("aria-pressed", other.includes(column));
+      others.children[i].setAttribute("aria-pressed", exclude_same.includes(column));
     });
   }
 
   function fillGroups() {
-    const columns = now.per_columns;
+    const columns = now.group_columns;
     groups.parentElement.hidden = !columns.length;
     if (groups.childElementCount !== columns.length + 1) {
       groups.replaceChildren(make("option", { value: "" }, "—"),
         ...columns.map((column) => make("option", { value: column }, column)));
     }
-    groups.value = now.per;
-    each.parentElement.hidden = !now.per;
-    if (document.activeElement !== each) each.value = now.each;
+    groups.value = now.group_by;
+    size.parentElement.hidden = !now.group_by;
+    if (document.activeElement !== size) size.value = now.group_size;
   }
 
   /** Show chips; those that stay keep their nodes, and the focus. */
@@ -370,9 +371,11 @@ function createLine(place, go, show) {
       toggle.focus();
     });
     clear.addEventListener("click", () => go({ do: "clear" }));
-    copies.addEventListener("click", () => go({ do: "copies", on: !now.copies }));
-    groups.addEventListener("change", () => go({ do: "group", column: groups.value }));
-    each.addEventListener("change", () => go({ do: "each", each: Number(each.value) }));
+    duplicates.addEventListener("click", () => {
+      go({ do: "near_duplicates", on: !now.near_duplicates });
+    });
+    groups.addEventListener("change", () => go({ do: "group_by", column: groups.value }));
+    size.addEventListener("change", () => go({ do: "group_size", size: Number(size.value) }));
   }
 
   function open(on) {
@@ -387,14 +390,16 @@ function chipsFor(ask, query) {
   const when = (is, piece) => (is ? [piece] : []);
   return [
     ...when(ask.where, { text: ask.where, what: { do: "require", text: "" } }),
-    ...ask.other.map((column) => (
-      { text: `not the same ${column}`, what: { do: "other", column, on: false } })),
-    ...when(!ask.copies, { text: "no near-duplicates", what: { do: "copies", on: true } }),
-    ...when(ask.per, {
-      text: `nearest ${ask.each > 1 ? `${ask.each} ` : ""}in each ${ask.per}`,
-      what: { do: "group", column: "" },
+    ...ask.exclude_same.map((column) => (
+      { text: `not the same ${column}`, what: { do: "exclude_same", column, on: false } })),
+    ...when(!ask.near_duplicates, {
+      text: "no near-duplicates", what: { do: "near_duplicates", on: true },
     }),
-    ...when(ask.part, { text: "part of the work", what: { do: "part", part: null } }),
+    ...when(ask.group_by, {
+      text: `nearest ${ask.group_size > 1 ? `${ask.group_size} ` : ""}in each ${ask.group_by}`,
+      what: { do: "group_by", column: "" },
+    }),
+    ...when(ask.region, { text: "part of the work", what: { do: "region", region: null } }),
     ...when(goal, { text: `stepping stones to ${goal?.title}`, what: { do: "path", id: null } }),
     // Beside others the selected work has a weight too; it cannot be taken back.
     ...when(ask.liked.length, { work: query, sign: "+", side: "like", weight: ask.weight }),
@@ -606,17 +611,17 @@ function joined(where, more) {
   return /\bor\b|\|/i.test(where) ? `(${where}) and ${more}` : `${where} and ${more}`;
 }
 
-// ---- a part of the work -------------------------------------------------------------------------
+// ---- a region of the work -----------------------------------------------------------------------
 
-/** Lets the visitor draw a part of the selected work; `layer` lies exactly over its picture. */
-function createPart(parts, go) {
-  const frame = make("div", { class: "as-part", hidden: "" });
+/** Lets the visitor draw a region of the selected work; `layer` lies exactly over its picture. */
+function createRegion(parts, go) {
+  const frame = make("div", { class: "as-region", hidden: "" });
   const layer = make("div", { class: "as-layer", "data-part": "layer" }, frame);
   const draw = button("Part…", { "data-part": "draw", title: "Ask for a part of this work" });
   const whole = button("Whole work", { "data-part": "whole" });
   const tools = make("div", { class: "as-tools" }, draw, whole);
   const hint = make("p", { class: "as-quiet as-hint", role: "status", hidden: "" });
-  let part = null; // as it was asked
+  let region = null; // as it was asked
   let drawn = null; // as it stands on the picture
   let drawing = false;
   let corner = null; // where a pointer began
@@ -629,11 +634,11 @@ function createPart(parts, go) {
   function update({ query }, ask) {
     if (!query) return;
     layOver(layer, query);
-    part = ask.part;
-    whole.hidden = !part;
+    region = ask.region;
+    whole.hidden = !region;
     if (id !== query.id) end();
     id = query.id;
-    if (!drawing) mark(part);
+    if (!drawing) mark(region);
   }
 
   function mark(box) {
@@ -648,7 +653,7 @@ function createPart(parts, go) {
     layer.tabIndex = 0;
     layer.setAttribute("role", "application");
     layer.setAttribute("aria-label", "Part of the work");
-    mark(part || START);
+    mark(region || START);
     tell(hint, HINT);
     layer.focus({ preventScroll: true });
   }
@@ -659,7 +664,7 @@ function createPart(parts, go) {
     layer.classList.remove("as-drawing");
     for (const name of ["tabindex", "role", "aria-label"]) layer.removeAttribute(name);
     tell(hint, "");
-    mark(part);
+    mark(region);
   }
 
   function take() {
@@ -667,14 +672,14 @@ function createPart(parts, go) {
     end();
     mark(box); // until the answer is here
     draw.focus({ preventScroll: true });
-    go({ do: "part", part: box });
+    go({ do: "region", region: box });
   }
 
   function listen() {
     draw.addEventListener("click", begin);
     whole.addEventListener("click", () => {
       draw.focus({ preventScroll: true });
-      go({ do: "part", part: null });
+      go({ do: "region", region: null });
     });
     layer.addEventListener("keydown", onKey);
     layer.addEventListener("focusout", (event) => { if (event.target === layer) end(); });
@@ -692,7 +697,7 @@ function createPart(parts, go) {
       if (!corner) return;
       const box = between(corner, pointOf(event));
       corner = null;
-      mark(isLarge(box) ? box : part || START);
+      mark(isLarge(box) ? box : region || START);
       if (isLarge(box)) take();
     });
     layer.addEventListener("pointercancel", end);
@@ -743,7 +748,7 @@ function between([x, y], [u, v]) {
 }
 
 function isLarge([left, top, right, bottom]) {
-  return right - left >= SMALLEST_PART && bottom - top >= SMALLEST_PART;
+  return right - left >= SMALLEST_REGION && bottom - top >= SMALLEST_REGION;
 }
 
 function moved([left, top, right, bottom], [x, y]) {
@@ -754,7 +759,7 @@ function moved([left, top, right, bottom], [x, y]) {
 
 /** A rectangle whose right and lower sides have moved. */
 function resized([left, top, right, bottom], [x, y]) {
-  const least = 2 * SMALLEST_PART; // rounding does not make it too small
+  const least = 2 * SMALLEST_REGION; // rounding does not make it too small
   const further = (from, to, by) => inside(Math.max(from + least, to + by));
   return [left, top, further(left, right, x), further(top, bottom, y)];
 }
@@ -830,18 +835,18 @@ function createWhy(parts, layer, go, showLarge) {
   }
 }
 
-// ---- the trail ----------------------------------------------------------------------------------
+// ---- the session --------------------------------------------------------------------------------
 
 /** Saves, opens and cites what was asked, seen and kept. */
-function createTrailMenu(parts, menu, go) {
-  const opener = button("Session", { "data-part": "trail-menu", "aria-haspopup": "menu" });
+function createSessionMenu(parts, menu, go) {
+  const opener = button("Session", { "data-part": "session-menu", "aria-haspopup": "menu" });
   const file = make("input", { type: "file", accept: ".json,application/json", hidden: "" });
   const said = make("span", { class: "as-quiet", role: "status" });
   const link = make("input", {
     type: "text", class: "as-link", readonly: "", "aria-label": "Link to this question", hidden: "",
   });
   let now = null;
-  parts.trail.append(make("span", { class: "as-space" }), link, said, opener, file);
+  parts.history.append(make("span", { class: "as-space" }), link, said, opener, file);
   opener.addEventListener("click", open);
   link.addEventListener("blur", () => { link.hidden = true; });
   link.addEventListener("keydown", (event) => { if (event.key === "Escape") opener.focus(); });
@@ -858,8 +863,8 @@ function createTrailMenu(parts, menu, go) {
   }
 
   function open() {
-    const saved = (format) => () => go({ do: "trail", format });
-    menu.open(opener, `Trail: ${opener.title}`, [
+    const saved = (format) => () => go({ do: "session", format });
+    menu.open(opener, `Session: ${opener.title}`, [
       ["Save (.json)", saved("json")],
       ["Open…", () => file.click()],
       ["Export table (.csv)", saved("csv")],

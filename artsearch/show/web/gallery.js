@@ -4,10 +4,10 @@
 // artsearch/gallery/view.py, which makes it); what the visitor does goes to `act` as one of
 //
 //   {do: "select", id}   {do: "network", name}   {do: "crop", name}   {do: "k", k}
-//   {do: "dial", place}  (from 0 to 1, or null for the network's final layer)
+//   {do: "dial", alpha}  (from 0 to 1, or null for the network's final layer)
 //   {do: "compare", on}  {do: "refresh"}         {do: "search", text} {do: "page", page}
 //   {do: "machine_made", on}  (whether works made by a machine are shown)
-//   {do: "back"}  {do: "forward"}  {do: "go", place}  {do: "upload", file}
+//   {do: "back"}  {do: "forward"}  {do: "go", position}  {do: "upload", file}
 //   {do: "export"}  {do: "picture"}
 //
 // and the answer is another update. What can be asked beyond that is in ask.js; where that file is
@@ -19,7 +19,7 @@
 function createGallery(root, act, show = (img, address) => { img.src = address; }) {
   let view = null;
   let turning = false; // whether an answer to the dial is on its way
-  let turnNext; // and the place to ask for after it
+  let turnNext; // and the weight to ask for after it
   const parts = build();
   root.replaceChildren(parts.gallery);
   listen();
@@ -84,7 +84,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
       (parts.rows = make("div", { class: "as-rows" })),
       make("div", { class: "as-bar as-foot" },
         (parts.unit = make("p", { class: "as-quiet" })), parts.export, parts.picture));
-    part("trail", "nav", { class: "as-trail", "aria-label": "Trail of selected works" },
+    part("history", "nav", { class: "as-history", "aria-label": "Trail of selected works" },
       (parts.back = button("←", { "aria-label": "Back" })),
       (parts.forward = button("→", { "aria-label": "Forward" })), parts.past);
     part("drawer", "section", { class: "as-drawer", "aria-label": "Drawer of works" },
@@ -103,7 +103,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
         make("span", { class: "as-space" }), parts.upload),
       parts.error, (parts.wait = make("p", { class: "as-wait as-quiet", hidden: "" })),
       make("div", { class: "as-main" }, parts.query, parts.neighbours),
-      parts.trail, parts.drawer, parts.status, parts.caption);
+      parts.history, parts.drawer, parts.status, parts.caption);
     return parts;
   }
 
@@ -134,7 +134,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     parts.picture.hidden = !view.can_upload;
     fillQuery(view.query);
     fillRows();
-    fillTrail(view.trail);
+    fillHistory(view.history);
     fillDrawer(view.drawer);
     layOut();
     restoreFocus(focus);
@@ -152,24 +152,24 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     });
   }
 
-  function fillDial({ available, place, stops }) {
+  function fillDial({ available, alpha, stops }) {
     const wanted = turnNext;
     [turning, turnNext] = [false, undefined];
     parts.dial.hidden = !available;
-    parts.dial.classList.toggle("as-off", place === null);
+    parts.dial.classList.toggle("as-off", alpha === null);
     fillSwitch(parts.recipes, [
-      { name: "final", title: "final layer", selected: place === null },
-      { name: "dial", title: "dial", selected: place !== null },
+      { name: "final", title: "final layer", selected: alpha === null },
+      { name: "dial", title: "dial", selected: alpha !== null },
     ]);
     parts.dial_slider.step = stepOf(stops);
     // The visitor is further than this answer: the slider stays where the hand is.
-    if (wanted !== undefined && wanted !== place) turnDial(wanted);
-    else setDial(place);
+    if (wanted !== undefined && wanted !== alpha) turnDial(wanted);
+    else setDial(alpha);
   }
 
-  function setDial(place) {
-    if (place !== null) parts.dial_slider.value = place;
-    const said = place === null ? `not in use: ${dialText(null)}` : dialText(place);
+  function setDial(alpha) {
+    if (alpha !== null) parts.dial_slider.value = alpha;
+    const said = alpha === null ? `not in use: ${dialText(null)}` : dialText(alpha);
     parts.dial_slider.setAttribute("aria-valuetext", said);
   }
 
@@ -239,12 +239,12 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     });
   }
 
-  function fillTrail(trail) {
-    parts.back.disabled = !trail.back;
-    parts.forward.disabled = !trail.forward;
-    fillWorks(parts.past, trail.works);
+  function fillHistory(history) {
+    parts.back.disabled = !history.back;
+    parts.forward.disabled = !history.forward;
+    fillWorks(parts.past, history.works);
     [...parts.past.children].forEach((item, i) => {
-      markCurrent(workIn(item), i === trail.place);
+      markCurrent(workIn(item), i === history.position);
     });
   }
 
@@ -362,7 +362,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
 
   /** What headings add about the dial where it is used. */
   function dialSaid() {
-    return view.dial.place === null ? "" : ` · ${view.dial.text}`;
+    return view.dial.alpha === null ? "" : ` · ${view.dial.text}`;
   }
 
   // ---- what the visitor does ------------------------------------------------------------------
@@ -393,7 +393,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
       parts.k_number.textContent = parts.k_slider.value;
     });
     parts.k_slider.addEventListener("change", () => go({ do: "k", k: Number(parts.k_slider.value) }));
-    parts.dial_slider.addEventListener("input", () => turnDial(dialPlace()));
+    parts.dial_slider.addEventListener("input", () => turnDial(dialAlpha()));
     let pause;
     parts.searchbox.addEventListener("input", () => {
       clearTimeout(pause);
@@ -423,39 +423,39 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     return asks ? "One moment: a network that is asked for the first time looks at every work." : "…";
   }
 
-  /** Ask for a place of the dial; while an answer is awaited, only the last place is kept. */
-  function turnDial(place) {
-    setDial(place);
+  /** Ask for a weight of the dial; while an answer is awaited, only the last one is kept. */
+  function turnDial(alpha) {
+    setDial(alpha);
     if (turning) {
-      turnNext = place;
+      turnNext = alpha;
       return;
     }
     turning = true;
-    go({ do: "dial", place });
+    go({ do: "dial", alpha });
   }
 
-  /** The place that the slider means: where there are stops, the nearest in its direction. */
-  function dialPlace() {
+  /** The weight that the slider means: where there are stops, the nearest in its direction. */
+  function dialAlpha() {
     const value = Number(parts.dial_slider.value);
-    const { place, stops } = view.dial;
+    const { alpha, stops } = view.dial;
     if (!stops || stops.includes(value)) return value;
-    const ahead = stops.filter((stop) => place === null || (stop - place) * (value - place) > 0);
+    const ahead = stops.filter((stop) => alpha === null || (stop - alpha) * (value - alpha) > 0);
     const far = (stop) => Math.abs(stop - value);
-    return ahead.reduce((best, stop) => (far(stop) < far(best) ? stop : best), ahead[0] ?? place);
+    return ahead.reduce((best, stop) => (far(stop) < far(best) ? stop : best), ahead[0] ?? alpha);
   }
 
   function chooseClicked(event) {
     const one = event.target.closest("button");
     if (!one) return;
-    const place = parts.past.contains(one) ? itemsOf(parts.past).indexOf(one) : -1;
-    if (place >= 0) go({ do: "go", place });
+    const position = parts.past.contains(one) ? itemsOf(parts.past).indexOf(one) : -1;
+    if (position >= 0) go({ do: "go", position });
     else if (one.dataset.part === "work") go({ do: "select", id: one.dataset.id });
     else if (parts.networks.contains(one)) go({ do: "network", name: one.dataset.name });
     else if (parts.crops.contains(one)) go({ do: "crop", name: one.dataset.name });
     else if (parts.machines.contains(one)) {
       go({ do: "machine_made", on: one.dataset.name === "shown" });
     }
-    else if (parts.recipes.contains(one)) turnDial(one.dataset.name === "dial" ? dialPlace() : null);
+    else if (parts.recipes.contains(one)) turnDial(one.dataset.name === "dial" ? dialAlpha() : null);
   }
 
   /** Arrows, Home and End walk within a list of works; Escape puts the caption away. */
@@ -571,12 +571,12 @@ function bySaid(work) {
   return work.machine_made ? `Made by a machine: ${work.machine_made}` : "";
 }
 
-/** A place of the dial in words, as dial_text in gallery_view.py gives it. */
-function dialText(place) {
+/** A weight of the dial in words, as dial_text in wording.py gives it. */
+function dialText(alpha) {
   const plain = { 0: "content alone", 0.5: "half way: content and style alike", 1: "style alone" };
-  if (place === null) return "the network's final layer";
-  const more = place < 0.5 ? "more content than style" : "more style than content";
-  return plain[place] || `${more} (${place.toFixed(2)})`;
+  if (alpha === null) return "the network's final layer";
+  const more = alpha < 0.5 ? "more content than style" : "more style than content";
+  return plain[alpha] || `${more} (${alpha.toFixed(2)})`;
 }
 
 /** The step of a slider on which all stops lie; without stops it goes by twentieths. */

@@ -7,7 +7,7 @@ const SAID = ["artist", "title", "year", "style"]; // what a caption says, and t
 const WORDS = [...SAID, "licence", "source"];
 const MACHINE = "machine_made"; // the column of what made a work, where a machine did
 const PAGE = 24; // works on a page of the drawer
-const TRAIL = 50; // works that the trail remembers, so that links stay short enough to send
+const HISTORY = 50; // works that are remembered, so that links stay short enough to send
 
 // ---- data -------------------------------------------------------------------------------------
 
@@ -101,7 +101,7 @@ async function readAnswers({ k, digits, low, packed }, rows = null) {
   };
 }
 
-/** Write a distance as distance_text in gallery_state.py does, with the digits that are kept. */
+/** Write a distance as distance_text in wording.py does, with the digits that are kept. */
 function distanceText(distance, digits) {
   const shown = Math.max(0, digits);
   const exactly = { minimumFractionDigits: shown, maximumFractionDigits: shown };
@@ -115,7 +115,7 @@ function firstState(site) {
   return {
     network: site.networks[0].name, crop: site.crop, k: Math.min(10, site.k), dial: null,
     compare: site.networks.length > 1, machine_made: !site.by_hand,
-    trail: [site.first], place: 0, search: "", page: 0, seed: 0, error: "",
+    history: [site.first], position: 0, search: "", page: 0, seed: 0, error: "",
   };
   return state;
 }
@@ -123,16 +123,16 @@ function firstState(site) {
 /** The state after something the visitor did; states are never changed in place. */
 function reduce(state, what, site) {
   const next = { ...state, error: "" };
-  const last = state.trail.length - 1;
+  const last = state.history.length - 1;
   switch (what.do) {
     case "select": return { ...next, ...walk(state, what.id) };
-    case "back": return { ...next, place: Math.max(0, state.place - 1) };
-    case "forward": return { ...next, place: Math.min(last, state.place + 1) };
-    case "go": return { ...next, place: Math.max(0, Math.min(last, what.place)) };
+    case "back": return { ...next, position: Math.max(0, state.position - 1) };
+    case "forward": return { ...next, position: Math.min(last, state.position + 1) };
+    case "go": return { ...next, position: Math.max(0, Math.min(last, what.position)) };
     case "network": return { ...next, network: what.name, compare: false };
     case "crop": return { ...next, crop: what.name };
     case "k": return { ...next, k: Math.max(1, Math.min(site.k, what.k)) };
-    case "dial": return { ...next, dial: site.dial ? what.place : null };
+    case "dial": return { ...next, dial: site.dial ? what.alpha : null };
     case "compare": return { ...next, compare: what.on && site.networks.length > 1 };
     case "machine_made": return { ...next, machine_made: what.on || !site.by_hand, page: 0 };
     case "refresh": return { ...next, seed: state.seed + 1, search: "", page: 0 };
@@ -142,11 +142,11 @@ function reduce(state, what, site) {
   }
 }
 
-/** The trail after a work was chosen: what lay ahead is forgotten. */
-function walk({ trail, place }, id) {
-  if (trail[place] === id) return {};
-  const walked = [...trail.slice(0, place + 1), id].slice(-TRAIL);
-  return { trail: walked, place: walked.length - 1 };
+/** The history after a work was chosen: what lay ahead is forgotten. */
+function walk({ history, position }, id) {
+  if (history[position] === id) return {};
+  const walked = [...history.slice(0, position + 1), id].slice(-HISTORY);
+  return { history: walked, position: walked.length - 1 };
 }
 
 /** What the gallery shows; `answers` maps the networks shown to functions of readAnswers. */
@@ -158,7 +158,7 @@ function viewOf(state, site, answers) {
     count: site.works.length, error: state.error, busy: "",
     unit: state.dial === null ? site.unit : site.dial.unit,
     dial: {
-      available: Boolean(site.dial), stops: site.dial?.stops, place: state.dial,
+      available: Boolean(site.dial), stops: site.dial?.stops, alpha: state.dial,
       text: dialText(state.dial),
     },
     networks: choices(site.networks, state.network), crops: choices(site.crops, state.crop),
@@ -168,12 +168,12 @@ function viewOf(state, site, answers) {
       available: Boolean(site.by_hand), shown: state.machine_made,
       count: site.works.length - site.byHand.length,
     },
-    query: workOf(state.trail[state.place], site) || null, rows,
+    query: workOf(state.history[state.position], site) || null, rows,
     overlap: state.compare && rows.length ? overlapOf(rows) : null,
     drawer: drawerOf(state, site),
-    trail: {
-      works: state.trail.map((id) => workOf(id, site)), place: state.place, back: state.place,
-      forward: Math.max(0, state.trail.length - 1 - state.place),
+    history: {
+      works: state.history.map((id) => workOf(id, site)), position: state.position, back: state.position,
+      forward: Math.max(0, state.history.length - 1 - state.position),
     },
   };
 }
@@ -182,8 +182,8 @@ function workOf(id, site) {
   return site.works[site.rows.get(id)];
 }
 
-function rowsOf({ trail, place, network, compare, k }, site, answers) {
-  const query = site.rows.get(trail[place]);
+function rowsOf({ history, position, network, compare, k }, site, answers) {
+  const query = site.rows.get(history[position]);
   if (query === undefined || !site.k) return [];
   const rows = site.networks.filter(({ name }) => compare || name === network).map((one) => {
     const found = answers.get(one.name)?.(query).slice(0, k) || [];
@@ -279,18 +279,18 @@ function isNamed(name) {
 // ---- address ----------------------------------------------------------------------------------
 
 /** Write a state as `#work=…&network=…&…`. Works are named by id: a link survives a rebuild. */
-function toAddress({ trail, place, network, crop, k, dial, compare, machine_made: all }) {
+function toAddress({ history, position, network, crop, k, dial, compare, machine_made: all }) {
   const parts = [];
   const put = (name, ids) => parts.push(`${name}=${ids.map(encode).join(",")}`);
-  if (trail.length) put("work", [trail[place]]);
+  if (history.length) put("work", [history[position]]);
   put("network", [network]);
   put("crop", [crop]);
   put("k", [k]);
   if (dial !== null) put("dial", [dial]);
   if (compare) put("compare", [1]);
   if (!all) put("machine", ["no"]);
-  if (place > 0) put("back", trail.slice(0, place));
-  if (place < trail.length - 1) put("forward", trail.slice(place + 1));
+  if (position > 0) put("back", history.slice(0, position));
+  if (position < history.length - 1) put("forward", history.slice(position + 1));
   return `#${parts.join("&")}`;
 }
 
@@ -310,7 +310,7 @@ function fromAddress(hash, state, site) {
   const dial = asked.get("dial")?.[0];
   const stop = site.dial?.stops.find((one) => String(one) === dial) ?? null;
   if (dial && stop === null) missing.push(dial);
-  const [before, here, after] = [works("back"), works("work", first.trail), works("forward")];
+  const [before, here, after] = [works("back"), works("work", first.history), works("forward")];
   return {
     ...state,
     network: choice("network", site.networks),
@@ -320,8 +320,8 @@ function fromAddress(hash, state, site) {
     compare: (asked.get("compare")?.[0] === "1" || !asked.size) && site.networks.length > 1,
     // A link that says nothing of them is one to a view with all works.
     machine_made: !site.by_hand || (asked.size > 0 && asked.get("machine")?.[0] !== "no"),
-    trail: here.length ? [...before, here[0], ...after] : before,
-    place: before.length,
+    history: here.length ? [...before, here[0], ...after] : before,
+    position: before.length,
     error: missing.length ? sorry(missing) : "",
   };
 }
@@ -397,7 +397,7 @@ async function start() {
 /** Load the answers that a state shows, each file once; return them by network. */
 async function answersFor({ network, crop, dial, compare, machine_made: all }, site) {
   const files = dial === null
-    ? site.answers : site.dial.answers.filter(([, , place]) => place === dial);
+    ? site.answers : site.dial.answers.filter(([, , alpha]) => alpha === dial);
   const wanted = files.filter(([name, of]) => of === crop && (compare || name === network));
   const loaded = wanted.map(async ([name, ...rest]) => {
     const file = all ? rest.at(-1) : rest.at(-1) + site.by_hand;

@@ -1,4 +1,4 @@
-"""A trail comes back as it was saved, whoever wrote the captions, and costs nobody an old one."""
+"""A session comes back as it was saved, whoever wrote the captions, and costs nobody an old one."""
 
 import csv
 import io
@@ -43,22 +43,22 @@ def search(collection):
 
 
 @pytest.fixture
-def trail(search):
+def session(search):
     """A session of four questions, one of them with the visitor's own image."""
-    trail = Session(search.collection, "Waves & lions")
+    session = Session(search.collection, "Waves & lions")
     questions = [
         Question(positive=WAVE, where='style == "Ukiyo-e"', exclude_same="artist"),
         Question(positive={WAVE: 2, LION: 1}, negative=LISA, near_duplicates=False, k=15),
         Question(positive=WAVE, group_by="style"),
     ]
     for question in questions:
-        trail.add(question, search.answer(question))
+        session.add(question, search.answer(question))
     own = Question(positive="your image: 1")
-    trail.add(own, search.by_vector(search.exact.row(LION)))
-    trail.add(Question(positive=WAVE), search.path(WAVE, LION, 4), goal=LION)
-    trail.keep(WAVE, "the star")
-    trail.keep(LISA)
-    return trail
+    session.add(own, search.by_vector(search.exact.row(LION)))
+    session.add(Question(positive=WAVE), search.path(WAVE, LION, 4), goal=LION)
+    session.keep(WAVE, "the star")
+    session.keep(LISA)
+    return session
 
 
 def answer_of(*ids, provenance=None, **more):
@@ -107,12 +107,12 @@ class Page(HTMLParser):
 # Saved and opened again
 
 
-def test_an_opened_trail_is_the_one_that_was_saved(trail, collection, tmp_path):
-    again = Session.load(save_session(trail, tmp_path / "new" / "trail.json"), collection)
-    assert same(again, trail)
-    assert make_page(again) == make_page(trail) and again.to_csv() == trail.to_csv()
+def test_an_opened_session_is_the_one_that_was_saved(session, collection, tmp_path):
+    again = Session.load(save_session(session, tmp_path / "new" / "session.json"), collection)
+    assert same(again, session)
+    assert make_page(again) == make_page(session) and again.to_csv() == session.to_csv()
     assert again.missing == "" and not again.is_elsewhere
-    assert Session.from_json(trail.to_json().encode(), collection).to_json() == trail.to_json()
+    assert Session.from_json(session.to_json().encode(), collection).to_json() == session.to_json()
 
 
 texts = st.text(max_size=12)
@@ -156,14 +156,14 @@ def questions(draw):
 def test_any_question_comes_back_and_can_be_put_in_words(
     collection, asked, dial, notes, goal, title
 ):
-    trail = Session(collection, title)
+    session = Session(collection, title)
     for number, (question, found) in enumerate(asked):
         neighbours = tuple(Neighbour(id, -0.1 * number, "", group) for id, group in found)
         provenance = MADE_BY | {"dial": dial}
         answer = Results(None, neighbours, "dot", provenance, question, tuple(notes))
-        trail.add(question, answer, goal if number % 2 else "")
-    again = Session.from_json(trail.to_json(), collection)
-    assert same(again, trail)
+        session.add(question, answer, goal if number % 2 else "")
+    again = Session.from_json(session.to_json(), collection)
+    assert same(again, session)
     for step in again.steps:
         assert "\n" not in describe(step.question, collection, step.goal)
         if not step.own:
@@ -171,19 +171,19 @@ def test_any_question_comes_back_and_can_be_put_in_words(
             assert question == step.question
             assert (view["network"], view["crop"]) == ("efficientnet_lite0", "no_crop")
             assert (None if dial is None else float(view["dial"])) == dial
-    assert len(rows_of(trail.to_csv())) == sum(len(step.ids) for step in trail.steps)
+    assert len(rows_of(session.to_csv())) == sum(len(step.ids) for step in session.steps)
 
 
-def test_a_link_opens_the_step_in_python(trail, search):
-    for step in trail.steps[:3]:
+def test_a_link_opens_the_step_in_python(session, search):
+    for step in session.steps[:3]:
         question, view = read_link(f"http://127.0.0.1:8866/{step.link()}")
         assert search.answer(question).ids == list(step.ids)
         assert view == MADE_BY
-    assert "goal=albrecht-durer" in trail.steps[4].link()
+    assert "goal=albrecht-durer" in session.steps[4].link()
 
 
-def test_an_image_of_the_visitors_own_is_shown_as_such_and_has_no_link(trail, collection):
-    again = Session.from_json(trail.to_json(), collection)
+def test_an_image_of_the_visitors_own_is_shown_as_such_and_has_no_link(session, collection):
+    again = Session.from_json(session.to_json(), collection)
     step = again.steps[3]
     assert step.own == ("your image: 1",) and step.link() == ""
     assert describe(step.question, collection) == "Near your image: 1"
@@ -193,15 +193,15 @@ def test_an_image_of_the_visitors_own_is_shown_as_such_and_has_no_link(trail, co
     assert again.missing == ""
 
 
-def test_an_answer_can_be_shown_again(trail, search):
-    for step in trail.steps:
-        results = trail.results(step)
+def test_an_answer_can_be_shown_again(session, search):
+    for step in session.steps:
+        results = session.results(step)
         assert (results.ids, results.distances) == (list(step.ids), list(step.distances))
         assert results.provenance == MADE_BY and results.unit.startswith("angular")
         assert results.notes == step.notes
-    assert trail.results(trail.steps[0]).query == WAVE
-    assert trail.results(trail.steps[3]).query is None
-    grouped = trail.results(trail.steps[2])
+    assert session.results(session.steps[0]).query == WAVE
+    assert session.results(session.steps[3]).query is None
+    grouped = session.results(session.steps[2])
     assert {work.group for work in grouped} == set(search.collection.works["style"])
 
 
@@ -209,39 +209,41 @@ def test_an_answer_can_be_shown_again(trail, search):
 
 
 def test_the_same_question_again_at_once_is_not_noted_again(collection):
-    trail, question = Session(collection), Question(positive=WAVE)
+    session, question = Session(collection), Question(positive=WAVE)
     for _ in range(3):  # side by side, in three networks, and the drawer is turned
         for network in "abc":
-            trail.add(question, answer_of(LION, provenance={"network": network, "crop": "no_crop"}))
-    assert [step.network for step in trail.steps] == ["a", "b", "c"]
-    trail.add(
+            session.add(
+                question, answer_of(LION, provenance={"network": network, "crop": "no_crop"})
+            )
+    assert [step.network for step in session.steps] == ["a", "b", "c"]
+    session.add(
         question, answer_of(LION, provenance={"network": "a", "crop": "no_crop", "dial": 0.5})
     )
-    trail.add(question, answer_of(LISA, provenance={"network": "a", "crop": "no_crop"}))
-    trail.add(question, answer_of(LION, provenance={"network": "a"}), goal=LION)
-    trail.add(replace(question, k=3), answer_of(LION))
-    trail.add(question, answer_of(LION, provenance={"network": "a", "crop": "no_crop"}))
-    assert len(trail.steps) == 8
+    session.add(question, answer_of(LISA, provenance={"network": "a", "crop": "no_crop"}))
+    session.add(question, answer_of(LION, provenance={"network": "a"}), goal=LION)
+    session.add(replace(question, k=3), answer_of(LION))
+    session.add(question, answer_of(LION, provenance={"network": "a", "crop": "no_crop"}))
+    assert len(session.steps) == 8
 
 
 def test_works_are_kept_with_notes_and_dropped(collection):
-    trail = Session(collection)
-    trail.keep(LION, "for the \ud83e hall")
-    trail.keep(LION, "hall two")
-    trail.keep(WAVE, "half of an emoji \ud83e")
-    trail.drop(LISA)
-    assert trail.kept == {LION: "hall two", WAVE: "half of an emoji ?"}
-    trail.drop(LION)
-    assert list(trail.kept) == [WAVE]
+    session = Session(collection)
+    session.keep(LION, "for the \ud83e hall")
+    session.keep(LION, "hall two")
+    session.keep(WAVE, "half of an emoji \ud83e")
+    session.drop(LISA)
+    assert session.kept == {LION: "hall two", WAVE: "half of an emoji ?"}
+    session.drop(LION)
+    assert list(session.kept) == [WAVE]
     with pytest.raises(ArtsearchError, match="unknown work 'lion'; did you mean"):
-        trail.keep("lion")
-    assert same(Session.from_json(trail.to_json(), collection), trail)
+        session.keep("lion")
+    assert same(Session.from_json(session.to_json(), collection), session)
 
 
-def test_works_that_are_gone_are_named_and_no_step_is_lost(trail, few, tmp_path):
+def test_works_that_are_gone_are_named_and_no_step_is_lost(session, few, tmp_path):
     there = Collection(few)
-    again = Session.from_json(trail.to_json(), there)
-    assert again.steps == trail.steps and again.kept == trail.kept
+    again = Session.from_json(session.to_json(), there)
+    assert again.steps == session.steps and again.kept == session.kept
     assert again.is_elsewhere
     assert re.match(
         r"few\d* lacks \d+ works of this session: '.*', '.*', '.*' and \d+ more\.$", again.missing
@@ -251,9 +253,9 @@ def test_works_that_are_gone_are_named_and_no_step_is_lost(trail, few, tmp_path)
     assert "No longer in the collection: " in results.notes[-1]
     page = Page(make_page(again))
     assert again.missing in page.said and "other works than the one that was asked" in page.said
-    assert LION in describe(trail.steps[1].question, there)
+    assert LION in describe(session.steps[1].question, there)
     rows = rows_of(again.to_csv())
-    assert len(rows) == len(rows_of(trail.to_csv()))
+    assert len(rows) == len(rows_of(session.to_csv()))
     assert [row["caption"] == "" for row in rows] == [row["id"] not in there for row in rows]
     again.drop(LION)
     again.keep(WAVE, "still")
@@ -307,12 +309,12 @@ def test_long_lists_and_texts_are_cut(collection):
 # The page
 
 
-def test_the_page_shows_all_in_order_and_can_be_cited(trail):
-    page = Page(make_page(trail))
+def test_the_page_shows_all_in_order_and_can_be_cited(session):
+    page = Page(make_page(session))
     assert page.ids == [f"step-{number}" for number in range(1, 6)]
     assert page.said.index("Kept (2)") < page.said.index("the star") < page.said.index("WebMuseum")
     assert page.said.index("the star") < page.said.index("only style")
-    for step in trail.steps:
+    for step in session.steps:
         assert step.link() in page.said and all(note in page.said for note in step.notes)
     assert f"and {15 - SHOWN} more" in page.said
     assert "EfficientNet-Lite0 · no crop · the network's final layer" in page.said
@@ -321,39 +323,43 @@ def test_the_page_shows_all_in_order_and_can_be_cited(trail):
 
 
 def test_a_part_is_shown_cut_out(collection):
-    trail = Session(collection)
-    trail.add(Question(positive=WAVE, region=(0.1, 0.1, 0.5, 0.5)), answer_of(LION))
-    page = Page(make_page(trail))
+    session = Session(collection)
+    session.add(Question(positive=WAVE, region=(0.1, 0.1, 0.5, 0.5)), answer_of(LION))
+    page = Page(make_page(session))
     assert page.tags["img"] == 3 and "the part" in page.said
 
 
-def test_an_empty_trail_has_a_page_and_a_table(collection):
-    trail = Session(collection)
-    page = Page(make_page(trail))
+def test_an_empty_session_has_a_page_and_a_table(collection):
+    session = Session(collection)
+    page = Page(make_page(session))
     assert "A session through paintings" in page.said
     assert "Nothing was asked, and nothing kept." in page.said
-    assert rows_of(trail.to_csv()) == [] and trail.to_csv().startswith("step,at,asked,link,network")
-    assert same(Session.from_json(trail.to_json(), collection), trail)
+    assert rows_of(session.to_csv()) == [] and session.to_csv().startswith(
+        "step,at,asked,link,network"
+    )
+    assert same(Session.from_json(session.to_json(), collection), session)
 
 
 def test_no_answer_is_said(collection):
-    trail = Session(collection)
-    trail.add(Question(positive=WAVE, where="year > 3000"), answer_of(notes=("None of 21 works.",)))
-    page = Page(make_page(trail))
+    session = Session(collection)
+    session.add(
+        Question(positive=WAVE, where="year > 3000"), answer_of(notes=("None of 21 works.",))
+    )
+    page = Page(make_page(session))
     assert "No work answers this." in page.said and "None of 21 works." in page.said
 
 
 def test_a_picture_that_cannot_be_read_is_said(tmp_path):
     folder = make_folder(tmp_path / "works", ["one", "two", "three"])
     collection = Collection(folder)
-    trail = Session(collection)
-    trail.add(
+    session = Session(collection)
+    session.add(
         Question(positive=collection.ids[0], region=(0, 0, 1, 1)), answer_of(*collection.ids[1:])
     )
-    trail.keep(collection.ids[0])
+    session.keep(collection.ids[0])
     (folder / collection.ids[0]).write_bytes(b"no picture")
     (folder / collection.ids[1]).unlink()
-    page = Page(make_page(trail))
+    page = Page(make_page(session))
     assert page.said.count("the picture cannot be read") == 3
     assert page.tags["img"] == 1 and str(tmp_path) not in page.said
 
@@ -365,7 +371,7 @@ HARM = [*HOSTILE, "@SUM(A1)", "\t=1+1", "x" * 130_000, "<b>" * 40_000]
 
 @pytest.fixture
 def harmed(tmp_path):
-    """A trail in which every text that others write would do harm."""
+    """A session in which every text that others write would do harm."""
     folder = make_folder(tmp_path / "<i>works</i>", HARM)
     table = list(csv.reader((folder / "works.csv").open(newline="", encoding="utf-8")))
     for number, row in enumerate(table[1:]):
@@ -376,17 +382,17 @@ def harmed(tmp_path):
     collection = Collection(folder)
     # More than a works.csv can hold in a cell.
     collection.works.loc[len(HARM) - 1, ["title", "artist", "licence"]] = "<b>" * 400_000
-    trail = Session(collection, HOSTILE[1])
+    session = Session(collection, HOSTILE[1])
     for number, text in enumerate(HOSTILE):
         own = Question(
             positive=(collection.ids[number], text), exclude_same=text, group_by=text, exclude=text
         )
         neighbours = tuple(Neighbour(id, 0.5, "", text) for id in collection.ids)
         provenance = {"network": text, "crop": text}
-        trail.add(own, Results(None, neighbours, "angular", provenance, own, (text,)), goal=text)
+        session.add(own, Results(None, neighbours, "angular", provenance, own, (text,)), goal=text)
     for id, text in zip(collection.ids, HARM[:9], strict=False):
-        trail.keep(id, text)
-    return trail
+        session.keep(id, text)
+    return session
 
 
 def test_metadata_that_would_do_harm_is_text_in_the_page(harmed, tmp_path):
@@ -400,9 +406,9 @@ def test_metadata_that_would_do_harm_is_text_in_the_page(harmed, tmp_path):
     assert set(addresses) == {"data", "#step", "https"}
     assert len(text) < 5_000_000, len(text)
     assert same(Session.from_json(harmed.to_json(), harmed.collection), harmed)
-    save_session(harmed, tmp_path / "trail.html")
+    save_session(harmed, tmp_path / "session.html")
     with chromium() as browser, visit(browser) as shown:
-        shown.goto((tmp_path / "trail.html").as_uri())
+        shown.goto((tmp_path / "session.html").as_uri())
         assert shown.title() == HOSTILE[1]
         assert shown.locator("section").count() == 1 + len(HOSTILE)
         assert shown.locator("script, svg, section i").count() == 0
@@ -415,7 +421,7 @@ def test_metadata_that_would_do_harm_is_text_in_the_page(harmed, tmp_path):
 
 
 def test_formulas_are_disarmed_in_the_table(harmed, tmp_path):
-    path = save_session(harmed, tmp_path / "trail.csv")
+    path = save_session(harmed, tmp_path / "session.csv")
     assert path.read_bytes().startswith(b"\xef\xbb\xbf")
     rows = rows_of(path.read_text("utf-8-sig"))
     assert len(rows) == len(HOSTILE) * len(HARM)
@@ -430,10 +436,10 @@ def test_formulas_are_disarmed_in_the_table(harmed, tmp_path):
 
 
 def test_works_kept_that_no_step_found_are_in_the_table_too(collection):
-    trail = Session(collection)
-    trail.add(Question(positive=WAVE), answer_of(LION))
-    trail.keep(WAVE, "the query itself")
-    rows = rows_of(trail.to_csv())
+    session = Session(collection)
+    session.add(Question(positive=WAVE), answer_of(LION))
+    session.keep(WAVE, "the query itself")
+    rows = rows_of(session.to_csv())
     assert [(row["step"], row["id"], row["kept"]) for row in rows] == [
         ("1", LION, ""),
         ("", WAVE, "yes"),
@@ -444,8 +450,8 @@ def test_works_kept_that_no_step_found_are_in_the_table_too(collection):
 # Files that are none
 
 
-def broken(trail, change):
-    data = json.loads(trail.to_json())
+def broken(session, change):
+    data = json.loads(session.to_json())
     change(data)
     return json.dumps(data)
 
@@ -468,11 +474,11 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("said", CHANGES)
-def test_a_step_that_is_none_is_named(trail, collection, said):
+def test_a_step_that_is_none_is_named(session, collection, said):
     name, value = CHANGES[said]
     with pytest.raises(ArtsearchError, match=re.escape(said)) as error:
         Session.from_json(
-            broken(trail, lambda data: data["steps"][0].update({name: value})), collection
+            broken(session, lambda data: data["steps"][0].update({name: value})), collection
         )
     assert "\n" not in str(error.value) and len(str(error.value)) < 600
 
@@ -493,7 +499,7 @@ def test_a_step_that_is_none_is_named(trail, collection, said):
         b"\x80\x04\x95",  # what pickle begins with
     ],
 )
-def test_what_is_no_trail_is_refused_in_one_sentence(collection, text):
+def test_what_is_no_session_is_refused_in_one_sentence(collection, text):
     with pytest.raises(ArtsearchError, match="choose a file that was saved as a session") as error:
         Session.from_json(text, collection)
     assert "\n" not in str(error.value)
@@ -502,7 +508,12 @@ def test_what_is_no_trail_is_refused_in_one_sentence(collection, text):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda data: data.update(version=3), "version"),
+        (lambda data: data.update(version=3), "of format 3, and this artsearch reads format 2"),
+        (
+            lambda data: data.update(version=1, format="artsearch trail"),
+            "of format 1, and this artsearch reads format 2; open it in the artsearch that saved",
+        ),
+        (lambda data: data.update(version="2"), "version"),
         (lambda data: data.update(format="other"), "format"),
         (lambda data: data.update(kept=[WAVE]), "kept"),
         (lambda data: data.update(kept={WAVE: None}), "kept"),
@@ -512,13 +523,13 @@ def test_what_is_no_trail_is_refused_in_one_sentence(collection, text):
         (lambda data: data.pop("title"), "title"),
     ],
 )
-def test_a_trail_of_another_form_is_refused(trail, collection, change, said):
+def test_a_session_of_another_form_is_refused(session, collection, change, said):
     with pytest.raises(ArtsearchError, match=said):
-        Session.from_json(broken(trail, change), collection)
+        Session.from_json(broken(session, change), collection)
 
 
 def test_a_huge_file_is_not_even_read(collection, tmp_path):
-    path = tmp_path / "trail.json"
+    path = tmp_path / "session.json"
     path.touch()
     os.truncate(path, 100_000_000)
     with pytest.raises(ArtsearchError, match="100 MB are too much for a session of 20 MB"):
@@ -536,45 +547,45 @@ def test_what_is_no_file_is_named(collection, tmp_path):
         Session.load(tmp_path / "nothing.json", collection)
 
 
-def test_a_trail_too_large_to_be_opened_again_is_not_saved(collection, tmp_path):
-    trail = Session(collection)
-    save_session(trail, tmp_path / "trail.json")
-    old = (tmp_path / "trail.json").read_bytes()
-    trail.add(Question(positive=WAVE), answer_of(LION, notes=("x" * LARGEST,)))
+def test_a_session_too_large_to_be_opened_again_is_not_saved(collection, tmp_path):
+    session = Session(collection)
+    save_session(session, tmp_path / "session.json")
+    old = (tmp_path / "session.json").read_bytes()
+    session.add(Question(positive=WAVE), answer_of(LION, notes=("x" * LARGEST,)))
     with pytest.raises(ArtsearchError, match="more than the 20 MB that can be opened again"):
-        save_session(trail, tmp_path / "trail.json")
-    assert (tmp_path / "trail.json").read_bytes() == old
-    save_session(trail, tmp_path / "trail.html")
+        save_session(session, tmp_path / "session.json")
+    assert (tmp_path / "session.json").read_bytes() == old
+    save_session(session, tmp_path / "session.html")
 
 
 def test_a_step_that_could_not_be_read_again_is_not_saved(collection, tmp_path):
-    trail = Session(collection)
+    session = Session(collection)
     worst = Results(None, (Neighbour(LION, float("nan"), ""),), "angular", MADE_BY)
-    trail.add(Question(positive=WAVE), worst)
+    session.add(Question(positive=WAVE), worst)
     said = "cannot be saved at 'steps 1 distances 1': .* finite number; take it out of the session"
     with pytest.raises(ArtsearchError, match=said):
-        save_session(trail, tmp_path / "trail.json")
+        save_session(session, tmp_path / "session.json")
     assert list(tmp_path.iterdir()) == []
 
 
 # Written whole or not at all
 
 
-def test_where_it_cannot_be_saved_it_says_so(trail, tmp_path):
+def test_where_it_cannot_be_saved_it_says_so(session, tmp_path):
     (tmp_path / "file").touch()
-    for path in (tmp_path / "file" / "trail.json", tmp_path / "folder.json"):
+    for path in (tmp_path / "file" / "session.json", tmp_path / "folder.json"):
         (tmp_path / "folder.json").mkdir(exist_ok=True)
         with pytest.raises(ArtsearchError, match="cannot write .*; name another place"):
-            save_session(trail, path)
+            save_session(session, path)
     with pytest.raises(ArtsearchError, match="unknown kind of file 'docx'; .*json, csv, html"):
-        save_session(trail, tmp_path / "trail.docx")
+        save_session(session, tmp_path / "session.docx")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.json"]
 
 
-def test_a_save_that_fails_half_way_leaves_the_old_file(trail, tmp_path, monkeypatch):
-    path = save_session(trail, tmp_path / "trail.json")
+def test_a_save_that_fails_half_way_leaves_the_old_file(session, tmp_path, monkeypatch):
+    path = save_session(session, tmp_path / "session.json")
     old = path.read_bytes()
-    trail.keep(LION)
+    session.keep(LION)
 
     def fail(*_):
         raise OSError(28, "No space left on device")
@@ -583,13 +594,13 @@ def test_a_save_that_fails_half_way_leaves_the_old_file(trail, tmp_path, monkeyp
         with monkeypatch.context() as patch:
             patch.setattr(os, name, fail)
             with pytest.raises(ArtsearchError, match="No space left on device"):
-                save_session(trail, path)
+                save_session(session, path)
         assert path.read_bytes() == old and list(tmp_path.iterdir()) == [path]
 
 
-def test_a_link_to_a_file_stays_one(trail, tmp_path):
+def test_a_link_to_a_file_stays_one(session, tmp_path):
     (tmp_path / "link.json").symlink_to(tmp_path / "real.json")
-    save_session(trail, tmp_path / "link.json")
+    save_session(session, tmp_path / "link.json")
     assert (tmp_path / "link.json").is_symlink() and (tmp_path / "real.json").is_file()
 
 
@@ -605,7 +616,7 @@ while True:
 
 
 def test_killed_while_saving_leaves_a_whole_file(tmp_path):
-    path = tmp_path / "trail.json"
+    path = tmp_path / "session.json"
     for moment in (0.0, 0.011, 0.023):
         path.write_bytes(b"old")
         with subprocess.Popen([sys.executable, "-c", SCRIPT, path]) as run:
@@ -622,19 +633,19 @@ def test_killed_while_saving_leaves_a_whole_file(tmp_path):
 
 
 def test_a_thousand_steps_stay_bounded(collection):
-    trail = Session(collection)
+    session = Session(collection)
     notes = ("9 of 21 works match.",)
     for number in range(1000):
         question = Question(positive=collection.ids[number % 21], where=f"year != {number}", k=20)
-        trail.add(question, answer_of(*collection.ids[:20], notes=notes))
-    text = trail.to_json()
+        session.add(question, answer_of(*collection.ids[:20], notes=notes))
+    text = session.to_json()
     assert len(text) < 5_000_000, len(text)
-    page = make_page(trail)
+    page = make_page(session)
     assert len(page) < 20_000_000, len(page)
     seen = Page(page)
     assert seen.tags["img"] == PICTURES and seen.tags["section"] == 1000
     assert "what comes later has words alone" in seen.said
-    table = trail.to_csv()
+    table = session.to_csv()
     assert len(table) < 20_000_000, len(table)
     assert len(rows_of(table)) == 20_000
-    assert same(Session.from_json(text, collection), trail)
+    assert same(Session.from_json(text, collection), session)
