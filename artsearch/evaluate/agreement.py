@@ -9,70 +9,70 @@ import numpy as np
 import pandas as pd
 
 from artsearch.base.errors import check_whole
+from artsearch.evaluate.estimates import MetricsTable, NotMeasurable, difference
 from artsearch.evaluate.experiments import CORRECTED, MOST_WORKS
 from artsearch.evaluate.labels import mean_rank_biased_overlap, overlap_at_k
-from artsearch.evaluate.measured import Measured, Sheet, compare
 from artsearch.evaluate.rankings import Hubness, hubness
-from artsearch.evaluate.scores import NotMeasurable, Score, difference
 from artsearch.features.features import Features
 from artsearch.networks.transforms import CENTER_CROP, NO_CROP
 from artsearch.search.searches import Searches
 
 
-def agreement(searches: Searches, k: int = 10, seed: int = 0) -> Measured:
+def agreement(searches: Searches, k: int = 10, seed: int = 0) -> MetricsTable:
     """Measure how far two networks, and the two crops, have the same neighbours.
 
     Metrics are "overlap" (of the k nearest) and "rank-biased overlap" (of the 50 nearest, the first
     counting most), for the descriptors CORRECTED. Of two networks the column network is "a + b", of
     two crops the column crop "center_crop + no_crop". Intervals draw artists again.
     """
-    sheet, works = Sheet(), searches.collection.works
+    metrics, works = MetricsTable(), searches.collection.works
     if len(searches.networks) < 2:
-        sheet.note(["there is one network: it has no other to agree with; name two or more"])
+        metrics.note("there is one network: it has no other to agree with; name two or more")
     if len(searches.crops) < 2:
-        sheet.note([_one_crop(searches)])
+        metrics.note(_one_crop(searches))
     for descriptor in CORRECTED:
-        for (network, crop), pair in _pairs(searches, descriptor):
-            first, second = (_drawn(sheet, one, seed) for one in pair)
-            some = _lower(sheet, k, first)
-            for score in (
-                overlap_at_k(first, second, some, works=works, seed=seed),
-                mean_rank_biased_overlap(first, second, works=works, seed=seed),
+        for network, crop, *pair in _pairs(searches, descriptor):
+            depth, pair = _limit(metrics, k, pair, seed)
+            for estimate in (
+                overlap_at_k(*pair, depth, works=works, seed=seed),
+                mean_rank_biased_overlap(*pair, works=works, seed=seed),
             ):
-                sheet.add(network, crop, descriptor, "", score)
+                metrics.add(network, crop, descriptor, "", estimate)
                 if descriptor == "final":
-                    sheet.add_chance(network, crop, "", score)
-    return sheet.measured()
+                    metrics.add_chance(network, crop, "", estimate)
+    return metrics
 
 
-def hubs(searches: Searches, k: int = 10, seed: int = 0) -> Measured:
-    """Measure how unevenly works are found: "hubness" (the skewness) and "orphans" (their share).
+def hubs(searches: Searches, k: int = 10, seed: int = 0) -> MetricsTable:
+    """Measure how unevenly works are found: "hubness" (the skewness) and "antihubs" (their share).
 
     For the descriptors CORRECTED, each without and with the correction "csls". `find_hubs` says who
     they are.
     """
-    sheet = Sheet()
+    metrics = MetricsTable()
     for network, crop in searches:
-        known = searches.descriptors(network, crop)
-        for name in (name for name in CORRECTED if name in known):
-            features = _drawn(sheet, known[name].features, seed)
-            some = _lower(sheet, k, features)
+        descriptors = searches.descriptors(network, crop)
+        for name in CORRECTED:
+            if name not in descriptors:
+                continue
+            depth, (features,) = _limit(metrics, k, [descriptors[name].features], seed)
             for descriptor, correction in ((name, None), (f"{name}, csls", "csls")):
-                found = hubness(features, some, correction)
-                key = network, crop, descriptor, ""
-                sheet.add_number(*key, "hubness", some, "", value=found.skewness)
-                sheet.add_number(*key, "orphans", some, "", value=found.orphans)
-    return sheet.measured()
+                counts = hubness(features, depth, correction)
+                values = {"hubness": counts.skewness, "antihubs": counts.antihubs}
+                for metric, value in values.items():
+                    key = network, crop, descriptor, "", metric, depth, ""
+                    metrics.add_row(*key, value, np.nan, np.nan)
+    return metrics
 
 
 def find_hubs(
     searches: Searches, network: str, crop: str, descriptor: str = "final", k: int = 10
 ) -> Hubness:
     """Return how often each work is found, by one network and crop; `most()` names the hubs."""
-    sheet = Sheet()
     name, _, correction = descriptor.partition(", ")
-    features = _drawn(sheet, searches.descriptors(network, crop)[name].features, 0)
-    return hubness(features, _lower(sheet, k, features), correction or None)
+    features = searches.descriptors(network, crop)[name].features
+    depth, (features,) = _limit(MetricsTable(), k, [features])
+    return hubness(features, depth, correction or None)
 
 
 def crop_changes(
@@ -84,79 +84,79 @@ def crop_changes(
     """
     if len(searches.crops) < 2:
         raise NotMeasurable(_one_crop(searches))
-    sheet = Sheet()
-    pair = [
-        _drawn(sheet, searches.descriptors(network, crop)[descriptor].features, 0)
-        for crop in (CENTER_CROP, NO_CROP)
-    ]
-    score = overlap_at_k(*pair, _lower(sheet, k, pair[0]))
-    table = pd.DataFrame({"id": score.ids, "overlap": score.values})
+    crops = (searches.descriptors(network, crop)[descriptor] for crop in (CENTER_CROP, NO_CROP))
+    depth, pair = _limit(MetricsTable(), k, [of_crop.features for of_crop in crops])
+    estimate = overlap_at_k(*pair, depth)
+    table = pd.DataFrame({"id": estimate.ids, "overlap": estimate.values})
     return table.sort_values("overlap", kind="stable", ignore_index=True)
 
 
-def compare_crops(measured: Measured) -> pd.DataFrame:
+def compare_crops(*tables: MetricsTable) -> pd.DataFrame:
     """Return what center crop is better or worse by than no crop, on the same queries.
 
     The columns are network, descriptor, label, metric, k, same_artist, then `center_crop` and
-    `no_crop` (the values), `difference` (center less none) with low and high, and `beyond`: what
-    center crop is ("better", "worse", or the "same" within the interval). Of what both crops have.
+    `no_crop` (the values), `difference` (center less none) with low and high, and `significance`:
+    what center crop is ("better", "worse", or the "same" within the interval). Of what both crops
+    have.
     """
     rows = []
-    for (network, crop, *rest), center in measured.scores.items():
-        none = measured.scores.get((network, NO_CROP, *rest))
+    estimates = {key: estimate for table in tables for key, estimate in table.estimates.items()}
+    for (network, crop, *key), center in estimates.items():
+        none = estimates.get((network, NO_CROP, *key))
         if crop == CENTER_CROP and none is not None:
-            rows.append((network, *rest[:3], center.k, rest[3], *_crop_row(center, none)))
-    values = ["center_crop", "no_crop", "difference", "low", "high", "beyond"]
-    keys = ["network", "descriptor", "label", "metric", "k", "same_artist"]
-    return pd.DataFrame(rows, columns=keys + values).astype({"k": "Int64"})
+            gap = difference(center, none)
+            *key, same_artist = key
+            values = center.value, none.value, gap.value, gap.low, gap.high, gap.significance
+            rows.append((network, *key, center.k, same_artist, *values))
+    columns = ["network", "descriptor", "label", "metric", "k", "same_artist"]
+    columns += ["center_crop", "no_crop", "difference", "low", "high", "significance"]
+    return pd.DataFrame(rows, columns=columns).astype({"k": "Int64"})
 
 
-def _crop_row(center: Score, none: Score) -> tuple:
-    gap = difference(center, none)
-    return center.value, none.value, gap.value, gap.low, gap.high, compare(gap)
-
-
-def _pairs(
-    searches: Searches, descriptor: str
-) -> Iterator[tuple[tuple[str, str], tuple[Features, Features]]]:
-    """Yield the pairs of networks for each crop, then of crops for each network, with features."""
+def _pairs(searches: Searches, descriptor: str) -> Iterator[tuple[str, str, Features, Features]]:
+    """Yield pairs of networks for each crop, then of crops for each network, with features."""
+    features = {}
+    for key in searches:
+        descriptors = searches.descriptors(*key)
+        if descriptor in descriptors:
+            features[key] = descriptors[descriptor].features
     names = [network.name for network in searches.networks]
-    known = {key: searches.descriptors(*key) for key in searches}
-    rows = {key: found[descriptor].features for key, found in known.items() if descriptor in found}
     pairs = [
-        ((f"{one} + {other}", crop), ((one, crop), (other, crop)))
+        (f"{first} + {second}", crop, (first, crop), (second, crop))
         for crop in searches.crops
-        for one, other in combinations(names, 2)
+        for first, second in combinations(names, 2)
     ]
     pairs += [
-        ((name, f"{one} + {other}"), ((name, one), (name, other)))
+        (name, f"{first} + {second}", (name, first), (name, second))
         for name in names
-        for one, other in combinations(sorted(searches.crops), 2)
+        for first, second in combinations(sorted(searches.crops), 2)
     ]
-    for key, (first, second) in pairs:
-        if first in rows and second in rows:
-            yield key, (rows[first], rows[second])
+    for network, crop, first, second in pairs:
+        if first in features and second in features:
+            yield network, crop, features[first], features[second]
 
 
-def _drawn(sheet: Sheet, features: Features, seed: int) -> Features:
-    """Return the features, or those of works drawn by chance where there are very many."""
+def _limit(
+    metrics: MetricsTable, k: int, several: list[Features], seed: int = 0
+) -> tuple[int, list[Features]]:
+    """Lower k where there are few works, draw works where there are very many, and note it."""
+    check_whole("k", k)
+    several = [_draw(metrics, features, seed) for features in several]
+    works = len(several[0])
+    if 1 < works <= k:
+        metrics.note(f"k is {works - 1} in place of {k} for neighbours: there are {works} works")
+        k = works - 1
+    return k, several
+
+
+def _draw(metrics: MetricsTable, features: Features, seed: int) -> Features:
     if len(features) <= MOST_WORKS:
         return features
-    sheet.note([f"{MOST_WORKS:,} of {len(features):,} works were drawn to compare each with each"])
+    metrics.note(f"{MOST_WORKS:,} of {len(features):,} works were drawn to compare each with each")
     rows = np.random.default_rng(seed).choice(len(features), MOST_WORKS, replace=False)
     rows.sort()
     ids = [features.ids[row] for row in rows]
     return Features(features.vectors[rows], ids, features.provenance)
-
-
-def _lower(sheet: Sheet, k: int, features: Features) -> int:
-    """Return k, or the number of other works where there are fewer; note it then."""
-    check_whole("k", k)
-    others = len(features) - 1
-    if k <= others or others < 1:
-        return k
-    sheet.note([f"k is {others} in place of {k} for neighbours: there are {len(features)} works"])
-    return others
 
 
 def _one_crop(searches: Searches) -> str:

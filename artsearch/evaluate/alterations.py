@@ -69,8 +69,7 @@ def detail(image: Image.Image, share: float, rng: np.random.Generator) -> Image.
     >>> detail(Image.new("RGB", (100, 60)), 0.25, np.random.default_rng(0)).size
     (50, 30)
     """
-    if not 0 < share <= 1:
-        raise ArtsearchError(f"a detail's share is {share!r}; take one above 0 and at most 1")
+    check_share(share)
     width = max(1, round(image.width * math.sqrt(share)))
     # From the width as it was rounded, so that the area is right for narrow pictures too.
     height = round(share * image.width * image.height / width)
@@ -78,6 +77,12 @@ def detail(image: Image.Image, share: float, rng: np.random.Generator) -> Image.
     left = int(rng.integers(image.width - width, endpoint=True))
     top = int(rng.integers(image.height - height, endpoint=True))
     return image.crop((left, top, left + width, top + height))
+
+
+def check_share(share: float) -> None:
+    """Raise ArtsearchError unless a detail's share is above 0 and at most 1."""
+    if not 0 < share <= 1:
+        raise ArtsearchError(f"a detail's share is {share!r}; take one above 0 and at most 1")
 
 
 def detail_name(share: float) -> str:

@@ -10,15 +10,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
 import numpy as np
 import pandas as pd
 
+from artsearch.evaluate.estimates import (
+    Estimate,
+    Estimates,
+    MetricsTable,
+    NotMeasurable,
+    difference,
+)
 from artsearch.evaluate.labels import score_labels
-from artsearch.evaluate.measured import COLUMNS, Measured, Sheet, compare, make_table
 from artsearch.evaluate.recovery import Probe, recover
-from artsearch.evaluate.scores import Scores, difference
 from artsearch.features.extract import extract
 from artsearch.features.extractor import FeatureExtractor
 from artsearch.features.features import Features
@@ -42,7 +46,7 @@ NO_LABELS = {"id", "title", "year", "licence", "source", "file", CONTENT, MANNER
 
 def content_and_manner(
     searches: Searches, k: int | None = None, places: Sequence[float] = DIAL, seed: int = 0
-) -> Measured:
+) -> MetricsTable:
     """Measure how many of the k nearest have the same content, and how many the same manner.
 
     If no k is given it is as many as a work usually has others of its content, or of its manner:
@@ -52,23 +56,22 @@ def content_and_manner(
     "final" and of each place of the dial, for each network and crop, beside chance. Intervals draw
     manners again where the content is asked for, and the other way round.
     """
-    sheet = Sheet()
-    works = searches.collection.works
+    metrics, works = MetricsTable(), searches.collection.works
     if not {CONTENT, MANNER} <= set(works):
-        sheet.note([f"content and manner want two columns of these names in {TABLE}"])
-        return sheet.measured()
+        metrics.note(f"content and manner want two columns of these names in {TABLE}")
+        return metrics
     k = k or _usual_others(works)
     for network, crop in searches:
-        final, *rest = searches.descriptors(network, crop).values()
-        _score_both(sheet, works, (network, crop, "final"), final.features, k, seed)
-        if not rest:
-            sheet.note([_no_dial(network)])
-        for place in places if rest else ():
+        final, *of_dial = searches.descriptors(network, crop).values()
+        _add_both(metrics, works, (network, crop, "final"), final.features, k, seed)
+        if not of_dial:
+            metrics.note(_no_dial(network))
+        for place in places if of_dial else ():
             # One place after the other: all of them would take nine times the memory.
-            rows = rest[0].blend.at(place)
-            _score_both(sheet, works, (network, crop, place_name(place)), rows, k, seed)
-        _add_chance_of_both(sheet, (network, crop, "final"))
-    return sheet.measured()
+            features = of_dial[0].blend.at(place)
+            _add_both(metrics, works, (network, crop, place_name(place)), features, k, seed)
+        _add_chance_of_both(metrics, network, crop, "final")
+    return metrics
 
 
 def by_layer(
@@ -81,31 +84,22 @@ def by_layer(
     precision: str = "auto",
     progress: bool = True,
     seed: int = 0,
-) -> Measured:
+) -> MetricsTable:
     """Measure content and manner as `content_and_manner` does, for single layers with poolings.
 
     `layers` are names such as "blocks.4:gram", and the descriptors of the table. Features are kept
     below `out`. Raises what `extract` raises.
     """
-    sheet, k = Sheet(), k or _usual_others(collection.works)
+    metrics, k = MetricsTable(), k or _usual_others(collection.works)
     extractor = FeatureExtractor(network, crop, layers, precision=precision)
-    found = extract(collection, [extractor], out, progress=progress)
-    for (name, _, layer), features in found.items():
-        _score_both(sheet, collection.works, (name, crop, layer), features, k, seed)
-    _add_chance_of_both(sheet, (extractor.network.name, crop, extractor.layers[0]))
-    return sheet.measured()
+    by_key = extract(collection, [extractor], out, progress=progress)
+    for (name, _, layer), features in by_key.items():
+        _add_both(metrics, collection.works, (name, crop, layer), features, k, seed)
+    _add_chance_of_both(metrics, extractor.network.name, crop, extractor.layers[0])
+    return metrics
 
 
-class Share(Protocol):
-    """How many of the nearest works have something in common: a Score is one."""
-
-    value: float
-    low: float
-    high: float
-    chance: float
-
-
-def verdict(network_title: str, content: Share, manner: Share) -> str:
+def verdict(network_title: str, content: Estimate, manner: Estimate) -> str:
     """Say in the article's words what a network sees, with the numbers.
 
     The rule: of both shares of the nearest works (the same content, the same manner) take how far
@@ -113,9 +107,9 @@ def verdict(network_title: str, content: Share, manner: Share) -> str:
     "sees style"; else it "balances the two". A share counts as at chance where its interval reaches
     down to it; with both at chance the network sees neither.
 
-    >>> from types import SimpleNamespace as Share
-    >>> content, manner = Share(value=0.7, low=0.6, high=0.8, chance=0.05), Share(
-    ...     value=0.2, low=0.1, high=0.3, chance=0.05)
+    >>> from types import SimpleNamespace as Of
+    >>> content = Of(value=0.7, low=0.6, high=0.8, chance=0.05)
+    >>> manner = Of(value=0.2, low=0.1, high=0.3, chance=0.05)
     >>> print(verdict("VGG-16", content, manner))
     VGG-16 sees content: 70 % of the nearest works have the same content (60 to 80 %, by chance \
 5 %), 20 % the same manner (10 to 30 %, by chance 5 %).
@@ -131,16 +125,18 @@ def verdict(network_title: str, content: Share, manner: Share) -> str:
     return f"{network_title} {words}: {numbers}{_percent(manner, 'manner')}."
 
 
-def verdicts(measured: Measured, descriptor: str = "final") -> dict[tuple[str, str], str]:
+def verdicts(metrics: MetricsTable, descriptor: str = "final") -> dict[tuple[str, str], str]:
     """Return the verdict for each network and crop of what `content_and_manner` has measured."""
-    found = {}
-    for network, crop, name, label, metric, _ in measured.scores:
-        if (name, label, metric) == (descriptor, CONTENT, "precision"):
-            keys = [(network, crop, name, one, metric, "") for one in (CONTENT, MANNER)]
-            if all(key in measured.scores for key in keys):
-                shares = [measured.scores[key] for key in keys]
-                found[network, crop] = verdict(as_network(network).title, *shares)
-    return found
+    sentences = {}
+    for network, crop, name, *key in metrics.estimates:
+        if (name, *key) == (descriptor, CONTENT, "precision", ""):
+            content, manner = (
+                metrics.estimates.get((network, crop, name, label, "precision", ""))
+                for label in (CONTENT, MANNER)
+            )
+            if manner is not None:
+                sentences[network, crop] = verdict(as_network(network).title, content, manner)
+    return sentences
 
 
 def find_labels(works: pd.DataFrame) -> list[str]:
@@ -157,9 +153,9 @@ def real_works(works: pd.DataFrame) -> pd.DataFrame:
     """Return a works' table in which repainted works have no labels: their artist is nobody."""
     if not {CONTENT, MANNER} <= set(works):
         return works
-    made = (works[CONTENT] != "") & (works[MANNER] != "")
+    repainted = (works[CONTENT] != "") & (works[MANNER] != "")
     labels = [column for column in works if column not in NO_LABELS]
-    return works.assign(**{name: works[name].mask(made, "") for name in labels})
+    return works.assign(**{label: works[label].mask(repainted, "") for label in labels})
 
 
 def by_label(
@@ -168,30 +164,34 @@ def by_label(
     k: int = 10,
     same_artist: Sequence[bool] = (True, False),
     seed: int = 0,
-) -> Measured:
+) -> MetricsTable:
     """Measure precision, recall and mean average precision by labels, for all that is compared.
 
     Labels are columns of the works' table; `find_labels` finds them if none are given. Each is
     measured with works by the query's own artist among the candidates and without, except the
-    artist himself. Descriptors are DESCRIPTORS, and CORRECTED with csls. A column `beyond` follows
-    COLUMNS: "better" or "worse" than "final" of the same network and crop where the interval of the
-    difference on the same queries excludes 0, else "same", and "" for "final" and chance. Works
-    with a content and a manner were repainted by a machine: they count as works without a label.
+    artist himself. Descriptors are DESCRIPTORS, and CORRECTED with csls. A column `significance`
+    follows COLUMNS: "better" or "worse" than "final" of the same network and crop where the
+    interval of the difference on the same queries excludes 0, else "same", and "" for "final" and
+    chance. Works with a content and a manner were repainted by a machine: they count as works
+    without a label.
     """
-    sheet, beyond = Sheet(), []
+    metrics = MetricsTable("significance")
     works = real_works(searches.collection.works)
     for network, crop in searches:
-        compared = _compared(sheet, searches, network, crop)
+        compared = _compared(metrics, searches, network, crop)
         for label in find_labels(works) if labels is None else labels:
             for same in same_artist if label != "artist" else (True,):
-                with sheet.noting():
+                try:
                     scores = {
                         name: score_labels(features, works, label, k, same, correction, seed=seed)
                         for name, (features, correction) in compared.items()
                     }
-                    _note_scores(sheet, scores["final"].notes, label, same)
-                    beyond += _add_scores(sheet, (network, crop, label), scores, same)
-    return sheet.measured({"beyond": beyond})
+                except NotMeasurable as error:
+                    metrics.note(str(error))
+                    continue
+                _note_scores(metrics, scores["final"].notes, label, same)
+                _add_scores(metrics, network, crop, label, scores, "yes" if same else "no")
+    return metrics
 
 
 def recovered(
@@ -201,7 +201,7 @@ def recovered(
     ks: Sequence[int] = (1, 3, 5),
     progress: bool = True,
     **options,
-) -> Measured:
+) -> MetricsTable:
     """Measure how often an altered work, or a detail, finds its work: precision, recall, F1.
 
     The label is the alteration ("blur", "detail of 25 %"); the descriptors are "final" and "blend".
@@ -211,24 +211,14 @@ def recovered(
     for network in searches.networks:
         first = None
         for crop in searches.crops:
-            known = searches.descriptors(network.name, crop)
-            compared = {name: known[name] for name in ("final", "blend") if name in known}
+            descriptors = searches.descriptors(network.name, crop)
+            compared = {name: descriptors[name] for name in CORRECTED if name in descriptors}
             # Crops share the network: it is loaded once.
             first = first or searches.extractor(network, crop, blend="blend" in compared)
             extractor = first if crop == searches.crops[0] else first.with_crop(crop)
             probes[network.name, crop] = Probe(extractor, compared)
-    found = recover(
-        searches.collection,
-        probes,
-        ks=ks,
-        sample=sample,
-        seed=seed,
-        progress=progress,
-        **options,
-    )
-    table = found.table().rename(columns={"alteration": "label"}).assign(same_artist="")
-    rows = table[COLUMNS].itertuples(index=False, name=None)
-    return Measured(make_table(list(rows)), found.notes)
+    options |= {"ks": ks, "sample": sample, "seed": seed, "progress": progress}
+    return recover(searches.collection, probes, **options).measure()
 
 
 def place_name(place: float) -> str:
@@ -252,29 +242,39 @@ def place_of(descriptor: str) -> float | None:
 
 
 def _compared(
-    sheet: Sheet, searches: Searches, network: str, crop: str
+    metrics: MetricsTable, searches: Searches, network: str, crop: str
 ) -> dict[str, tuple[Features, str | None]]:
-    """Return rows and correction of all descriptors that a network has."""
-    known = searches.descriptors(network, crop)
-    rows = {name: known[name].features for name in DESCRIPTORS if name in known}
-    if len(rows) == 1:
-        sheet.note([_no_dial(network)])
-    compared = {name: (features, None) for name, features in rows.items()}
-    if len(rows["final"]) > MOST_WORKS:
-        sheet.note([f"csls compares each work with each: with more than {MOST_WORKS:,} left out"])
+    """Return features and correction of all descriptors that a network has."""
+    descriptors = searches.descriptors(network, crop)
+    features = {name: descriptors[name].features for name in DESCRIPTORS if name in descriptors}
+    if len(features) == 1:
+        metrics.note(_no_dial(network))
+    compared = {name: (of_name, None) for name, of_name in features.items()}
+    if len(features["final"]) > MOST_WORKS:
+        metrics.note(f"csls compares each work with each: with more than {MOST_WORKS:,} left out")
         return compared
-    return compared | {f"{name}, csls": (rows[name], "csls") for name in CORRECTED if name in rows}
+    corrected = (name for name in CORRECTED if name in features)
+    return compared | {f"{name}, csls": (features[name], "csls") for name in corrected}
 
 
-def _score_both(
-    sheet: Sheet, works: pd.DataFrame, key: tuple[str, str, str], rows: Features, k: int, seed: int
+def _add_both(
+    metrics: MetricsTable,
+    works: pd.DataFrame,
+    key: tuple[str, str, str],
+    features: Features,
+    k: int,
+    seed: int,
 ) -> None:
-    for label, groups in ((CONTENT, MANNER), (MANNER, CONTENT)):
-        with sheet.noting():
-            scores = score_labels(rows, works, label, k, seed=seed, groups=groups)
-            sheet.note(scores.notes)
-            if "precision" in scores:  # with fewer works than k it is not; the notes say so
-                sheet.add(*key, label, scores["precision"])
+    """Add the precision of content and of manner, and note what cannot be measured."""
+    for label, resample in ((CONTENT, MANNER), (MANNER, CONTENT)):
+        try:
+            scores = score_labels(features, works, label, k, seed=seed, resample=resample)
+        except NotMeasurable as error:
+            metrics.note(str(error))
+            continue
+        metrics.note(*scores.notes)
+        if "precision" in scores:  # with fewer works than k it is not; the notes say so
+            metrics.add(*key, label, scores["precision"])
 
 
 def _usual_others(works: pd.DataFrame) -> int:
@@ -284,37 +284,38 @@ def _usual_others(works: pd.DataFrame) -> int:
     return max(1, int(np.nanmin([*others, len(works)])))
 
 
-def _add_chance_of_both(sheet: Sheet, key: tuple[str, str, str]) -> None:
-    network, crop, _ = key
+def _add_chance_of_both(metrics: MetricsTable, network: str, crop: str, descriptor: str) -> None:
     for label in (CONTENT, MANNER):
-        score = sheet.scores.get((*key, label, "precision", ""))
-        if score is not None:
-            sheet.add_chance(network, crop, label, score)
+        estimate = metrics.estimates.get((network, crop, descriptor, label, "precision", ""))
+        if estimate is not None:
+            metrics.add_chance(network, crop, label, estimate)
 
 
 def _add_scores(
-    sheet: Sheet, key: tuple[str, str, str], scores: Mapping[str, Scores], same: bool
-) -> list[str]:
-    """Take the scores of all descriptors by one label; return how each compares with "final"."""
-    network, crop, label = key
-    word, beyond = "yes" if same else "no", []
+    metrics: MetricsTable,
+    network: str,
+    crop: str,
+    label: str,
+    scores: Mapping[str, Estimates],
+    same_artist: str,
+) -> None:
+    """Add the scores of all descriptors by one label, and how each compares with "final"."""
+    final = scores["final"]
     for name, by_metric in scores.items():
-        for metric, score in by_metric.items():
-            sheet.add(network, crop, name, label, score, word)
-            gap = difference(score, scores["final"][metric])
-            beyond.append("" if name == "final" else compare(gap))
-    for score in scores["final"].values():
-        sheet.add_chance(network, crop, label, score, word)
-        beyond.append("")
-    return beyond
+        for metric, estimate in by_metric.items():
+            compared = "" if name == "final" else difference(estimate, final[metric]).significance
+            metrics.add(network, crop, name, label, estimate, same_artist, compared)
+    for estimate in final.values():
+        metrics.add_chance(network, crop, label, estimate, same_artist, "")
 
 
-def _note_scores(sheet: Sheet, notes: Sequence[str], label: str, same: bool) -> None:
-    """Take the notes of scores, with what they are about where they do not say so."""
-    new = [note if label in note else f"{label}: {note}" for note in notes]
-    if not same:
-        new = [n if n in sheet.notes else f"{n} (works by the same artist left out)" for n in new]
-    sheet.note(new)
+def _note_scores(metrics: MetricsTable, notes: Sequence[str], label: str, same: bool) -> None:
+    """Note what the notes of scores say, with what they are about where they do not say so."""
+    for note in notes:
+        note = note if label in note else f"{label}: {note}"
+        if not same and note not in metrics.notes:
+            note = f"{note} (works by the same artist left out)"
+        metrics.note(note)
 
 
 def _tells_kinds(column: pd.Series) -> bool:
@@ -324,13 +325,13 @@ def _tells_kinds(column: pd.Series) -> bool:
     return len(shared) > 1 and shared.sum() > sizes.sum() / 2
 
 
-def _above_chance(share: Share) -> float:
+def _above_chance(share: Estimate) -> float:
     # Without an interval (fewer than three groups) the value itself has to do.
     at_chance = not (share.value if np.isnan(share.low) else share.low) > share.chance
     return 0.0 if at_chance else share.value - share.chance
 
 
-def _percent(share: Share, what: str, words: str = "") -> str:
+def _percent(share: Estimate, what: str, words: str = "") -> str:
     span = "" if np.isnan(share.low) else f"{share.low * 100:.0f} to {share.high * 100:.0f} %, "
     chance = f"({span}by chance {share.chance * 100:.0f} %)"
     return f"{share.value * 100:.0f} % {words}the same {what} {chance}"

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from artsearch.base.errors import ArtsearchError, MismatchError, check_whole, unknown
+from artsearch.evaluate.estimates import (
+    FEWEST_UNITS,
+    Estimate,
+    Estimates,
+    NotMeasurable,
+    estimate_mean,
+)
 from artsearch.evaluate.rankings import extrapolate, nearest, rank_biased_overlap, ranked
-from artsearch.evaluate.scores import FEWEST_GROUPS, NotMeasurable, Score, Scores, make_score
 from artsearch.features.features import Features
 from artsearch.index.factory import Index
 
@@ -29,12 +35,10 @@ def recall_at_k(
 
     `queries` are ids, all works if not given; a work is never counted among its own neighbours.
     """
-    shares = []
-    for id in exact.ids if queries is None else queries:
-        found, _ = index.search(id, k, search_k)
-        true, _ = exact.search(id, k)
-        shares.append(len(set(found) & set(true)) / k)
-    return _mean(shares)
+    return _mean(
+        overlap(index.search(id, k, search_k)[0], exact.search(id, k)[0])
+        for id in (exact.ids if queries is None else queries)
+    )
 
 
 def share_same(
@@ -44,12 +48,11 @@ def share_same(
 
     Works without a label are no queries; among the neighbours they count as different.
     """
-    shares = []
-    for id in index.ids if queries is None else queries:
-        if labels.get(id):
-            found, _ = index.search(id, k)
-            shares.append(np.mean([labels.get(other) == labels[id] for other in found]))
-    return _mean(shares)
+    return _mean(
+        np.mean([labels.get(other) == labels[id] for other in index.search(id, k)[0]])
+        for id in (index.ids if queries is None else queries)
+        if labels.get(id)
+    )
 
 
 def overlap(first: Sequence[str], second: Sequence[str]) -> float:
@@ -61,7 +64,8 @@ def overlap(first: Sequence[str], second: Sequence[str]) -> float:
     return len(set(first) & set(second)) / max(len(first), len(second))
 
 
-def _mean(shares: list[float]) -> float:
+def _mean(shares: Iterable[float]) -> float:
+    shares = list(shares)
     if not shares:
         raise ArtsearchError("there is nothing to count: no query, or none with a label")
     return float(np.mean(shares))
@@ -76,8 +80,8 @@ def score_labels(
     correction: str | None = None,
     queries: int = 2000,
     seed: int = 0,
-    groups: str | None = None,
-) -> Scores:
+    resample: str | None = None,
+) -> Estimates:
     """Score how well works of the same label find each other: "precision", "recall", "map".
 
     `works` is a table such as `Collection.works`, `label` one of its columns. Each labelled work is
@@ -92,33 +96,36 @@ def score_labels(
     not a signature), and a query that loses all works of its label is none. Works whose artist is
     not known lose nothing.
 
-    Intervals resample groups of queries: by artist, or by the column `groups`; a work without a
-    value there is a group of its own. Precision and recall are measured on the queries with k works
-    or more to rank, and are not among the scores where there is none; `notes` tells.
+    Intervals draw resampling units again: artists, or the values of the column `resample`; a work
+    without a value there is a unit of its own. Precision and recall are measured on the queries
+    with k works or more to rank, and are not among the scores where there is none; `notes` tells.
 
     Raises NotMeasurable where there is no such column, no label, or nothing to find or to miss;
     MismatchError for features of works that the table has not.
     """
     check_whole("k", k)
     check_whole("queries", queries)
-    task, notes = _prepare(features, works, label, same_artist, groups)
-    rows = np.flatnonzero(task.relevant)
+    features, table, notes = _prepare(features, works, label, same_artist, resample)
+    rows = np.flatnonzero(table["relevant"])
     if len(rows) > queries:
         notes.append(f"{queries:,} of {len(rows):,} queries were drawn")
         rows = np.sort(np.random.default_rng(seed).choice(rows, queries, replace=False))
-    enough = task.candidates[rows] >= k
-    notes += _note_few(k, enough) + _note_units(task.units[rows], groups)
-    values = _measure(task, rows, k, correction)
-    chances = _chances(task.relevant[rows], task.candidates[rows], k)
-    scores = {}
+    asked = table.iloc[rows]
+    enough = (asked["candidates"] >= k).to_numpy()
+    notes += _note_few(k, enough) + _note_units(asked["unit"], resample)
+    values = _measure(features, table, rows, k, correction)
+    chances = _chances(asked["relevant"].to_numpy(), asked["candidates"].to_numpy(), k)
+    estimates = {}
     for metric in METRICS:
         at_k = None if metric == "map" else k
-        use = np.flatnonzero(enough | (at_k is None))
-        if len(use):
-            ids, units = task.ids[rows[use]], task.units[rows[use]]
-            chance = chances[metric][use].mean()
-            scores[metric] = make_score(metric, at_k, values[metric][use], chance, ids, units, seed)
-    return Scores(scores, notes)
+        counted = enough | (at_k is None)
+        if counted.any():
+            ids, units = asked.index[counted], asked["unit"][counted]
+            chance = chances[metric][counted].mean()
+            estimates[metric] = estimate_mean(
+                metric, at_k, values[metric][counted], chance, ids, units, seed
+            )
+    return Estimates(estimates, notes)
 
 
 def overlap_at_k(
@@ -127,20 +134,19 @@ def overlap_at_k(
     k: int = 10,
     correction: str | None = None,
     works: pd.DataFrame | None = None,
-    groups: str | None = None,
+    resample: str | None = None,
     seed: int = 0,
-) -> Score:
+) -> Estimate:
     """Score how many of the k nearest works two networks have in common, from 0 to 1.
 
     Works that only one of the two has are left out. The interval resamples works, or with a table
-    of `works` their artists, or the values of its column `groups`. Raises MismatchError where no
+    of `works` their artists, or the values of its column `resample`. Raises MismatchError where no
     work is in both, ArtsearchError for a k beyond the number of other works.
     """
     first, second = _common(first, second)
-    pairs = zip(nearest(first, k, correction), nearest(second, k, correction), strict=True)
-    shares = [overlap(one.tolist(), other.tolist()) for one, other in pairs]
-    units = _units(first, works, groups)
-    return make_score("overlap", k, shares, k / (len(first) - 1), first.ids, units, seed)
+    values = _compare_nearest(first, second, k, correction, overlap)
+    units = _units(first, works, resample)
+    return estimate_mean("overlap", k, values, k / (len(first) - 1), first.ids, units, seed)
 
 
 def mean_rank_biased_overlap(
@@ -150,23 +156,30 @@ def mean_rank_biased_overlap(
     p: float = 0.9,
     correction: str | None = None,
     works: pd.DataFrame | None = None,
-    groups: str | None = None,
+    resample: str | None = None,
     seed: int = 0,
-) -> Score:
+) -> Estimate:
     """Score how alike two networks rank the works nearest to each, the first ones counting most.
 
     The mean of `rank_biased_overlap` over works, each with its `depth` nearest, or all others where
-    there are fewer; the score's k is the depth. All else is as in `overlap_at_k`.
+    there are fewer; the estimate's k is the depth. All else is as in `overlap_at_k`.
     """
     check_whole("depth", depth)
     first, second = _common(first, second)
     depth = min(depth, len(first) - 1)
-    pairs = zip(nearest(first, depth, correction), nearest(second, depth, correction), strict=True)
-    values = [rank_biased_overlap(one.tolist(), other.tolist(), p) for one, other in pairs]
+    values = _compare_nearest(first, second, depth, correction, partial(rank_biased_overlap, p=p))
     # By chance d of n works share d/n of their own with d others, and RBO is linear in the shares.
     chance = extrapolate(np.arange(1, depth + 1) / (len(first) - 1), p)
-    units = _units(first, works, groups)
-    return make_score("rank-biased overlap", depth, values, chance, first.ids, units, seed)
+    units = _units(first, works, resample)
+    return estimate_mean("rank-biased overlap", depth, values, chance, first.ids, units, seed)
+
+
+def _compare_nearest(
+    first: Features, second: Features, k: int, correction: str | None, compare: Callable
+) -> list[float]:
+    """Return how alike the k nearest of each work are, by a function of two lists of rows."""
+    neighbours = (nearest(features, k, correction).tolist() for features in (first, second))
+    return [compare(*pair) for pair in zip(*neighbours, strict=True)]
 
 
 def measure_ranking(relevant: np.ndarray, k: int) -> dict[str, float]:
@@ -186,47 +199,42 @@ def measure_ranking(relevant: np.ndarray, k: int) -> dict[str, float]:
     return {metric: float(value) for metric, value in values.items()}
 
 
-@dataclass(frozen=True, eq=False)
-class _Task:
-    """The labelled works, one entry each, and what each of them is to find."""
-
-    features: Features
-    ids: np.ndarray
-    labels: np.ndarray
-    kin: np.ndarray  # works of the same kin are left out of each other's rankings
-    units: np.ndarray  # what is resampled
-    relevant: np.ndarray  # how many works there are to find,
-    candidates: np.ndarray  # and among how many
-
-
 def _prepare(
-    features: Features, works: pd.DataFrame, label: str, same_artist: bool, groups: str | None
-) -> tuple[_Task, list[str]]:
-    """Put together what is to be ranked, with notes of what is left out."""
-    table = _match(features, works)
-    known, notes = _find_labelled(table, label)
-    table = table.iloc[known]
-    ids, labels = table.index.to_numpy(object), _column(table, label)
-    kin = ids if same_artist else _groups(table, None)
-    relevant, candidates = _count_others(labels, kin)
+    features: Features, works: pd.DataFrame, label: str, same_artist: bool, resample: str | None
+) -> tuple[Features, pd.DataFrame, list[str]]:
+    """Return what is to be ranked: labelled works, a table of them, and notes of what is left out.
+
+    The table's index is ids; its columns are `label`, `artist` (a group of works that are left out
+    of each other's rankings), `unit` (what is resampled), and how many works there are to find
+    (`relevant`) and among how many (`candidates`).
+    """
+    works = _match(features, works)
+    labelled, notes = _find_labelled(works, label)
+    works = works.iloc[labelled]
+    ids = works.index.to_numpy(object)
+    columns = {"label": _column(works, label), "artist": ids if same_artist else _group(works)}
+    table = pd.DataFrame(columns | {"unit": _group(works, resample)}, ids)
+    same, both, own = (
+        table.groupby(by)["label"].transform("size")
+        for by in ("label", ["label", "artist"], "artist")
+    )
+    table = table.assign(relevant=same - both, candidates=len(table) - own)
     if not same_artist:
-        notes += _note_lost(label, labels, relevant, int((kin == ids).sum()))
-    condensed = Features(features.vectors[known], ids)
-    units = _groups(table, groups)
-    return _Task(condensed, ids, labels, kin, units, relevant, candidates), notes
+        notes += _note_lost(label, table)
+    return Features(features.vectors[labelled], ids), table, notes
 
 
 def _measure(
-    task: _Task, rows: np.ndarray, k: int, correction: str | None
+    features: Features, table: pd.DataFrame, rows: np.ndarray, k: int, correction: str | None
 ) -> dict[str, np.ndarray]:
     """Return the values of all metrics, one a query; `rows` are the queries."""
     # Numbers are compared many times faster than texts.
-    labels, kin = pd.factorize(task.labels)[0], pd.factorize(task.kin)[0]
+    labels, artists = (pd.factorize(table[column])[0] for column in ("label", "artist"))
     values = []
-    for row, order in ranked(task.features, rows, correction):
-        order = order[kin[order] != kin[row]]
+    for row, order in ranked(features, rows, correction):
+        order = order[artists[order] != artists[row]]
         values.append(measure_ranking(labels[order] == labels[row], k))
-    return {metric: np.array([one[metric] for one in values]) for metric in METRICS}
+    return {metric: np.array([value[metric] for value in values]) for metric in METRICS}
 
 
 def _chances(relevant: np.ndarray, candidates: np.ndarray, k: int) -> dict[str, np.ndarray]:
@@ -242,14 +250,6 @@ def _chances(relevant: np.ndarray, candidates: np.ndarray, k: int) -> dict[str, 
         "recall": k / candidates,
         "map": (harmonic + others * (candidates - harmonic)) / candidates,
     }
-
-
-def _count_others(labels: np.ndarray, kin: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return how many works of its label each work can find, and among how many."""
-    table = pd.DataFrame({"label": labels, "kin": kin})
-    sizes = [table.groupby(by).transform("size") for by in ("label", ["label", "kin"], "kin")]
-    same, both, own = (size.to_numpy() for size in sizes)
-    return same - both, len(table) - own
 
 
 def _match(features: Features, works: pd.DataFrame) -> pd.DataFrame:
@@ -274,7 +274,7 @@ def _column(table: pd.DataFrame, name: str) -> np.ndarray:
     return column.where(column.notna(), "").astype(str).str.strip().to_numpy(object)
 
 
-def _groups(table: pd.DataFrame, name: str | None) -> np.ndarray:
+def _group(table: pd.DataFrame, name: str | None = None) -> np.ndarray:
     """Return the group of each work: its artist, or its value in a column, or else itself."""
     ids = table.index.to_numpy(object)
     if name is None and "artist" not in table:
@@ -283,8 +283,8 @@ def _groups(table: pd.DataFrame, name: str | None) -> np.ndarray:
     return np.where(values != "", values, ids)
 
 
-def _units(features: Features, works: pd.DataFrame | None, groups: str | None) -> Sequence[str]:
-    return features.ids if works is None else _groups(_match(features, works), groups)
+def _units(features: Features, works: pd.DataFrame | None, resample: str | None) -> Sequence[str]:
+    return features.ids if works is None else _group(_match(features, works), resample)
 
 
 def _find_labelled(table: pd.DataFrame, label: str) -> tuple[np.ndarray, list[str]]:
@@ -314,20 +314,21 @@ def _find_labelled(table: pd.DataFrame, label: str) -> tuple[np.ndarray, list[st
     return known, notes
 
 
-def _note_lost(label: str, labels: np.ndarray, relevant: np.ndarray, nameless: int) -> list[str]:
+def _note_lost(label: str, table: pd.DataFrame) -> list[str]:
     """Note which queries are lost with the works of their artists; raise if all are."""
-    if not relevant.any():
+    if not table["relevant"].any():
         raise NotMeasurable(
             f"how works of the same {label} by other artists are found cannot be measured: those "
             f"of each {label} are all by one artist; take same_artist=True, or add works"
         )
     notes = []
-    lost = int(((relevant == 0) & pd.Series(labels).duplicated(keep=False)).sum())
+    lost = int(((table["relevant"] == 0) & table["label"].duplicated(keep=False)).sum())
     if lost:
         notes.append(f"{lost:,} works have a {label} of one artist only: they are no queries")
+    nameless = int((table["artist"] == table.index).sum())
     if nameless:
         notes.append(
-            f"{nameless:,} of {len(labels):,} works have no artist: nothing is left out for them"
+            f"{nameless:,} of {len(table):,} works have no artist: nothing is left out for them"
         )
     return notes
 
@@ -340,27 +341,23 @@ def _note_few(k: int, enough: np.ndarray) -> list[str]:
     return [f"{count}: they do not count in precision and recall"] if few else []
 
 
-def _note_units(units: np.ndarray, groups: str | None) -> list[str]:
-    number = len(set(units))
-    if number >= FEWEST_GROUPS:
+def _note_units(units: pd.Series, resample: str | None) -> list[str]:
+    number = units.nunique()
+    if number >= FEWEST_UNITS:
         return []
-    return [f"the queries have {number} {_plural(groups or 'artist')}: too few for an interval"]
+    return [f"the queries have {number} {_plural(resample or 'artist')}: too few for an interval"]
 
 
 def _common(first: Features, second: Features) -> tuple[Features, Features]:
-    """Return the rows of the works that both have, in the same order."""
+    """Return the rows of the works that both have, in the order of the first."""
     if first.ids == second.ids:
         return first, second
-    others = set(second.ids)
-    ids = [id for id in first.ids if id in others]
-    if not ids:
+    rows = pd.Index(second.ids).get_indexer(first.ids)
+    shared = np.flatnonzero(rows >= 0)
+    if not len(shared):
         raise MismatchError("the features have no work in common; compute them for the same works")
-    return _take(first, ids), _take(second, ids)
-
-
-def _take(features: Features, ids: Sequence[str]) -> Features:
-    row = {id: number for number, id in enumerate(features.ids)}
-    return Features(features.vectors[[row[id] for id in ids]], ids)
+    ids = [first.ids[row] for row in shared]
+    return Features(first.vectors[shared], ids), Features(second.vectors[rows[shared]], ids)
 
 
 def _plural(word: str) -> str:

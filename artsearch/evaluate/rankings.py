@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from artsearch.base.errors import ArtsearchError, MismatchError, check_whole, unknown
+from artsearch.base.vectors import CHUNK, chunks_of
 from artsearch.features.features import Features
 from artsearch.index.metrics import check_finite
 
@@ -17,62 +18,50 @@ CORRECTIONS = ("csls",)
 LOCAL = 10
 #: Similarities in memory at a time: 32 MB, and as much again twice while they are sorted.
 BLOCK = 4_000_000
-#: Rows that are read at a time; those of a large collection stay on disk.
-CHUNK = 4_096
 
 
-class Similarities:
-    """How similar works are: the cosine between their rows, or one corrected for hubs.
+def similarities(
+    features: Features, correction: str | None = None, rows: np.ndarray | None = None
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield some row numbers and how similar these works are to all, until all had their turn.
 
-    With `correction` "csls" it is cross-domain similarity local scaling: 2 cos(q, x) − r(q) − r(x),
-    where r is the mean cosine of a work to its 10 nearest others (Conneau et al. 2018, arXiv
-    1710.04087, equation 8). A row of zeros has the cosine 0 to all others. Raises ArtsearchError
-    for an unknown correction, fewer than two works, and numbers that are not finite.
+    It is the cosine between their rows, or one corrected for hubs. With `correction` "csls" it is
+    cross-domain similarity local scaling: 2 cos(q, x) − r(q) − r(x), where r is the mean cosine of
+    a work to its 10 nearest others (Conneau et al. 2018, arXiv 1710.04087, equation 8). A row of
+    zeros has the cosine 0 to all others.
+
+    Similarities are rows × works in double precision, −∞ between a work and itself. `rows` are all
+    works if not given. Raises ArtsearchError for an unknown correction, fewer than two works, and
+    numbers that are not finite.
     """
+    works = len(features)
+    if correction is not None and correction not in CORRECTIONS:
+        raise unknown("correction", correction, CORRECTIONS, "; or None for the cosine itself")
+    if works < 2:
+        raise ArtsearchError("there is no other work to rank; features of two or more are due")
+    lengths, crowding = _lengths(features), None
+    if correction == "csls":
+        k = min(LOCAL, works - 1)
+        blocks = (block for _, block in similarities(features))
+        crowding = np.concatenate([np.partition(b, -k)[:, -k:].mean(axis=1) for b in blocks])
+    rows = np.arange(works) if rows is None else np.asarray(rows)
+    blocks = chunks_of(rows, max(1, BLOCK // works))
+    return ((block, _compare(features, lengths, crowding, block)) for block in blocks)
 
-    def __init__(self, features: Features, correction: str | None = None):
-        if correction is not None and correction not in CORRECTIONS:
-            raise unknown("correction", correction, CORRECTIONS, "; or None for the cosine itself")
-        if len(features) < 2:
-            raise ArtsearchError("there is no other work to rank; features of two or more are due")
-        self._features = features
-        self._lengths = _lengths(features)
-        self._crowding: np.ndarray | None = None
-        if correction == "csls":
-            self._crowding = self._mean_of_nearest(min(LOCAL, len(features) - 1))
 
-    def blocks(self, rows: np.ndarray | None = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yield some row numbers and their similarities to all works, until all had their turn.
-
-        The similarities are rows × works in double precision, −∞ between a work and itself. `rows`
-        are all works if not given.
-        """
-        rows = np.arange(len(self._features)) if rows is None else np.asarray(rows)
-        step = max(1, BLOCK // len(self._features))
-        for start in range(0, len(rows), step):
-            some = rows[start : start + step]
-            yield some, self._compare(some)
-
-    def _compare(self, rows: np.ndarray) -> np.ndarray:
-        similar = self._cosines(rows)
-        if self._crowding is not None:
-            similar = 2 * similar - self._crowding[rows][:, None] - self._crowding
-        # A product of matrices may give copies of a work cosines that differ in the last digit.
-        # Rounded, they tie wherever they stand, and the order does not depend on the blocks.
-        similar = similar.round(12)
-        similar[np.arange(len(rows)), rows] = -np.inf
-        return similar
-
-    def _cosines(self, rows: np.ndarray) -> np.ndarray:
-        vectors, works = self._features.vectors, len(self._features)
-        mine = np.asarray(vectors[rows], np.float64) / self._lengths[rows][:, None]
-        chunks = (vectors[start : start + CHUNK] for start in range(0, works, CHUNK))
-        products = [mine @ np.asarray(chunk, np.float64).T for chunk in chunks]
-        return np.hstack(products) / self._lengths
-
-    def _mean_of_nearest(self, k: int) -> np.ndarray:
-        blocks = (block for _, block in self.blocks())
-        return np.concatenate([np.partition(block, -k)[:, -k:].mean(axis=1) for block in blocks])
+def _compare(
+    features: Features, lengths: np.ndarray, crowding: np.ndarray | None, rows: np.ndarray
+) -> np.ndarray:
+    queries = np.asarray(features.vectors[rows], np.float64) / lengths[rows][:, None]
+    chunks = chunks_of(features.vectors, CHUNK)
+    cosines = np.hstack([queries @ np.asarray(chunk, np.float64).T for chunk in chunks]) / lengths
+    if crowding is not None:
+        cosines = 2 * cosines - crowding[rows][:, None] - crowding
+    # A product of matrices may give copies of a work cosines that differ in the last digit.
+    # Rounded, they tie wherever they stand, and the order does not depend on the blocks.
+    similar = cosines.round(12)
+    similar[np.arange(len(rows)), rows] = -np.inf
+    return similar
 
 
 def ranked(
@@ -82,7 +71,7 @@ def ranked(
 
     Works that are equally near come in the order of their rows.
     """
-    for some, block in Similarities(features, correction).blocks(rows):
+    for some, block in similarities(features, correction, rows):
         # The work itself, at −∞, comes last.
         orders = np.argsort(-block, axis=1, kind="stable")[:, :-1]
         yield from zip(some.tolist(), orders, strict=True)
@@ -96,9 +85,9 @@ def nearest(features: Features, k: int = 10, correction: str | None = None) -> n
     >>> nearest(Features(np.array([[1, 0], [2, 1], [0, 1]]), "abc"), k=1).tolist()
     [[1], [0], [1]]
     """
-    similarities = Similarities(features, correction)
+    blocks = similarities(features, correction)
     check_depth("k", k, len(features) - 1)
-    return np.concatenate([_first(block, k) for _, block in similarities.blocks()])
+    return np.concatenate([_first(block, k) for _, block in blocks])
 
 
 def check_depth(name: str, k: int, others: int) -> None:
@@ -124,11 +113,9 @@ def _first(block: np.ndarray, k: int) -> np.ndarray:
 def _lengths(features: Features) -> np.ndarray:
     """Return the lengths of all rows, 1 for a row of zeros; raise unless all is finite."""
     check_finite(features)
-    chunks = (features.vectors[start : start + CHUNK] for start in range(0, len(features), CHUNK))
     # In double precision: the square of a large float32 is beyond float32.
-    lengths = np.concatenate(
-        [np.linalg.norm(np.asarray(chunk, np.float64), axis=1) for chunk in chunks]
-    )
+    chunks = (np.asarray(chunk, np.float64) for chunk in chunks_of(features.vectors, CHUNK))
+    lengths = np.concatenate([np.linalg.norm(chunk, axis=1) for chunk in chunks])
     return np.where(lengths > 0, lengths, 1)
 
 
@@ -137,7 +124,7 @@ class Hubness:
     """How often each work is among the k nearest of others.
 
     `counts` goes with `ids`; its mean is k. Where some works are found by nearly all others (hubs),
-    others are found by none (orphans).
+    others are found by none (antihubs).
     """
 
     k: int
@@ -145,7 +132,7 @@ class Hubness:
     ids: tuple[str, ...]
 
     def __repr__(self) -> str:
-        never = f"{self.orphans:.0%} of {len(self.ids):,} works never among the {self.k} nearest"
+        never = f"{self.antihubs:.0%} of {len(self.ids):,} works never among the {self.k} nearest"
         return f"<Hubness: skewness {self.skewness:.2f}, {never}>"
 
     @property
@@ -157,7 +144,7 @@ class Hubness:
         return float(skew(self.counts)) if np.ptp(self.counts) else 0.0
 
     @property
-    def orphans(self) -> float:
+    def antihubs(self) -> float:
         """The share of works that are among the k nearest of no other."""
         return float(np.mean(self.counts == 0))
 
@@ -175,8 +162,8 @@ def hubness(features: Features, k: int = 10, correction: str | None = None) -> H
     of the works (Radovanović, Nanopoulos and Ivanović 2010, JMLR 11, 2487–2531). Raises
     ArtsearchError for a k beyond the number of other works.
     """
-    found = nearest(features, k, correction)
-    return Hubness(k, np.bincount(found.ravel(), minlength=len(features)), features.ids)
+    neighbours = nearest(features, k, correction)
+    return Hubness(k, np.bincount(neighbours.ravel(), minlength=len(features)), features.ids)
 
 
 def rank_biased_overlap(first: Sequence, second: Sequence, p: float = 0.9) -> float:

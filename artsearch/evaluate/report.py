@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import artsearch
 from artsearch.base.disk import cannot_write
 from artsearch.base.errors import ArtsearchError, check_whole, unknown
 from artsearch.evaluate.agreement import agreement, crop_changes, find_hubs, hubs
+from artsearch.evaluate.estimates import COLUMNS, MetricsTable, NotMeasurable
 from artsearch.evaluate.experiments import (
     CONTENT,
     MANNER,
@@ -22,9 +24,7 @@ from artsearch.evaluate.experiments import (
     recovered,
     verdicts,
 )
-from artsearch.evaluate.measured import COLUMNS, Measured, make_table
 from artsearch.evaluate.repaint import ensure_demo_data
-from artsearch.evaluate.scores import NotMeasurable
 from artsearch.networks.transforms import CROPS, default_crop
 from artsearch.search.searches import Searches
 from artsearch.works.collection import TABLE, Collection
@@ -37,7 +37,7 @@ NAMED = 20
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """All that was measured: a Measured each, and what was asked for.
+    """All that was measured, a table each, and what was asked for.
 
     `dial` is content and manner on the `repainted` works, None where there are none. `changes` has
     by network the works by how few neighbours both crops share, `biggest` the three greatest hubs.
@@ -46,11 +46,11 @@ class Report:
     searches: Searches
     repainted: Collection | None
     settings: dict[str, object]
-    dial: Measured
-    labels: Measured
-    recovered: Measured
-    agreement: Measured
-    hubs: Measured
+    dial: MetricsTable
+    labels: MetricsTable
+    recovered: MetricsTable
+    agreement: MetricsTable
+    hubs: MetricsTable
     changes: dict[str, pd.DataFrame]
     biggest: dict[str, list[tuple[str, int]]]
     notes: tuple[str, ...]
@@ -64,32 +64,29 @@ class Report:
     @property
     def verdicts(self) -> list[str]:
         """What each network sees, a sentence each, for the crop that a gallery begins with."""
-        crop = default_crop(self.searches.crops)
-        return [said for (_, one), said in verdicts(self.dial).items() if one == crop]
+        shown = default_crop(self.searches.crops)
+        return [text for (_, crop), text in verdicts(self.dial).items() if crop == shown]
 
     @property
     def ratios(self) -> list[str]:
         """How many times the article's recipe the blend has, a sentence a network."""
-        crop = default_crop(self.searches.crops)
-        said = []
+        sentences = []
         for network in self.searches.networks:
-            found = (self._ratio(network.name, crop, *main) for main in MAIN)
-            parts = ", ".join(part for part in found if part)
-            if parts:
-                said.append(f"{network.title}: the blend has {parts}.")
-        return said
+            ratios = ", ".join(filter(None, (self._ratio(network.name, *main) for main in MAIN)))
+            if ratios:
+                sentences.append(f"{network.title}: the blend has {ratios}.")
+        return sentences
 
-    def _ratio(self, network: str, crop: str, label: str, metric: str) -> str:
-        wanted = {"network": network, "crop": crop, "label": label, "metric": metric}
-        try:
-            ours, theirs = (
-                self.labels.value(**wanted, descriptor=name, same_artist="yes")
-                for name in ("blend", "final")
-            )
-        except NotMeasurable:
+    def _ratio(self, network: str, label: str, metric: str) -> str:
+        key = network, default_crop(self.searches.crops)
+        blend, final = (
+            self.labels.estimates.get((*key, name, label, metric, "yes"))
+            for name in ("blend", "final")
+        )
+        if blend is None or final is None or not final.value:
             return ""
-        what = metric if metric == "precision" else "mean average precision"
-        return f"{ours / theirs:.2f} × the article's {label} {what}" if theirs else ""
+        title = metric if metric == "precision" else "mean average precision"
+        return f"{blend.value / final.value:.2f} × the article's {label} {title}"
 
 
 def make_report(
@@ -113,7 +110,7 @@ def make_report(
     works that are altered. Features are kept below `cache`; `say` is told what is going on.
 
     Raises ArtsearchError for what is asked wrongly, such as an unknown network or label, and where
-    no work can be read. A part that fails never costs the others.
+    no work can be read. An experiment that fails never costs the others.
     """
     if not isinstance(collection, Collection):
         collection = Collection(collection)
@@ -121,66 +118,47 @@ def make_report(
     searches = Searches(collection, networks, crops, cache, progress=progress)
     say(searches.sentence)
     searches.extract()
-    parts = _Parts(say)
-    known, dial = parts.try_dial(searches, repainted, cache, progress, seed)
-    tell = parts.measure
-    return Report(
-        searches,
-        known,
-        {"k": k, "sample": sample, "seed": seed},
-        dial,
-        tell("Labels", lambda: by_label(searches, labels, k, seed=seed)),
-        tell("Altered works", lambda: recovered(searches, sample, seed, progress=progress)),
-        tell("Agreement", lambda: agreement(searches, k, seed)),
-        tell("Hubs", lambda: hubs(searches, k, seed)),
-        parts.by_network(searches, lambda name, crop: crop_changes(searches, name, k=k)),
-        parts.by_network(searches, lambda name, crop: find_hubs(searches, name, crop, k=k).most(3)),
-        (*parts.notes, *_name_unread(searches)),
-    )
+    made: list[Collection] = []
+    notes: dict[str, None] = {}
 
+    def measure_dial() -> MetricsTable:
+        made.append(find_repainted(collection, repainted))
+        names = [network.name for network in searches.networks]
+        others = Searches(made[0], names, searches.crops, cache, progress=progress)
+        others.extract()
+        return content_and_manner(others, seed=seed)
 
-class _Parts:
-    """Runs one part after the other, and keeps the sentences of those that fail."""
-
-    def __init__(self, say: Callable[[str], object]):
-        self.notes: dict[str, None] = {}
-        self._say = say
-
-    def measure(self, title: str, part: Callable[[], Measured]) -> Measured:
-        """Return what a part measures, or nothing where it fails; take its notes."""
-        self._say(f"{title} …")
+    def measure(title: str, experiment: Callable[..., MetricsTable], *args, **options):
+        say(f"{title} …")
         try:
-            found = part()
+            metrics = experiment(*args, **options)
         except ArtsearchError as error:
-            found = Measured(make_table([]), (str(error),))
-        self.notes |= dict.fromkeys(f"{title}: {note}" for note in found.notes)
-        return found
+            metrics = MetricsTable()
+            metrics.note(str(error))
+        notes.update(dict.fromkeys(f"{title}: {note}" for note in metrics.notes))
+        return metrics
 
-    def try_dial(
-        self, searches: Searches, folder, cache, progress: bool, seed: int
-    ) -> tuple[Collection | None, Measured]:
-        """Measure content and manner on the repainted works, where there are any."""
-        known: list[Collection] = []
-
-        def part() -> Measured:
-            known.append(find_repainted(searches.collection, folder))
-            names = [network.name for network in searches.networks]
-            others = Searches(known[0], names, searches.crops, cache, progress=progress)
-            others.extract()
-            return content_and_manner(others, seed=seed)
-
-        measured = self.measure("Content and manner", part)
-        return (known[0] if known else None), measured
-
-    def by_network(self, searches: Searches, part: Callable) -> dict[str, object]:
-        """Return what a part finds for each network; a reason for none was given before."""
+    def of_each_network(experiment: Callable[[str, str], object]) -> dict[str, object]:
         found, crop = {}, default_crop(searches.crops)
         for network in searches.networks:
-            try:
-                found[network.name] = part(network.name, crop)
-            except ArtsearchError:
-                continue
+            with suppress(ArtsearchError):  # whose reason was noted before
+                found[network.name] = experiment(network.name, crop)
         return found
+
+    dial = measure("Content and manner", measure_dial)
+    return Report(
+        searches,
+        made[0] if made else None,
+        {"k": k, "sample": sample, "seed": seed},
+        dial,
+        measure("Labels", by_label, searches, labels, k, seed=seed),
+        measure("Altered works", recovered, searches, sample, seed, progress=progress),
+        measure("Agreement", agreement, searches, k, seed),
+        measure("Hubs", hubs, searches, k, seed),
+        of_each_network(lambda name, crop: crop_changes(searches, name, k=k)),
+        of_each_network(lambda name, crop: find_hubs(searches, name, crop, k=k).most(3)),
+        (*notes, *_name_unread(searches)),
+    )
 
 
 def find_repainted(collection: Collection, folder: str | os.PathLike | None = None) -> Collection:
@@ -227,7 +205,7 @@ def _check(collection: Collection, labels: Sequence[str] | None, k: int, sample:
 def _name_unread(searches: Searches) -> list[str]:
     """Return a sentence for each work that could not be read, up to NAMED of them."""
     skipped = searches.features(*next(iter(searches))).skipped
-    left = [f"{id} could not be read: {reason}" for id, reason in skipped]
-    left += [f"{name}: {reason}" for name, reason in searches.collection.skipped]
-    said = [" ".join(one.split()) for one in left[:NAMED]]
-    return said + ([f"and {len(left) - NAMED:,} more"] if len(left) > NAMED else [])
+    unread = [f"{id} could not be read: {reason}" for id, reason in skipped]
+    unread += [f"{name}: {reason}" for name, reason in searches.collection.skipped]
+    sentences = [" ".join(text.split()) for text in unread[:NAMED]]
+    return sentences + ([f"and {len(unread) - NAMED:,} more"] if len(unread) > NAMED else [])

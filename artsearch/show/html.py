@@ -135,7 +135,7 @@ def cells(rows: pd.DataFrame, column: str, wanted: Iterable[object]) -> list[Mar
     by = {row[column]: row for row in rows.to_dict("records")}
     found = (by.get(one) for one in wanted)
     return [
-        cell(row["value"], row["low"], row["high"], row.get("beyond", ""))
+        cell(row["value"], row["low"], row["high"], row.get("significance", ""))
         if row
         else parts.cell("–")
         for row in found

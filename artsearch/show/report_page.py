@@ -19,7 +19,6 @@ from artsearch.base.disk import write_whole
 from artsearch.evaluate.agreement import compare_crops
 from artsearch.evaluate.alterations import ALTERATIONS
 from artsearch.evaluate.experiments import CONTENT, CORRECTED, MANNER, place_of, verdicts
-from artsearch.evaluate.measured import Measured
 from artsearch.evaluate.report import Report, make_folder, make_report
 from artsearch.networks.transforms import default_crop
 from artsearch.search.wording import words
@@ -226,8 +225,7 @@ def _recovery_table(report: Report, table: pd.DataFrame) -> str:
 
 
 def _crops(report: Report, pictures: Pictures) -> str:
-    both = Measured(report.labels.table, (), {**report.dial.scores, **report.labels.scores})
-    table = compare_crops(both)
+    table = compare_crops(report.dial, report.labels)
     table = table[(table["metric"] == "precision") & table["descriptor"].isin(CORRECTED)]
     if table.empty and not report.changes:
         return ""
@@ -257,7 +255,7 @@ def _crop_table(report: Report, table: pd.DataFrame) -> str:
                 parts.head(_label_title(row.label, row.same_artist)),
                 html.cell(row.no_crop),
                 html.cell(row.center_crop),
-                html.change(row.difference, row.low, row.high, row.beyond),
+                html.change(row.difference, row.low, row.high, row.significance),
             ]
             for row in rows.itertuples()
         ]
@@ -285,8 +283,8 @@ def _hubs(report: Report, pictures: Pictures) -> Markup | str:
     how = (
         f"Some works are among the {_k(table)} nearest of very many others, which says more of the "
         "numbers than of the works. Hubness is 0 where all works are found alike, and 1 or more "
-        "where a few are found by most; orphans are the share of works that no other has among its "
-        "nearest. “Corrected” is CSLS. Below, the three works that are found most often by the "
+        "where a few are found by most; antihubs are the share of works that no other has among "
+        "its nearest. “Corrected” is CSLS. Below, the three works that are found most often by the "
         "final layer."
     )
     most = {

@@ -7,7 +7,7 @@ from scipy.stats import skew
 
 from artsearch.base.errors import ArtsearchError, MismatchError
 from artsearch.evaluate.labels import mean_rank_biased_overlap, overlap_at_k
-from artsearch.evaluate.rankings import Similarities, hubness, nearest, rank_biased_overlap
+from artsearch.evaluate.rankings import hubness, nearest, rank_biased_overlap, similarities
 from artsearch.features.features import Features
 from artsearch.index.factory import construct_exact_index
 
@@ -82,10 +82,10 @@ def test_artists_are_resampled_where_the_table_is_given():
     works = pd.DataFrame(
         {"id": list("dcba"), "artist": ["M", "", "N", "M"], "manner": list("mnop")}
     )
-    assert overlap_at_k(CIRCLE, OTHER, k=1).groups == tuple("abcd")
-    assert overlap_at_k(CIRCLE, OTHER, k=1, works=works).groups == ("M", "N", "c", "M")
-    score = mean_rank_biased_overlap(CIRCLE, OTHER, works=works, groups="manner")
-    assert score.groups == tuple("ponm")
+    assert overlap_at_k(CIRCLE, OTHER, k=1).units == tuple("abcd")
+    assert overlap_at_k(CIRCLE, OTHER, k=1, works=works).units == ("M", "N", "c", "M")
+    score = mean_rank_biased_overlap(CIRCLE, OTHER, works=works, resample="manner")
+    assert score.units == tuple("ponm")
 
 
 def test_rank_biased_overlap_by_hand():
@@ -148,7 +148,7 @@ def test_hubness_by_hand():
     # The nearest:  a: b   b: a   c: b   d: c
     found = hubness(CIRCLE, k=1)
     assert found.counts.tolist() == [1, 2, 1, 0] and found.ids == tuple("abcd")
-    assert found.orphans == 0.25 and found.most(2) == [("b", 2), ("a", 1)]
+    assert found.antihubs == 0.25 and found.most(2) == [("b", 2), ("a", 1)]
     assert found.skewness == pytest.approx(0)
     assert "25% of 4 works never among the 1 nearest" in repr(found)
 
@@ -167,7 +167,7 @@ def test_csls_as_in_its_paper(local):
     cosines = unit.astype(float) @ unit.T.astype(float)
     np.fill_diagonal(cosines, 0)
     r = cosines.sum(axis=1) / local
-    ((_, found),) = Similarities(features, "csls").blocks()
+    ((_, found),) = similarities(features, "csls")
     expected = 2 * cosines - r[:, None] - r
     off = ~np.eye(len(features), dtype=bool)
     assert found[off] == pytest.approx(expected[off], abs=1e-6)
@@ -180,7 +180,7 @@ def test_csls_looks_at_ten_neighbours():
     unit /= np.linalg.norm(unit, axis=1, keepdims=True)
     cosines = unit @ unit.T
     r = np.sort(cosines, axis=1)[:, -11:-1].mean(axis=1)
-    ((_, found),) = Similarities(features, "csls").blocks()
+    ((_, found),) = similarities(features, "csls")
     assert found[3, 7] == pytest.approx(2 * cosines[3, 7] - r[3] - r[7])
 
 
@@ -188,5 +188,5 @@ def test_csls_takes_the_hubs_out_of_a_crowded_space():
     features = random(300, 200, mean=0.5)
     plain, corrected = hubness(features), hubness(features, correction="csls")
     assert plain.skewness > 1 and corrected.skewness < 0.7 * plain.skewness
-    assert corrected.orphans < plain.orphans
+    assert corrected.antihubs < plain.antihubs
     assert corrected.most(1)[0][1] < plain.most(1)[0][1]

@@ -9,8 +9,8 @@ import pytest
 from artsearch.base.errors import ArtsearchError, MismatchError
 from artsearch.evaluate import labels as evaluate
 from artsearch.evaluate import rankings
+from artsearch.evaluate.estimates import Estimate, NotMeasurable, bootstrap_interval, difference
 from artsearch.evaluate.labels import score_labels
-from artsearch.evaluate.scores import NotMeasurable, Score, bootstrap_interval, difference
 from artsearch.features.features import Features
 
 
@@ -26,7 +26,7 @@ def table(ids, **columns) -> pd.DataFrame:
     )
 
 
-def by_id(score: Score) -> dict[str, float]:
+def by_id(score: Estimate) -> dict[str, float]:
     return {id: pytest.approx(value) for id, value in zip(score.ids, score.values, strict=True)}
 
 
@@ -58,7 +58,7 @@ def test_precision_recall_and_map_worked_by_hand():
     assert by_id(scores["map"]) == maps
     assert scores["map"].value == pytest.approx((1 / 2 + 1 / 3 + 5 / 12 + 1 / 3 + 1 / 2) / 5)
     assert (scores["precision"].k, scores["map"].k) == (2, None)
-    assert scores["map"].groups == ("M", "M", "N", "O", "e") and scores.notes == ()
+    assert scores["map"].units == ("M", "M", "N", "O", "e") and scores.notes == ()
     assert "precision at 2 0.200" in repr(scores["precision"])
 
 
@@ -229,7 +229,7 @@ def test_what_does_not_fit_is_named():
     with pytest.raises(NotMeasurable, match="unknown column 'styl'; did you mean 'style'"):
         score_labels(CIRCLE, WORKS, "styl")
     with pytest.raises(NotMeasurable, match="unknown column 'manner'"):
-        score_labels(CIRCLE, WORKS, "style", groups="manner")
+        score_labels(CIRCLE, WORKS, "style", resample="manner")
     with pytest.raises(MismatchError, match="2 of 5 works .* not in the table, the first is 'd'"):
         score_labels(CIRCLE, WORKS[:3], "style")
     with pytest.raises(MismatchError, match="no ids, or one twice"):
@@ -275,16 +275,16 @@ def test_two_groups_give_no_interval():
 
 def test_groups_are_a_column_or_else_the_artist():
     works = WORKS.assign(manner=["m", "m", "n", "n", ""], artist="")
-    assert score_labels(CIRCLE, works, "style", k=1)["map"].groups == tuple("abcde")
-    by_manner = score_labels(CIRCLE, works, "style", k=1, groups="manner")
-    assert by_manner["map"].groups == ("m", "m", "n", "n", "e")
+    assert score_labels(CIRCLE, works, "style", k=1)["map"].units == tuple("abcde")
+    by_manner = score_labels(CIRCLE, works, "style", k=1, resample="manner")
+    assert by_manner["map"].units == ("m", "m", "n", "n", "e")
     plain = score_labels(CIRCLE, works.drop(columns="artist"), "style", k=1)
-    assert plain["map"].groups == tuple("abcde")
+    assert plain["map"].units == tuple("abcde")
 
 
-def score(values, ids, groups=None, metric="map", k=None) -> Score:
+def score(values, ids, groups=None, metric="map", k=None) -> Estimate:
     values = np.array(values, float)
-    return Score(metric, k, values.mean(), 0, 1, 0.5, values, tuple(ids), tuple(groups or ids))
+    return Estimate(metric, k, values.mean(), 0, 1, 0.5, values, tuple(ids), tuple(groups or ids))
 
 
 def test_difference_is_paired_by_hand():
@@ -293,7 +293,7 @@ def test_difference_is_paired_by_hand():
     found = difference(first, second)
     assert found.ids == tuple("abc") and found.values.tolist() == [0.75, 0, -0.25]
     assert found.value == pytest.approx(0.5 / 3)
-    assert not found.clear and found.low < 0 < found.high
+    assert found.significance == "same" and found.low < 0 < found.high
     assert difference(second, first).value == pytest.approx(-found.value)
 
 
@@ -303,11 +303,13 @@ def test_a_difference_is_clear_where_its_interval_excludes_zero():
     # Queries differ far more from each other than the scores do, but always in the same direction.
     first = score(hard + rng.normal(0.05, 0.05, 100), ids)
     better = difference(first, score(hard, ids))
-    assert better.clear and better.low > 0 and difference(score(hard, ids), first).high < 0
-    assert not difference(first, first).clear and difference(first, first).value == 0
+    worse, same = difference(score(hard, ids), first), difference(first, first)
+    assert better.significance == "better" and better.low > 0
+    assert worse.significance == "worse" and worse.high < 0
+    assert same.significance == "same" and same.value == 0
     assert difference(first, score(hard, ids)).low == better.low
     few = difference(score([1, 1], "ab"), score([0, 0], "ab"))
-    assert np.isnan(few.low) and not few.clear
+    assert np.isnan(few.low) and few.significance == "same"
 
 
 @pytest.mark.parametrize(
@@ -328,4 +330,4 @@ def test_better_features_are_clearly_better():
     noise = np.random.default_rng(3).normal(size=features.vectors.shape) * 2
     worse = Features(features.vectors + noise, features.ids)
     first, second = (score_labels(some, works, "style")["map"] for some in (features, worse))
-    assert difference(first, second).clear and difference(first, second).value > 0
+    assert difference(first, second).significance == "better"

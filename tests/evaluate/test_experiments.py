@@ -9,6 +9,7 @@ from experimenting import FakeSearches
 
 from artsearch.base.errors import ArtsearchError
 from artsearch.evaluate.agreement import agreement, compare_crops, crop_changes, find_hubs, hubs
+from artsearch.evaluate.estimates import COLUMNS, NotMeasurable
 from artsearch.evaluate.experiments import (
     by_label,
     by_layer,
@@ -20,8 +21,6 @@ from artsearch.evaluate.experiments import (
     verdict,
     verdicts,
 )
-from artsearch.evaluate.measured import COLUMNS
-from artsearch.evaluate.scores import NotMeasurable
 from artsearch.networks.registry import NETWORKS
 from artsearch.search.searches import ALPHAS, Searches
 from artsearch.works.collection import Collection
@@ -80,7 +79,7 @@ def styled():
 def test_every_table_has_the_same_columns(painted, styled):
     for measured in (content_and_manner(painted, 4), agreement(styled), hubs(styled)):
         assert list(measured.table) == COLUMNS
-    assert list(by_label(styled).table) == [*COLUMNS, "beyond"]
+    assert list(by_label(styled).table) == [*COLUMNS, "significance"]
 
 
 def test_content_and_manner_as_worked_out_by_hand(painted):
@@ -148,11 +147,11 @@ def test_a_verdict_gives_its_numbers(painted):
 
 def test_what_differs_beyond_the_interval_is_marked(styled):
     table = by_label(styled, ["style"], same_artist=[True]).table
-    beyond = table[table["metric"] == "map"].set_index("descriptor")["beyond"]
-    assert beyond[["final", "content", "blend", "style", "chance"]].tolist() == [
+    significance = table[table["metric"] == "map"].set_index("descriptor")["significance"]
+    assert significance[["final", "content", "blend", "style", "chance"]].tolist() == [
         *("", "worse", "better", "same", "")
     ]
-    assert set(beyond.index) > {"final, csls", "blend, csls"}
+    assert set(significance.index) > {"final, csls", "blend, csls"}
 
 
 def test_labels_are_measured_with_and_without_the_artist(styled):
@@ -241,7 +240,7 @@ def test_crops_that_see_the_same_agree_and_do_not_differ(styled):
     assert agreed.select(descriptor="final")["value"].tolist() == pytest.approx([1, 1])
     assert agreed.value(descriptor="chance", metric="overlap") == pytest.approx(10 / 59)
     assert set(crop_changes(styled, LITE)["overlap"]) == {1}
-    assert set(compare_crops(by_label(styled))["beyond"]) == {"same"}
+    assert set(compare_crops(by_label(styled))["significance"]) == {"same"}
 
 
 def test_a_crop_that_loses_the_style_is_worse_and_its_works_come_first():
@@ -256,7 +255,7 @@ def test_a_crop_that_loses_the_style_is_worse_and_its_works_come_first():
         .itertuples()
     )
     assert row.center_crop < row.no_crop
-    assert row.beyond == "worse"
+    assert row.significance == "worse"
     assert row.difference == pytest.approx(row.center_crop - row.no_crop)
     changes = crop_changes(fake, LITE)
     assert list(changes) == ["id", "overlap"]
@@ -307,9 +306,9 @@ def test_in_a_large_collection_works_are_drawn(styled, monkeypatch):
 
 def test_select_and_value(styled):
     found = hubs(styled)
-    assert len(found.select(metric="orphans")) == 4
+    assert len(found.select(metric="antihubs")) == 4
     with pytest.raises(NotMeasurable, match="4 figures have"):
-        found.value(metric="orphans")
+        found.value(metric="antihubs")
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from scipy.stats import beta
 
 from artsearch.base.errors import ArtsearchError, MismatchError
 from artsearch.evaluate.alterations import ALTERATIONS, Alteration
-from artsearch.evaluate.recovery import METRICS, Probe, Recovered, _Ranking, recover
+from artsearch.evaluate.recovery import METRICS, Probe, Recovered, rank_own, recover
 from artsearch.features.extractor import FeatureExtractor
 from artsearch.features.features import Features
 from artsearch.works.collection import Collection
@@ -93,7 +93,7 @@ def test_ranks_as_worked_out_by_hand(colours, probes):
 
 
 def test_the_measures_as_worked_out_by_hand(colours, probes):
-    table = ask(colours, probes, TO_ORANGE, ks=(1, 3)).table()
+    table = ask(colours, probes, TO_ORANGE, ks=(1, 3)).measure().table
     values = {(row.metric, row.k): row.value for row in table.itertuples()}
     # Ranks 1 to 4: one of four works is found at 1, three are at 3.
     assert values == pytest.approx(
@@ -122,7 +122,7 @@ def test_the_measures_are_those_of_torchmetrics():
     rows = [("n", "c", "d", "a", str(query), int(rng.integers(1, 9))) for query in range(40)]
     columns = ["network", "crop", "descriptor", "alteration", "id", "rank"]
     recovered = Recovered(pd.DataFrame(rows, columns=columns), works=9)
-    for k, of_k in recovered.table().groupby("k"):
+    for k, of_k in recovered.measure().table.groupby("k"):
         expected = {metric: [] for metric in METRICS}
         for *_, rank in rows:
             near = 1 / torch.arange(1.0, 10)
@@ -182,7 +182,7 @@ def test_several_probes_and_descriptors(colours, probes):
     other = Probe(MeanColour(), {"mean": Same(probes[KEY].descriptors["mean"].features)})
     both = Probe(MeanColour(), {"right": other.descriptors["mean"], "wrong": Same(turned)})
     found = ask(colours, {("a", "x"): both, ("b", "y"): other}, SAME)
-    shares = found.table([1]).query("metric == 'recall'")
+    shares = found.measure([1]).table.query("metric == 'recall'")
     assert list(shares.itertuples(index=False, name=None))[0][:6] == (
         *("a", "x", "right", "same", "recall"),
         1,
@@ -200,10 +200,10 @@ def test_works_without_a_row_are_not_drawn(colours):
 def test_a_k_beyond_the_collection_is_left_out(colours, probes):
     found = ask(colours, probes, SAME, ks=(1, 4, 5))
     assert found.ks == (1, 4) and found.notes == ("k = 5 is left out: there are 4 works",)
-    assert found.table()["k"].unique().tolist() == [1, 4]
-    assert found.table([2, 50])["k"].unique().tolist() == [2]
+    assert found.measure().table["k"].unique().tolist() == [1, 4]
+    assert found.measure([2, 50]).table["k"].unique().tolist() == [2]
     with pytest.raises(ArtsearchError, match="from 1 to 4"):
-        found.table([5])
+        found.measure([5])
     with pytest.raises(ArtsearchError, match="k is 0"):
         ask(colours, probes, SAME, ks=(0,))
 
@@ -246,7 +246,7 @@ def test_what_cannot_be_compared_is_refused(colours, probes, paint, tmp_path):
 def test_rows_that_say_nothing_come_last():
     features = Features(np.array([[1, 0], [0, 1], [0, 0]]), "abc")
     rows = np.array([[np.nan, 1], [0, 0], [1, 0]], np.float32)
-    assert _Ranking(features).ranks(rows, ["a", "b", "a"], "d").tolist() == [3, 3, 1]
+    assert rank_own(features, rows, ["a", "b", "a"], "d").tolist() == [3, 3, 1]
 
 
 def test_true_duplicates_count_as_found_before(monkeypatch):
@@ -255,11 +255,11 @@ def test_true_duplicates_count_as_found_before(monkeypatch):
     rows[[7, 250, 499]] = rows[3]
     queries = rows[[3, 7, 250, 499, 10]] + rng.random((5, 4_000), dtype=np.float32) / 10
     ids = [str(number) for number in range(500)]
-    ranking = _Ranking(Features(rows, ids))
+    features = Features(rows, ids)
     asked = ["3", "7", "250", "499", "10"]
-    assert ranking.ranks(queries, asked, "d").tolist() == [4, 4, 4, 4, 1]
+    assert rank_own(features, queries, asked, "d").tolist() == [4, 4, 4, 4, 1]
     monkeypatch.setattr("artsearch.evaluate.recovery.CHUNK", 4_000 * 99)
-    assert ranking.ranks(queries, asked, "d").tolist() == [4, 4, 4, 4, 1]
+    assert rank_own(features, queries, asked, "d").tolist() == [4, 4, 4, 4, 1]
 
 
 @pytest.mark.quality
@@ -272,6 +272,6 @@ def test_a_real_network_finds_paintings_again(paintings, one_thread):
     probe = Probe(extractor, {"features": Same(features, extractor.layers[0])})
     some = {name: ALTERATIONS[name] for name in ("JPEG", "mirrored")}
     found = ask(collection, {(net, "no_crop"): probe}, some, details=[0.5], sample=10)
-    table = found.table().query("metric == 'recall'").set_index(["alteration", "k"])["value"]
+    table = found.measure().table.query("metric == 'recall'").set_index(["label", "k"])["value"]
     assert table["JPEG", 1] == table["mirrored", 1] == 1
     assert table["detail of 50 %", 5] >= 0.8

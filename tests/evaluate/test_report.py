@@ -19,7 +19,7 @@ from madeup import HOSTILE, make_folder
 from artsearch.base.errors import ArtsearchError
 from artsearch.cli.commands import main
 from artsearch.evaluate import report as module
-from artsearch.evaluate.measured import COLUMNS
+from artsearch.evaluate.estimates import COLUMNS
 from artsearch.evaluate.report import find_repainted, make_report
 from artsearch.features.features import Features
 from artsearch.show.report_page import write, write_report
@@ -75,7 +75,7 @@ class ByColour(FakeSearches):
 @pytest.fixture
 def by_colour(monkeypatch):
     monkeypatch.setattr(module, "Searches", ByColour)
-    monkeypatch.setattr("artsearch.evaluate.scores.RESAMPLES", 500)  # a tenth of the time
+    monkeypatch.setattr("artsearch.evaluate.estimates.RESAMPLES", 500)  # a tenth of the time
 
 
 def fill(folder, number=12, titles=None, **columns):
