@@ -19,8 +19,8 @@ from artsearch.works.collection import Collection
 DIMS = 24
 #: What stands in for the layers of a network.
 LAYERS = BlendLayers(content=(("final", 1.0),), middle=(("mid", 1.0),), style=(("early", 1.0),))
-#: Dates as catalogues write them, by the remainder of a work's number; three of them are no number.
-DATES = ("{}", "c. {}", "{}–32", "{}/06", "", "19th century", "{} (?)", "n.d.", "{}", "{}")
+#: Dates as catalogues write them, by the remainder of a work's number; two of them are none.
+DATES = ("{}", "c. {}", "{}–99", "{}/06", "", "19th century", "{} (?)", "n.d.", "{}", "{}")
 
 
 def make_works(count: int) -> pd.DataFrame:

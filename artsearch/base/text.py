@@ -5,13 +5,6 @@ from __future__ import annotations
 import re
 import unicodedata
 
-#: A number as catalogues write it: alone, after a word such as "c.", or first of a span or remark;
-#: and the years before Christ, which are counted backwards.
-_NUMBER = re.compile(
-    r"\s*(?:(?:c|ca|circa|about|around|um|before|after|vers)\b\.?\s*)?"
-    r"([-+−]?\d+(?:\.\d+)?)\s*(?:(?P<bc>(?:[-–—/]\s*\d+\s*)?b\.?\s?c(?:\.?\s?e)?\b)|$|[-–—/?(,;])",
-    re.IGNORECASE,
-)
 _PLAIN = re.compile(r"[-+]?\d+(?:[.,]\d+)?")
 
 
@@ -52,19 +45,6 @@ def disarm(text: str) -> str:
     """
     formula = text.startswith(("=", "+", "-", "@", "\t", "\r")) and not _PLAIN.fullmatch(text)
     return f"'{text}" if formula else text
-
-
-def read_number(text: str) -> float:
-    """Return the number that a text of a catalogue begins with, or NaN if it has none.
-
-    >>> [read_number(text) for text in ("1831", "c. 1830–32", "500–480 BC", "19th century")]
-    [1831.0, 1830.0, -500.0, nan]
-    """
-    found = _NUMBER.match(text)
-    if not found:
-        return float("nan")
-    number = float(found[1].replace("−", "-"))
-    return -abs(number) if found["bc"] else number
 
 
 def write_number(value: float) -> str:

@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 
 from artsearch.base.errors import ArtsearchError
+from artsearch.base.text import shorten
 from artsearch.index.base import Index
 from artsearch.index.exact import ExactIndex
 from artsearch.works.collection import MACHINE_MADE, Collection
-from artsearch.works.conditions import Both, Tree, as_tree, count_without_number
+from artsearch.works.conditions import Both, Tree, as_tree, count_unread
 
 #: A work is taken for a near-duplicate when it is nearer than this share of what usually lies
 #: between a work of the collection and its nearest (see `copy_distance`). Of the 21 shipped
@@ -51,8 +52,17 @@ class Candidates(ABC):
         if not count and isinstance(tree, Both):
             alone = ", ".join(f"{self._count(part):,}" for part in tree.parts)
             self.notes.append(f"Its parts match, each alone: {alone}.")
-        for column, without in count_without_number(tree, self._columns).items():
-            self.notes.append(f"Not compared: {_works(without)} without a number in {column}.")
+        for column, texts in count_unread(tree, self._columns).items():
+            blank = texts.pop("", 0)
+            if blank:
+                self.notes.append(f"Not compared: {_works(blank)} without {column}.")
+            if texts:
+                named = ", ".join(repr(shorten(text, 40)) for text, _ in texts.most_common(5))
+                more = f" and {len(texts) - 5:,} others" if len(texts) > 5 else ""
+                self.notes.append(
+                    f"Not compared: {_works(texts.total())}, whose {column} is not read as a "
+                    f"number or as years: {named}{more}."
+                )
 
     def leave_out_same(self, column: str, ids: tuple[str, ...]) -> None:
         """Leave out works that have the same in a column as one of these."""

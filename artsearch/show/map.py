@@ -14,7 +14,7 @@ import pandas as pd
 
 from artsearch.base.disk import fingerprint
 from artsearch.base.errors import ArtsearchError, MismatchError, check_whole, unknown
-from artsearch.base.text import cut_text, read_number
+from artsearch.base.text import cut_text
 from artsearch.evaluate.rankings import check_depth, hubness, nearest
 from artsearch.features.features import Features
 from artsearch.features.store import load_features, save_features
@@ -22,6 +22,7 @@ from artsearch.index.metrics import check_finite, unit_rows
 from artsearch.index.stored import checksum_rows
 from artsearch.works.collection import Collection
 from artsearch.works.images import ImageError, thumbnail
+from artsearch.works.years import read_years
 
 if TYPE_CHECKING:
     import os
@@ -202,7 +203,7 @@ def colour_by(works: pd.DataFrame, column: str) -> Colouring:
     if column not in works:
         raise unknown("column", column, works.columns)
     texts = works[column].astype(str).str.split().str.join(" ")
-    numbers = texts.map(read_number)
+    numbers = texts.map(lambda text: (read_years(text) or (np.nan,))[0])
     said = texts != ""
     if numbers[said].notna().mean() > 0.8 and numbers.nunique() > len(COLOURS):
         return _colour_numbers(numbers)

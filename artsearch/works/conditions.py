@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,7 +15,8 @@ import numpy as np
 import pandas as pd
 
 from artsearch.base.errors import ArtsearchError, unknown
-from artsearch.base.text import fold, read_number, write_number
+from artsearch.base.text import fold, write_number
+from artsearch.works.years import read_years
 
 #: Characters of the longest condition that is read.
 LONGEST = 10_000
@@ -69,7 +71,7 @@ class Columns:
 
     def __init__(self, works: pd.DataFrame):
         self._works = works
-        self._numbers: dict[str, np.ndarray] = {}
+        self._years: dict[str, np.ndarray] = {}
         self._folded: dict[str, pd.Series] = {}
         self._known: dict[str, frozenset[str]] = {}
 
@@ -85,11 +87,13 @@ class Columns:
         few = {column: one - {""} for column, one in known.items() if len(one) <= most + 1}
         return {column: sorted(values) for column, values in few.items() if len(values) > 1}
 
-    def numbers(self, column: str) -> np.ndarray:
-        """Return the number each text of a column begins with, NaN where there is none."""
-        if column not in self._numbers:
-            self._numbers[column] = self.texts(column).map(read_number).to_numpy(float)
-        return self._numbers[column]
+    def years(self, column: str) -> np.ndarray:
+        """Return the first and the last number, or year, of each text; NaN where none is read."""
+        if column not in self._years:
+            read = {text: read_years(text) or (np.nan, np.nan) for text in self.known(column)}
+            pairs = [read[text] for text in self.texts(column)]
+            self._years[column] = np.array(pairs, float).reshape(-1, 2)
+        return self._years[column]
 
     def folded(self, column: str) -> pd.Series:
         """Return a column without case and accents."""
@@ -116,11 +120,13 @@ class Condition:
         """Return which works match, as booleans in the order of the table.
 
         A text that no work has is an error, since it is likely to be misspelt; the empty one asks
-        for works of which this is not known. A number may well be that of no work.
+        for works of which this is not known. A number may well be that of no work; of a work from
+        1890 to 1895 any of these years may be the one that is asked for.
         """
         self.check(columns)
-        if self.op in ORDERS:  # NaN, where there is no number, is neither smaller nor greater
-            return ORDERS[self.op](columns.numbers(self.column), self.values[0])
+        if self.op in ORDERS:  # NaN, where nothing is read, is neither smaller nor greater
+            first, last = columns.years(self.column).T
+            return ORDERS[self.op](first if self.op in ("<", "<=") else last, self.values[0])
         if self.op == "contains":
             found = columns.folded(self.column).str.contains(fold(self.values[0]), regex=False)
             return found.to_numpy(bool)
@@ -149,7 +155,11 @@ class Condition:
     def _equal(self, columns: Columns) -> np.ndarray:
         texts, numbers = self.texts, self.numbers
         mask = columns.texts(self.column).isin(texts).to_numpy(bool)
-        return mask | np.isin(columns.numbers(self.column), numbers) if numbers else mask
+        if not numbers:
+            return mask
+        first, last = columns.years(self.column).T
+        numbers = np.sort(numbers)
+        return mask | (np.searchsorted(numbers, first) < np.searchsorted(numbers, last, "right"))
 
 
 @dataclass(frozen=True)
@@ -357,7 +367,7 @@ class _Reader(lark.Transformer):
         return Both((self.order_turned((low, first, column)), self.order((column, *rest))))
 
     def between(self, found):
-        column, low, high = found
+        column, low, high = found[0], *sorted(found[1:])
         return Both((Condition(column, ">=", (low,)), Condition(column, "<=", (high,))))
 
     def among(self, found):
@@ -385,11 +395,14 @@ def _say_where(where: str, error: lark.exceptions.UnexpectedInput) -> str:
     return f"cannot read the condition {found}{before}; {HOW}"
 
 
-def count_without_number(tree: Tree | None, columns: Columns) -> dict[str, int]:
-    """Return for each column compared as a number how many works have a text without one."""
-    compared = {part.column for part in leaves(tree) if part.op in ORDERS}
-    counts = {one: int(np.isnan(columns.numbers(one)).sum()) for one in sorted(compared)}
-    return {column: count for column, count in counts.items() if count}
+def count_unread(tree: Tree | None, columns: Columns) -> dict[str, Counter[str]]:
+    """Return for each column compared with numbers the texts in which none is read, counted."""
+    parts = [part for part in leaves(tree) if part.op in ORDERS or part.numbers and not part.texts]
+    unread = {}
+    for column in sorted({part.column for part in parts}):
+        texts = columns.texts(column)[np.isnan(columns.years(column)[:, 0])]
+        unread[column] = Counter(text.strip() for text in texts)
+    return {column: texts for column, texts in unread.items() if texts}
 
 
 def leaves(tree: Tree | None) -> Sequence[Condition]:

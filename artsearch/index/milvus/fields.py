@@ -4,7 +4,7 @@ A condition is answered by an expression, a text in Milvus's own language. Whate
 table, or is asked for, must match to the letter, and must not be able to end a text or to mean
 anything. Templates ("{value}"), by which servers tell values from expressions, are unknown to
 Milvus Lite, so every value is written in a form in which no sign has a meaning. A column of the
-table, here the fourth, takes three fields:
+table, here the fourth, takes four fields:
 
 - `text_3` is the whole text by `spell`: letters, digits and some signs stay, each other one becomes
   `~` and the six digits of its code point. Two texts are the same if they are so spelt, and only
@@ -14,15 +14,17 @@ table, here the fourth, takes three fields:
   G to P for 0 to 9, Y. None of these groups begins or ends within another, so one text contains
   another exactly if it does so when both are spelt; and the wildcards of `like`, `%` and `_`, are
   among what is spelt.
-- `number_3`, for comparisons, is the number that the text begins with, by `order_key`. Whole
-  numbers of 64 bits are compared exactly, and written without a point or an exponent that could be
-  read otherwise. The bits of a positive double, taken for a whole number, are ordered as the
-  doubles are; those of a negative one the other way round, so these are turned.
+- `first_3` and `last_3`, for comparisons, are the first and the last year that the text allows for
+  (see artsearch/works/years.py), or its number, by `order_key`. Whole numbers of 64 bits are
+  compared exactly, and written without a point or an exponent that could be read otherwise. The
+  bits of a positive double, taken for a whole number, are ordered as the doubles are; those of a
+  negative one the other way round, so these are turned.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import struct
 import warnings
@@ -33,8 +35,9 @@ from typing import Any
 import pandas as pd
 
 from artsearch.base.errors import ArtsearchError
-from artsearch.base.text import fold, read_number
+from artsearch.base.text import fold
 from artsearch.works.conditions import ORDERS, Both, Columns, Condition, Either, Negation, Tree
+from artsearch.works.years import read_years
 
 PK, ID, CHECKSUM = "pk", "id", "checksum"
 #: Bytes of the longest text that Milvus takes.
@@ -44,7 +47,7 @@ SPELT_OUT = 500
 #: Characters of a text that is spelt: each sign takes up to seven.
 MOST_SPELT = 7 * SPELT_OUT
 #: Fields of a collection in a server as it comes (`proxy.maxFieldNum`), see
-#: https://milvus.io/docs/limitations.md. A column of the table takes three of them.
+#: https://milvus.io/docs/limitations.md. A column of the table takes four of them.
 MOST_FIELDS = 64
 #: A work without a number in a column; the numbers themselves lie above.
 NO_NUMBER = -(2**63) + 1
@@ -120,7 +123,7 @@ class Attributes:
         return isinstance(other, Attributes) and self.numbers == other.numbers
 
     def field(self, kind: str, column: str) -> str:
-        """Return the field of a column: its "text", "part" or "number", see above."""
+        """Return the field of a column: its "text", "part", "first" or "last", see above."""
         if column not in self.numbers:
             raise ArtsearchError(
                 f"the column {column!r} is not kept with the vectors in Milvus, but: "
@@ -137,7 +140,9 @@ class Attributes:
             folded = fold(text)
             found[self.field("text", column)] = spell(text)
             found[self.field("part", column)] = "" if is_too_long(folded) else spell_folded(folded)
-            found[self.field("number", column)] = order_key(read_number(text))
+            years = read_years(text) or (math.nan, math.nan)
+            for end, year in zip(("first", "last"), years, strict=True):
+                found[self.field(end, column)] = order_key(year)
         return found
 
     def checksum(self, work: Mapping[str, str]) -> int:
@@ -152,7 +157,7 @@ def fitting_columns(names: Sequence[str], vectors: int = 1) -> list[str]:
     >>> fitting_columns(["id", "artist", "style"])
     ['id', 'artist', 'style']
     """
-    most = (MOST_FIELDS - vectors - 3) // 3
+    most = (MOST_FIELDS - vectors - 3) // 4
     if len(names) > most:
         warnings.warn(
             f"the table has {len(names)} columns, and Milvus takes {most}; no condition can name "
@@ -207,13 +212,16 @@ def _write(tree: Tree, columns: Columns, fields: Attributes, turned: bool) -> st
 def _compare(condition: Condition, columns: Columns, fields: Attributes) -> str:
     column = condition.column
     if condition.op in ORDERS:
-        field, key = fields.field("number", column), order_key(condition.values[0])
+        end, key = "first" if "<" in condition.op else "last", order_key(condition.values[0])
+        field = fields.field(end, column)
         return f"{field} > {NO_NUMBER} and {field} {condition.op} {key}"
     if condition.op == "contains":
         return _contain(condition, columns, fields)
-    texts, numbers = map(spell, condition.texts), map(order_key, condition.numbers)
+    texts = map(spell, condition.texts)
     parts = [one_of(fields.field("text", column), texts)] if condition.texts else []
-    parts += [one_of(fields.field("number", column), numbers)] if condition.numbers else []
+    first, last = fields.field("first", column), fields.field("last", column)
+    keys = map(order_key, condition.numbers)
+    parts += [f"({NO_NUMBER} < {first} and {first} <= {key} and {last} >= {key})" for key in keys]
     return " or ".join(parts) or NONE
 
 

@@ -113,7 +113,8 @@ class MilvusStore:
                 for kind, longest in (("text", MOST_SPELT), ("part", LONGEST)):
                     field = fields.field(kind, column)
                     schema.add_field(field, DataType.VARCHAR, max_length=longest)
-                schema.add_field(fields.field("number", column), DataType.INT64)
+                for end in ("first", "last"):
+                    schema.add_field(fields.field(end, column), DataType.INT64)
             for field, width in dims.items():
                 schema.add_field(field, DataType.FLOAT_VECTOR, dim=width)
             kind = ("HNSW", METRICS[metric], graph) if graph else ("FLAT", METRICS[metric], {})

@@ -26,7 +26,7 @@ from artsearch.index.milvus.fields import (
 from artsearch.index.milvus.store import MilvusStore, page_rows
 from artsearch.index.stored import checksum_rows
 
-FORMAT = 2
+FORMAT = 3
 #: What of the metadata changes when works do; all else says which features there are.
 CHANGES = ("collection", "neighbours")
 
