@@ -554,8 +554,8 @@ FAULTS = [
         "largest-size-of-a-server-ignored",
         "fetch/iiif.py",
         "fetch/test_iiif.py",
-        "    side = min([side, *filter(None, most)])\n",
-        "",
+        "wide, high = min(side, self.most_width), min(side, self.most_height)",
+        "wide, high = side, side",
     ),
     Fault(
         "no-pause-between-requests",

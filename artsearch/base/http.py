@@ -41,6 +41,9 @@ MEGABYTE = 1_000_000
 PASSING = frozenset({429, 500, 502, 503, 504})
 #: Answers that say no more than that this one file is not to be had.
 ABSENT = frozenset({400, 404, 410})
+#: Answers that say that a file is locked; or that a server wants no more of us, and which of the
+#: two it is, the source has to know.
+LOCKED = frozenset({401, 403})
 #: Seconds that a server may ask us to wait; one that wants more is come back to by hand.
 LONGEST_WAIT = 300
 #: Bytes of JSON: as objects of Python they take about ten times as much.
@@ -238,7 +241,8 @@ class Client:
     `most_seconds` and `most_bytes` what one file may take in all.
 
     `failures` counts the requests in a row at which the server did not serve us; that a file is not
-    there, or too large, is an answer and not among them.
+    there, or too large, is an answer and not among them, nor is a status in `absent`. `refusals`
+    counts those of LOCKED in a row.
     """
 
     def __init__(
@@ -258,7 +262,8 @@ class Client:
         self.timeout = timeout
         self.most_bytes = most_bytes
         self.most_seconds = most_seconds
-        self.failures = 0
+        self.failures = self.refusals = 0
+        self.absent = ABSENT
         self._retry = _Patience(retries, backoff_factor=pause, backoff_max=60)
         self._free: dict[str, float] = {}  # when each host may be asked again
         self._session = _Session()
@@ -283,9 +288,11 @@ class Client:
         try:
             data = self._try_again(address, most)
         except FetchError as error:
-            self.failures = self.failures + 1 if isinstance(error, ShutOutError) else 0
+            shut_out = isinstance(error, ShutOutError) and error.status not in self.absent
+            self.failures = self.failures + 1 if shut_out else 0
+            self.refusals = self.refusals + 1 if error.status in LOCKED else 0
             raise
-        self.failures = 0
+        self.failures = self.refusals = 0
         return data
 
     def _try_again(self, address: str, most: int) -> bytes:

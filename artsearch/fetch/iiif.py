@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Container, Iterable, Iterator
 from contextlib import suppress
@@ -9,7 +10,7 @@ from html.parser import HTMLParser
 from itertools import islice
 
 from artsearch.base.errors import ArtsearchError
-from artsearch.base.http import Client, FetchError
+from artsearch.base.http import LOCKED, Client, FetchError
 from artsearch.fetch.column_names import usual_column
 from artsearch.fetch.items import Item
 
@@ -18,7 +19,13 @@ DEEPEST = 8
 MOST_COLLECTIONS = 10_000
 #: Of one document, no more works or pages than these are looked at.
 MOST_PARTS = 100_000
+#: No more of the sizes that a service lists are tried, one after the other.
+MOST_SIZES = 3
+#: So many locked pages in a row, and the server is asked whether it still serves us at all.
+MOST_LOCKED = 20
 
+#: Where a collection lists its parts: in version 3, and in version 2.
+PARTS = ("items", "collections", "manifests", "members")
 #: Columns that every work has.
 OWN = ("artist", "title", "year", "style", "licence", "source")
 #: No more characters of a text, and entries of a list of texts, are looked at.
@@ -42,13 +49,16 @@ def items(
     album, the page that it says to start at, else the first one with a picture. With `every_page`,
     each page with a picture is a work. Collections are followed into those they name.
 
-    Pictures are asked for at `side` pixels where the server can do that, else at the smallest
-    listed size that is not smaller, else whole. Metadata becomes columns: the artist, title, year,
-    style and licence under whatever usual name they have in six languages, and all others as they
-    are called. A manifest whose address is in `known` is not asked for, except for every page.
+    Pictures are asked for at `side` pixels, or what the server's limits allow, if it can do that;
+    else at the smallest listed size that is not smaller, else whole. Where it refuses, they are
+    asked for at the sizes that it lists, then at the image's own address. Metadata becomes columns:
+    the artist, title, year, style and licence under whatever usual name they have in six languages,
+    and all others as they are called. A manifest whose address is in `known` is not asked for,
+    except for every page.
 
     A document that cannot be had is an item without a picture, with the reason; for the first one
-    of all FetchError is raised, and ArtsearchError where it is no manifest or collection.
+    of all FetchError is raised, and ArtsearchError where it is no manifest or collection. Locked
+    pages (401, 403) are passed over, as long as the server still gives that first document.
 
     https://iiif.io/api/presentation/3.0, https://iiif.io/api/presentation/2.1
     """
@@ -58,18 +68,23 @@ def items(
             f"{address} is neither a IIIF manifest nor a IIIF collection; look for an address that "
             "ends in manifest.json, or for the IIIF sign on the work's page"
         )
+    client.absent |= LOCKED
     for place, manifest, reason in _walk(client, address, first, () if every_page else known):
         if manifest is None:
-            yield Item(place, "", {}, reason)
-            continue
-        for key, image, about in _read_manifest(manifest, place, every_page):
+            works = [(place, None, {})]
+        else:
+            works, reason = _read_manifest(manifest, place, every_page), "it shows no image"
+        for key, image, about in works:
+            if client.refusals >= MOST_LOCKED:
+                client.json(address)  # raises FetchError where nothing is given any more
             if image is None:
-                yield Item(key, "", about, "it shows no image")
+                yield Item(key, "", about, reason)
             elif key in known:
                 yield Item(key, "", about)
             else:
-                found = address_image(client, image, side)
-                yield Item(key, found, about, "" if found else "its image has no web address")
+                best, *others = list_addresses(client, image, side) or [""]
+                missing = "" if best else "its image has no web address"
+                yield Item(key, best, about, missing, others)
 
 
 def describe(manifest: dict, place: str) -> dict[str, str]:
@@ -120,17 +135,29 @@ def _walk(
             yield place, None, "it lies too deep in collections, or there are too many of them"
         else:
             collections += 1
-            waiting += reversed(_list_parts(document, depth))
+            waiting += reversed(_list_parts(document, place, depth))
 
 
-def _list_parts(collection: dict, depth: int) -> list[tuple[str, None, int]]:
-    """Return the addresses that a collection names, with the depth at which they lie."""
-    names = ("items", "collections", "manifests", "members")
-    parts = [part for name in names for part in as_list(collection.get(name))][:MOST_PARTS]
-    inner = [(id_of(part), None, depth + 1) for part in parts]
+def _list_parts(collection: dict, place: str, depth: int) -> list[tuple[str, dict | None, int]]:
+    """Return the parts of a collection: address, the document if it is written out, and depth."""
+    parts = [part for name in PARTS for part in as_list(collection.get(name))][:MOST_PARTS]
+    inner = []
+    for number, part in enumerate(parts, start=1):
+        document = part if _is_written_out(part) else None
+        where = id_of(part)
+        if document and not is_web(where):
+            where = f"{place}#{number}"
+        inner.append((where, document, depth + 1))
     # The pages of a collection lie beside each other, not one in the other.
     inner += [(id_of(collection.get(name)), None, depth) for name in ("first", "next")]
     return [part for part in inner if is_web(part[0])]
+
+
+def _is_written_out(part: object) -> bool:
+    """Tell whether a part of a collection is there itself, not just its address."""
+    if kind_of(part) == "Collection":
+        return any(as_list(part.get(name)) for name in (*PARTS, "first"))
+    return kind_of(part) == "Manifest" and bool(_list_pages(part))
 
 
 def _read_manifest(
@@ -206,62 +233,101 @@ def _name_column(label: object) -> str:
     return f"{name} (of the source)" if name.casefold() in (*OWN, "file", "id") else name
 
 
-def address_image(client: Client, image: dict, side: int) -> str:
-    """Return the address of an image at a size of some `side` pixels, or "" if it has none.
+def list_addresses(client: Client, image: dict, side: int) -> list[str]:
+    """Return the addresses of an image: at some `side` pixels, then others if that is refused.
 
     https://iiif.io/api/image/3.0, https://iiif.io/api/image/2.1
     """
-    for service in as_list(image.get("service")):
-        service = as_dict(service)
+    sized, whole = [], []
+    for service in map(as_dict, as_list(image.get("service"))[:MOST_PAIRS]):
         if _version(service) and is_web(id_of(service)):
-            try:
-                return _address_service(client, service, image, side)
-            except FetchError:
-                break  # the image may still have an address of its own
-    return id_of(image) if is_web(id_of(image)) else ""
+            *found, last = _ask_service(client, service, image, side)
+            sized += found
+            whole.append(last)
+    return list(dict.fromkeys(filter(is_web, [*sized, id_of(image), *whole])))
 
 
-def _address_service(client: Client, service: dict, image: dict, side: int) -> str:
-    """Return an address of the Image API; the service is asked what it can do if it has to be."""
+def _ask_service(client: Client, service: dict, image: dict, side: int) -> list[str]:
+    """Return addresses of the Image API, that of the whole image last."""
     base = id_of(service).removesuffix("/info.json").rstrip("/")
-    if _level(service) != 2:
-        # What a manifest says of a service may leave out all but its level.
-        service = service | as_dict(client.json(f"{base}/info.json"))
-    version = _version(service)
-    limits = [
-        service,
-        *filter(lambda part: isinstance(part, dict), as_list(service.get("profile"))),
-    ]
-    most = [_number(part.get(name)) for part in limits for name in ("maxWidth", "maxHeight")]
-    side = min([side, *filter(None, most)])
-    size = _choose_size(service, image, side) or ("max" if version == 3 else "full")
-    quality = "native" if version == 1 else "default"
-    return f"{base}/full/{size}/0/{quality}.jpg"
+    info: dict = {}
+    if "protocol" not in service:  # else the whole info.json is written out
+        with suppress(FetchError):  # then what the manifest says of it will have to do
+            info = as_dict(client.json(f"{base}/info.json"))
+    said = _ImageService(info, service, image)
+    quality = "native" if said.version == 1 else "default"
+    return [f"{base}/full/{size}/0/{quality}.jpg" for size in said.choose_sizes(side)]
 
 
-def _choose_size(service: dict, image: dict, side: int) -> str:
-    """Return the size to ask for in the words of the Image API, or "" for the whole image."""
-    width, height = _sides(service) if all(_sides(service)) else _sides(image)
-    # A server may enlarge what is smaller than the size asked for.
-    if width and height and max(width, height) <= side:
-        return ""
-    level = _level(service)
-    if level == 2:
-        return f"!{side},{side}"
-    if level == 1 and width and height:
-        return f"{side}," if width >= height else f",{side}"
-    sizes = [_sides(as_dict(size)) for size in as_list(service.get("sizes"))[:MOST_PAIRS]]
-    enough = [size for size in sizes if all(size) and max(size) >= side]
-    return "{},{}".format(*min(enough)) if enough else ""
+class _ImageService:
+    """What a service says that it can do: in its own info.json, or in the manifest."""
+
+    def __init__(self, info: dict, service: dict, image: dict):
+        self.version = _version(info) or _version(service)
+        self.level = next((n for n in map(_level, (info, service)) if n is not None), None)
+        self.width, self.height = next(filter(all, map(_sides, (info, service, image))), (0, 0))
+        parts = [info, service]
+        parts += [as_dict(part) for said in parts for part in as_list(said.get("profile"))]
+        self.most_width = _least(parts, "maxWidth")
+        self.most_height = _least(parts, "maxHeight", "maxWidth")
+        self.most_area = _least(parts, "maxArea")
+        features = [part.get(name) for part in parts for name in ("supports", "extraFeatures")]
+        self.can_confine = self.level in (2, None) or _has(features, "sizeByConfinedWh")
+        self.can_scale = self.level == 1 or _has(features, "sizeByW") and _has(features, "sizeByH")
+        sizes = [_sides(as_dict(size)) for said in parts for size in as_list(said.get("sizes"))]
+        self.sizes = sorted(size for size in sizes[:MOST_PAIRS] if all(size) and self.allows(*size))
+
+    def allows(self, width: int, height: int) -> bool:
+        """Tell whether an image of that size may be asked for."""
+        within = width <= self.most_width and height <= self.most_height
+        return within and width * height <= self.most_area
+
+    def fit(self, side: int) -> tuple[int, int]:
+        """Return the width and the height that an image of `side` pixels is to have at most."""
+        wide, high = min(side, self.most_width), min(side, self.most_height)
+        if not self.width:
+            side = min(wide, high, math.isqrt(min(wide * high, self.most_area)))
+            return (wide, high) if self.allows(wide, high) else (side, side)
+        scale = min(1, wide / self.width, high / self.height)
+        if self.width * self.height * scale**2 > self.most_area:
+            scale = math.sqrt(self.most_area / (self.width * self.height))
+            wide, high = (max(1, int(length * scale)) for length in (self.width, self.height))
+        return wide, high
+
+    def choose_sizes(self, side: int) -> list[str]:
+        """Return sizes in the words of the Image API, the best first; the whole image is last."""
+        wide, high = self.fit(side)
+        is_known = self.width > 0
+        # "max" keeps to limits; servers of version 2 that have none may know "full" alone.
+        limit = min(self.most_width, self.most_height, self.most_area)
+        whole = "max" if self.version == 3 or limit < math.inf else "full"
+        enough = [size for size in self.sizes if max(size) >= max(wide, high)]
+        smaller = [size for size in reversed(self.sizes) if size not in enough]
+        listed = [f"{w},{h}" for w, h in (enough + smaller)[:MOST_SIZES]]
+        if self.version == 2:  # some make files of level 0 by their width
+            listed += [size.partition(",")[0] + "," for size in listed[:1]]
+        if is_known and self.width <= wide and self.height <= high:
+            best = [whole]  # a server may enlarge what is smaller than the size asked for
+        elif self.can_confine:
+            best = (
+                [f"!{wide},{high}"] if is_known or self.version == 3 else [whole, f"!{wide},{high}"]
+            )
+        elif is_known and self.can_scale:
+            best = [f"{wide}," if wide * self.height <= high * self.width else f",{high}"]
+        else:
+            best = (
+                [] if enough or (listed and not self.allows(self.width, self.height)) else [whole]
+            )
+        return [*best, *listed, whole]
 
 
 def _version(service: dict) -> int:
     """Return the version of the Image API that a service has; 0 if it is another service."""
     said = [service.get(name) for name in ("type", "@type", "@context", "profile")]
     words = " ".join(word for part in said for word in as_list(part) if isinstance(word, str))
-    found = re.search(r"ImageService([123])|/api/image/([123])|image-api/(1)", words)
+    found = re.search(r"ImageService([123])|/api/image/([123])|iiif/image-api/(?:(1))?", words)
     if found:
-        return int(next(filter(None, found.groups())))
+        return int(next(filter(None, found.groups()), 1))
     if re.search(r"\blevel[012]\b|image-api", words):
         return 3 if "id" in service else 2
     return 0
@@ -277,10 +343,24 @@ def _sides(part: dict) -> tuple[int, int]:
     return _number(part.get("width")), _number(part.get("height"))
 
 
+def _least(parts: list[dict], *names: str) -> float:
+    """Return the least number that parts state under the first of the names that they have."""
+    stated = [[_number(part.get(name)) for name in names] for part in parts]
+    return min(next(filter(None, numbers), math.inf) for numbers in stated)
+
+
+def _has(lists: list, word: str) -> bool:
+    return any(word in as_list(found) for found in lists)
+
+
 def _number(value: object) -> int:
     """Return a number of pixels, or 0 for what is none."""
+    if isinstance(value, str) and value.isdecimal():
+        value = int(value[:20])
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     whole = isinstance(value, int) and not isinstance(value, bool)
-    return value if whole and 0 < value < 1_000_000 else 0
+    return value if whole and 0 < value < 10**12 else 0
 
 
 def text_of(value: object) -> str:
@@ -314,8 +394,8 @@ def strip_markup(text: str) -> str:
 def kind_of(document: object) -> str:
     """Return the type of a document or a part of one: "Manifest" for sc:Manifest as well."""
     document = as_dict(document)
-    kind = document.get("type") or document.get("@type")
-    return kind.rpartition(":")[2] if isinstance(kind, str) else ""
+    kinds = as_list(document.get("type")) + as_list(document.get("@type"))
+    return next((kind.rpartition(":")[2] for kind in kinds if isinstance(kind, str)), "")
 
 
 def id_of(part: object) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import http
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,14 +26,16 @@ class Item:
 
     `key` is the same for ever and unique within the source, such as "met/436532". `image` is an
     http(s) address, the bytes of a file, or a local file; it is "" where the source cannot give the
-    picture, and `reason` says why. `about` holds artist, title, year, style, licence, source and
-    any further columns. All texts may be hostile.
+    picture, and `reason` says why. `others` are addresses to try where that one is refused. `about`
+    holds artist, title, year, style, licence, source and any further columns. All texts may be
+    hostile.
     """
 
     key: str
     image: str | bytes | Path
     about: Mapping[str, str]
     reason: str = ""
+    others: Sequence[str] = ()
 
 
 @dataclass
@@ -121,10 +124,7 @@ def _wanted(items: Iterable[Item], folder: FetchFolder, count: int | None) -> It
 def _take(item: Item, folder: FetchFolder, client: Client, side: int, fetched: Fetched) -> None:
     """Bring one work, or note why it cannot be had."""
     try:
-        if item.reason or not item.image:
-            raise FetchError(clean(item.reason) or "the source gives no picture of it")
-        source = client.get(item.image) if isinstance(item.image, str) else item.image
-        picture = to_jpeg(thumbnail(source, side), QUALITY)
+        picture = _get_picture(item, client, side)
     except (FetchError, ImageError) as error:
         fetched.skipped.append((item.key, str(error)))
         if client.failures >= PATIENCE:
@@ -132,6 +132,23 @@ def _take(item: Item, folder: FetchFolder, client: Client, side: int, fetched: F
     else:
         folder.add(item.key, item.about, picture)
         fetched.added += 1
+
+
+def _get_picture(item: Item, client: Client, side: int) -> bytes:
+    """Return a work's picture as a JPEG file, from the first of its addresses that gives one."""
+    if item.reason or not item.image:
+        raise FetchError(clean(item.reason) or "the source gives no picture of it")
+    before, errors = client.failures, []
+    for image in (item.image, *item.others):
+        try:
+            source = client.get(image) if isinstance(image, str) else image
+            return to_jpeg(thumbnail(source, side), QUALITY)
+        except (FetchError, ImageError) as error:
+            errors.append(error)
+            if getattr(error, "status", 0) == http.HTTPStatus.TOO_MANY_REQUESTS:
+                break
+    client.failures = min(client.failures, before + 1)  # however many addresses the work has
+    raise errors[0]
 
 
 def _progress(fetched: Fetched, show: bool) -> Progress:

@@ -12,7 +12,7 @@ import pytest
 from loopback import Answer, Loopback, closed_address
 
 from artsearch.base.errors import ArtsearchError
-from artsearch.base.http import LONGEST_WAIT, Client, FetchError, ShutOutError
+from artsearch.base.http import LOCKED, LONGEST_WAIT, Client, FetchError, ShutOutError
 
 
 @pytest.fixture
@@ -141,6 +141,18 @@ def test_failures_in_a_row_are_counted_until_the_server_serves(server, client):
     with pytest.raises(FetchError):
         client.get(f"{server.url}/nothing")
     assert client.failures == 0
+
+
+def test_locked_files_are_no_failures_where_the_source_says_so_and_are_counted(server, client):
+    client.absent |= LOCKED
+    locked, secret = server.put("/a", status=401), server.put("/b", status=403)
+    for address, refusals in ((locked, 1), (secret, 2), (f"{server.url}/none", 0), (secret, 1)):
+        with pytest.raises(FetchError):
+            client.get(address)
+        assert (client.failures, client.refusals) == (0, refusals)
+    client.get(server.put("/c", b"here"))
+    assert client.refusals == 0
+    assert Client().absent & LOCKED == set()
 
 
 def test_the_pause_that_a_server_asks_for_is_kept_within_reason(server, client, monkeypatch):
