@@ -317,10 +317,10 @@ FAULTS = [
         "filter-after-the-search",
         "index/candidates.py",
         "search/test_ask.py",
-        "        return self.index.nearest_of(vector, self.rows, k)",
+        "        return self.index.nearest_of(vector, np.flatnonzero(self._left), k)",
         """\
-        found, distances = self.index.nearest_of(vector, np.arange(len(self._keep)), k)
-        return found[self._keep[found]], distances[self._keep[found]]""",
+        found, distances = self.index.nearest_of(vector, np.arange(len(self._left)), k)
+        return found[self._left[found]], distances[self._left[found]]""",
     ),
     Fault(
         "index-rows-taken-for-the-tables",
@@ -396,7 +396,7 @@ FAULTS = [
         "quotes-let-into-milvus",
         "index/milvus/fields.py",
         "index/test_milvus_filter.py",
-        "map(spell, condition.texts)",
+        "map(encode_text, condition.texts)",
         "map(str, condition.texts)",
     ),
     # ---- the dial

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,10 +29,12 @@ SAME = 1e-6
 class Candidates(ABC):
     """The works of an index that may answer a question, and what is to be said of them.
 
-    `notes` are sentences: how many match, what was left out. What follows is the same wherever the
-    rows are; how works are counted and compared is told by InMemory, and by an index that keeps its
-    rows elsewhere.
+    `notes` are sentences: how many match, what was left out. Works are selected by a condition, by
+    what they have in a column, or by their rows. What a selection is depends on where the rows are:
+    a mask in InMemory, an expression in Milvus; `_left` selects those that are left.
     """
+
+    _left: Any
 
     def __init__(self, index: Index, collection: Collection):
         self.index, self._collection = index, collection
@@ -45,13 +46,14 @@ class Candidates(ABC):
         tree = as_tree(where)
         if tree is None:
             return
-        count = self._keep_matching(tree)
-        share = f"{count:,}" if count else "None"
-        share = f"{share} of {len(self.index):,} works"
+        matching = self._select_matching(tree)
+        count = self._count(matching)
+        self._keep(matching)
+        share = f"{f'{count:,}' if count else 'None'} of {len(self.index):,} works"
         self.notes.append(f"{share} {'matches' if count == 1 else 'match'} {where}.")
         if not count and isinstance(tree, Both):
-            alone = ", ".join(f"{self._count(part):,}" for part in tree.parts)
-            self.notes.append(f"Its parts match, each alone: {alone}.")
+            alone = [f"{self._count(self._select_matching(part)):,}" for part in tree.parts]
+            self.notes.append(f"Its parts match, each alone: {', '.join(alone)}.")
         for column, texts in count_unread(tree, self._columns).items():
             blank = texts.pop("", 0)
             if blank:
@@ -64,6 +66,12 @@ class Candidates(ABC):
                     f"number or as years: {named}{more}."
                 )
 
+    def leave_out(self, ids: tuple[str, ...]) -> None:
+        """Leave out works by their ids; those that the index does not hold are none of it."""
+        rows = self.index.rows_of(ids)
+        if len(rows):
+            self._drop(self._select_rows(rows))
+
     def leave_out_same(self, column: str, ids: tuple[str, ...]) -> None:
         """Leave out works that have the same in a column as one of these."""
         texts = self._columns.folded(column).str.strip()
@@ -72,19 +80,20 @@ class Candidates(ABC):
         if not values:
             self.notes.append(f"No {column} is known of what is asked for: none is left out.")
             return
-        self._note_left_out(self._drop_texts(column, texts.isin(values)), f"of the same {column}")
+        self._drop_counted(self._select_same(column, texts.isin(values)), f"of the same {column}")
 
     def leave_out_machine_made(self) -> None:
         """Leave out works that a machine made, see Collection.machine_made."""
         collection = self._collection
         if collection.machines:
-            count = self._drop_texts(MACHINE_MADE, collection.is_machine_made)
-            self._note_left_out(count, "as made by a machine")
+            made = self._select_same(MACHINE_MADE, collection.is_machine_made)
+            self._drop_counted(made, "as made by a machine")
 
     def leave_out_near_duplicates(self, vectors: list[np.ndarray], raw: Index, near: float) -> None:
         """Leave out works that `raw` has nearer to one of these rows than a distance."""
-        count = self._drop_near(vectors, raw, near)
-        self._note_left_out(count, f"as near-duplicates (nearer than {near:.3g})")
+        rows = np.concatenate([nearer_than(raw, vector, near) for vector in vectors])
+        selected = self._select_rows(np.unique(rows))
+        self._drop_counted(selected, f"as near-duplicates (nearer than {near:.3g})")
 
     def nearest(self, vector: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Return rows and distances of the k nearest, nearest first; all where there are fewer."""
@@ -98,12 +107,10 @@ class Candidates(ABC):
             self.notes.append(f"In no group: {_works(unknown)} without {column}.")
         self.notes.append(f"{names:,} different in {column}.")
 
-    def _note_left_out(self, count: int, why: str) -> None:
-        self.notes.append(f"Left out {why}: {_works(count)}.")
-
-    @abstractmethod
-    def leave_out(self, ids: tuple[str, ...]) -> None:
-        """Leave out works by their ids; those that the index does not hold are none of it."""
+    def _drop_counted(self, selection: Any, why: str) -> None:
+        before = self._count(self._left)
+        self._drop(selection)
+        self.notes.append(f"Left out {why}: {_works(before - self._count(self._left))}.")
 
     @abstractmethod
     def nearest_in_each(
@@ -122,24 +129,32 @@ class Candidates(ABC):
         """
 
     @abstractmethod
-    def _count(self, tree: Tree) -> int:
-        """Return how many works of the index match a condition, whatever is left."""
+    def _select_matching(self, tree: Tree) -> Any:
+        """Select the works that match a condition."""
 
     @abstractmethod
-    def _keep_matching(self, tree: Tree) -> int:
-        """Keep the works that match a condition; return how many of the index do."""
+    def _select_same(self, column: str, those: pd.Series) -> Any:
+        """Select works that have in a column what `those` works of the table have."""
 
     @abstractmethod
-    def _drop_texts(self, column: str, those: pd.Series) -> int:
-        """Leave out works of which a column has the texts of `those` works of the table."""
+    def _select_rows(self, rows: np.ndarray) -> Any:
+        """Select works by their rows."""
 
     @abstractmethod
-    def _drop_near(self, vectors: list[np.ndarray], raw: Index, near: float) -> int:
-        """Leave out works nearer to one of these rows than a distance; return how many."""
+    def _count(self, selection: Any) -> int:
+        """Return how many works of the index are selected."""
+
+    @abstractmethod
+    def _keep(self, selection: Any) -> None:
+        """Keep of what is left only what is selected."""
+
+    @abstractmethod
+    def _drop(self, selection: Any) -> None:
+        """Leave out what is selected."""
 
     @abstractmethod
     def _nearest(self, vector: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return rows and distances of the k nearest."""
+        """Return rows and distances of the k nearest of what is left."""
 
 
 class InMemory(Candidates):
@@ -148,18 +163,10 @@ class InMemory(Candidates):
     def __init__(self, index: ExactIndex, collection: Collection, collection_rows: np.ndarray):
         super().__init__(index, collection)
         self._collection_rows = collection_rows
-        self._keep = np.ones(len(index), bool)
-
-    @property
-    def rows(self) -> np.ndarray:
-        """The rows of the index that are left."""
-        return np.flatnonzero(self._keep)
-
-    def leave_out(self, ids):
-        self._keep[self.index.rows_of(ids)] = False
+        self._left = np.ones(len(index), bool)
 
     def nearest_in_each(self, vector, column, each):
-        rows = self.rows
+        rows = np.flatnonzero(self._left)
         values = self._columns.texts(column).str.strip().iloc[self._collection_rows[rows]]
         known = (values != "").to_numpy(bool)
         rows = rows[known]
@@ -170,35 +177,28 @@ class InMemory(Candidates):
         return found, distances, [group_of[row] for row in found.tolist()]
 
     def on_the_way(self, start, end, most):
-        return self.index, self.rows
+        return self.index, np.flatnonzero(self._left)
 
-    def _count(self, tree):
-        return int(self._match(tree).sum())
-
-    def _keep_matching(self, tree):
-        mask = self._match(tree)
-        self._keep &= mask
-        return int(mask.sum())
-
-    def _drop_texts(self, column, those):
-        return self._drop(those.to_numpy(bool)[self._collection_rows])
-
-    def _drop_near(self, vectors, raw, near):
-        copies = np.zeros_like(self._keep)
-        for vector in vectors:
-            copies[nearer_than(near, partial(raw.nearest_of, vector, self.rows))] = True
-        return self._drop(copies)
-
-    def _nearest(self, vector, k):
-        return self.index.nearest_of(vector, self.rows, k)
-
-    def _match(self, tree: Tree) -> np.ndarray:
+    def _select_matching(self, tree):
         return tree.mask(self._columns)[self._collection_rows]
 
-    def _drop(self, mask: np.ndarray) -> int:
-        count = int((mask & self._keep).sum())
-        self._keep &= ~mask
-        return count
+    def _select_same(self, column, those):
+        return those.to_numpy(bool)[self._collection_rows]
+
+    def _select_rows(self, rows):
+        return np.isin(np.arange(len(self.index)), rows)
+
+    def _count(self, selection):
+        return int(selection.sum())
+
+    def _keep(self, selection):
+        self._left = self._left & selection
+
+    def _drop(self, selection):
+        self._left = self._left & ~selection
+
+    def _nearest(self, vector, k):
+        return self.index.nearest_of(vector, np.flatnonzero(self._left), k)
 
 
 def copy_distance(raw: Index) -> float:
@@ -212,21 +212,21 @@ def copy_distance(raw: Index) -> float:
             "an inner product does not tell copies; leave them out in the metric angular"
         )
     drawn = np.random.default_rng(0).permutation(len(raw))[: SAMPLE if len(raw) > 1 else 0]
-    k = min(5, len(raw) - 1)
-    if isinstance(raw, ExactIndex):
-        near = [raw.search(raw.ids[row], k)[1] for row in drawn]
-    else:  # a server takes its time for each request, so it is asked once
-        near = raw.distances_from(drawn, k)
+    if not len(drawn):
+        return SAME
+    # All at once: a server takes its time for each request.
+    found = zip(drawn, *raw._nearest_many(raw.fetch(drawn), min(6, len(raw))), strict=True)
+    near = [distances[rows != own] for own, rows, distances in found]
     apart = [distances[distances > SAME][0] for distances in near if distances[-1] > SAME]
     return max(SAME, COPY * float(np.median(apart))) if apart else SAME
 
 
-def nearer_than(limit: float, nearest: Callable[..., tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-    """Return the rows nearer than a distance; `nearest(k=k)` gives the k nearest, and distances."""
+def nearer_than(index: Index, vector: np.ndarray, limit: float) -> np.ndarray:
+    """Return the rows nearer to a vector than a distance."""
     # There are few as a rule: the nearest are had in a tenth of the time of all distances.
     k = 64
     while True:
-        found, distances = nearest(k=k)
+        found, distances = index._nearest(vector, None, k, None)
         if len(found) < k or distances[-1] >= limit:
             return found[distances < limit]
         k *= 8

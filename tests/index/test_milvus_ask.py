@@ -9,9 +9,10 @@ from tiers import slow
 from artsearch.features.features import Features
 from artsearch.index.factory import construct_exact_index
 from artsearch.index.milvus.blend import MilvusBlendIndex
+from artsearch.index.milvus.fields import to_expression
 from artsearch.index.milvus.index import MilvusIndex
 from artsearch.search.search import Search
-from artsearch.works.conditions import WhereError, parse
+from artsearch.works.conditions import Columns, WhereError, parse
 
 pytest.importorskip("milvus_lite")
 pytestmark = pytest.mark.usefixtures("milvus_at_once")
@@ -128,13 +129,13 @@ def test_recall_under_filters_is_held(tmp_path, structure):
     index = MilvusIndex.build("angular", features, **options)
     exact, queries = construct_exact_index("angular", features), range(0, count, 150)
     for match in (3, 30, 300, 1500):
-        expression = index.expression(parse(f"place < {match}"))
+        expression = to_expression(parse(f"place < {match}"), Columns(works), index.attributes)
         kept, ours, raw = np.flatnonzero(share < match), 0, 0
         for query in queries:
             vector = exact.row(exact.ids[query])
             right, _ = exact.nearest_of(vector, kept, 10)
             ours += len(np.intersect1d(right, index.nearest(vector, 10, expression)[0]))
-            (hits,) = index._store.search(vector[None], "vector_0", 10, expression, fields=["id"])
+            (hits,) = index.store.search(vector[None], ["vector_0", "id"], 10, expression)
             raw += len({exact.ids[row] for row in right} & {hit["id"] for hit in hits})
         wanted = len(queries) * min(10, match)
         assert ours / wanted >= 0.99, match

@@ -8,14 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from artsearch.base.errors import ArtsearchError
 from artsearch.features.blend import Blend, dial_weights
 from artsearch.features.features import Features
-from artsearch.index.base import Index
 from artsearch.index.blend import BlendIndex
 from artsearch.index.exact import MARGIN, ExactIndex
 from artsearch.index.metrics import distances_to, rerank
-from artsearch.index.milvus.fields import PK
 from artsearch.index.milvus.index import MilvusIndex
 from artsearch.index.milvus.store import MOST_EF, MOST_ROWS
 
@@ -28,15 +25,14 @@ class MilvusBlendIndex(MilvusIndex):
     """
 
     kind = "milvus-blend"
-    _widths_change = True  # a component has fewer numbers where there are fewer works
 
-    def __init__(self, *given, blend: Blend | None = None, alpha: float = 0.5):
-        super().__init__(*given)
-        self._given, self._blend, self.alpha = given, blend, float(alpha)
-        weights = dial_weights(alpha).items()
-        self._weights = {component: weight for component, weight in weights if weight > 0}
-        if blend is not None:
-            self.provenance = blend.metadata | {"dial": self.alpha}
+    def __init__(self, index: MilvusIndex, blend: Blend, alpha: float = 0.5):
+        super().__init__(index.store, index._metadata, index.ids, index.works)
+        self._blend, self.alpha = blend, float(alpha)
+        self.provenance = blend.metadata | {"dial": self.alpha}
+        weights = dial_weights(alpha)
+        pairs = zip(self._fields, self.vectors, strict=True)
+        self._weights = {field: weights[name] for field, name in pairs if weights[name] > 0}
 
     @classmethod
     def of(
@@ -57,12 +53,12 @@ class MilvusBlendIndex(MilvusIndex):
             component: Features(vectors, blend.ids, blend.metadata)
             for component, vectors in zip(blend.components, rows, strict=True)
         }
-        index = cls.build("angular", features, uri=uri, name=name, works=works, **options)
-        return cls(*index._given, blend=blend)
+        options |= {"uri": uri, "name": name, "works": works}
+        return cls(MilvusIndex.build("angular", features, **options), blend)
 
     def at(self, alpha: float) -> MilvusBlendIndex:
         """Return the index at another content-style weight; it shares the collection."""
-        return MilvusBlendIndex(*self._given, blend=self._blend, alpha=alpha)
+        return MilvusBlendIndex(self, self._blend, alpha)
 
     def raw(self) -> BlendIndex:
         """Return the blend's rows before averaging, in which copies stand out; they are at hand."""
@@ -77,65 +73,40 @@ class MilvusBlendIndex(MilvusIndex):
         basics = self.basics._replace(ids=[self.ids[row] for row in rows])
         return ExactIndex(basics, self.fetch(rows), self._blend.column_weights(self.alpha))
 
-    def update(self, features: Features) -> MilvusIndex:
-        """Refuse: what a blend is made of is not in its own rows."""
-        raise ArtsearchError("a blend is made again from the features of its layers: Blend.fit")
-
     def _near(self, vector, k, expression="", count=None):
-        ends = np.cumsum(list(self.vectors.values()))[:-1]
-        split = dict(zip(self.vectors, np.split(vector, ends), strict=True))
-        query = {name: split[name] for name in self._weights}
+        parts = np.split(vector, np.cumsum(list(self.vectors.values()))[:-1])
+        query = dict(zip(self._fields, parts, strict=True))
+        query = {field: query[field] for field in self._weights}
         rows, found = self._candidates(query, k + MARGIN, expression, count)
-        distances = distances_to(self._weigh(found), self._weigh(query), self.metric)
-        return rerank(rows, distances, k)
+        return rerank(rows, distances_to(self._weigh(found), self._weigh(query), self.metric), k)
 
     def _candidates(
         self, query: dict[str, np.ndarray], k: int, expression: str, count: int | None
     ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Return rows and their vectors by component; the k of the largest weighted sum are there.
+        """Return rows and their vectors by field; the k of the largest weighted sum are there.
 
         Of each component's own nearest so many are asked for that the sum of the last of them is no
         more than the k-th sum (the threshold algorithm: Fagin, Lotem and Naor 2003, Journal of
         Computer and System Sciences 66, section 4).
         """
         if count is None:
-            count = self.count(expression) if expression else len(self)
-        fields = {self._field(name): name for name in query}
-        queries = {field: query[name] for field, name in fields.items()}
-        weights = {field: self._weights[name] for field, name in fields.items()}
-        most, limit = min(count, MOST_ROWS // len(fields)), max(64, 4 * k)
+            count = self.store.count(expression) if expression else len(self)
+        most, limit = min(count, MOST_ROWS // len(query)), max(64, 4 * k)
         while most:
             limit = min(limit, most)
-            ef = self._effort(limit, expression, count)
-            hits = self._store.search_hybrid(
-                queries, weights, limit, expression, min(ef, MOST_EF) if ef else None
-            )
-            rows = np.array([self._row_of_key[hit[PK]] for hit in hits], np.int64)
-            found = {name: np.array([hit[field] for hit in hits]) for field, name in fields.items()}
-            products = {name: found[name] @ query[name].astype(np.float64) for name in query}
-            sums = sum(self._weights[name] * values for name, values in products.items())
-            last = sum(
-                self._weights[name] * np.sort(products[name])[-limit:][0] for name in products
-            )
-            if limit == most or np.sort(sums)[-k:][0] >= last:
-                return rows, found
+            ef = min(self._search_effort(limit, expression, count), MOST_EF)
+            hits = self.store.search_hybrid(query, self._weights, limit, expression, ef)
+            found = {field: np.array([hit[field] for hit in hits]) for field in query}
+            products = [
+                weight * (found[field] @ query[field].astype(np.float64))
+                for field, weight in self._weights.items()
+            ]
+            last = sum(np.sort(one)[-limit:][0] for one in products)
+            if limit == most or np.sort(sum(products))[-k:][0] >= last:
+                return self._rows_of(hits), found
             limit *= 4
-        return np.zeros(0, np.int64), {name: np.zeros((0, self.vectors[name])) for name in query}
-
-    def nearest_in_each(self, vector, each, field, groups, expression, count):
-        """Return none: a hybrid search groups by ranks, so each group is asked by itself."""
-        return {}
-
-    def _nearest_many(self, vectors, k):
-        return Index._nearest_many(self, vectors, k)
+        return self._rows_of([]), {field: np.zeros((0, len(query[field]))) for field in query}
 
     def _weigh(self, parts: dict[str, np.ndarray]) -> np.ndarray:
-        weighed = [parts[name] * np.sqrt(weight) for name, weight in self._weights.items()]
+        weighed = [parts[field] * np.sqrt(weight) for field, weight in self._weights.items()]
         return np.concatenate(weighed, axis=-1)
-
-    def _field(self, name: str) -> str:
-        return f"vector_{list(self.vectors).index(name)}"
-
-    @property
-    def _fields(self) -> list[str]:
-        return [self._field(name) for name in self.vectors]

@@ -3,19 +3,19 @@
 A condition is answered by an expression, a text in Milvus's own language. Whatever stands in a
 table, or is asked for, must match to the letter, and must not be able to end a text or to mean
 anything. Templates ("{value}"), by which servers tell values from expressions, are unknown to
-Milvus Lite, so every value is written in a form in which no sign has a meaning. A column of the
-table, here the fourth, takes four fields:
+Milvus Lite, so an expression is made of names of our own, whole numbers, and texts encoded so that
+no sign in them has a meaning. A column of the table, here the fourth, takes four fields:
 
-- `text_3` is the whole text by `spell`: letters, digits and some signs stay, each other one becomes
-  `~` and the six digits of its code point. Two texts are the same if they are so spelt, and only
-  then.
-- `part_3`, for "contains", is the text without case and accents (`fold`) by `spell_folded`. Its
+- `text_3` is the whole text by `encode_text`: letters, digits and some signs stay, each other one
+  becomes `~` and the six digits of its code point. Two texts are the same if they are so encoded,
+  and only then.
+- `part_3`, for "contains", is the text without case and accents (`fold`) by `encode_part`. Its
   letters are small, so capitals are free to write what is no plain letter: X, the code point with
   G to P for 0 to 9, Y. None of these groups begins or ends within another, so one text contains
-  another exactly if it does so when both are spelt; and the wildcards of `like`, `%` and `_`, are
-  among what is spelt.
+  another exactly if it does so when both are encoded; and the wildcards of `like`, `%` and `_`,
+  are among what is encoded.
 - `first_3` and `last_3`, for comparisons, are the first and the last year that the text allows for
-  (see artsearch/works/years.py), or its number, by `order_key`. Whole numbers of 64 bits are
+  (see artsearch/works/years.py), or its number, by `encode_number`. Whole numbers of 64 bits are
   compared exactly, and written without a point or an exponent that could be read otherwise. The
   bits of a positive double, taken for a whole number, are ordered as the doubles are; those of a
   negative one the other way round, so these are turned.
@@ -32,20 +32,18 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import pandas as pd
-
 from artsearch.base.errors import ArtsearchError
 from artsearch.base.text import fold
-from artsearch.works.conditions import ORDERS, Both, Columns, Condition, Either, Negation, Tree
+from artsearch.works.conditions import ORDERS, Both, Columns, Condition, Negation, Tree
 from artsearch.works.years import read_years
 
 PK, ID, CHECKSUM = "pk", "id", "checksum"
 #: Bytes of the longest text that Milvus takes.
 LONGEST = 65_535
 #: Characters of the longest text that is kept as it is; of a longer one only its hash is compared.
-SPELT_OUT = 500
-#: Characters of a text that is spelt: each sign takes up to seven.
-MOST_SPELT = 7 * SPELT_OUT
+LONGEST_WHOLE = 500
+#: Characters of a text that is encoded: each sign takes up to seven.
+MOST_ENCODED = 7 * LONGEST_WHOLE
 #: Fields of a collection in a server as it comes (`proxy.maxFieldNum`), see
 #: https://milvus.io/docs/limitations.md. A column of the table takes four of them.
 MOST_FIELDS = 64
@@ -56,47 +54,39 @@ _ODD_FOLDED = re.compile(r"[^a-z0-9 .,-]")
 _LETTERS = str.maketrans("0123456789", "GHIJKLMNOP")
 #: Keys are never empty, so these match all works, and none.
 ALL, NONE = f'{PK} != ""', f'{PK} == ""'
-_OPPOSITE = {Both: "or", Either: "and"}
-_SAME = {Both: "and", Either: "or"}
 
 
-def key_of(work_id: str) -> str:
-    """Return the key of a work: ids may be longer, and of other letters, than a key may."""
-    return _hash(work_id)
+def key_of(text: str) -> str:
+    """Return a key for an id or a text, which may be longer than Milvus takes."""
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
-def spell(text: str) -> str:
+def encode_text(text: str) -> str:
     """Return a text in letters, digits and harmless signs; two different texts stay different.
 
-    No quote, backslash, wildcard or line end is left that could end the text of an expression, or
-    mean anything in it.
-
-    >>> spell('x" or id > 0'), spell("Ukiyo-e")
+    >>> encode_text('x" or id > 0'), encode_text("Ukiyo-e")
     ('x~000022 or id ~00003e 0', 'Ukiyo-e')
     """
-    if len(text) > SPELT_OUT:
-        return "=" + _hash(text)  # a sign that nothing spelt out begins with
+    if len(text) > LONGEST_WHOLE:
+        return "=" + key_of(text)  # a sign that nothing whole begins with
     return _ODD.sub(lambda found: f"~{ord(found[0]):06x}", text)
 
 
-def spell_folded(folded: str) -> str:
-    """Return a text without case and accents (see `fold`) so that parts of it stay parts.
+def encode_part(folded: str) -> str:
+    """Return a text without case and accents so that parts of it stay parts, and nothing else.
 
-    What is no plain letter becomes capitals between X and Y: one text contains another if, and only
-    if, it does so when both are spelt. There are no wildcards in it.
-
-    >>> spell_folded("50 % durer"), spell_folded("%")
+    >>> encode_part("50 % durer"), encode_part("%")
     ('50 XILY durer', 'XILY')
     """
     return _ODD_FOLDED.sub(lambda one: f"X{ord(one[0]):X}".translate(_LETTERS) + "Y", folded)
 
 
-def order_key(number: float) -> int:
+def encode_number(number: float) -> int:
     """Return a whole number that is ordered as numbers are, and the same only for the same.
 
-    >>> order_key(-0.5) < order_key(0.0) == order_key(-0.0) < order_key(1831.0)
+    >>> encode_number(-0.5) < encode_number(0.0) == encode_number(-0.0) < encode_number(1831.0)
     True
-    >>> order_key(float("nan")) == NO_NUMBER
+    >>> encode_number(float("nan")) == NO_NUMBER
     True
     """
     if number != number:
@@ -107,7 +97,7 @@ def order_key(number: float) -> int:
 
 def is_too_long(folded: str) -> bool:
     """Whether a text without case and accents is too long to be looked into by Milvus."""
-    return len(folded) > LONGEST // 8 and len(spell_folded(folded)) > LONGEST
+    return len(folded) > LONGEST // 8 and len(encode_part(folded)) > LONGEST
 
 
 class Attributes:
@@ -118,9 +108,6 @@ class Attributes:
 
     def __init__(self, names: Iterable[str]):
         self.numbers = {name: number for number, name in enumerate(names)}
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Attributes) and self.numbers == other.numbers
 
     def field(self, kind: str, column: str) -> str:
         """Return the field of a column: its "text", "part", "first" or "last", see above."""
@@ -138,11 +125,11 @@ class Attributes:
         for column in self.numbers:
             text = work.get(column, "")
             folded = fold(text)
-            found[self.field("text", column)] = spell(text)
-            found[self.field("part", column)] = "" if is_too_long(folded) else spell_folded(folded)
+            found[self.field("text", column)] = encode_text(text)
+            found[self.field("part", column)] = "" if is_too_long(folded) else encode_part(folded)
             years = read_years(text) or (math.nan, math.nan)
             for end, year in zip(("first", "last"), years, strict=True):
-                found[self.field(end, column)] = order_key(year)
+                found[self.field(end, column)] = encode_number(year)
         return found
 
     def checksum(self, work: Mapping[str, str]) -> int:
@@ -167,77 +154,59 @@ def fitting_columns(names: Sequence[str], vectors: int = 1) -> list[str]:
     return list(names[:most])
 
 
-def works_by_id(works: pd.DataFrame | None) -> dict[str, dict[str, str]]:
-    """Return what a table knows of each work, by its id."""
-    if works is None:
-        return {}
-    return {work["id"]: work for work in works.to_dict("records")}
+def to_expression(tree: Tree, columns: Columns, fields: Attributes, negated: bool = False) -> str:
+    """Return the expression that matches the works that `tree.mask(columns)` does, or the others.
 
-
-def to_expression(tree: Tree, columns: Columns, fields: Attributes) -> str:
-    """Return the expression that matches the works that `tree.mask(columns)` does.
-
-    It is made of names of our own, whole numbers, and texts spelt so that nothing in them means
-    anything (see `spell`): no value and no column's name can change it. Templates ("{value}"), as
-    servers have them, are unknown to Milvus Lite. Raises WhereError as `mask` does.
+    "not" is kept to single comparisons. Raises WhereError as `mask` does.
     """
-    return _write(tree, columns, fields, turned=False)
+    if isinstance(tree, Negation):
+        return to_expression(tree.of, columns, fields, not negated)
+    if isinstance(tree, Condition):
+        tree.check(columns)
+        found = _compare(tree, columns, fields)
+        return f"not ({found})" if negated else found
+    parts = [to_expression(part, columns, fields, negated) for part in tree.parts]
+    word = "and" if isinstance(tree, Both) != negated else "or"
+    return "(" + f") {word} (".join(parts) + ")"
 
 
 def one_of(field: str, values: Iterable[str | int]) -> str:
-    """Return the expression for a field that holds one of some spelt texts, or whole numbers."""
+    """Return the expression for a field that holds one of some encoded texts, or whole numbers."""
     # Not repr, whose quotes are Python's: nothing in these texts is to be escaped.
     said = [f'"{value}"' if isinstance(value, str) else str(value) for value in values]
     return f"{field} in [{', '.join(said)}]" if said else NONE
 
 
-def all_of(parts: Iterable[str]) -> str:
+def all_of(parts: Sequence[str]) -> str:
     """Return the expression for what matches all parts; "" matches all works."""
-    return " and ".join(f"({part})" for part in parts)
-
-
-def _write(tree: Tree, columns: Columns, fields: Attributes, turned: bool) -> str:
-    """Write a tree, or with `turned` its negation; "not" is kept to single comparisons."""
-    if isinstance(tree, Negation):
-        return _write(tree.of, columns, fields, not turned)
-    if isinstance(tree, Condition):
-        tree.check(columns)
-        found = _compare(tree, columns, fields)
-        return f"not ({found})" if turned else found
-    parts = [_write(part, columns, fields, turned) for part in tree.parts]
-    word = (_OPPOSITE if turned else _SAME)[type(tree)]
-    return "(" + f") {word} (".join(parts) + ")"
+    return parts[0] if len(parts) == 1 else " and ".join(f"({part})" for part in parts)
 
 
 def _compare(condition: Condition, columns: Columns, fields: Attributes) -> str:
     column = condition.column
     if condition.op in ORDERS:
-        end, key = "first" if "<" in condition.op else "last", order_key(condition.values[0])
+        end, key = "first" if "<" in condition.op else "last", encode_number(condition.values[0])
         field = fields.field(end, column)
         return f"{field} > {NO_NUMBER} and {field} {condition.op} {key}"
     if condition.op == "contains":
         return _contain(condition, columns, fields)
-    texts = map(spell, condition.texts)
+    texts = map(encode_text, condition.texts)
     parts = [one_of(fields.field("text", column), texts)] if condition.texts else []
     first, last = fields.field("first", column), fields.field("last", column)
-    keys = map(order_key, condition.numbers)
+    keys = map(encode_number, condition.numbers)
     parts += [f"({NO_NUMBER} < {first} and {first} <= {key} and {last} >= {key})" for key in keys]
     return " or ".join(parts) or NONE
 
 
 def _contain(condition: Condition, columns: Columns, fields: Attributes) -> str:
-    part = spell_folded(fold(condition.values[0]))
+    part = encode_part(fold(condition.values[0]))
     if not part:
         return ALL
     found = f'{fields.field("part", condition.column)} like "%{part}%"'
     folded = columns.folded(condition.column)
-    # Texts that Milvus cannot hold spelt out are looked into here, and named by their keys.
+    # Texts that Milvus cannot hold whole are looked into here, and named by their keys.
     long = folded.map(is_too_long).to_numpy(bool)
     if not long.any():
         return found
     ids = columns.texts("id")[long & condition.mask(columns)]
     return f"{found} or {one_of(PK, map(key_of, ids))}"
-
-
-def _hash(text: str) -> str:
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

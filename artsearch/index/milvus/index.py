@@ -11,17 +11,17 @@ import numpy as np
 import pandas as pd
 
 from artsearch.base.errors import ArtsearchError, check_whole, unknown
+from artsearch.base.vectors import chunks_of
 from artsearch.features.features import Features
 from artsearch.index.base import Index
 from artsearch.index.exact import MARGIN, ExactIndex
 from artsearch.index.folder import Basics
 from artsearch.index.metrics import distances_to, prepare_rows, rerank, stack_answers
 from artsearch.index.milvus.candidates import InMilvus
-from artsearch.index.milvus.fields import ID, PK, Attributes, key_of, to_expression
+from artsearch.index.milvus.fields import ID, PK, Attributes, key_of
 from artsearch.index.milvus.store import METRICS, MOST_EF, MOST_ROWS, MilvusStore, page_rows
 from artsearch.index.milvus.update import bring_up_to_date, read_whole_metadata
 from artsearch.works.collection import Collection
-from artsearch.works.conditions import Columns
 
 NAME = "artsearch"
 #: A graph is made to look so far that among what it looks at are this many times the works asked
@@ -43,13 +43,13 @@ class MilvusIndex(Index):
     """
 
     kind = "milvus"
-    #: Whether the same features may have other widths when there are other works.
-    _widths_change = False
 
     def __init__(self, store: MilvusStore, metadata: dict, ids: Sequence[str], works=None):
-        self._store, self._metadata, self._works = store, metadata, works
-        self.vectors: dict[str, int] = metadata["vectors"]
+        self.store, self._metadata, self.works = store, metadata, works
         self.attributes = Attributes(metadata["columns"])
+        #: The width of each vector of a work; a row is all of them side by side.
+        self.vectors: dict[str, int] = metadata["vectors"]
+        self._fields = [f"vector_{n}" for n in range(len(self.vectors))]
         dims = sum(self.vectors.values())
         super().__init__(Basics(metadata["metric"], ids, dims, metadata["provenance"]))
 
@@ -87,13 +87,11 @@ class MilvusIndex(Index):
         many = features if isinstance(features, Mapping) else {"vector": features}
         store = MilvusStore(uri, name, token)
         try:
-            metadata = bring_up_to_date(
-                store, many, metric, works, graph, replace, cls._widths_change
-            )
+            metadata = bring_up_to_date(store, many, metric, works, graph, replace)
         except BaseException:
             store.close()
             raise
-        return cls(store, metadata, next(iter(many.values())).ids, works)
+        return MilvusIndex(store, metadata, next(iter(many.values())).ids, works)
 
     @classmethod
     def open(
@@ -114,7 +112,7 @@ class MilvusIndex(Index):
         except BaseException:
             store.close()
             raise
-        return cls(store, metadata, ids, works)
+        return MilvusIndex(store, metadata, ids, works)
 
     @classmethod
     def read(cls, saved: object) -> MilvusIndex:
@@ -124,19 +122,19 @@ class MilvusIndex(Index):
     def save(self, folder: str | os.PathLike) -> None:
         """Refuse: it is kept by Milvus already."""
         raise ArtsearchError(
-            f"an index in Milvus is kept in {self._store.uri!r} and not saved as a folder; open it "
+            f"an index in Milvus is kept in {self.store.uri!r} and not saved as a folder; open it "
             "by its uri, or save exact()"
         )
 
     def close(self) -> None:
         """Give the file or the connection back."""
-        self._store.close()
+        self.store.close()
 
     def update(self, features: Features) -> MilvusIndex:
         """Bring the collection up to date with features, and return an index of them."""
         graph, many = self._metadata["graph"], {next(iter(self.vectors)): features}
-        metadata = bring_up_to_date(self._store, many, self.metric, self._works, graph)
-        return MilvusIndex(self._store, metadata, features.ids, self._works)
+        metadata = bring_up_to_date(self.store, many, self.metric, self.works, graph)
+        return MilvusIndex(self.store, metadata, features.ids, self.works)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -168,12 +166,12 @@ class MilvusIndex(Index):
     def fetch(self, rows: np.ndarray) -> np.ndarray:
         """Return the vectors of some rows as they are compared, from Milvus."""
         keys = [key_of(self.ids[row]) for row in rows]
-        records = self._store.get(keys, self._fields, self.dims)
+        records = self.store.get(keys, self._fields, self.dims)
         found = {record[PK]: self._vectors_of([record])[0] for record in records}
         for row, key in zip(rows, keys, strict=True):
             if key not in found:
                 raise ArtsearchError(
-                    f"{self.ids[row]!r} is no longer in the collection {self._store.name!r} of "
+                    f"{self.ids[row]!r} is no longer in the collection {self.store.name!r} of "
                     "Milvus; open it again"
                 )
         return np.array([found[key] for key in keys], np.float32).reshape(len(rows), self.dims)
@@ -187,20 +185,6 @@ class MilvusIndex(Index):
         basics = self.basics._replace(ids=[self.ids[row] for row in rows])
         return ExactIndex(basics, self.fetch(rows))
 
-    def expression(self, tree, columns: Columns | None = None) -> str:
-        """Return what Milvus is asked for a condition; `columns` are those of the works' table."""
-        if columns is None and self._works is None:
-            raise ArtsearchError("a condition wants the works' table; open the index with works=…")
-        return to_expression(tree, columns or Columns(self._works), self.attributes)
-
-    def count(self, expression: str) -> int:
-        """Return how many works match an expression of Milvus."""
-        return self._store.count(expression)
-
-    def values(self, field: str, expression: str) -> list[str]:
-        """Return what the works that match have in a field, one for each work."""
-        return [record[field] for record in self._store.records([field], expression)]
-
     def nearest(
         self, vector: np.ndarray, k: int, expression: str = "", count: int | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -213,19 +197,12 @@ class MilvusIndex(Index):
     def _near(self, vector: np.ndarray, k: int, expression: str = "", count: int | None = None):
         """Return rows and distances of the k nearest to a row as it is compared."""
         most = k + MARGIN
-        ef = self._effort(most, expression, count)
-        if most > MOST_ROWS or (ef or 0) > MOST_EF:
-            all_ = self._store.records(self._fields, expression, self.dims, count)
+        ef = self._search_effort(most, expression, count)
+        if most > MOST_ROWS or ef > MOST_EF:
+            all_ = self.store.records(self._fields, expression, self.dims, count)
             return self._rerank(list(all_), vector, k)
-        (hits,) = self._store.search(
-            vector[None], self._fields[0], most, expression, ef, self._fields
-        )
+        (hits,) = self.store.search(vector[None], self._fields, most, expression, ef)
         return self._rerank(hits, vector, k)
-
-    def distances_from(self, rows: np.ndarray, k: int) -> list[np.ndarray]:
-        """Return the distances of the k nearest works to each of some, itself left out."""
-        found = zip(rows, *self._nearest_many(self.fetch(rows), k + 1), strict=True)
-        return [distances[near != row][:k] for row, near, distances in found]
 
     def nearest_in_each(
         self, vector: np.ndarray, each: int, field: str, groups: int, expression: str, count: int
@@ -235,32 +212,28 @@ class MilvusIndex(Index):
         By Milvus's grouping search, which may leave groups out, and works of a group.
         """
         vector, limit = self.prepare(vector), min(groups, MOST_ROWS // each)
-        if not limit:
+        # With several vectors, a hybrid search groups by ranks, so each group is asked by itself.
+        if not limit or len(self._fields) > 1:
             return {}
-        ef = self._effort(min(limit * each * 10, count), expression, count)
-        (hits,) = self._store.search(
-            vector[None],
-            self._fields[0],
-            limit,
-            expression,
-            min(ef, MOST_EF) if ef else None,
-            [*self._fields, field],
-            group_by_field=field,
-            group_size=each,
-        )
+        ef = min(self._search_effort(min(limit * each * 10, count), expression, count), MOST_EF)
+        fields, options = [*self._fields, field], {"group_by_field": field, "group_size": each}
+        (hits,) = self.store.search(vector[None], fields, limit, expression, ef, **options)
         found: dict[str, list[dict]] = {}
         for hit in hits:
             found.setdefault(hit[field], []).append(hit)
         return {value: self._rerank(works, vector, each) for value, works in found.items()}
 
-    def _effort(self, most: int, expression: str = "", count: int | None = None) -> int | None:
-        """Return how far a graph has to look for so many works; too far where few match."""
+    def _search_effort(self, most: int, expression: str = "", count: int | None = None) -> int:
+        """Return how far a graph looks for so many works, too far where few match; 0 without one.
+
+        `count` says how many match the expression, where that is known.
+        """
         if not self._metadata["graph"]:
-            return None
+            return 0
         if not expression:
             count = len(self)
         elif count is None:
-            count = self.count(expression)
+            count = self.store.count(expression)
         if expression and count <= FEW * most:
             return MOST_EF + 1
         return max(LEAST_EF, -(-ENOUGH * most * len(self) // count))
@@ -269,33 +242,28 @@ class MilvusIndex(Index):
         return self.nearest(vector, k) if row is None else self._near(self.row(self.ids[row]), k)
 
     def _nearest_many(self, vectors, k):
-        vectors = np.stack([self.prepare(vector) for vector in vectors])
         most = min(k + MARGIN, len(self))
-        if most > MOST_ROWS:
+        if most > MOST_ROWS or len(self._fields) > 1:
             return super()._nearest_many(vectors, k)
-        step = max(1, page_rows(self.dims) // most)
-        found = []
-        for start in range(0, len(vectors), step):
-            some = vectors[start : start + step]
-            ef = self._effort(most)
-            hits = self._store.search(some, self._fields[0], most, ef=ef, fields=self._fields)
+        vectors = np.stack([self.prepare(vector) for vector in vectors])
+        ef, found = self._search_effort(most), []
+        for some in chunks_of(vectors, max(1, page_rows(self.dims) // most)):
+            hits = self.store.search(some, self._fields, most, ef=ef)
             found += [self._rerank(one, vector, k) for one, vector in zip(hits, some, strict=True)]
         return stack_answers(found)
 
     def _rerank(self, hits: list[dict], vector: np.ndarray, k: int):
         """Return the k nearest of some records, compared exactly; ties are settled by row."""
-        rows = np.array([self._row_of_key[hit[PK]] for hit in hits], np.int64)
-        return rerank(rows, distances_to(self._vectors_of(hits), vector, self.metric), k)
+        distances = distances_to(self._vectors_of(hits), vector, self.metric)
+        return rerank(self._rows_of(hits), distances, k)
+
+    def _rows_of(self, records: list[dict]) -> np.ndarray:
+        return np.array([self._row_of_key[record[PK]] for record in records], np.int64)
 
     def _vectors_of(self, records: list[dict]) -> np.ndarray:
         """Return the vectors of some records, which are in one field or several."""
         rows = [np.concatenate([one[field] for field in self._fields]) for one in records]
         return np.array(rows, np.float32).reshape(len(records), self.dims)
-
-    @property
-    def _fields(self) -> list[str]:
-        """The vector fields that make a row."""
-        return ["vector_0"]
 
     @cached_property
     def _row_of_key(self) -> dict[str, int]:

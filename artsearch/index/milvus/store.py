@@ -14,7 +14,7 @@ import re
 import weakref
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ import numpy as np
 
 from artsearch.base.errors import ArtsearchError, EngineError
 from artsearch.base.vectors import chunks_of
-from artsearch.index.milvus.fields import CHECKSUM, ID, LONGEST, MOST_SPELT, PK, Attributes
+from artsearch.index.milvus.fields import CHECKSUM, ID, LONGEST, MOST_ENCODED, PK, Attributes
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -57,6 +57,7 @@ class MilvusStore:
         self._client, self.uri = connect(uri, token)
         self._finalize = weakref.finalize(self, release, self._client, self.uri)
         self.name, self._own = name, _safe_name(name)
+        self._beside = f"{self._own}_note"
 
     def close(self) -> None:
         """Give the file or the connection back; asking again is an error."""
@@ -64,18 +65,19 @@ class MilvusStore:
 
     def read_metadata(self) -> dict | None:
         """Return the metadata, or None where there is none; load what it is about."""
+        rows: list[dict] = []
         with self._request() as client:
-            if not client.has_collection(self._beside, timeout=WAIT):
-                if client.has_collection(self._own, timeout=WAIT):
-                    raise ArtsearchError(
-                        f"the collection {self._own!r} in {self.uri!r} was not made by artsearch, "
-                        "and is not touched; take another name"
-                    )
-                return None
-            client.load_collection(self._beside, timeout=WAIT)
-            rows = client.query(self._beside, f'{PK} == "note"', ["note"], timeout=WAIT)
-            if client.has_collection(self._own, timeout=WAIT):
-                client.load_collection(self._own, timeout=WAIT)
+            both = self._own, self._beside
+            there = [name for name in both if client.has_collection(name, timeout=WAIT)]
+            if there == [self._own]:
+                raise ArtsearchError(
+                    f"the collection {self._own!r} in {self.uri!r} was not made by artsearch, "
+                    "and is not touched; take another name"
+                )
+            for name in there:
+                client.load_collection(name, timeout=WAIT)
+            if there:
+                rows = client.query(self._beside, f'{PK} == "note"', ["note"], timeout=WAIT)
         return json.loads(rows[0]["note"]) if rows else None
 
     def write_metadata(self, metadata: Mapping) -> None:
@@ -101,7 +103,7 @@ class MilvusStore:
     def create(
         self, fields: Attributes, dims: Mapping[str, int], metric: str, graph: Mapping | None
     ) -> None:
-        """Make the collection; `dims` are those of each vector field, `graph` that of an HNSW."""
+        """Make the collection; `dims` are those of each vector field, `graph` is that of HNSW."""
         from pymilvus import DataType
 
         with self._request() as client:
@@ -110,7 +112,7 @@ class MilvusStore:
             schema.add_field(ID, DataType.VARCHAR, max_length=LONGEST)
             schema.add_field(CHECKSUM, DataType.INT64)
             for column in fields.numbers:
-                for kind, longest in (("text", MOST_SPELT), ("part", LONGEST)):
+                for kind, longest in (("text", MOST_ENCODED), ("part", LONGEST)):
                     field = fields.field(kind, column)
                     schema.add_field(field, DataType.VARCHAR, max_length=longest)
                 for end in ("first", "last"):
@@ -156,15 +158,13 @@ class MilvusStore:
         `dims` is the width of the vectors among the fields, `count` how many works match at most,
         where that is known: what fits into one answer is asked for at once.
         """
+        fields, size = [PK, *fields], page_rows(dims)
         with self._request() as client:
-            if count is not None and count <= page_rows(dims):
-                yield from client.query(
-                    self._own, expression, [PK, *fields], timeout=WAIT, limit=max(count, 1)
-                )
+            if count is not None and count <= size:
+                most = max(count, 1)
+                yield from client.query(self._own, expression, fields, timeout=WAIT, limit=most)
                 return
-            pages = client.query_iterator(
-                self._own, page_rows(dims), filter=expression, output_fields=[PK, *fields]
-            )
+            pages = client.query_iterator(self._own, size, filter=expression, output_fields=fields)
             try:
                 while page := pages.next():
                     yield from page
@@ -180,14 +180,16 @@ class MilvusStore:
     def search(
         self,
         vectors: np.ndarray,
-        field: str,
+        fields: Sequence[str],
         limit: int,
         expression: str = "",
-        ef: int | None = None,
-        fields: Sequence[str] = (),
+        ef: int = 0,
         **groups: Any,
     ) -> list[list[dict]]:
-        """Return for each of the vectors the nearest works by one vector field, as records."""
+        """Return for each of the vectors the nearest works by the first of some fields.
+
+        They come as records of these fields. `ef` is how far a graph looks.
+        """
         with self._request() as client:
             found = client.search(
                 self._own,
@@ -195,12 +197,12 @@ class MilvusStore:
                 expression,
                 limit,
                 [PK, *fields],
-                _effort(ef),
-                anns_field=field,
+                _search_params(ef),
+                anns_field=fields[0],
                 timeout=WAIT,
                 **groups,
             )
-        return [[hit["entity"] | {PK: hit[PK]} for hit in hits] for hits in found]
+        return [[_record(hit) for hit in hits] for hits in found]
 
     def search_hybrid(
         self,
@@ -208,36 +210,40 @@ class MilvusStore:
         weights: Mapping[str, float],
         limit: int,
         expression: str = "",
-        ef: int | None = None,
+        ef: int = 0,
     ) -> list[dict]:
         """Return the `limit` nearest works by each of several vector fields, as records."""
         from pymilvus import AnnSearchRequest, WeightedRanker
 
         requests = [
-            AnnSearchRequest([vector], field, _effort(ef), limit, expression or None)
+            AnnSearchRequest([vector], field, _search_params(ef), limit, expression or None)
             for field, vector in queries.items()
         ]
         ranker = WeightedRanker(*(weights[field] for field in queries), norm_score=False)
+        most = min(limit * len(requests), MOST_ROWS)
         with self._request() as client:
             (hits,) = client.hybrid_search(
-                self._own,
-                requests,
-                ranker,
-                min(limit * len(requests), MOST_ROWS),
-                [PK, *queries],
-                timeout=WAIT,
+                self._own, requests, ranker, most, [PK, *queries], timeout=WAIT
             )
-        return [hit["entity"] | {PK: hit[PK]} for hit in hits]
+        return [_record(hit) for hit in hits]
 
-    @property
-    def _beside(self) -> str:
-        return f"{self._own}_note"
+    @contextmanager
+    def _request(self) -> Iterator[MilvusClient]:
+        """Yield the client for a request; what Milvus cannot do is said in a sentence."""
+        from grpc import RpcError
+        from pymilvus import MilvusException
 
-    def _request(self) -> AbstractContextManager[MilvusClient]:
-        """Yield the client for one request, see `in_a_sentence`."""
         if not self._finalize.alive:
             raise ArtsearchError(f"the index in {self.uri!r} was closed; open it again")
-        return in_a_sentence(self.uri, self._client)
+        try:
+            yield self._client
+        except (MilvusException, RpcError) as error:
+            remedy = "if the file was damaged, remove it and build again"
+            if self.uri.startswith(_SERVERS):
+                remedy = "see that the server runs"
+            raise ArtsearchError(
+                f"Milvus at {self.uri!r} could not answer ({_reason(error)}); {remedy}"
+            ) from None
 
     def _create(self, name: str, schema: Any, indexes: Mapping[str, tuple]) -> None:
         made = self._client.prepare_index_params()
@@ -253,8 +259,12 @@ def page_rows(dims: int) -> int:
     return max(1, min(MOST_ROWS, PAGE // (4 * dims))) if dims else MOST_ROWS
 
 
-def _effort(ef: int | None) -> dict:
+def _search_params(ef: int) -> dict:
     return {"params": {"ef": ef}} if ef else {}
+
+
+def _record(hit: Mapping) -> dict:
+    return hit["entity"] | {PK: hit[PK]}
 
 
 def _safe_name(name: str) -> str:
@@ -282,16 +292,32 @@ def connect(uri: str | os.PathLike, token: str = "") -> tuple[MilvusClient, str]
     for name in ("pymilvus", "milvus_lite", "grpc._server"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     if uri.startswith(_SERVERS):
-        return _connect_server(MilvusClient, uri, token), uri
-    path = _check_path(uri)
+        try:
+            return MilvusClient(uri, token=token, timeout=PATIENCE), uri
+        except (MilvusException, ValueError) as error:
+            raise ArtsearchError(
+                f"no Milvus answers at {uri!r} ({_reason(error)}); start it there, see that "
+                "address and token are right, or name a file such as 'collection.db'"
+            ) from None
+    if not uri.endswith(".db"):
+        raise ArtsearchError(
+            f"the uri {uri!r} is neither a server nor a file of Milvus; take one such as "
+            "'http://127.0.0.1:19530' or 'collection.db'"
+        )
+    path = Path(uri).absolute()
     try:
-        client = MilvusClient(path, timeout=PATIENCE)
-    except MilvusException as error:
-        raise ArtsearchError(_explain_closed(path, error)) from None
+        import milvus_lite  # noqa: F401
+
+        path.parent.mkdir(parents=True, exist_ok=True)
+        client = MilvusClient(str(path), timeout=PATIENCE)
+    except ImportError:
+        raise EngineError(f"a file of Milvus wants milvus-lite: {INSTALL}") from None
     except OSError as error:
-        raise ArtsearchError(f"{path!r} cannot be opened ({error.strerror})") from None
-    _open[path] += 1
-    return client, path
+        raise ArtsearchError(f"{str(path)!r} cannot be written ({error.strerror})") from None
+    except MilvusException as error:
+        raise ArtsearchError(_explain_closed(str(path), error)) from None
+    _open[str(path)] += 1
+    return client, str(path)
 
 
 def release(client: MilvusClient, uri: str) -> None:
@@ -305,48 +331,6 @@ def release(client: MilvusClient, uri: str) -> None:
 
         del _open[uri]
         server_manager_instance.release_server(uri)
-
-
-@contextmanager
-def in_a_sentence(uri: str, client: MilvusClient) -> Iterator[MilvusClient]:
-    """Yield a client, and say in a sentence what Milvus refuses or cannot do."""
-    from grpc import RpcError
-    from pymilvus import MilvusException
-
-    try:
-        yield client
-    except (MilvusException, RpcError) as error:
-        raise ArtsearchError(_explain_failure(uri, error)) from None
-
-
-def _connect_server(client: type[MilvusClient], uri: str, token: str) -> MilvusClient:
-    from pymilvus import MilvusException
-
-    try:
-        return client(uri, token=token, timeout=PATIENCE)
-    except (MilvusException, ValueError) as error:
-        raise ArtsearchError(
-            f"no Milvus answers at {uri!r} ({_reason(error)}); start it there, see that address "
-            "and token are right, or name a file such as 'collection.db'"
-        ) from None
-
-
-def _check_path(uri: str) -> str:
-    if not uri.endswith(".db"):
-        raise ArtsearchError(
-            f"the uri {uri!r} is neither a server nor a file of Milvus; take one such as "
-            "'http://127.0.0.1:19530' or 'collection.db'"
-        )
-    try:
-        import milvus_lite  # noqa: F401
-    except ImportError:
-        raise EngineError(f"a file of Milvus wants milvus-lite: {INSTALL}") from None
-    path = Path(uri).absolute()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ArtsearchError(f"{str(path)!r} cannot be written ({error.strerror})") from None
-    return str(path)
 
 
 def _explain_closed(path: str, error: Exception) -> str:
@@ -369,20 +353,9 @@ def _is_locked(path: str) -> bool:
     try:
         with open(Path(path, "LOCK"), "rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
+    except OSError as error:
+        return isinstance(error, BlockingIOError)
     return False
-
-
-def _explain_failure(uri: str, error: Exception) -> str:
-    remedy = (
-        "see that the server runs"
-        if uri.startswith(_SERVERS)
-        else "if the file was damaged, remove it and build again"
-    )
-    return f"Milvus at {uri!r} could not answer ({_reason(error)}); {remedy}"
 
 
 def _reason(error: Exception) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 import zlib
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -14,21 +14,13 @@ from artsearch.base.errors import ArtsearchError, MismatchError
 from artsearch.base.vectors import chunks_of
 from artsearch.features.features import Features
 from artsearch.index.metrics import check_features, prepare_rows
-from artsearch.index.milvus.fields import (
-    CHECKSUM,
-    ID,
-    PK,
-    Attributes,
-    fitting_columns,
-    key_of,
-    works_by_id,
-)
+from artsearch.index.milvus.fields import CHECKSUM, ID, PK, Attributes, fitting_columns, key_of
 from artsearch.index.milvus.store import MilvusStore, page_rows
 from artsearch.index.stored import checksum_rows
 
 FORMAT = 3
 #: What of the metadata changes when works do; all else says which features there are.
-CHANGES = ("collection", "neighbours")
+CHANGES = {"collection", "neighbours"}
 
 
 def bring_up_to_date(
@@ -38,20 +30,27 @@ def bring_up_to_date(
     works: pd.DataFrame | None,
     graph: Mapping | None,
     replace: bool = False,
-    widths_change: bool = False,
 ) -> dict:
     """Make a collection hold features, and what a table knows of the works; return its metadata.
 
     Rows carry a checksum of themselves, so that only what is not there as it should be is written,
     also after a run that was killed. A column that is new to the table, or an older format (of
     which it warns), makes all be written again, by Milvus alone: nothing is computed anew. Raises
-    MismatchError, with both values, for other features than are there; with `widths_change` they
-    may be as wide as they like.
+    MismatchError, with both values, for other features than are there.
     """
     features = {name: check_features(metric, one) for name, one in features.items()}
     _check_same_works(features)
     columns = [] if works is None else fitting_columns(list(works.columns), len(features))
-    metadata = _describe(features, metric, columns, graph)
+    metadata = {
+        "format": FORMAT,
+        "metric": metric,
+        "vectors": {name: one.dims for name, one in features.items()},
+        # As it is read again: what made features may hold tuples.
+        "provenance": json.loads(json.dumps(next(iter(features.values())).provenance)),
+        "columns": columns,
+        "graph": dict(graph) if graph else None,
+        "whole": True,
+    }
     there = store.read_metadata()  # which refuses what somebody else made
     if replace:
         there = None
@@ -59,7 +58,10 @@ def bring_up_to_date(
         warnings.warn(f"{_name_format(store, there)}; it is written again", stacklevel=3)
         there = None
     if there is not None:
-        _refuse_others(store, there, metadata, ("vectors",) * widths_change)
+        _check_format(store, there)
+        # A component of a blend has fewer numbers where there are fewer works.
+        compared = ("metric", "graph") if len(features) > 1 else ("metric", "graph", "vectors")
+        _refuse_others(store, there, metadata, compared)
         if set(columns) <= set(there["columns"]):
             metadata["columns"] = there["columns"]
     attributes = Attributes(metadata["columns"])
@@ -71,7 +73,18 @@ def bring_up_to_date(
         dims = {f"vector_{n}": one.dims for n, one in enumerate(features.values())}
         store.create(attributes, dims, metric, graph)
         there = None
-    _write_changes(store, features, metric, attributes, works, metadata, there)
+    table = {} if works is None else {work["id"]: work for work in works.to_dict("records")}
+    checksums = _checksums(features, attributes, table)
+    keys = [key_of(id) for id in checksums]
+    known = {record[PK]: record[CHECKSUM] for record in store.records([CHECKSUM])}
+    fresh = [row for row, one in enumerate(checksums.values()) if known.get(keys[row]) != one]
+    gone = sorted(known.keys() - set(keys))
+    if fresh or gone or there != metadata:
+        store.write_metadata(metadata | {"whole": False})
+        _write_works(store, features, metric, fresh, checksums, attributes, table)
+        store.delete(gone)
+        store.flush()
+        store.write_metadata(metadata)
     return metadata
 
 
@@ -91,58 +104,32 @@ def read_whole_metadata(store: MilvusStore) -> dict:
     return metadata
 
 
-def _describe(features: Mapping[str, Features], metric: str, columns: list, graph) -> dict:
-    first = next(iter(features.values()))
+def _checksums(
+    features: Mapping[str, Features], attributes: Attributes, table: Mapping[str, Mapping]
+) -> dict[str, int]:
+    """Return a checksum of each work by its id: of its vectors, and of what is known of it."""
+    vectors = np.stack([checksum_rows(one) for one in features.values()], axis=1)
+    ids = next(iter(features.values())).ids
     return {
-        "format": FORMAT,
-        "metric": metric,
-        "vectors": {name: one.dims for name, one in features.items()},
-        # As it is read again: what made features may hold tuples.
-        "provenance": json.loads(json.dumps(first.provenance)),
-        "columns": columns,
-        "graph": dict(graph) if graph else None,
-        "whole": True,
+        id: (attributes.checksum(table.get(id, {})) & 0x7FFF_FFFF) << 32 | zlib.crc32(row)
+        for id, row in zip(ids, vectors, strict=True)
     }
 
 
-def _write_changes(store, features, metric, attributes, works, metadata, there) -> None:
-    first = next(iter(features.values()))
-    known = {record[PK]: record[CHECKSUM] for record in store.records([CHECKSUM])}
-    table = works_by_id(works)
-    checksums = _checksums(features, attributes, table)
-    keys = [key_of(id) for id in first.ids]
-    fresh = [row for row, key in enumerate(keys) if known.get(key) != checksums[row]]
-    gone = sorted(known.keys() - set(keys))
-    if not fresh and not gone and there == metadata:
-        return
-    store.write_metadata(metadata | {"whole": False})
-    dims = sum(one.dims for one in features.values())
-    for rows in chunks_of(fresh, min(1000, page_rows(dims))):
-        vectors = {}
+def _write_works(store, features, metric, rows, checksums, attributes, table) -> None:
+    """Write some rows of features, with their checksums and what the table knows of the works."""
+    ids, dims = list(checksums), sum(one.dims for one in features.values())
+    for some in chunks_of(rows, min(1000, page_rows(dims))):
+        records = [
+            {PK: key_of(ids[row]), ID: ids[row], CHECKSUM: checksums[ids[row]]}
+            | attributes.record(table.get(ids[row], {}))
+            for row in some
+        ]
         for n, one in enumerate(features.values()):
-            taken = np.stack([one.vectors[row] for row in rows])
-            vectors[f"vector_{n}"] = prepare_rows(taken, metric, None).astype(np.float32)
-        store.upsert(
-            [
-                {PK: keys[row], ID: first.ids[row], CHECKSUM: checksums[row]}
-                | attributes.record(table.get(first.ids[row], {}))
-                | {field: values[place] for field, values in vectors.items()}
-                for place, row in enumerate(rows)
-            ]
-        )
-    store.delete(gone)
-    store.flush()
-    store.write_metadata(metadata)
-
-
-def _checksums(features: Mapping[str, Features], attributes: Attributes, table: dict) -> list[int]:
-    """Return a checksum of each work: of its vectors, and of what is known of it."""
-    vectors = np.stack([checksum_rows(one) for one in features.values()], axis=1)
-    ids = next(iter(features.values())).ids
-    return [
-        (attributes.checksum(table.get(id, {})) & 0x7FFF_FFFF) << 32 | zlib.crc32(vectors[row])
-        for row, id in enumerate(ids)
-    ]
+            vectors = prepare_rows(one.vectors[some], metric, None).astype(np.float32)
+            for record, vector in zip(records, vectors, strict=True):
+                record[f"vector_{n}"] = vector
+        store.upsert(records)
 
 
 def _check_same_works(features: Mapping[str, Features]) -> None:
@@ -168,16 +155,14 @@ def _name_format(store: MilvusStore, metadata: dict) -> str:
     )
 
 
-def _refuse_others(store: MilvusStore, there: dict, wanted: dict, free: Collection[str]) -> None:
-    _check_format(store, there)
-    mine, theirs = there["provenance"], wanted["provenance"]
-    pairs = [(key, mine.get(key, ""), theirs.get(key, "")) for key in mine.keys() | theirs.keys()]
-    pairs = sorted(pair for pair in pairs if pair[0] not in CHANGES)
-    named = [key for key in ("metric", "vectors", "graph") if key not in free]
-    pairs += [(key, there[key], wanted[key]) for key in named]
-    for key, has, asked in pairs:
-        if has != asked:
+def _refuse_others(store: MilvusStore, there: dict, wanted: dict, compared: Iterable[str]) -> None:
+    has, asked = (
+        one["provenance"] | {key: one[key] for key in compared} for one in (there, wanted)
+    )
+    for key in sorted((has.keys() | asked.keys()) - CHANGES):
+        if has.get(key, "") != asked.get(key, ""):
             raise MismatchError(
-                f"the collection {store.name!r} in {store.uri!r} was made with {key} {has!r}, "
-                f"asked for is {asked!r}; take another name, or build it with replace=True"
+                f"the collection {store.name!r} in {store.uri!r} was made with {key} "
+                f"{has.get(key, '')!r}, asked for is {asked.get(key, '')!r}; take another name, or "
+                "build it with replace=True"
             )
