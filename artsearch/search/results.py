@@ -44,7 +44,7 @@ class Searched(Protocol):
 class Neighbour:
     """One work of an answer; `distance` is in the metric's own terms, smaller is nearer.
 
-    `group` is what the work has in the column that was asked for with `per`, else "".
+    `group` is what the work has in the column that was asked for with `group_by`, else "".
     """
 
     id: str
