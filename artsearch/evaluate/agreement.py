@@ -68,7 +68,7 @@ def hubs(searches: Searches, k: int = 10, seed: int = 0) -> MetricsTable:
 def find_hubs(
     searches: Searches, network: str, crop: str, descriptor: str = "final", k: int = 10
 ) -> Hubness:
-    """Return how often each work is found, by one network and crop; `most()` names the hubs."""
+    """Return how often each work is found, by one network and crop; `table()` names the hubs."""
     name, _, correction = descriptor.partition(", ")
     features = searches.descriptors(network, crop)[name].features
     depth, (features,) = _limit(MetricsTable(), k, [features])

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from artsearch.base.errors import ArtsearchError, MismatchError, check_whole, unknown
 from artsearch.base.vectors import CHUNK, chunks_of
@@ -148,11 +149,11 @@ class Hubness:
         """The share of works that are among the k nearest of no other."""
         return float(np.mean(self.counts == 0))
 
-    def most(self, n: int = 10) -> list[tuple[str, int]]:
-        """Return the n works that are found most often, as (id, count)."""
-        check_whole("n", n)
-        rows = np.argsort(-self.counts, kind="stable")[:n]
-        return [(self.ids[row], int(self.counts[row])) for row in rows]
+    def table(self) -> pd.DataFrame:
+        """Return all works, most often found first: id, times, share of the others that find it."""
+        table = pd.DataFrame({"id": self.ids, "times": self.counts})
+        table = table.sort_values("times", ascending=False, kind="stable", ignore_index=True)
+        return table.assign(share=table["times"] / (len(table) - 1))
 
 
 def hubness(features: Features, k: int = 10, correction: str | None = None) -> Hubness:

@@ -40,7 +40,7 @@ class Report:
     """All that was measured, a table each, and what was asked for.
 
     `dial` is content and manner on the `repainted` works, None where there are none. `changes` has
-    by network the works by how few neighbours both crops share, `biggest` the three greatest hubs.
+    by network the works by how few neighbours both crops share, `biggest` the greatest hubs.
     """
 
     searches: Searches
@@ -52,7 +52,7 @@ class Report:
     agreement: MetricsTable
     hubs: MetricsTable
     changes: dict[str, pd.DataFrame]
-    biggest: dict[str, list[tuple[str, int]]]
+    biggest: dict[str, pd.DataFrame]
     notes: tuple[str, ...]
 
     @property
@@ -156,7 +156,7 @@ def make_report(
         measure("Agreement", agreement, searches, k, seed),
         measure("Hubs", hubs, searches, k, seed),
         of_each_network(lambda name, crop: crop_changes(searches, name, k=k)),
-        of_each_network(lambda name, crop: find_hubs(searches, name, crop, k=k).most(3)),
+        of_each_network(lambda name, crop: find_hubs(searches, name, crop, k=k).table()),
         (*notes, *_name_unread(searches)),
     )
 

@@ -1,6 +1,6 @@
 """Pages from templates: what is put into them is text, and escaped; and the parts of a page.
 
-The parts are the macros of templates/parts.html: `parts.says(text)`, `parts.table(heads, groups)`.
+The parts are the macros of templates/parts.html: `parts.head(text)`, `parts.table(heads, groups)`.
 """
 
 from __future__ import annotations

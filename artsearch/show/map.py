@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,7 +15,7 @@ import pandas as pd
 from artsearch.base.disk import fingerprint
 from artsearch.base.errors import ArtsearchError, MismatchError, check_whole, unknown
 from artsearch.base.text import cut_text
-from artsearch.evaluate.rankings import check_depth, hubness, nearest
+from artsearch.evaluate.rankings import nearest
 from artsearch.features.features import Features
 from artsearch.features.store import load_features, save_features
 from artsearch.index.metrics import check_finite, unit_rows
@@ -119,17 +119,11 @@ def _umap(vectors: np.ndarray, start: np.ndarray, note: dict) -> np.ndarray:
         random_state=note["seed"],
         n_jobs=1,  # with several threads no two maps are the same
     )
-    with _torch_left_alone():
-        return model.fit_transform(vectors)
-
-
-@contextmanager
-def _torch_left_alone() -> Iterator[None]:
-    """Give torch its number of threads back: numba sets the one that both have from OpenMP."""
+    # numba sets the number of threads that torch has from OpenMP too: it gets its own back.
     torch = sys.modules.get("torch")
     threads = torch.get_num_threads() if torch else 0
     try:
-        yield
+        return model.fit_transform(vectors)
     finally:
         if torch:
             torch.set_num_threads(threads)
@@ -175,16 +169,6 @@ def trust(features: Features, layout: Features, k: int = 10, seed: int = 0) -> T
     return Trust(k, float(value), float(np.mean(shared) / k), k / (len(rows) - 1))
 
 
-def hub_table(features: Features, k: int = 10) -> pd.DataFrame:
-    """Return who is everyone's neighbour: id, times, share, most often first.
-
-    `times` is how many works have it among their k nearest, `share` how many of all the others.
-    """
-    check_depth("k", k, len(features) - 1)
-    table = pd.DataFrame(hubness(features, k).most(len(features)), columns=["id", "times"])
-    return table.assign(share=table["times"] / (len(features) - 1))
-
-
 @dataclass(frozen=True, eq=False)
 class Colouring:
     """A colour for each work: `groups` are numbers into `names` and `colours`."""
@@ -203,42 +187,37 @@ def colour_by(works: pd.DataFrame, column: str) -> Colouring:
     if column not in works:
         raise unknown("column", column, works.columns)
     texts = works[column].astype(str).str.split().str.join(" ")
+    texts = texts[texts != ""]
     numbers = texts.map(lambda text: (read_years(text) or (np.nan,))[0])
-    said = texts != ""
-    if numbers[said].notna().mean() > 0.8 and numbers.nunique() > len(COLOURS):
-        return _colour_numbers(numbers)
-    return _colour_texts(texts, said)
+    if numbers.notna().mean() > 0.8 and numbers.nunique() > len(COLOURS):
+        groups, names, colours = _group_numbers(numbers.dropna())
+    else:
+        groups, names, colours = _group_texts(texts)
+    groups = groups.reindex(works.index)
+    if groups.isna().any():
+        groups, names, colours = groups.fillna(len(names)), [*names, "not said"], [*colours, UNSAID]
+    names = tuple(cut_text(name, LONGEST) for name in names)
+    return Colouring(groups.to_numpy(np.int64), names, tuple(colours))
 
 
-def _colour_texts(texts: pd.Series, said: pd.Series) -> Colouring:
-    names = texts[said].value_counts().index.tolist()
-    names, rest = names[: len(COLOURS)], names[len(COLOURS) :]
-    colours = list(COLOURS[: len(names)])
+def _group_texts(texts: pd.Series) -> tuple[pd.Series, list[str], list[str]]:
+    names = texts.value_counts().index.tolist()
+    others = len(names) - len(COLOURS)
+    names, colours = names[: len(COLOURS)], list(COLOURS[: len(names)])
     groups = texts.map({name: number for number, name in enumerate(names)})
-    if rest:
-        groups[texts.isin(rest)] = len(names)
-        names, colours = [*names, f"{len(rest):,} others"], [*colours, OTHER]
-    return _add_unsaid(groups, names, colours)
+    if others > 0:
+        names, colours = [*names, f"{others:,} others"], [*colours, OTHER]
+    return groups.fillna(len(COLOURS)), names, colours
 
 
-def _colour_numbers(numbers: pd.Series) -> Colouring:
+def _group_numbers(numbers: pd.Series) -> tuple[pd.Series, list[str], list[str]]:
     from matplotlib import colormaps
     from matplotlib.colors import to_hex
 
-    steps = pd.qcut(numbers, STEPS, duplicates="drop")
-    groups = steps.cat.codes.replace(-1, np.nan)
-    spans = [numbers[groups == step] for step in range(len(steps.cat.categories))]
-    names = [f"{span.min():g} to {span.max():g}" for span in spans]
-    colours = [to_hex(one) for one in colormaps["viridis"](np.linspace(0, 0.95, len(names)))]
-    return _add_unsaid(groups, names, colours)
-
-
-def _add_unsaid(groups: pd.Series, names: list[str], colours: list[str]) -> Colouring:
-    if groups.isna().any():
-        groups = groups.fillna(len(names))
-        names, colours = [*names, "not said"], [*colours, UNSAID]
-    names = [cut_text(name, LONGEST) for name in names]
-    return Colouring(groups.to_numpy(np.int64), tuple(names), tuple(colours))
+    groups = pd.qcut(numbers, STEPS, labels=False, duplicates="drop")
+    spans = numbers.groupby(groups).agg(["min", "max"])
+    names = [f"{least:g} to {most:g}" for least, most in spans.to_numpy()]
+    return groups, names, list(map(to_hex, colormaps["viridis"](np.linspace(0, 0.95, len(names)))))
 
 
 def place_pictures(points: np.ndarray, side: float, first: Sequence[int] = ()) -> list[int]:

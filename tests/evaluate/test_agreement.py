@@ -148,9 +148,22 @@ def test_hubness_by_hand():
     # The nearest:  a: b   b: a   c: b   d: c
     found = hubness(CIRCLE, k=1)
     assert found.counts.tolist() == [1, 2, 1, 0] and found.ids == tuple("abcd")
-    assert found.antihubs == 0.25 and found.most(2) == [("b", 2), ("a", 1)]
+    assert found.antihubs == 0.25 and found.table()["id"].tolist() == ["b", "a", "c", "d"]
+    assert found.table()["times"].tolist() == [2, 1, 1, 0]
     assert found.skewness == pytest.approx(0)
     assert "25% of 4 works never among the 1 nearest" in repr(found)
+
+
+def test_hubs_are_counted():
+    features = random(40)
+    unit = features.vectors / np.linalg.norm(features.vectors, axis=1, keepdims=True)
+    near = np.argsort(-(unit @ unit.T), axis=1)[:, 1:6]
+    table = hubness(features, k=5).table()
+    assert table["times"].tolist() == [int(np.sum(near == int(id))) for id in table["id"]]
+    assert table["times"].is_monotonic_decreasing and table["times"].sum() == 200
+    assert table["share"].tolist() == pytest.approx((table["times"] / 39).tolist())
+    with pytest.raises(ArtsearchError, match="k is 40, but there are 39 other works"):
+        hubness(features, k=40)
 
 
 def test_skewness_and_counts_of_many_works():
@@ -189,4 +202,4 @@ def test_csls_takes_the_hubs_out_of_a_crowded_space():
     plain, corrected = hubness(features), hubness(features, correction="csls")
     assert plain.skewness > 1 and corrected.skewness < 0.7 * plain.skewness
     assert corrected.antihubs < plain.antihubs
-    assert corrected.most(1)[0][1] < plain.most(1)[0][1]
+    assert corrected.counts.max() < plain.counts.max()

@@ -287,7 +287,7 @@ def test_a_hub_is_found_and_corrected():
     rows[7] = 0.5  # in the middle of all, and so nearer to most than they are to each other
     fake = FakeSearches(works, {"final": rows})
     found = hubs(fake, k=5)
-    assert find_hubs(fake, LITE, "no_crop", k=5).most(1)[0][0] == "07.jpg"
+    assert find_hubs(fake, LITE, "no_crop", k=5).table()["id"][0] == "07.jpg"
     plain, corrected = (
         found.value(metric="hubness", descriptor=f"final{c}") for c in ("", ", csls")
     )

@@ -17,7 +17,6 @@ from artsearch.show.map import (
     OTHER,
     UNSAID,
     colour_by,
-    hub_table,
     map_layout,
     place_pictures,
     show_map,
@@ -152,7 +151,7 @@ def test_missing_packages_are_named(monkeypatch, tmp_path):
         ArtMap(collection, layout)
 
 
-# ---- how far it is true, and hubs ------------------------------------------------------------
+# ---- how far it is true ----------------------------------------------------------------------
 
 
 def circle(count=60):
@@ -197,19 +196,6 @@ def test_a_map_of_other_works_or_of_too_few_is_not_judged():
     with pytest.raises(ArtsearchError, match="a map of 3 works cannot be judged"):
         trust(rows(3), map_layout(rows(3)))
     assert trust(rows(5), map_layout(rows(5)), k=10).k == 2
-
-
-def test_hubs_are_counted():
-    features = rows(40)
-    unit = features.vectors / np.linalg.norm(features.vectors, axis=1, keepdims=True)
-    near = np.argsort(-(unit @ unit.T), axis=1)[:, 1:6]
-    times = {f"work {row}": int(np.sum(near == row)) for row in range(40)}
-    table = hub_table(features, k=5)
-    assert dict(zip(table["id"], table["times"], strict=True)) == times
-    assert table["times"].is_monotonic_decreasing and table["times"].sum() == 200
-    assert table["share"].tolist() == pytest.approx((table["times"] / 39).tolist())
-    with pytest.raises(ArtsearchError, match="k is 40, but there are 39 other works"):
-        hub_table(features, k=40)
 
 
 # ---- colours ---------------------------------------------------------------------------------
