@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.option("--k", default=10, help="How many works.")
 @click.option("--unlike", multiple=True, help="A work not to be like; may be given again.")
 @click.option("--other", multiple=True, help="Column in which the answer differs: artist.")
-@click.option("--no-copies", is_flag=True, help="Leave out near-duplicates of what is asked for.")
+@click.option("--no-copies", is_flag=True, help="No near-duplicates: of what is asked for, and in the answer.")
 @click.option("--no-machine-made", is_flag=True, help="Leave out works made by a machine.")
 @click.option("--exclude", multiple=True, help="A work to leave out; may be given again.")
 @click.option("--per", default="", help="Column of which each value answers with its nearest.")
@@ -178,7 +178,8 @@ def to_text(answer: Results) -> str:
     for work in answer:
         group = f"{work.group}: " if work.group else ""
         words = " ".join(f"{group}{work.caption}".split())
-        lines += [f"{distance_text(work.distance):>7}  {words}", f"         {work.id}"]
+        more = f" (and {work.duplicates:,} near-duplicates)" if work.duplicates else ""
+        lines += [f"{distance_text(work.distance):>7}  {words}{more}", f"         {work.id}"]
     return "\n".join(printable(line) for line in [*lines, f"({answer.unit})"])
 
 
@@ -187,7 +188,8 @@ def to_json(works: Collection, answer: Results, goal: str = "") -> str:
 
     `goal` is the work to which stepping stones lead.
     """
-    found = [{"distance": one.distance, "group": one.group, **works.work(one.id)} for one in answer]
+    told = ("distance", "group", "duplicates")
+    found = [{name: getattr(one, name) for name in told} | works.work(one.id) for one in answer]
     view = {name: answer.provenance.get(name) for name in ("network", "crop", "dial")}
     # No link could say what is in a picture from elsewhere.
     can_be_cited = all(id in works for id in answer.question.works)

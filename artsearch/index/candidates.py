@@ -95,6 +95,18 @@ class Candidates(ABC):
         selected = self._select_rows(np.unique(rows))
         self._drop_counted(selected, f"as near-duplicates (nearer than {near:.3g})")
 
+    def leave_out_behind(self, row: int, raw: Index, near: float) -> tuple[set[int], int]:
+        """Leave out the near-duplicates of a work of the index, and keep the work itself.
+
+        Returns the rows of all of them in the index, and how many were left until then.
+        """
+        rows = nearer_than(raw, raw.row(self.index.ids[row]), near)
+        rows = rows[rows != row]
+        before = self._count(self._left)
+        if len(rows):
+            self._drop(self._select_rows(rows))
+        return set(rows.tolist()), before - self._count(self._left)
+
     def nearest(self, vector: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Return rows and distances of the k nearest, nearest first; all where there are fewer."""
         rows, distances = self._nearest(vector, k)

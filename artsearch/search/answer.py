@@ -30,16 +30,19 @@ def answer(search: Searched, question: Question, given: Mapping[str, object]) ->
     index, known = search.comparing, describe_all(search, question, given)
     vector = combine(index, question, {id: one.row for id, one in known.items()})
     candidates = find_candidates(search, question, known)
-    if question.group_by:
-        found, distances, values = candidates.nearest_in_each(
-            vector, question.group_by, question.group_size
-        )
-    else:
-        found, distances = candidates.nearest(vector, question.k)
-        values = [""] * len(found)
-    ids = [index.ids[row] for row in found]
+    behind: dict[int, int] = {}
+    notes = tuple(candidates.notes)
+    while True:
+        candidates.notes[:] = notes
+        rows, distances, groups = _find(candidates, question, vector)
+        if question.near_duplicates or not _leave_out_behind(search, candidates, rows, behind):
+            break
+    if count := sum(behind.values()):
+        candidates.notes.append(f"Near-duplicates of the works shown, left out: {count:,}.")
+    ids = [index.ids[row] for row in rows]
     captions = map(search.collection.caption, ids)
-    neighbours = map(Neighbour, ids, distances.tolist(), captions, values)
+    duplicates = [behind.get(row, 0) for row in rows]
+    neighbours = map(Neighbour, ids, distances.tolist(), captions, groups, duplicates)
     one = question.works[0] if len(question.works) == 1 else None
     return Results(
         one if one in search.collection else None,
@@ -49,6 +52,29 @@ def answer(search: Searched, question: Question, given: Mapping[str, object]) ->
         question,
         tuple(candidates.notes),
     )
+
+
+def _find(candidates: Candidates, question: Question, vector: np.ndarray):
+    """Return rows, distances and groups of the works that are nearest."""
+    if question.group_by:
+        return candidates.nearest_in_each(vector, question.group_by, question.group_size)
+    rows, distances = candidates.nearest(vector, question.k)
+    return rows, distances, [""] * len(rows)
+
+
+def _leave_out_behind(
+    search: Searched, candidates: Candidates, rows: np.ndarray, behind: dict[int, int]
+) -> bool:
+    """Leave out the near-duplicates of works found; tell whether some were among them.
+
+    The first of several stands for all. `behind` gets how many stand behind each.
+    """
+    gone: set[int] = set()
+    for row in rows.tolist():
+        if row not in gone and row not in behind:
+            copies, behind[row] = candidates.leave_out_behind(row, search.raw, search.copy_distance)
+            gone |= copies
+    return not gone.isdisjoint(rows.tolist())
 
 
 def candidates_of(search: Searched) -> Candidates:

@@ -45,12 +45,14 @@ class Neighbour:
     """One work of an answer; `distance` is in the metric's own terms, smaller is nearer.
 
     `group` is what the work has in the column that was asked for with `group_by`, else "".
+    `duplicates` is how many near-duplicates of it the answer leaves out, where it was asked to.
     """
 
     id: str
     distance: float
     caption: str
     group: str = ""
+    duplicates: int = 0
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,8 @@ class Results:
         return {group: tuple(works) for group, works in found.items()}
 
     def table(self) -> pd.DataFrame:
-        """Return the answer as a table: id, distance, caption, and group where there are any."""
-        columns = ["id", "distance", "caption"] + ["group"] * any(work.group for work in self)
+        """Return the answer as a table: id, distance, caption; group, duplicates where any are."""
+        more = [name for name in ("group", "duplicates") if any(getattr(one, name) for one in self)]
+        columns = ["id", "distance", "caption", *more]
         rows = [[getattr(work, column) for column in columns] for work in self]
         return pd.DataFrame(rows, columns=columns)
