@@ -187,6 +187,36 @@ def evaluate(
 
 
 @main.command()
+@click.argument("folder")
+@click.option("--near", default=None, type=float, help="Distance; else learnt from the works.")
+@click.option("--network", default="", help="Network; else one whose features are there already.")
+@click.option("--crop", default="no_crop", help="Crop.")
+@click.option("--out", default="build", help="Folder where features are kept.")
+@click.option("--to", default="build/duplicates", help="Folder for the page and the table.")
+def duplicates(folder: str, near: float | None, network: str, crop: str, out: str, to: str) -> None:
+    """List the near-duplicates in FOLDER: files that are likely to show the same work.
+
+    A work is listed when another one is nearer than a distance: --near, or that by which answers
+    leave out near-duplicates, which is learnt from the collection.
+    """
+    from artsearch.cli.similar import open_search
+    from artsearch.evaluate.repaint import ensure_demo_data
+    from artsearch.search.duplicates import find_duplicates
+    from artsearch.show.duplicates_page import TABLE, write_duplicates
+    from artsearch.works.collection import Collection
+
+    works = Collection(ensure_demo_data(folder))
+    search = open_search(works, network, crop, out=out)
+    found = find_duplicates(search, near)
+    page = write_duplicates(found, works, to)
+    click.echo(f"{len(search.index):,} works in {folder}. {found.sentence}")
+    for number, group in enumerate(found.groups, 1):
+        ids = (f"{printable(id)} ({found.nearest[id][1]:.3f})" for id in group)
+        click.echo("\n   ".join([f"{number}: {len(group):,} works", *ids]))
+    click.echo(f"Look at:\n  {page}\n  {page.with_name(TABLE)}")
+
+
+@main.command()
 @click.argument("notebook")
 @click.argument("output")
 @click.option("-p", "parameters", nargs=2, multiple=True, metavar="NAME VALUE")

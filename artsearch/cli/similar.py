@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @click.option("--k", default=10, help="How many works.")
 @click.option("--unlike", multiple=True, help="A work not to be like; may be given again.")
 @click.option("--other", multiple=True, help="Column in which the answer differs: artist.")
-@click.option("--no-copies", is_flag=True, help="No near-duplicates: of what is asked for, and in the answer.")
+@click.option("--no-copies", is_flag=True, help="Leave out near-duplicates, also of one another.")
 @click.option("--no-machine-made", is_flag=True, help="Leave out works made by a machine.")
 @click.option("--exclude", multiple=True, help="A work to leave out; may be given again.")
 @click.option("--per", default="", help="Column of which each value answers with its nearest.")

@@ -26,11 +26,11 @@ class Question:
     `positive` and `negative` are works with their weights: examples of what the answer is to be
     like, and of what not. `where` is a condition (see artsearch.works.conditions), `exclude_same`
     names columns in which an answer differs from the positive works, `near_duplicates` says whether
-    near-duplicates may come, of these and of one another, `machine_made` whether works made by a machine may (see
-    Collection.machine_made), `exclude` are works that may not. With `group_by`, a column, come the
-    `group_size` nearest of each of its values, else the `k` nearest. `region` is a rectangle of the
-    one positive work: (left, top, right, bottom), each from 0 to 1. A link has shorter words
-    for some of these: like, unlike, other, copies, per, each, part.
+    near-duplicates may come, of these and of one another, `machine_made` whether works made by a
+    machine may (see Collection.machine_made), `exclude` are works that may not. With `group_by`, a
+    column, come the `group_size` nearest of each of its values, else the `k` nearest. `region` is a
+    rectangle of the one positive work: (left, top, right, bottom), each from 0 to 1. A link has
+    shorter words for some of these: like, unlike, other, copies, per, each, part.
     """
 
     positive: tuple[tuple[str, float], ...]

@@ -1,0 +1,52 @@
+"""The near-duplicates of a collection as a page to look through, and as a table."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import artsearch
+from artsearch.base.disk import write_whole
+from artsearch.base.text import disarm
+from artsearch.search.duplicates import Duplicates
+from artsearch.search.wording import distance_text
+from artsearch.show.html import Pictures, parts, render, works
+from artsearch.works.collection import Collection
+
+PAGE, TABLE = "duplicates.html", "duplicates.csv"
+#: Works with a picture on the page; those behind them are in the table alone.
+PICTURES = 1500
+
+
+def write_duplicates(
+    duplicates: Duplicates, collection: Collection, folder: str | os.PathLike
+) -> Path:
+    """Write duplicates.html and duplicates.csv into a folder; return the path of the page.
+
+    The table has a row a work: group, id, its nearest of the group and the distance, and what is
+    known of the work. Raises ArtsearchError where it cannot be written.
+    """
+    folder = Path(folder)
+    table = duplicates.table().merge(collection.works, on="id", how="left")
+    texts = table.select_dtypes(exclude="number").columns
+    table[texts] = table[texts].map(disarm)
+    # The byte order mark tells Excel that a table is UTF-8.
+    write_whole(folder / TABLE, table.to_csv(index=False).encode("utf-8-sig"))
+    pictures, sections, shown = Pictures(collection, 160), [], 0
+    for number, group in enumerate(duplicates.groups, 1):
+        if shown + len(group) > PICTURES:
+            break
+        shown += len(group)
+        notes = [(id, distance_text(duplicates.nearest[id][1])) for id in group]
+        sections.append(parts.section(f"{number}: {len(group):,} works", works(pictures, notes)))
+    left = len(duplicates) - len(sections)
+    page = render(
+        "duplicates.html",
+        "page.css",
+        name=collection.name,
+        sentence=duplicates.sentence,
+        sections=sections,
+        more=f"{left:,} more groups are in {TABLE}." if left else "",
+        version=artsearch.__version__,
+    )
+    return write_whole(folder / PAGE, page.encode())
