@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from artsearch.base.errors import ArtsearchError
-from artsearch.index.base import Index
 from artsearch.index.candidates import nearer_than
 from artsearch.index.metrics import METRICS
 from artsearch.search.search import Search
@@ -74,7 +72,7 @@ def find_duplicates(search: Search, near: float | None = None) -> Duplicates:
     rows, places = np.nonzero(distances < near)
     others = found[rows, places]
     for row in np.flatnonzero(distances[:, -1] < near) if k < len(raw) - 1 else ():
-        more = nearer_than(near, partial(_nearest, raw, raw.ids[row]))
+        more = nearer_than(raw, raw.row(raw.ids[row]), near)
         rows, others = np.append(rows, np.full(len(more), row)), np.append(others, more)
     pairs = coo_matrix((np.ones(len(rows)), (rows, others)), shape=(len(raw), len(raw)))
     _, labels = connected_components(pairs, directed=False)
@@ -85,8 +83,3 @@ def find_duplicates(search: Search, near: float | None = None) -> Duplicates:
         nearest[raw.ids[row]] = raw.ids[found[row, 0]], float(distances[row, 0])
     largest = sorted(map(tuple, groups.values()), key=len, reverse=True)
     return Duplicates(tuple(largest), nearest, near, unit)
-
-
-def _nearest(raw: Index, work_id: str, k: int) -> tuple[np.ndarray, np.ndarray]:
-    ids, distances = raw.search(work_id, min(k, len(raw) - 1))
-    return raw.rows_of(ids), distances
