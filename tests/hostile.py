@@ -245,6 +245,13 @@ def _circles_in_tiffs(image: Image.Image) -> Iterator[tuple[str, bytes]]:
     yield "parts in a circle.tif", tiff(*image.size, pixels, t330=8)
 
 
+def _begun(image: Image.Image) -> Iterator[tuple[str, bytes]]:
+    for progressive in (False, True):
+        data = encode(image, "JPEG", progressive=progressive)
+        for part in (5, 6, 7):
+            yield f"{part} eighths{' progressive' * progressive}.jpg", data[: len(data) * part // 8]
+
+
 # Bad files
 
 
@@ -285,7 +292,9 @@ def _bombs(image: Image.Image) -> Iterator[tuple[str, bytes]]:
 def _cut_off(image: Image.Image) -> Iterator[tuple[str, bytes]]:
     for format, data in files_of_every_format(image).items():
         places = [1, 3, 8, 13, 24, 40] + [len(data) * part // 8 for part in range(1, 8)]
-        for place in sorted(set(places)):
+        # Of a JPEG what comes behind its header is shown.
+        last = data.index(b"\xff\xda") if format == "JPEG" else len(data)
+        for place in sorted({min(place, last) for place in places}):
             yield f"cut off at {place}.{FORMATS[format]}", data[:place]
 
 
@@ -330,7 +339,7 @@ def _spoilt(image: Image.Image) -> Iterator[tuple[str, bytes]]:
 SRGB = ImageCms.createProfile("sRGB")
 MAKERS = {
     "same": (_formats, _orientations, _colours, _frames, _metadata, _names),
-    "good": (_shapes, _depths, _circles_in_tiffs),
+    "good": (_shapes, _depths, _circles_in_tiffs, _begun),
     "bad": (_disguises, _bombs, _cut_off, _nothing_in_it),
     "either": (_flipped, _spoilt),
 }

@@ -80,7 +80,7 @@ FAULTS = [
     ),
     Fault(
         "deep-grey-cut-off",
-        "works/images.py",
+        "works/colour.py",
         "works/test_images.py",
         "values.astype(np.float32) * np.float32(255 / white)",
         "values.astype(np.float32)",

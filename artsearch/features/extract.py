@@ -356,6 +356,8 @@ def _is_current(folder: Path, provenance: dict, collection: Collection) -> bool:
         load_features(folder)  # that its rows are there as well
     except ArtsearchError:
         return False
+    if _is_of_another_reading(manifest, provenance):
+        return False
     refuse_others(folder, manifest["provenance"], provenance)
     if signatures.keys() != set(collection.ids):
         return False
@@ -364,6 +366,10 @@ def _is_current(folder: Path, provenance: dict, collection: Collection) -> bool:
     return all(
         is_proof(now) and signature(collection.path(id)) == now for id, now in signatures.items()
     )
+
+
+def _is_of_another_reading(manifest: dict, provenance: dict) -> bool:
+    return manifest["provenance"].get("reading") != provenance["reading"]
 
 
 def _clear_up(folder: Path) -> None:
@@ -389,7 +395,15 @@ def _open_old(folder: Path, provenance: dict) -> tuple[Features | None, list[Ent
     if not folder.exists():
         return None, []
     try:
-        refuse_others(folder, read_manifest(folder)["provenance"], provenance)
+        manifest = read_manifest(folder)
+        if _is_of_another_reading(manifest, provenance):
+            warnings.warn(
+                f"pictures were read otherwise when {folder.name} was made (colours by profile, "
+                "TIFF): its works are computed anew",
+                stacklevel=2,
+            )
+            return None, []
+        refuse_others(folder, manifest["provenance"], provenance)
         return load_features(folder), read_entries(folder)
     except MismatchError:
         raise

@@ -21,7 +21,7 @@ from artsearch.networks.precision import choose_precision, full_float32
 from artsearch.networks.registry import as_network, transform_for
 from artsearch.networks.transforms import NO_CROP
 from artsearch.networks.weights import fetch_weights, find_weights
-from artsearch.works.images import ImageSource, open_image
+from artsearch.works.images import READING, ImageSource, open_image
 
 if TYPE_CHECKING:
     from torch import nn
@@ -119,6 +119,7 @@ class FeatureExtractor:
             "crop": self.transform.crop,
             "size": self.network.size,
             "precision": self.precision,
+            "reading": READING,
         }
 
     def pool(self, layer: str) -> int:

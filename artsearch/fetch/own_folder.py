@@ -10,7 +10,7 @@ from pathlib import Path
 from artsearch.base.errors import ArtsearchError, CollectionError
 from artsearch.fetch.column_names import map_columns
 from artsearch.fetch.items import Item
-from artsearch.works.images import SUFFIXES
+from artsearch.works.formats import SUFFIXES
 from artsearch.works.table import match_files, read_table
 
 #: Tables that are taken where none is named.

@@ -19,7 +19,8 @@ from artsearch.base.errors import ArtsearchError, CollectionError, ImageError, u
 from artsearch.base.text import cut_text, fold, shorten
 from artsearch.works.conditions import Columns
 from artsearch.works.file_state import hash_file
-from artsearch.works.images import SUFFIXES, open_image
+from artsearch.works.formats import SUFFIXES, why_left_out
+from artsearch.works.images import open_image
 from artsearch.works.storage import RemoteFile, RemoteFolder, as_local, check_address, is_address
 from artsearch.works.table import match_files, read_works_csv
 
@@ -254,13 +255,16 @@ def _find_files(folder: Path | RemoteFolder) -> tuple[dict, dict, list[tuple[str
     is_remote = isinstance(folder, RemoteFolder)
     for id, path in folder.files(skipped) if is_remote else _list_files(folder, skipped):
         is_table = path.name.casefold() == TABLE
-        if not is_table and not path.name.lower().endswith(SUFFIXES):
-            continue
+        is_picture = path.name.lower().endswith(SUFFIXES)
         if not is_remote and not os.path.isfile(path):  # a pipe would be waited for without end
+            if not is_table and not is_picture:
+                continue
             skipped.append((path.name, "no regular file, or a link that leads nowhere"))
         elif is_table:
             tables[id] = path
-        else:
+        elif reason := why_left_out(path):
+            skipped.append((path.name, reason))
+        elif is_picture:
             if id in images:  # a name of bytes, and one that spells the same bytes out
                 skipped.append((path.name, f"a second file that is written {id!r}; rename it"))
             else:

@@ -1,24 +1,24 @@
 """The one door for pixels: every image of the project is opened here, and comes out as RGB."""
 
 import io
-import math
 import os
 import stat
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 from PIL import ExifTags, Image
 
 from artsearch.base.errors import ImageError, check_whole
+from artsearch.works.colour import SRGB, ProfileError, find_white, scale, to_srgb
+from artsearch.works.formats import FORMATS, HEAD, NAMED, find_jp2_profile, kind_of, open_heic
 from artsearch.works.storage import RemoteFile, address_name, as_local, is_address
+from artsearch.works.tiff import read_tiff
 
-#: Suffixes of the files that a collection takes for images, in any case.
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
-
-# Named one by one: Pillow also knows formats that start other programs (EPS) or fetch parts. A
-# camera's MPO counts as a JPEG, as Pillow has it.
-FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
+#: Tells features of pictures that were read otherwise from those of today: 2 brings colours to sRGB
+#: by their profiles, and reads TIFF of every kind.
+READING = 2
 
 # A scan of 12,000 × 14,000 px is welcome, so Pillow's warning from 89 million pixels is not; from
 # twice that on Pillow refuses (Image.MAX_IMAGE_PIXELS), which open_image reports as an ImageError.
@@ -34,8 +34,8 @@ ImageSource = str | os.PathLike | RemoteFile | bytes | Image.Image
 
 _BYTES = (bytes, bytearray, memoryview)
 
-# The tags TileWidth and TileLength (TIFF 6.0, section 15).
-_TILE_SIDES = (322, 323)
+# What Pillow says of a JPEG that ends too early.
+_CUT_OFF = ("truncated", "Truncated", "cannot load this image")
 
 # How each value of the EXIF tag Orientation is turned upright.
 _TURNS = {
@@ -49,13 +49,19 @@ _TURNS = {
 }
 
 
+class ImageNote(UserWarning):
+    """What is to be known of a picture that could be opened all the same."""
+
+
 def open_image(source: ImageSource, side: int | None = None) -> Image.Image:
-    """Open an image and return it upright, as RGB with 8 bits a channel.
+    """Open an image and return it upright, as sRGB with 8 bits a channel.
 
     `source` is a path, an address that fsspec knows (a text such as "s3://bucket/a.jpg", or a
     RemoteFile), the bytes of a file, or a PIL image. EXIF rotation is applied, transparency
-    is laid over white, 16-bit and floating-point grey are scaled to 8 bits, CMYK and palettes are
-    converted, and of an animation the first frame is taken.
+    is laid over white, deeper channels are scaled to 8 bits, all kinds of colour are converted, by
+    the profile that comes with them, and of an animation the first frame is taken, of the pages of
+    a TIFF the first that is no reduced copy. A profile that cannot be used is ignored, and of a
+    JPEG that ends too early the rest is grey; both are said in an ImageNote, which is a warning.
 
     With `side`, a JPEG file may come out at a half, a quarter or an eighth of its size, which takes
     less time and memory, as long as both its sides keep `side` pixels or more; paintings of 3,000
@@ -72,7 +78,7 @@ def open_image(source: ImageSource, side: int | None = None) -> Image.Image:
     if side is not None:
         check_whole("side", side)
     try:
-        return _read(source, side)
+        return _read(source, side, name)
     except ImageError:
         raise
     except FileNotFoundError:
@@ -96,15 +102,15 @@ def thumbnail(source: ImageSource, side: int = 240) -> Image.Image:
 
 
 def to_jpeg(image: Image.Image, quality: int = 80) -> bytes:
-    """Encode an RGB image as the bytes of a JPEG file."""
+    """Encode an sRGB image as the bytes of a JPEG file, which says that it is one."""
     out = io.BytesIO()
-    image.save(out, "JPEG", quality=quality, optimize=True)
+    image.save(out, "JPEG", quality=quality, optimize=True, icc_profile=SRGB)
     return out.getvalue()
 
 
-def _read(source: ImageSource, side: int | None) -> Image.Image:
+def _read(source: ImageSource, side: int | None, name: str) -> Image.Image:
     if isinstance(source, Image.Image):
-        return _to_rgb(source)
+        return _to_rgb(source, name)
     if is_address(source):
         source = as_local(source) or RemoteFile.at(source)
     if isinstance(source, _BYTES):
@@ -113,11 +119,47 @@ def _read(source: ImageSource, side: int | None) -> Image.Image:
         refuse_unread(source)
         file = io.BytesIO(source.read_bytes())
     else:
-        file = source
-        refuse_unread(Path(file))
-    with Image.open(file, formats=FORMATS) as image:
-        _refuse_tiles(image)
-        return _to_rgb(image if side is None else _reduce(image, side))
+        refuse_unread(Path(source))
+        file = open(source, "rb")
+    with file:
+        kind = kind_of(file.read(HEAD))
+        file.seek(0)
+        if kind == "TIFF":
+            return _to_rgb(read_tiff(file, MAX_BYTES), name)
+        if kind == "JPEG":
+            return _read_jpeg(file, side, name)
+        with open_heic(file) if kind == "HEIC" else Image.open(file, formats=FORMATS) as image:
+            if kind == "JPEG 2000":
+                image.info["icc_profile"] = find_jp2_profile(file)
+            return _to_rgb(image, name)
+
+
+def _read_jpeg(file: io.BufferedIOBase, side: int | None, name: str) -> Image.Image:
+    """Decode a JPEG; of one without its last bytes what is there."""
+
+    def decode(file: io.BufferedIOBase) -> Image.Image:
+        with Image.open(file, formats=FORMATS) as image:
+            return _to_rgb(image if side is None else _reduce(image, side), name)
+
+    try:
+        return decode(file)
+    except OSError as error:
+        if not any(sign in str(error) for sign in _CUT_OFF):
+            raise
+    file.seek(0)
+    data = file.read()
+    # It may end within a header between two scans, such as progressive ones have.
+    for end in (len(data), max(data.rfind(b"\xff\xc4"), data.rfind(b"\xff\xda"))):
+        with suppress(OSError):
+            image = decode(io.BytesIO(data[:end] + b"\xff\xd9"))
+            if any(low < high for low, high in image.getextrema()):
+                _note(name, "the file ends before the picture does; the rest is grey")
+                return image
+    raise ValueError("the file is truncated: it ends before the picture begins")
+
+
+def _note(name: str, text: str) -> None:
+    warnings.warn(f"{name}: {text}", ImageNote, stacklevel=2)
 
 
 def _reduce(image: Image.Image, side: int) -> Image.Image:
@@ -152,25 +194,20 @@ def _size_of_file(path: Path) -> int:
     return found.st_size
 
 
-def _refuse_tiles(image: Image.Image) -> None:
-    """Raise DecompressionBombError for a TIFF of huge tiles, however small the picture in them."""
-    # Pillow looks at the picture alone: one of 10 × 10 pixels may take 2 GB for its only tile.
-    tags, limit = getattr(image, "tag_v2", {}), Image.MAX_IMAGE_PIXELS
-    sides = [tags.get(tag) for tag in _TILE_SIDES]
-    if all(isinstance(side, int) for side in sides) and limit and math.prod(sides) > 2 * limit:
-        raise Image.DecompressionBombError
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
+def _to_rgb(image: Image.Image, name: str) -> Image.Image:
     image.load()
     if 0 in image.size:
         raise ImageError(f"the image has no pixels: it is {image.width} × {image.height}")
     image = _turn_upright(image)
     if image.mode.startswith("I") or image.mode == "F":
-        return _from_deep_grey(image)
-    if image.has_transparency_data:
-        return _lay_over_white(image)
-    return image.convert("RGB")
+        image = _from_deep_grey(image)
+    try:
+        image = to_srgb(image)
+    except ProfileError as error:
+        _note(name, f"its colour profile {error}; it is ignored")
+    rgb = _lay_over_white(image) if image.has_transparency_data else image.convert("RGB")
+    rgb.info.pop("icc_profile", None)  # it is sRGB by now
+    return rgb
 
 
 def _lay_over_white(image: Image.Image) -> Image.Image:
@@ -201,27 +238,14 @@ def _turn_upright(image: Image.Image) -> Image.Image:
 
 
 def _from_deep_grey(image: Image.Image) -> Image.Image:
-    """Return grey of 16 or 32 bits, or of floating point, as RGB."""
+    """Return grey of 16 or 32 bits, or of floating point, as grey of 8 bits."""
     values = np.asarray(image)
-    white = 65535 if image.mode.startswith("I;16") else _find_white(values)
-    pixels = _to_8_bits(values, white)
+    pixels = scale(values, 65535 if image.mode.startswith("I;16") else find_white(values))
     if isinstance(image.info.get("transparency"), int):
         pixels[values == image.info["transparency"]] = 255
-    return Image.fromarray(pixels).convert("RGB")
-
-
-def _find_white(values: np.ndarray) -> float:
-    """Return the value that stands for white: 1 (floating point), 255, 65535, or the maximum."""
-    brightest = float(values.max(initial=0, where=np.isfinite(values)))
-    scales = (1, 255, 65535) if values.dtype.kind == "f" else (255, 65535)
-    return next((white for white in scales if brightest <= white), brightest)
-
-
-def _to_8_bits(values: np.ndarray, white: float) -> np.ndarray:
-    # In single precision: a scan of 100 million pixels then takes 400 MB here and not 800.
-    scaled = values.astype(np.float32) * np.float32(255 / white)
-    scaled = np.nan_to_num(scaled, copy=False, nan=0, posinf=255, neginf=0)
-    return np.clip(np.rint(scaled, out=scaled), 0, 255, out=scaled).astype(np.uint8)
+    grey = Image.fromarray(pixels)
+    grey.info = {"icc_profile": image.info.get("icc_profile")}
+    return grey
 
 
 def _name(source: ImageSource) -> str:
@@ -243,7 +267,7 @@ def _name(source: ImageSource) -> str:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, Image.UnidentifiedImageError):
-        return "not a JPEG, PNG, WebP, TIFF, BMP or GIF file"
+        return f"not a {NAMED} file"
     if "MAX_TEXT_" in str(error):
         return "the texts or the colour profile in it are too large; save it without them"
     text = " ".join(str(getattr(error, "strerror", None) or error).split())

@@ -21,7 +21,7 @@ import pandas as pd
 
 from artsearch.base.errors import CollectionError, unknown
 from artsearch.base.text import shorten
-from artsearch.works.images import SUFFIXES
+from artsearch.works.formats import SUFFIXES
 from artsearch.works.storage import RemoteFile
 
 #: Bytes of a table, unpacked where it is packed.

@@ -16,8 +16,9 @@ from PIL import Image
 from artsearch.base.disk import write_whole
 from artsearch.base.errors import ArtsearchError, ImageError
 from artsearch.works.collection import Collection
+from artsearch.works.colour import SRGB
 from artsearch.works.file_state import is_proof
-from artsearch.works.images import ImageSource, thumbnail
+from artsearch.works.images import READING, ImageSource, thumbnail
 from artsearch.works.storage import RemoteFile
 
 #: Longest side in pixels: in the drawer and where many works are shown, among a few neighbours,
@@ -76,7 +77,7 @@ class Thumbnails:
 
     def _file(self, work_id: str, kind: str) -> Path:
         place, state = self._state(self.collection.path(work_id))
-        key = f"{place}\0{state}\0{SIDES[kind]}"
+        key = f"{place}\0{state}\0{SIDES[kind]}\0{READING}"
         name = hashlib.sha256(os.fsencode(key)).hexdigest()[:24]
         return self.folder / name[:2] / f"{name}.webp"
 
@@ -97,9 +98,9 @@ def small_picture(source: ImageSource, kind: str) -> bytes:
 
 
 def to_webp(image: Image.Image, quality: int = 75) -> bytes:
-    """Encode an RGB image as the bytes of a WebP file: a quarter smaller than a like JPEG."""
+    """Encode an sRGB image as the bytes of a WebP file: a quarter smaller than a like JPEG."""
     out = io.BytesIO()
-    image.save(out, "WEBP", quality=quality, method=4)
+    image.save(out, "WEBP", quality=quality, method=4, icc_profile=SRGB)
     return out.getvalue()
 
 

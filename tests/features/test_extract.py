@@ -29,6 +29,7 @@ from artsearch.features.extractor import FeatureExtractor
 from artsearch.features.features import Features
 from artsearch.features.store import load_features
 from artsearch.works.collection import Collection
+from artsearch.works.images import READING
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -119,6 +120,21 @@ def test_rows_are_those_computed_in_memory(many, tmp_path):
     assert stored.provenance["collection"] == Collection(many).fingerprint()
 
 
+def test_pictures_that_were_read_otherwise_are_computed_again(many, tmp_path, opened, settle):
+    with pytest.MonkeyPatch.context() as older:
+        older.setattr(artsearch.features.extractor, "READING", 1)
+        run(many, tmp_path / "out")
+    opened.clear()
+    settle(many)
+    with pytest.warns(UserWarning, match="were read otherwise when .* computed anew"):
+        again = run(many, tmp_path / "out")
+    assert len(opened) == 31 and again.provenance["reading"] == READING
+    assert as_built_from_nothing(again, many, tmp_path)
+    opened.clear()
+    run(many, tmp_path / "out")
+    assert opened == []
+
+
 @pytest.mark.parametrize("options", [{"batch_size": 1}, {"batch_size": 64}, {"workers": 1}])
 def test_batch_size_workers_and_shards_do_not_count(many, tmp_path, options):
     first = run(many, tmp_path / "one")
@@ -136,7 +152,8 @@ def test_the_store_says_all_of_it(many, tmp_path):
     manifest = json.loads((folder / MANIFEST).read_text())
     assert (manifest["rows"], manifest["dims"], manifest["shards"]) == (30, 6, [10, 10, 10])
     assert manifest["provenance"].keys() == {
-        *("network", "weights", "layer", "pool", "crop", "size", "precision", "collection")
+        *("network", "weights", "layer", "pool", "crop", "size", "precision", "reading"),
+        "collection",
     }
     (bad,) = manifest["skipped"]
     assert bad["id"] == "room 1/broken.jpg" and "not a JPEG" in bad["reason"]

@@ -127,7 +127,7 @@ def find_imports(folder: Path) -> set[str]:
 @pytest.mark.parametrize(
     ("folder", "extras"),
     [
-        ("artsearch", ["app", "fetch", "map", "scale"]),
+        ("artsearch", ["app", "fetch", "heic", "map", "scale"]),
         ("tests", ["app", "fetch", "lab", "map", "scale", "test"]),
     ],
 )

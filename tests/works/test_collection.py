@@ -11,7 +11,7 @@ import pytest
 
 from artsearch.base.errors import ArtsearchError, CollectionError
 from artsearch.works.collection import Collection
-from artsearch.works.images import SUFFIXES
+from artsearch.works.formats import SUFFIXES
 from artsearch.works.table import read_works_csv
 
 MONA_LISA = "leonardo-da-vinci_mona-lisa.jpg"
@@ -38,7 +38,7 @@ def open_quietly(folder: Path) -> Collection:
 def test_every_suffix_in_any_case(tmp_path, paint, suffix):
     names = [f"lower{suffix}", f"mixed{suffix.title()}", f"upper{suffix.upper()}"]
     for name in names:
-        shutil.move(paint(f"plain{suffix}"), tmp_path / name)
+        shutil.move(paint(f"plain{suffix}", format="PNG"), tmp_path / name)
     collection = open_quietly(tmp_path)
     assert collection.ids == names
     assert all(collection.open(id).size == (8, 6) for id in collection)

@@ -16,10 +16,11 @@ from PIL import Image
 from artsearch.base.errors import ArtsearchError, ImageError
 from artsearch.networks.registry import transform_for
 from artsearch.networks.transforms import CROPS
-from artsearch.works.images import MAX_BYTES, open_image, thumbnail, to_jpeg
+from artsearch.works.images import MAX_BYTES, ImageNote, open_image, thumbnail, to_jpeg
 
 # Pillow warns of what is broken in a file, which here is on purpose.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+AS_IT_IS = pytest.mark.filterwarnings("ignore::artsearch.works.images.ImageNote")
 
 
 def pixels(source) -> list:
@@ -269,12 +270,38 @@ def test_a_reduced_jpeg_is_turned_upright(paintings):
         assert levels(opened, upright.resize((60, 91), Image.Resampling.BOX)).mean() < 4
 
 
-def test_a_broken_jpeg_is_broken_at_any_size(noise):
-    data = encode(noise(128, 128), "JPEG")
-    for broken in (data[:300], data[: len(data) // 2], data[: len(data) * 7 // 8], b"\xff\xd8\xff"):
-        for side in (None, 16, 128):
-            with pytest.raises(ImageError, match="[Tt]runcated|not a JPEG"):
-                open_image(broken, side=side)
+@pytest.mark.parametrize("kind", ["plain", "progressive", "grey", "CMYK", "MPO"])
+def test_a_jpeg_without_its_last_bytes_is_shown_with_a_note(paintings, tmp_path, kind):
+    whole = Image.open(paintings / "leonardo-da-vinci_mona-lisa.jpg").resize((256, 384))
+    data = jpeg_of(kind, whole)
+    path = tmp_path / "cut.jpg"
+    begins = data.rindex(b"\xff\xda" if kind != "progressive" else b"\xff\xc4")
+    for part in (0.5, 0.9):
+        path.write_bytes(data[: begins + int((len(data) - begins) * part)])
+        for side in (None, 128):
+            with pytest.warns(ImageNote, match="'cut.jpg': the file ends before the picture does"):
+                opened = open_image(path, side=side)
+            expected = open_image(data, side=side)
+            assert opened.size == expected.size
+            top = (0, 0, opened.width, opened.height // 4)
+            assert levels(opened.crop(top), expected.crop(top)).mean() < 3
+
+
+def test_a_progressive_jpeg_may_end_between_its_scans(paintings):
+    data = jpeg_of("progressive", Image.open(paintings / "leonardo-da-vinci_mona-lisa.jpg"))
+    for place in (data.rindex(b"\xff\xc4") + 9, data.rindex(b"\xff\xda") + 5):
+        with pytest.warns(ImageNote, match="ends before the picture does"):
+            assert levels(open_image(data[:place]), open_image(data)).mean() < 9
+
+
+def test_a_jpeg_of_which_only_the_header_came_is_refused(noise):
+    for options in ({}, {"progressive": True}):
+        data = encode(noise(128, 128), "JPEG", **options)
+        header = data.index(b"\xff\xda")
+        for place in (3, 20, 300, header, header + 2, header + 10):
+            for side in (None, 16):
+                with pytest.raises(ImageError, match="[Tt]runcated|not a JPEG"):
+                    open_image(data[:place], side=side)
 
 
 @pytest.mark.parametrize("side", [0, -3, 2.5, True, "640"])
@@ -305,7 +332,7 @@ def test_files_that_are_no_images(tmp_path, paintings):
         b"just some text\n" * 100: "not a JPEG, PNG",
         b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n": "not a JPEG, PNG",
         b"<svg xmlns='http://www.w3.org/2000/svg'/>": "not a JPEG, PNG",
-        jpeg[: len(jpeg) // 2]: "truncated",
+        jpeg[:300]: "truncated",
         jpeg[:3]: "not a JPEG, PNG|truncated",
         encode(Image.new("RGB", (99, 99)), "PNG")[:-60]: "truncated|cannot read",
     }.items():
@@ -319,6 +346,7 @@ def test_files_that_are_no_images(tmp_path, paintings):
             assert "\n" not in str(error.value) and len(str(error.value)) < 300
 
 
+@AS_IT_IS
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "GIF", "TIFF", "BMP", "WEBP"])
 def test_whatever_bytes_break_the_error_is_ours(noise, format):
     data = encode(noise(40, 40), format)

@@ -20,7 +20,7 @@ from artsearch.index.stored import checksum_rows
 
 FORMAT = 3
 #: What of the metadata changes when works do; all else says which features there are.
-CHANGES = {"collection", "neighbours"}
+CHANGES = {"collection", "neighbours", "reading"}
 
 
 def bring_up_to_date(
