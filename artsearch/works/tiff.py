@@ -13,22 +13,22 @@ import math
 import struct
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import numpy as np
 from PIL import ExifTags, Image, TiffImagePlugin
 
-from artsearch.works.colour import lab_to_srgb, to_8_bits
+from artsearch.works.colour import ProfileError, deep_to_srgb, lab_to_srgb, to_levels
 
 #: So many pages are looked at for the one that is the picture.
 MOST_PAGES = 100
 
 # PhotometricInterpretation (TIFF 6.0, pages 37, 87 and 110; the last two from Adobe's notes).
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, MASK, SEPARATED, YCBCR = range(7)
-CIE_LAB, ICC_LAB, ITU_LAB = 8, 9, 10
+LABS = CIE_LAB, ICC_LAB, ITU_LAB = 8, 9, 10
 #: Kinds of colour that are read, each with its number of channels.
 CHANNELS = {WHITE_IS_ZERO: 1, BLACK_IS_ZERO: 1, RGB: 3, PALETTE: 1, MASK: 1, SEPARATED: 4, YCBCR: 3}
-CHANNELS |= {CIE_LAB: 3, ICC_LAB: 3, ITU_LAB: 3}
+CHANNELS |= dict.fromkeys(LABS, 3)
 #: Compressions by which luma and chroma become RGB in decoding.
 JPEG = (7, 33007, 34892)
 #: ExtraSamples of an alpha channel: colours multiplied by it, or not.
@@ -36,6 +36,7 @@ ASSOCIATED, UNASSOCIATED = 1, 2
 #: NewSubfileType of a page that is a reduced copy, or a mask.
 REDUCED, IS_MASK = 1, 4
 _lock = threading.Lock()
+_MODES = {1: "L", 3: "RGB", 4: "CMYK"}
 _COLOR_MAP, _ORIENTATION, _PROFILE = 320, 274, 34675
 
 
@@ -52,14 +53,15 @@ def read_tiff(file: io.BufferedIOBase, most_bytes: int) -> Image.Image:
         with tifffile.TiffFile(file) as tif:
             first, page = _find_page(tif)
             _refuse_huge(page, most_bytes)
+            profile, turn = _find_tag(_PROFILE, page, first), _find_tag(_ORIENTATION, page, first)
+            profile = profile if isinstance(profile, bytes) else b""
             try:
-                image = _decode(page)
+                image = _decode(page, profile)
             except Exception as error:
                 image = _decode_by_libtiff(file, page, error)
-            profile, turn = _find_tag(_PROFILE, page, first), _find_tag(_ORIENTATION, page, first)
+                image.info = {"icc_profile": profile}
     except (tifffile.TiffFileError, TypeError, KeyError, AttributeError, struct.error) as error:
         raise ValueError(f"it is a TIFF that cannot be decoded: {error}") from None
-    image.info = {"icc_profile": profile} if isinstance(profile, bytes) else {}
     if turn:
         image.getexif()[ExifTags.Base.Orientation] = turn
     return image
@@ -114,7 +116,8 @@ def _refuse_huge(page, most_bytes: int) -> None:
 # From its values to 8 bits
 
 
-def _decode(page) -> Image.Image:
+def _decode(page, profile: bytes) -> Image.Image:
+    """Return a page, with its profile where its colours are not sRGB by now."""
     colours = _colours_of(page)
     if colours not in CHANNELS:
         raise ValueError("its colours are of a kind that is no picture's")
@@ -131,14 +134,27 @@ def _decode(page) -> Image.Image:
     if page.axes.startswith("S"):
         values = np.moveaxis(values, 0, -1)
     values = values.reshape(page.imagelength, page.imagewidth, page.samplesperpixel)
-    pixels = _to_pixels(values[..., :number], colours, page)
+    pixels = _from_deep(values[..., :number], colours, page, profile) if profile else None
+    in_srgb = pixels is not None
+    if not in_srgb:
+        pixels = _to_pixels(values[..., :number], colours, page)
     kind = _kind_of_alpha(page, page.samplesperpixel - number)
     if kind:
-        alpha = to_8_bits(values[..., number : number + 1], page.bitspersample)
-        pixels = _lay_over_white(pixels, alpha, kind, colours)
-    if pixels.shape[2] == 1:
-        return Image.fromarray(pixels[..., 0])
-    return Image.fromarray(pixels, "CMYK" if colours == SEPARATED else "RGB")
+        alpha = to_levels(values[..., number : number + 1], page.bitspersample)
+        pixels = _lay_over_white(pixels, alpha, kind, RGB if in_srgb else colours)
+    number = pixels.shape[2]
+    image = Image.fromarray(pixels[..., 0] if number == 1 else pixels, _MODES[number])
+    image.info = {} if in_srgb or colours in LABS else {"icc_profile": profile}
+    return image
+
+
+def _from_deep(values: np.ndarray, colours: int, page, profile: bytes) -> np.ndarray | None:
+    """Return deep colours as sRGB by their profile; None where 8 bits do, or it is of no use."""
+    if values.dtype.itemsize == 1 or colours in (PALETTE, MASK, YCBCR, *LABS):
+        return None
+    deep = to_levels(values, page.bitspersample, 65535)
+    with suppress(ProfileError):  # it is named when the same is tried with 8 bits
+        return deep_to_srgb(65535 - deep if colours == WHITE_IS_ZERO else deep, profile)
 
 
 def _colours_of(page) -> int:
@@ -152,10 +168,10 @@ def _to_pixels(values: np.ndarray, colours: int, page) -> np.ndarray:
     if colours == PALETTE:
         table = np.asarray(page.tags.valueof(_COLOR_MAP)).reshape(3, -1).T
         # Some programs fill in 8 bits where the format has 16.
-        return np.take(to_8_bits(table, 16 if table.max() > 255 else 8), values[..., 0], axis=0)
-    if colours in (CIE_LAB, ICC_LAB, ITU_LAB):
+        return np.take(to_levels(table, 16 if table.max() > 255 else 8), values[..., 0], axis=0)
+    if colours in LABS:
         return lab_to_srgb(*_to_lab(values, colours))
-    pixels = to_8_bits(values, page.bitspersample)
+    pixels = to_levels(values, page.bitspersample)
     return 255 - pixels if colours == WHITE_IS_ZERO else pixels
 
 
