@@ -82,7 +82,7 @@ FAULTS = [
         "deep-grey-cut-off",
         "works/colour.py",
         "works/test_images.py",
-        "values.astype(np.float32) * np.float32(255 / white)",
+        "values.astype(np.float32) * np.float32(most / white)",
         "values.astype(np.float32)",
     ),
     Fault(

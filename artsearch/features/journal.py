@@ -97,8 +97,9 @@ class Journal:
         """Read what is there as far as it is whole, cut off the rest, and stand at the end."""
         lines = _whole_lines(self.folder / LINES)
         first, end = next(lines, (None, 0))
+        theirs = (first or {}).get("provenance", {}).get("reading")
         # Rows of pictures that were read otherwise are of no use.
-        if first is None or first.get("provenance", {}).get("reading") != note.get("reading"):
+        if first is None or theirs != provenance.get("reading"):
             self._cut(0, 0)
             self._lines.write(_line({"format": FORMAT, "provenance": provenance}))
             self._lines.flush()

@@ -298,7 +298,7 @@ def test_a_jpeg_of_which_only_the_header_came_is_refused(noise):
     for options in ({}, {"progressive": True}):
         data = encode(noise(128, 128), "JPEG", **options)
         header = data.index(b"\xff\xda")
-        for place in (3, 20, 300, header, header + 2, header + 10):
+        for place in (3, 20, 200, header, header + 2, header + 10):
             for side in (None, 16):
                 with pytest.raises(ImageError, match="[Tt]runcated|not a JPEG"):
                     open_image(data[:place], side=side)
