@@ -15,6 +15,7 @@ from artsearch.networks.network import BlendLayers
 from artsearch.search.search import Search
 from artsearch.search.searches import BlendSearch
 from artsearch.works.collection import Collection
+from artsearch.works.conditions import quote
 
 DIMS = 24
 #: What stands in for the layers of a network.
@@ -107,3 +108,47 @@ def check_answer(answer, collection: Collection, distances: np.ndarray, rows: li
     assert answer.ids == [collection.ids[row] for row in rows]
     np.testing.assert_allclose(answer.distances, distances[rows], rtol=1e-4, atol=1e-4)
     assert [one.caption for one in answer] == [collection.caption(id) for id in answer.ids]
+
+
+#: Values of one column, those in a row being the same, in whatever way they are written.
+SPELLINGS = (
+    ("Hokusai", "hokusai ", "HOKUSAI", "\tHokusai", "Hoku\u0301sai", "Ｈｏｋｕｓａｉ"),
+    ("Albrecht Dürer", "Albrecht  Du\u0308rer", "ALBRECHT DÜRER", "albrecht\u00a0durer"),
+    ("Straße", "STRASSE"),
+    ("ハス",),
+    ("バス", "ハ\u3099ス"),
+    ("", " ", "\u3000"),
+)
+
+
+def make_spelt_collection(folder: Path) -> Collection:
+    """Fill a folder with works by artists of whom each spelling stands twice."""
+    artists = [one for spellings in SPELLINGS for one in spellings] * 2
+    make_folder(folder, ["x"] * len(artists), side=8, alike=True)
+    files = [f"work {number:05}.png" for number in range(len(artists))]
+    works = pd.DataFrame({"file": files, "artist": artists, "title": "x"})
+    works.to_csv(folder / "works.csv", index=False)
+    return Collection(folder)
+
+
+def check_values_agree(search: Search) -> None:
+    """See that groups, conditions and exclusions agree on which values are the same."""
+    collection, k = search.collection, len(search.collection)
+    artists = [spellings for spellings in SPELLINGS for _ in spellings] * 2
+    ids = {
+        spellings: {id for id, one in zip(collection.ids, artists, strict=True) if one is spellings}
+        for spellings in SPELLINGS
+    }
+    groups = search.ask(collection.ids[0], group_by="artist", group_size=k).groups
+    assert list(groups) and set(groups) == {spellings[0].strip() for spellings in SPELLINGS[:-1]}
+    for query, spellings in zip(collection.ids, artists, strict=True):
+        others = ids[spellings] - {query}
+        for artist in spellings:
+            assert set(search.ask(query, k, where={"artist": artist}).ids) == others, artist
+        if spellings[0]:
+            found = search.ask(query, k, where=f"artist contains {quote(spellings[-1])}")
+            assert set(found.ids) == others, spellings
+            left = search.ask(query, k, exclude_same="artist")
+            assert set(left.ids) == set(collection.ids) - ids[spellings], spellings
+            group = {work.id for work in groups[spellings[0]]}
+            assert group == ids[spellings] - {collection.ids[0]}

@@ -396,8 +396,8 @@ FAULTS = [
         "quotes-let-into-milvus",
         "index/milvus/fields.py",
         "index/test_milvus_filter.py",
-        "map(encode_text, condition.texts)",
-        "map(str, condition.texts)",
+        "(encode_text(fold(text)) for text",
+        "(fold(text) for text",
     ),
     # ---- the dial
     Fault(

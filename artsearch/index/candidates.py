@@ -74,7 +74,7 @@ class Candidates(ABC):
 
     def leave_out_same(self, column: str, ids: tuple[str, ...]) -> None:
         """Leave out works that have the same in a column as one of these."""
-        texts = self._columns.folded(column).str.strip()
+        texts = self._columns.folded(column)
         collection = self._collection
         values = {texts.iloc[collection.row(id)] for id in ids if id in collection} - {""}
         if not values:
@@ -179,14 +179,15 @@ class InMemory(Candidates):
 
     def nearest_in_each(self, vector, column, each):
         rows = np.flatnonzero(self._left)
-        values = self._columns.texts(column).str.strip().iloc[self._collection_rows[rows]]
+        values = self._columns.folded(column).iloc[self._collection_rows[rows]]
         known = (values != "").to_numpy(bool)
         rows = rows[known]
-        groups, names = pd.factorize(values[known].to_numpy(object), sort=True)
-        self._note_groups(int((~known).sum()), len(names), column)
+        groups, values = pd.factorize(values[known].to_numpy(object), sort=True)
+        self._note_groups(int((~known).sum()), len(values), column)
         found, distances = self.index.nearest_of(vector, rows, each, groups)
-        group_of = dict(zip(rows.tolist(), names[groups].tolist(), strict=True))
-        return found, distances, [group_of[row] for row in found.tolist()]
+        group_of = dict(zip(rows.tolist(), values[groups].tolist(), strict=True))
+        names = self._columns.names(column)
+        return found, distances, [names[group_of[row]] for row in found.tolist()]
 
     def on_the_way(self, start, end, most):
         return self.index, np.flatnonzero(self._left)

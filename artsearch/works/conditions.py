@@ -73,7 +73,7 @@ class Columns:
         self._works = works
         self._years: dict[str, np.ndarray] = {}
         self._folded: dict[str, pd.Series] = {}
-        self._known: dict[str, frozenset[str]] = {}
+        self._names: dict[str, dict[str, str]] = {}
 
     def texts(self, column: str) -> pd.Series:
         """Return a column; raises WhereError with the nearest names where there is none."""
@@ -83,29 +83,31 @@ class Columns:
 
     def choices(self, most: int = 60) -> dict[str, list[str]]:
         """Return the values of those columns that have few different ones, the empty one aside."""
-        known = {column: self.known(column) for column in self._works if column != "id"}
-        few = {column: one - {""} for column, one in known.items() if len(one) <= most + 1}
+        known = {column: self.names(column) for column in self._works if column != "id"}
+        few = {column: names.values() for column, names in known.items() if len(names) <= most}
         return {column: sorted(values) for column, values in few.items() if len(values) > 1}
 
     def years(self, column: str) -> np.ndarray:
         """Return the first and the last number, or year, of each text; NaN where none is read."""
         if column not in self._years:
-            read = {text: read_years(text) or (np.nan, np.nan) for text in self.known(column)}
-            pairs = [read[text] for text in self.texts(column)]
+            pairs = [read_years(text) or (np.nan, np.nan) for text in self.texts(column)]
             self._years[column] = np.array(pairs, float).reshape(-1, 2)
         return self._years[column]
 
     def folded(self, column: str) -> pd.Series:
-        """Return a column without case and accents."""
+        """Return a column by whose texts values are the same or not, see `fold`."""
         if column not in self._folded:
             self._folded[column] = self.texts(column).map(fold)
         return self._folded[column]
 
-    def known(self, column: str) -> frozenset[str]:
-        """Return the different texts of a column."""
-        if column not in self._known:
-            self._known[column] = frozenset(self.texts(column))
-        return self._known[column]
+    def names(self, column: str) -> dict[str, str]:
+        """Return the values of a column, folded, and how each is written most often; "" is none."""
+        if column not in self._names:
+            names: dict[str, str] = {}
+            for text, _ in Counter(self.texts(column).str.strip()).most_common():
+                names.setdefault(fold(text), text)
+            self._names[column] = {folded: name for folded, name in names.items() if folded}
+        return self._names[column]
 
 
 @dataclass(frozen=True)
@@ -137,10 +139,10 @@ class Condition:
         columns.texts(self.column)
         if self.op != "in":
             return
-        known = columns.known(self.column)
+        names = columns.names(self.column)
         for text in self.texts:
-            if text and text not in known:
-                raise WhereError(str(unknown(self.column, text, sorted(known - {""}))))
+            if fold(text) not in {"", *names}:
+                raise WhereError(str(unknown(self.column, text, sorted(names.values()))))
 
     @property
     def texts(self) -> list[str]:
@@ -154,7 +156,7 @@ class Condition:
 
     def _equal(self, columns: Columns) -> np.ndarray:
         texts, numbers = self.texts, self.numbers
-        mask = columns.texts(self.column).isin(texts).to_numpy(bool)
+        mask = columns.folded(self.column).isin(map(fold, texts)).to_numpy(bool)
         if not numbers:
             return mask
         first, last = columns.years(self.column).T

@@ -3,7 +3,14 @@
 import numpy as np
 import pandas as pd
 import pytest
-from asking import make_blend_search, make_collection, make_search, make_vectors
+from asking import (
+    check_values_agree,
+    make_blend_search,
+    make_collection,
+    make_search,
+    make_spelt_collection,
+    make_vectors,
+)
 from tiers import slow
 
 from artsearch.features.features import Features
@@ -83,6 +90,14 @@ def test_milvus_answers_as_memory_does(searches, collection, question):
     )
     several = [collection.ids[3], (collection.ids[5], 0.5)]
     check_same(search.ask(several, **question), expected.ask(several, **question))
+
+
+def test_values_are_the_same_to_groups_conditions_and_exclusions(tmp_path):
+    collection = make_spelt_collection(tmp_path / "works")
+    features = Features(make_vectors(len(collection)), tuple(collection.ids))
+    index = MilvusIndex.build("angular", features, uri=tmp_path / "w.db", works=collection.works)
+    check_values_agree(Search(collection, index))
+    index.close()
 
 
 def test_copies_and_paths_are_those_of_memory(searches, collection):

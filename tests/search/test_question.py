@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from asking import check_values_agree, make_search, make_spelt_collection, make_vectors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiers import examples
@@ -276,3 +277,9 @@ def test_nothing_liked_and_a_part_of_several_are_refused():
             Question(like, negative="a.jpg")
     with pytest.raises(ArtsearchError, match="a part is of one work"):
         Question(["a.jpg", "b.jpg"], region=(0, 0, 1, 1))
+
+
+def test_values_are_the_same_to_groups_conditions_and_exclusions(tmp_path):
+    collection = make_spelt_collection(tmp_path / "works")
+    vectors = make_vectors(len(collection))
+    check_values_agree(make_search(collection, "exact", "angular", vectors))

@@ -22,29 +22,22 @@ class InMilvus(Candidates):
 
     def nearest_in_each(self, vector, column, each):
         field = self.index.attributes.field("text", column)
-        names = {encode_text(text): text.strip() for text in self._columns.known(column)}
-        blank = one_of(field, sorted(value for value, name in names.items() if not name))
-        among = all_of([*self._conditions, f"not ({blank})"])
+        names = {encode_text(text): name for text, name in self._columns.names(column).items()}
+        among = all_of([*self._conditions, f'{field} != ""'])
         sizes = Counter(record[field] for record in self.index.store.records([field], among))
         known = sizes.total()
-        spellings: dict[str, list[str]] = {}
-        for value in sorted(sizes):
-            spellings.setdefault(names[value], []).append(value)
-        self._note_groups(self._count(self._left) - known, len(spellings), column)
-        found = self.index.nearest_in_each(vector, each, field, len(sizes), among, known)
-        groups = {}
-        for name, values in spellings.items():
-            size = sum(sizes[value] for value in values)
-            groups[name] = found.get(values[0], ((), ()))
+        self._note_groups(self._count(self._left) - known, len(sizes), column)
+        groups = self.index.nearest_in_each(vector, each, field, len(sizes), among, known)
+        for value, size in sizes.items():
             # A group that lacks works is asked for by itself.
-            if len(groups[name][0]) < min(each, size) or len(values) > 1:
-                only = all_of([*self._conditions, one_of(field, values)])
-                groups[name] = self.index.nearest(vector, each, only, size)
-        order = sorted(groups, key=lambda name: (groups[name][1][0], name))
+            if value not in groups or len(groups[value][0]) < min(each, size):
+                only = all_of([*self._conditions, one_of(field, [value])])
+                groups[value] = self.index.nearest(vector, each, only, size)
+        order = sorted(groups, key=lambda value: (groups[value][1][0], value))
         if not order:
             return np.zeros(0, np.int64), np.zeros(0), []
-        rows, distances = (np.concatenate([groups[name][n] for name in order]) for n in (0, 1))
-        return rows, distances, [name for name in order for _ in groups[name][0]]
+        rows, distances = (np.concatenate([groups[value][n] for value in order]) for n in (0, 1))
+        return rows, distances, [names[value] for value in order for _ in groups[value][0]]
 
     def on_the_way(self, start, end, most):
         index = self.index
@@ -60,9 +53,8 @@ class InMilvus(Candidates):
         return to_expression(tree, self._columns, self.index.attributes)
 
     def _select_same(self, column, those):
-        texts = self._columns.texts(column)[those.to_numpy(bool)].unique()
-        field = self.index.attributes.field("text", column)
-        return one_of(field, sorted({encode_text(text) for text in texts}))
+        texts = self._columns.folded(column)[those.to_numpy(bool)].unique()
+        return one_of(self.index.attributes.field("text", column), sorted(map(encode_text, texts)))
 
     def _select_rows(self, rows):
         return one_of(PK, [key_of(self.index.ids[row]) for row in rows])

@@ -4,16 +4,12 @@ A condition is answered by an expression, a text in Milvus's own language. Whate
 table, or is asked for, must match to the letter, and must not be able to end a text or to mean
 anything. Templates ("{value}"), by which servers tell values from expressions, are unknown to
 Milvus Lite, so an expression is made of names of our own, whole numbers, and texts encoded so that
-no sign in them has a meaning. A column of the table, here the fourth, takes four fields:
+no sign in them has a meaning. A column of the table, here the fourth, takes three fields:
 
-- `text_3` is the whole text by `encode_text`: letters, digits and some signs stay, each other one
-  becomes `~` and the six digits of its code point. Two texts are the same if they are so encoded,
-  and only then.
-- `part_3`, for "contains", is the text without case and accents (`fold`) by `encode_part`. Its
-  letters are small, so capitals are free to write what is no plain letter: X, the code point with
-  G to P for 0 to 9, Y. None of these groups begins or ends within another, so one text contains
-  another exactly if it does so when both are encoded; and the wildcards of `like`, `%` and `_`,
-  are among what is encoded.
+- `text_3` is the text by `fold` and `encode_text`. Folded letters are small, so capitals can write
+  what is no plain letter: X, the code point with G to P for 0 to 9, Y. None of these groups
+  begins or ends within another, so one text is, or contains, another exactly if it does so when
+  both are encoded; and the wildcards of `like`, `%` and `_`, are among what is encoded.
 - `first_3` and `last_3`, for comparisons, are the first and the last year that the text allows for
   (see artsearch/works/years.py), or its number, by `encode_number`. Whole numbers of 64 bits are
   compared exactly, and written without a point or an exponent that could be read otherwise. The
@@ -40,17 +36,12 @@ from artsearch.works.years import read_years
 PK, ID, CHECKSUM = "pk", "id", "checksum"
 #: Bytes of the longest text that Milvus takes.
 LONGEST = 65_535
-#: Characters of the longest text that is kept as it is; of a longer one only its hash is compared.
-LONGEST_WHOLE = 500
-#: Characters of a text that is encoded: each sign takes up to seven.
-MOST_ENCODED = 7 * LONGEST_WHOLE
 #: Fields of a collection in a server as it comes (`proxy.maxFieldNum`), see
-#: https://milvus.io/docs/limitations.md. A column of the table takes four of them.
+#: https://milvus.io/docs/limitations.md. A column of the table takes three of them.
 MOST_FIELDS = 64
 #: A work without a number in a column; the numbers themselves lie above.
 NO_NUMBER = -(2**63) + 1
-_ODD = re.compile(r"[^A-Za-z0-9 .,:;()/+-]")
-_ODD_FOLDED = re.compile(r"[^a-z0-9 .,-]")
+_ODD = re.compile(r"[^a-z0-9 .,-]")
 _LETTERS = str.maketrans("0123456789", "GHIJKLMNOP")
 #: Keys are never empty, so these match all works, and none.
 ALL, NONE = f'{PK} != ""', f'{PK} == ""'
@@ -61,24 +52,16 @@ def key_of(text: str) -> str:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
-def encode_text(text: str) -> str:
-    """Return a text in letters, digits and harmless signs; two different texts stay different.
+def encode_text(folded: str) -> str:
+    """Return a folded text in letters, digits and harmless signs; its parts, and no other, stay.
 
-    >>> encode_text('x" or id > 0'), encode_text("Ukiyo-e")
-    ('x~000022 or id ~00003e 0', 'Ukiyo-e')
+    Of a text that is too long for Milvus there is a hash, in capitals that stand in no other text.
+
+    >>> encode_text('x" or id > 0'), encode_text("50 % durer")
+    ('xXIIY or id XJEY 0', '50 XILY durer')
     """
-    if len(text) > LONGEST_WHOLE:
-        return "=" + key_of(text)  # a sign that nothing whole begins with
-    return _ODD.sub(lambda found: f"~{ord(found[0]):06x}", text)
-
-
-def encode_part(folded: str) -> str:
-    """Return a text without case and accents so that parts of it stay parts, and nothing else.
-
-    >>> encode_part("50 % durer"), encode_part("%")
-    ('50 XILY durer', 'XILY')
-    """
-    return _ODD_FOLDED.sub(lambda one: f"X{ord(one[0]):X}".translate(_LETTERS) + "Y", folded)
+    text = _ODD.sub(lambda one: f"X{ord(one[0]):X}".translate(_LETTERS) + "Y", folded)
+    return text if len(text) <= LONGEST else "Z" + key_of(folded).upper().translate(_LETTERS)
 
 
 def encode_number(number: float) -> int:
@@ -96,8 +79,8 @@ def encode_number(number: float) -> int:
 
 
 def is_too_long(folded: str) -> bool:
-    """Whether a text without case and accents is too long to be looked into by Milvus."""
-    return len(folded) > LONGEST // 8 and len(encode_part(folded)) > LONGEST
+    """Whether a folded text is too long to be looked into by Milvus."""
+    return len(folded) > LONGEST // 8 and encode_text(folded)[0] == "Z"
 
 
 class Attributes:
@@ -110,7 +93,7 @@ class Attributes:
         self.numbers = {name: number for number, name in enumerate(names)}
 
     def field(self, kind: str, column: str) -> str:
-        """Return the field of a column: its "text", "part", "first" or "last", see above."""
+        """Return the field of a column: its "text", "first" or "last", see above."""
         if column not in self.numbers:
             raise ArtsearchError(
                 f"the column {column!r} is not kept with the vectors in Milvus, but: "
@@ -124,9 +107,7 @@ class Attributes:
         found: dict[str, Any] = {}
         for column in self.numbers:
             text = work.get(column, "")
-            folded = fold(text)
-            found[self.field("text", column)] = encode_text(text)
-            found[self.field("part", column)] = "" if is_too_long(folded) else encode_part(folded)
+            found[self.field("text", column)] = encode_text(fold(text))
             years = read_years(text) or (math.nan, math.nan)
             for end, year in zip(("first", "last"), years, strict=True):
                 found[self.field(end, column)] = encode_number(year)
@@ -144,7 +125,7 @@ def fitting_columns(names: Sequence[str], vectors: int = 1) -> list[str]:
     >>> fitting_columns(["id", "artist", "style"])
     ['id', 'artist', 'style']
     """
-    most = (MOST_FIELDS - vectors - 3) // 4
+    most = (MOST_FIELDS - vectors - 3) // 3
     if len(names) > most:
         warnings.warn(
             f"the table has {len(names)} columns, and Milvus takes {most}; no condition can name "
@@ -190,7 +171,7 @@ def _compare(condition: Condition, columns: Columns, fields: Attributes) -> str:
         return f"{field} > {NO_NUMBER} and {field} {condition.op} {key}"
     if condition.op == "contains":
         return _contain(condition, columns, fields)
-    texts = map(encode_text, condition.texts)
+    texts = (encode_text(fold(text)) for text in condition.texts)
     parts = [one_of(fields.field("text", column), texts)] if condition.texts else []
     first, last = fields.field("first", column), fields.field("last", column)
     keys = map(encode_number, condition.numbers)
@@ -199,10 +180,10 @@ def _compare(condition: Condition, columns: Columns, fields: Attributes) -> str:
 
 
 def _contain(condition: Condition, columns: Columns, fields: Attributes) -> str:
-    part = encode_part(fold(condition.values[0]))
+    part = encode_text(fold(condition.values[0]))
     if not part:
         return ALL
-    found = f'{fields.field("part", condition.column)} like "%{part}%"'
+    found = f'{fields.field("text", condition.column)} like "%{part}%"'
     folded = columns.folded(condition.column)
     # Texts that Milvus cannot hold whole are looked into here, and named by their keys.
     long = folded.map(is_too_long).to_numpy(bool)

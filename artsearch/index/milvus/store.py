@@ -22,7 +22,7 @@ import numpy as np
 
 from artsearch.base.errors import ArtsearchError, EngineError
 from artsearch.base.vectors import chunks_of
-from artsearch.index.milvus.fields import CHECKSUM, ID, LONGEST, MOST_ENCODED, PK, Attributes
+from artsearch.index.milvus.fields import CHECKSUM, ID, LONGEST, PK, Attributes
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
@@ -112,9 +112,8 @@ class MilvusStore:
             schema.add_field(ID, DataType.VARCHAR, max_length=LONGEST)
             schema.add_field(CHECKSUM, DataType.INT64)
             for column in fields.numbers:
-                for kind, longest in (("text", MOST_ENCODED), ("part", LONGEST)):
-                    field = fields.field(kind, column)
-                    schema.add_field(field, DataType.VARCHAR, max_length=longest)
+                field = fields.field("text", column)
+                schema.add_field(field, DataType.VARCHAR, max_length=LONGEST)
                 for end in ("first", "last"):
                     schema.add_field(fields.field(end, column), DataType.INT64)
             for field, width in dims.items():
