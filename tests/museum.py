@@ -1,13 +1,14 @@
-"""A server on 127.0.0.1 that answers as three museums document it, well or badly."""
+"""A server on 127.0.0.1 that answers as six museums document it, well or badly."""
 
 from __future__ import annotations
 
 import csv
+import io
 import json
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from loopback import Answer, Loopback
 
@@ -18,6 +19,7 @@ FAILURES = (
     Answer(status=429, headers={"Retry-After": "0"}),
     Answer(status=503),
 )
+MUSEUMS = ("met", "aic", "cleveland", "rijksmuseum", "nga", "smk")
 DEPARTMENTS = {1: "Asian Art", 2: "European Paintings", 3: "European Sculpture"}
 
 
@@ -35,7 +37,7 @@ class Work:
 
 
 class Museum(Loopback):
-    """Serves the shipped paintings: below /met, /aic and /cleveland, with pictures in /images.
+    """Serves the shipped paintings: below each museum's name, with pictures in /images.
 
     `delay` is seconds before each answer; with `fail_every` 3, one answer in three fails.
     """
@@ -78,8 +80,8 @@ class Museum(Loopback):
         if first == "images":
             return self._work(rest[0].partition(".")[0], lambda work: work.picture)
         asked = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-        answers = {"met": self._met, "aic": self._aic, "cleveland": self._cleveland}
-        found = answers[first](rest, asked) if first in answers else None
+        answer = getattr(self, f"_{first}", None) if first in MUSEUMS else None
+        found = answer(rest, asked) if answer else None
         return found if found is None or isinstance(found, Answer) else _json(found)
 
     def _work(self, number: str, read) -> object | None:
@@ -159,6 +161,129 @@ class Museum(Loopback):
             "images": images,
         } | work.more
 
+    def _rijksmuseum(self, path: list[str], asked: dict[str, str]) -> object:
+        if path == ["search", "collection"]:
+            works = self._fitting(f"{asked.get('title', '')} {asked.get('creator', '')}")
+            start = int(asked.get("pageToken", 0))
+            items = [
+                {"id": _identifier(work.number)} | work.more for work in works[start : start + 100]
+            ]
+            answer = {"type": "OrderedCollectionPage", "orderedItems": items}
+            if start + 100 < len(works):
+                query = urlencode(asked | {"pageToken": start + 100})
+                answer["next"] = {"id": f"{self.url}/rijksmuseum/search/collection?{query}"}
+            return answer
+        assert asked == {"_profile": "la-framed"}
+        kind, number = divmod(int(path[0]), 10**6)
+        read = (self._rijksmuseum_work, self._rijksmuseum_image, self._rijksmuseum_file)[kind]
+        return self._work(str(number), read)
+
+    def _rijksmuseum_work(self, work: Work) -> dict:
+        return {
+            "type": "HumanMadeObject",
+            "identified_by": [
+                {"type": "Identifier", "content": f"SK-A-{work.number}"},
+                _said("Een titel", "300388256", "300404670", type="Name"),
+                _said("A long title", "300388277", type="Name"),
+                _said(work.title, "300388277", "300404670", type="Name"),
+            ],
+            "produced_by": {
+                "timespan": {"identified_by": [_said(work.year, "300388277")]},
+                "part": [{"carried_out_by": [{"notation": _notation(work.artist)}]}],
+            },
+            "classified_as": [{"notation": _notation("painting")}],
+            "referred_to_by": [
+                _said("olieverf op doek", "300388256", "300435429"),
+                _said("oil on canvas", "300388277", "300435429"),
+                _said("Purchased with support", "300388277", "300026687"),
+            ],
+            "shows": [{"id": _identifier(10**6 + work.number), "type": "VisualItem"}],
+        } | work.more
+
+    def _rijksmuseum_image(self, work: Work) -> dict:
+        free = "publicdomain/mark/1.0" if work.free else "licenses/by/4.0"
+        right = {"id": f"https://creativecommons.org/{free}/", "type": "Type"}
+        return {
+            "type": "VisualItem",
+            "subject_to": [{"type": "Right", "classified_as": [right]}],
+            "digitally_shown_by": [{"id": _identifier(2 * 10**6 + work.number)}],
+        } | work.more
+
+    def _rijksmuseum_file(self, work: Work) -> dict:
+        return {
+            "type": "DigitalObject",
+            "access_point": [{"id": f"{self.url}/images/{work.number}/full/max/0/default.jpg"}],
+        } | work.more
+
+    def _nga(self, path: list[str], asked: dict[str, str]) -> Answer | None:
+        make = {"published_images.csv": self._nga_image, "objects.csv": self._nga_object}
+        if path[0] not in make:
+            return None
+        rows = [make[path[0]](work) | work.more for work in self.works]
+        text = io.StringIO()
+        table = csv.DictWriter(text, rows[0], extrasaction="ignore")
+        table.writeheader()
+        table.writerows(rows)
+        return Answer(text.getvalue().encode("utf-8", "replace"))
+
+    def _nga_image(self, work: Work) -> dict:
+        return {
+            "uuid": f"uuid-{work.number}",
+            "iiifurl": f"{self.url}/images/{work.number}",
+            "viewtype": "primary",
+            "sequence": "0",
+            "width": "900",
+            "height": "600",
+            "maxpixels": "" if work.free else "640",
+            "openaccess": int(work.free),
+            "depictstmsobjectid": work.number,
+            "assistivetext": "A painting,\nin words",
+        }
+
+    def _nga_object(self, work: Work) -> dict:
+        return {
+            "objectid": work.number,
+            "title": work.title,
+            "displaydate": work.year,
+            "beginyear": 1500,
+            "endyear": 1500 + work.number,
+            "medium": "oil on canvas",
+            "attribution": work.artist,
+            "creditline": "Gift",
+            "classification": "Painting",
+            "departmentabbr": "CG-E",
+        }
+
+    def _smk(self, path: list[str], asked: dict[str, str]) -> object:
+        if path != ["art", "search", ""]:
+            return None
+        works = self._fitting(asked["keys"])
+        start, rows = int(asked["offset"]), int(asked["rows"])
+        items = [self._smk_work(work) for work in works[start : start + rows]]
+        return {"offset": start, "rows": rows, "found": len(works), "items": items}
+
+    def _smk_work(self, work: Work) -> dict:
+        return {
+            "object_number": f"KMS{work.number}",
+            "public_domain": work.free,
+            "has_image": True,
+            "rights": "https://creativecommons.org/publicdomain/mark/1.0/",
+            "titles": [
+                {"title": "En titel", "language": "dansk"},
+                {"title": work.title, "language": "Engelsk"},
+            ],
+            "artist": [work.artist],
+            "production_date": [{"start": "1500-01-01T00:00:00.000Z", "period": work.year}],
+            "techniques": ["Oil on canvas"],
+            "object_names": [{"name": "Maleri"}],
+            "responsible_department": "Collections",
+            "frontend_url": f"https://open.smk.dk/artwork/image/KMS{work.number}",
+            "image_iiif_id": f"{self.url}/images/{work.number}",
+            "image_width": 900,
+            "image_height": 600,
+            "image_native": f"{self.url}/images/{work.number}.native.jpg",
+        } | work.more
+
     def _fitting(self, words: str) -> list[Work]:
         wanted = words.casefold().split() if words != "*" else []
         return [
@@ -177,6 +302,21 @@ class _Answers(dict):
 
     def get(self, path: str, default: Answer) -> Answer:
         return super().get(path) or self._museum.answer(path) or default
+
+
+def _identifier(number: int) -> str:
+    return f"https://id.rijksmuseum.nl/{number}"
+
+
+def _said(text: object, language: str, kind: str = "", **more: str) -> dict:
+    """Return a text as Linked Art has it, with its language and kind by the numbers of the AAT."""
+    kinds = [{"id": f"http://vocab.getty.edu/aat/{kind}"}] if kind else []
+    languages = [{"id": f"http://vocab.getty.edu/aat/{language}"}]
+    return {"content": text, "language": languages, "classified_as": kinds} | more
+
+
+def _notation(text: object) -> list[dict]:
+    return [{"@language": "nl", "@value": "iets"}, {"@language": "en", "@value": text}]
 
 
 def _json(value: object, status: int = 200) -> Answer:

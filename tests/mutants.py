@@ -551,6 +551,20 @@ FAULTS = [
         """"isPublicDomain" in work)""",
     ),
     Fault(
+        "pictures-that-are-not-open-taken",
+        "fetch/museums.py",
+        "fetch/test_museums.py",
+        'images["openaccess"] == "1"',
+        'images["openaccess"] != ""',
+    ),
+    Fault(
+        "locked-pages-end-a-run",
+        "fetch/iiif.py",
+        "fetch/test_iiif.py",
+        "    client.absent |= LOCKED\n",
+        "",
+    ),
+    Fault(
         "largest-size-of-a-server-ignored",
         "fetch/iiif.py",
         "fetch/test_iiif.py",

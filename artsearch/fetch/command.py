@@ -15,6 +15,9 @@ _MUSEUMS = {
     "met": "the Metropolitan Museum of Art",
     "aic": "the Art Institute of Chicago",
     "cleveland": "the Cleveland Museum of Art",
+    "rijksmuseum": "the Rijksmuseum",
+    "nga": "the National Gallery of Art in Washington",
+    "smk": "the National Gallery of Denmark (SMK)",
 }
 #: Works of WikiArt if no number is given: it has 81,000.
 _SAMPLE = 1000
@@ -42,7 +45,9 @@ def _into_folder(command: Callable) -> Callable:
 
 def _add_museum(name: str, title: str) -> None:
     @click.option("--query", default="", help="Words to look for.")
-    @click.option("--department", default="", help="A department, as the museum calls it.")
+    @click.option(
+        "--department", default="", help="A department or kind of work, as the museum calls it."
+    )
     @click.option("--artist", default="", help="An artist's name, or a part of it.")
     @click.option("--period", default="", help="Years, as in 1600-1700.")
     @_into_folder

@@ -2,60 +2,48 @@
 
 from __future__ import annotations
 
+import io
 import json
-import re
-from collections.abc import Callable, Container, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from urllib.parse import quote
 
-from artsearch.base.errors import ArtsearchError, unknown
+import pandas as pd
+
+from artsearch.base.errors import unknown
 from artsearch.base.http import Client, FetchError
 from artsearch.fetch.folder import clean
+from artsearch.fetch.iiif import as_dict
 from artsearch.fetch.items import Item
+from artsearch.fetch.museum import (
+    STRANGE,
+    Museum,
+    Wanted,
+    as_records,
+    has_words,
+    longer_side,
+    make_item,
+    read_columns,
+    read_list,
+    read_pages,
+    size_image,
+)
+from artsearch.fetch.rijksmuseum import read_rijksmuseum
 
-#: No more of one search is asked for; two of the three answer no further, the Art Institute often
-#: only 1,000. https://github.com/art-institute-of-chicago/api-data/issues/5
-WINDOW = 10_000
 _MET_PAGE, _PAGE = 500, 100
+#: The columns that are read of the National Gallery's tables.
+_NGA_IMAGES = "iiifurl viewtype width height openaccess depictstmsobjectid"
+_NGA_OBJECTS = (
+    "objectid title attribution displaydate beginyear endyear medium classification departmentabbr "
+    "creditline"
+)
+#: What the SMK calls the language of an English title.
+_ENGLISH = ("english", "engelsk")
 
 #: What is asked of the Art Institute; `thumbnail` has the size of the whole picture.
 _AIC_FIELDS = (
     "id,title,artist_title,date_display,style_title,medium_display,department_title,"
     "classification_title,place_of_origin,credit_line,is_public_domain,image_id,thumbnail"
 )
-_YEARS = re.compile(r"\s*(-?\d{1,5})\s*(?:[-–—/]|to)\s*(-?\d{1,5})\s*")
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """Which works of a museum, by words and by years from first to last.
-
-    Pictures are to have `side` pixels; works whose keys are in `known` need not be asked for.
-    """
-
-    query: str = ""
-    department: str = ""
-    artist: str = ""
-    period: tuple[int, int] | None = None
-    side: int = 1024
-    known: Container[str] = ()
-
-
-@dataclass(frozen=True)
-class Museum:
-    """A museum as a source: where it answers, requests a second we ask of it, how it is read."""
-
-    base: str
-    rate: float
-    read: Callable[[Client, str, Wanted], Iterator[Item]]
-
-    def items(self, client: Client, period: str = "", **wanted: object) -> Iterator[Item]:
-        """Yield works that the museum marks as free; `wanted` are the other fields of Wanted.
-
-        `period` is written as in 1600-1700; raises ArtsearchError at once where it is not.
-        """
-        years = read_period(period) if period else None
-        return self.read(client, self.base, Wanted(period=years, **wanted))
 
 
 def _read_met(client: Client, base: str, wanted: Wanted) -> Iterator[Item]:
@@ -76,23 +64,23 @@ def _read_met(client: Client, base: str, wanted: Wanted) -> Iterator[Item]:
 
     def read(page: int) -> list:
         where = {"offset": page * _MET_PAGE, "limit": _MET_PAGE}
-        numbers = _list(client.json(f"{base}/v1.1/search", where | params), "objectIDs")
+        numbers = read_list(client.json(f"{base}/v1.1/search", where | params), "objectIDs")
         return [{"id": number} for number in numbers]
 
-    for number, _ in _pages(read, _MET_PAGE):
+    for number, _ in read_pages(read, _MET_PAGE):
         key = f"met/{number}"
         if key in wanted.known:
             yield Item(key, "", {})
             continue
         try:
-            work = _facts(client.json(f"{base}/v1/objects/{number}"))
+            work = as_dict(client.json(f"{base}/v1/objects/{number}"))
         except FetchError as error:
             yield Item(key, "", {}, str(error))
             continue
         # There is no search by artist that can be relied upon: the words may be anywhere.
-        if not _names(wanted.artist, work.get("artistDisplayName")):
+        if not has_words(wanted.artist, work.get("artistDisplayName")):
             continue
-        about = _columns(
+        about = read_columns(
             work,
             "artist=artistDisplayName title year=objectDate medium department classification "
             "culture period credit=creditLine",
@@ -101,7 +89,7 @@ def _read_met(client: Client, base: str, wanted: Wanted) -> Iterator[Item]:
         )
         sizes = ["primaryImage", "primaryImageSmall"]
         addresses = [work.get(name) for name in (sizes if wanted.side > 600 else reversed(sizes))]
-        yield _free(key, addresses, about, work.get("isPublicDomain") is True)
+        yield make_item(key, addresses, about, work.get("isPublicDomain") is True)
 
 
 def _read_aic(client: Client, base: str, wanted: Wanted) -> Iterator[Item]:
@@ -133,11 +121,11 @@ def _read_aic(client: Client, base: str, wanted: Wanted) -> Iterator[Item]:
             if page and error.status == 403:
                 return []  # "You have requested too many results"
             raise
-        images = _facts(_facts(answer).get("config")).get("iiif_url")
-        return [_facts(work) | {"iiif": images} for work in _list(answer, "data")]
+        images = as_dict(as_dict(answer).get("config")).get("iiif_url")
+        return [as_dict(work) | {"iiif": images} for work in read_list(answer, "data")]
 
-    for number, work in _pages(read, _PAGE):
-        about = _columns(
+    for number, work in read_pages(read, _PAGE):
+        about = read_columns(
             work,
             "artist=artist_title title year=date_display style=style_title medium=medium_display "
             "department=department_title classification=classification_title "
@@ -147,8 +135,8 @@ def _read_aic(client: Client, base: str, wanted: Wanted) -> Iterator[Item]:
         )
         image, images = clean(work.get("image_id")), work.get("iiif")
         address = f"{images}/{quote(image, safe='')}" if image and images else ""
-        address = _at_size(address, work.get("thumbnail"), wanted.side)
-        yield _free(f"aic/{number}", [address], about, work.get("is_public_domain") is True)
+        address = size_image(address, work.get("thumbnail"), wanted.side)
+        yield make_item(f"aic/{number}", [address], about, work.get("is_public_domain") is True)
 
 
 def _read_cleveland(client: Client, base: str, wanted: Wanted) -> Iterator[Item]:
@@ -166,136 +154,133 @@ def _read_cleveland(client: Client, base: str, wanted: Wanted) -> Iterator[Item]
 
     def read(page: int) -> list:
         where = {"skip": page * _PAGE, "limit": _PAGE}
-        return _list(client.json(f"{base}/artworks/", params | where), "data")
+        return read_list(client.json(f"{base}/artworks/", params | where), "data")
 
-    for number, work in _pages(read, _PAGE):
+    for number, work in read_pages(read, _PAGE):
         # "Claude Monet (French, 1840–1926)"
-        names = [clean(maker.get("description")) for maker in _records(work.get("creators"))]
-        about = _columns(
+        names = [clean(maker.get("description")) for maker in as_records(work.get("creators"))]
+        about = read_columns(
             work,
             "title year=creation_date source=url medium=technique department classification=type "
             "culture credit=creditline",
             artist=[name.partition(" (")[0] for name in names],
             licence="CC0",
         )
-        images = _facts(work.get("images"))
-        found = sorted((_facts(images.get(name)) for name in ("web", "print")), key=_longer_side)
-        enough = [image for image in found if _longer_side(image) >= wanted.side] or found[::-1]
+        images = as_dict(work.get("images"))
+        found = sorted((as_dict(images.get(name)) for name in ("web", "print")), key=longer_side)
+        enough = [image for image in found if longer_side(image) >= wanted.side] or found[::-1]
         addresses = [image.get("url") for image in enough]
         is_free = work.get("share_license_status") == "CC0"
-        yield _free(f"cleveland/{number}", addresses, about, is_free)
+        yield make_item(f"cleveland/{number}", addresses, about, is_free)
+
+
+def _read_nga(client: Client, base: str, wanted: Wanted) -> Iterator[Item]:
+    """Yield works of the National Gallery of Art (Washington) whose pictures are open access, CC0.
+
+    Its two tables, some 150 MB, are read whole and searched here; `department` is what it calls
+    the classification, such as Painting. https://github.com/NationalGalleryOfArt/opendata
+    """
+    images = _read_table(client, f"{base}/published_images.csv", _NGA_IMAGES)
+    images = images[(images["openaccess"] == "1") & (images["viewtype"] == "primary")]
+    images = images.drop_duplicates("depictstmsobjectid").rename(
+        columns={"depictstmsobjectid": "objectid"}
+    )
+    works = _read_table(client, f"{base}/objects.csv", _NGA_OBJECTS).merge(images, on="objectid")
+    if wanted.period:
+        years = works[["beginyear", "endyear"]].apply(pd.to_numeric, errors="coerce")
+        first, last = wanted.period
+        works = works[(years["endyear"] >= first) & (years["beginyear"] <= last)]
+    for work in works.to_dict("records"):
+        if not (
+            has_words(wanted.query, f"{work['title']} {work['attribution']}")
+            and has_words(wanted.artist, work["attribution"])
+            and has_words(wanted.department, work["classification"])
+        ):
+            continue
+        number = work["objectid"]
+        about = read_columns(
+            work,
+            "artist=attribution title year=displaydate medium department=departmentabbr "
+            "classification credit=creditline",
+            licence="CC0",
+            source=f"https://www.nga.gov/collection/art-object-page.{number}.html",
+        )
+        address = size_image(work["iiifurl"], work, wanted.side)
+        yield make_item(f"nga/{number}", [address], about, True)
+
+
+def _read_smk(client: Client, base: str, wanted: Wanted) -> Iterator[Item]:
+    """Yield works of the SMK (Copenhagen) that it marks as public domain.
+
+    For `department` it knows the kind of work, in Danish, such as maleri.
+    https://www.smk.dk/en/article/smk-api, https://api.smk.dk/api/v1/docs/
+    """
+    filters = "[public_domain:true],[has_image:true]"
+    filters += f",[object_names:{wanted.department}]" if wanted.department else ""
+    keys = " ".join(filter(None, (wanted.query, wanted.artist))) or "*"
+    params: dict[str, object] = {"keys": keys, "filters": filters, "lang": "en"}
+    if wanted.period:
+        first, last = (f"{max(year, 1):04}" for year in wanted.period)
+        params["range"] = (
+            f"[production_dates_start:{{*;{last}-12-31T23:59:59Z}}],"
+            f"[production_dates_end:{{{first}-01-01T00:00:00Z;*}}]"
+        )
+
+    def read(page: int) -> list:
+        where = {"offset": page * _PAGE, "rows": _PAGE}
+        found = as_records(read_list(client.json(f"{base}/art/search/", params | where), "items"))
+        return [work | {"id": work.get("object_number")} for work in found]
+
+    for number, work in read_pages(read, _PAGE):
+        # The words may be anywhere, as at the Met.
+        if not has_words(wanted.artist, work.get("artist")):
+            continue
+        titles = as_records(work.get("titles"))
+        titles.sort(key=lambda title: clean(title.get("language")).lower() not in _ENGLISH)
+        about = read_columns(
+            work,
+            "artist medium=techniques department=responsible_department licence=rights "
+            "source=frontend_url",
+            title=next((title.get("title") for title in titles), ""),
+            year=next((date.get("period") for date in as_records(work.get("production_date"))), ""),
+            classification=[kind.get("name") for kind in as_records(work.get("object_names"))],
+        )
+        sides = {"width": work.get("image_width"), "height": work.get("image_height")}
+        sized = size_image(work.get("image_iiif_id"), sides, wanted.side)
+        addresses = [sized, work.get("image_native"), work.get("image_thumbnail")]
+        yield make_item(f"smk/{number}", addresses, about, work.get("public_domain") is True)
 
 
 #: The Met documents 80 requests a second; its shield has shut out programs at two (reports of
 #: 2025 and 2026, such as https://github.com/metmuseum/openaccess/issues/58). The Art Institute
-#: documents one. Cleveland documents none.
+#: documents one. The others document none.
 MUSEUMS = {
     "met": Museum("https://collectionapi.metmuseum.org/public/collection", 0.5, _read_met),
     "aic": Museum("https://api.artic.edu/api/v1", 1.0, _read_aic),
     "cleveland": Museum("https://openaccess-api.clevelandart.org/api", 2.0, _read_cleveland),
+    "rijksmuseum": Museum("https://data.rijksmuseum.nl", 2.0, read_rijksmuseum),
+    "nga": Museum(
+        "https://raw.githubusercontent.com/NationalGalleryOfArt/opendata/main/data", 2.0, _read_nga
+    ),
+    "smk": Museum("https://api.smk.dk/api/v1", 2.0, _read_smk),
 }
 
 
-def read_period(text: str) -> tuple[int, int]:
-    """Return the first and the last year of a period; raises ArtsearchError for anything else.
-
-    >>> read_period("1600-1700"), read_period("-500 to -400")
-    ((1600, 1700), (-500, -400))
-    """
-    found = _YEARS.fullmatch(text)
-    first, last = map(int, found.groups()) if found else (1, 0)
-    if first > last:
-        raise ArtsearchError(
-            f"period {text!r} is not from one year to a later one; write it as in 1600-1700, or "
-            "-500--400 for years before our era"
-        )
-    return first, last
-
-
-def _columns(work: dict, names: str, **more: object) -> dict:
-    """Return the columns of a work: `names` are ours, each with the museum's where it differs.
-
-    >>> _columns({"title": "Lion", "objectDate": 1494}, "title year=objectDate", licence="CC0")
-    {'title': 'Lion', 'year': 1494, 'licence': 'CC0'}
-    """
-    pairs = (pair.partition("=") for pair in names.split())
-    return {ours: work.get(theirs or ours) for ours, _, theirs in pairs} | more
-
-
-def _free(key: str, addresses: list, about: dict, is_free: bool) -> Item:
-    """Return a work with its first address, or with the reason why it is left out."""
-    if not is_free:
-        return Item(key, "", about, "the museum does not mark it as free to use")
-    found = [address for address in addresses if isinstance(address, str) and address.strip()]
-    if not found:
-        return Item(key, "", about, "the museum offers no picture of it")
-    return Item(key, found[0], about)
-
-
-def _at_size(service: object, picture: object, side: int) -> str:
-    """Return the address of a IIIF service's picture (level 2) at a size, or "" without a service.
-
-    `picture` may say its size: a server may enlarge what is smaller than the size asked for.
-    """
-    most = min(side, _longer_side(picture) or side)
-    return f"{service}/full/!{most},{most}/0/default.jpg" if clean(service) else ""
+def _read_table(client: Client, address: str, columns: str) -> pd.DataFrame:
+    """Return columns of a CSV, all as texts; raises FetchError where it has not all of them."""
+    data = io.BytesIO(client.get(address))
+    try:
+        return pd.read_csv(data, usecols=columns.split(), dtype=str, keep_default_na=False)
+    except ValueError:  # of pandas, and of bytes that are no UTF-8
+        raise FetchError(STRANGE) from None
 
 
 def _find_department(client: Client, base: str, words: str) -> int:
     """Return the number of a department of the Met by its name, or a part of it."""
-    found = _records(_list(client.json(f"{base}/v1/departments"), "departments"))
+    found = as_records(read_list(client.json(f"{base}/v1/departments"), "departments"))
     numbers = {clean(one.get("displayName")): one.get("departmentId") for one in found}
     fitting = [name for name in numbers if words.casefold() in name.casefold()]
     exact = [name for name in fitting if words.casefold() == name.casefold()]
     if len(exact or fitting) != 1:
         raise unknown("department", words, fitting or numbers)
     return numbers[(exact or fitting)[0]]
-
-
-def _pages(read: Callable[[int], list], size: int) -> Iterator[tuple[object, dict]]:
-    """Yield the records of page after page by their ids, until there is nothing new."""
-    seen: set = set()
-    for page in range(WINDOW // size):
-        records = read(page)
-        before = len(seen)
-        for record in _records(records):
-            number = record.get("id")
-            if isinstance(number, int) and number not in seen:
-                seen.add(number)
-                yield number, record
-        if len(seen) == before or len(records) < size:
-            return
-
-
-def _list(answer: object, name: str) -> list:
-    """Return a list out of an answer; null stands for an empty one."""
-    if not isinstance(answer, dict) or not isinstance(found := answer.get(name), list | None):
-        raise FetchError("the museum's answer is not of the form that it documents")
-    return found or []
-
-
-def _facts(value: object) -> dict:
-    """Return what should be a record as one: of anything else, nothing is known."""
-    return value if isinstance(value, dict) else {}
-
-
-def _records(value: object) -> list[dict]:
-    """Return what should be a list of records as one."""
-    return [_facts(part) for part in value] if isinstance(value, list) else []
-
-
-def _longer_side(image: object) -> int:
-    """Return the longer side of a picture, or 0 where it is not said in digits."""
-    sides = [clean(_facts(image).get(name)) for name in ("width", "height")]
-    return max(int(text) if text.isdecimal() else 0 for text in sides)
-
-
-def _names(words: str, name: object) -> bool:
-    """Tell whether all words are in a name, whatever their accents.
-
-    >>> _names("Durer", "Albrecht Dürer"), _names("Hans Holbein", "Hans Memling")
-    (True, False)
-    """
-    from slugify import slugify
-
-    return set(slugify(words).split("-")) - {""} <= set(slugify(clean(name)).split("-"))

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from click.testing import CliRunner
 from hostile import BROKEN_EXIF, NAMES, STORED, encode, png
 from loopback import Answer, closed_address
 from madeup import HOSTILE
+from museum import MUSEUMS as MUSEUM_NAMES
 from museum import Museum
 from PIL import Image
 from tiers import slow
@@ -599,14 +601,15 @@ def command(server, monkeypatch):
     return command
 
 
-@pytest.mark.parametrize("name", ["met", "aic", "cleveland"])
+@pytest.mark.parametrize("name", MUSEUM_NAMES)
 def test_the_command_brings_works_of_a_museum(name, command, server, tmp_path):
     server.works[0].free = False
     out = tmp_path / "out"
     answer = command(name, "--out", out, "--count", 4, "--side", 64)
     assert answer.exit_code == 0, answer.output
-    assert f"skipped: '{name}/100': the museum does not mark it as free to use" in answer.output
-    assert f"4 works added to {str(out)!r}, 1 left out" in answer.output
+    if name != "nga":  # whose tables have all works
+        assert re.search(f"skipped: '{name}/(KMS)?100': the museum does not mark", answer.output)
+        assert f"4 works added to {str(out)!r}, 1 left out" in answer.output
     works = open_quietly(out)
     assert {max(works.open(id).size) for id in works} == {64}
     answer = command(name, "--out", out, "--query", "hokusai", "--artist", "katsushika")
