@@ -1,4 +1,4 @@
-"""Answering what a visitor asks at a moment, also of images of one's own and of parts of works."""
+"""Answering what a visitor asks, also of images of one's own and of regions of works."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from artsearch.base.errors import ArtsearchError
 from artsearch.gallery.moment import Moment
 from artsearch.search.answer import cut
 from artsearch.search.matches import Match
+from artsearch.search.question import Region
 from artsearch.search.results import Described, Results
 from artsearch.search.search import Search
 from artsearch.works.collection import Collection
@@ -34,34 +35,33 @@ class Answers:
 
     def answer(self, network: str, now: Moment) -> Results:
         """Ask one network what is asked at a moment."""
-        asked, search = now.asked, self.search(network, now)
-        if asked.goal:
+        question, search = now.question, self.search(network, now)
+        if now.goal:
             if now.query in self.uploads:
                 raise ArtsearchError(
                     "stepping stones lead from one work of the collection to another; select one"
                 )
-            left_out = {"exclude": asked.exclude, "machine_made": now.machine_made}
-            return search.path(now.query, asked.goal, where=asked.where, **left_out)
-        question = now.question()
+            left_out = {"exclude": question.exclude, "machine_made": question.machine_made}
+            return search.path(now.query, now.goal, where=question.where, **left_out)
         if question.is_plain and now.query not in self.uploads:
-            return search.by_work(now.query, now.k)
-        named = [(id, asked.region if id == now.query else None) for id in question.works]
+            return search.by_work(now.query, question.k)
+        named = [(id, question.region if id == now.query else None) for id in question.works]
         given = {
-            id: self._look(search, network, now, id, part)
-            for id, part in named
-            if part is not None or id in self.uploads
+            id: self._look(search, network, now, id, region)
+            for id, region in named
+            if region is not None or id in self.uploads
         }
         if question.is_plain:
-            return search.by_vector(given[now.query].row, now.k)
+            return search.by_vector(given[now.query].row, question.k)
         return search.answer(question, given)
 
-    def _look(self, search: Search, network: str, now: Moment, work_id: str, part) -> Described:
-        """Describe an image or a part of a work, once for all places of the dial."""
+    def _look(self, search: Search, network: str, now: Moment, work_id: str, region) -> Described:
+        """Describe an image or a region of a work, once for all weights of the dial."""
         # Turning the dial must not ask the network again.
-        key = (work_id, part, network, now.crop, now.dial is None)
+        key = (work_id, region, network, now.crop, now.dial is None)
         if key not in self._looked:
             source = self.source(work_id)
-            found = search.look(cut(open_image(source), part) if part else source)
+            found = search.look(cut(open_image(source), region) if region else source)
             if work_id not in self.uploads:  # copies are those of the whole work
                 found = found._replace(raw=search.raw.row(work_id))
             self._looked[key] = found
@@ -75,22 +75,20 @@ class Answers:
 
     def matches(self, now: Moment) -> list[Match]:
         """Return the places that match in the selected work and the one that is explained."""
-        key = (now.query, now.asked.region, now.asked.why, now.network, now.crop)
+        region = now.question.region
+        key = (now.query, region, now.why, now.network, now.crop)
         if key not in self._matches_of:
-            part = now.asked.region
             picture = open_image(self.source(now.query))
             search = self.search(now.network, now)
-            found = search.why(cut(picture, part) if part else picture, now.asked.why)
-            self._matches_of[key] = [_place_in(match, part) for match in found] if part else found
+            found = search.why(cut(picture, region) if region else picture, now.why)
+            self._matches_of[key] = [_in_whole(match, region) for match in found]
         return self._matches_of[key]
 
 
-def _place_in(match: Match, part: tuple[float, float, float, float]) -> Match:
-    """Return a match whose first place is given in the whole work, not in a part of it."""
-    left, top, right, bottom = part
-    spans = ((left, right), (top, bottom)) * 2
-    first = (
-        start + share * (end - start)
-        for share, (start, end) in zip(match.first, spans, strict=True)
-    )
-    return replace(match, first=tuple(first))
+def _in_whole(match: Match, region: Region | None) -> Match:
+    """Return a match whose first place is given in the whole work, not in a region of it."""
+    left, top, right, bottom = region or (0, 0, 1, 1)
+    width, height = right - left, bottom - top
+    x0, y0, x1, y1 = match.first
+    first = left + x0 * width, top + y0 * height, left + x1 * width, top + y1 * height
+    return replace(match, first=first)

@@ -2,74 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
+from artsearch.base.errors import unknown
 from artsearch.search.question import Question
 
-Weighed = tuple[tuple[str, float], ...]
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What is asked beside the selected work; the fields are those of Question.
-
-    `weight` is the selected work's own, `liked` are works beside it. `goal` is the work to which
-    stepping stones lead, `why` the one whose likeness is explained.
-    """
-
-    where: str = ""
-    exclude_same: tuple[str, ...] = ()
-    near_duplicates: bool = True
-    exclude: tuple[str, ...] = ()
-    group_by: str = ""
-    group_size: int = 1
-    weight: float = 1.0
-    liked: Weighed = ()
-    unliked: Weighed = ()
-    region: tuple[float, float, float, float] | None = None
-    goal: str = ""
-    why: str = ""
-
-    def of_another(self) -> Asked:
-        """Return what of it still holds when another work is selected."""
-        return Asked(
-            self.where,
-            self.exclude_same,
-            self.near_duplicates,
-            self.exclude,
-            self.group_by,
-            self.group_size,
-        )
-
-    def question(self, query: str, k: int) -> Question:
-        """Return all of it as a question; raises ArtsearchError where it cannot be asked."""
-        return Question(
-            positive=((query, self.weight), *self.liked),
-            negative=self.unliked,
-            where=self.where,
-            exclude_same=self.exclude_same,
-            near_duplicates=self.near_duplicates,
-            exclude=self.exclude,
-            group_by=self.group_by,
-            group_size=self.group_size,
-            region=self.region,
-            k=k,
-        )
+HISTORY = 50  # queries that are remembered
+#: What can be changed of a moment by itself, and of its question.
+OWN = ("network", "crop", "dial", "compare", "goal", "why", "search", "page")
+ASKED = tuple(field.name for field in fields(Question))
 
 
 @dataclass(frozen=True)
 class Moment:
-    """All that the visitor has chosen; a later moment is a new one."""
+    """All that the visitor has chosen.
+
+    `question` is what is asked; the selected work, `query`, is the first of its positive ones.
+    `goal` is the work to which stepping stones lead, `why` the one whose likeness is explained.
+    `dial` is the weight of content (0) against style (1), or None for the network's final layer.
+    `search`, `page` and `seed` are the drawer's.
+    """
 
     network: str
     crop: str
-    k: int
-    dial: float | None = None
-    asked: Asked = Asked()
-    compare: bool = False
-    machine_made: bool = True
-    history: tuple[str, ...] = ()
+    question: Question
+    history: tuple[str, ...]
     position: int = 0
+    dial: float | None = None
+    compare: bool = False
+    goal: str = ""
+    why: str = ""
     search: str = ""
     page: int = 0
     seed: int = 0
@@ -80,12 +42,36 @@ class Moment:
         return self.history[self.position]
 
     @property
+    def plain(self) -> Question:
+        """What is asked where nothing but the nearest works is."""
+        now = self.question
+        return Question(self.query, k=now.k, machine_made=now.machine_made)
+
+    @property
     def depends(self) -> tuple:
         """All of it that the answers depend on."""
-        asked = replace(self.asked, why="")
-        where = self.network, self.crop, self.dial, self.compare, self.machine_made
-        return self.query, self.k, *where, asked
+        return self.network, self.crop, self.dial, self.compare, self.goal, self.question
 
-    def question(self) -> Question:
-        """Return what is asked, as a question; raises ArtsearchError where it cannot be asked."""
-        return replace(self.asked.question(self.query, self.k), machine_made=self.machine_made)
+    def change(self, **choices) -> Moment:
+        """Return the moment with other choices: fields of it or of Question, by name."""
+        for name in choices:
+            if name not in OWN + ASKED:
+                raise unknown("choice", name, OWN + ASKED)
+        asked = {name: value for name, value in choices.items() if name in ASKED}
+        own = {name: value for name, value in choices.items() if name in OWN}
+        return replace(self, question=replace(self.question, **asked), **own)
+
+    def select(self, work_id: str) -> Moment:
+        """Return the moment in which another work is selected; what lay ahead is forgotten."""
+        history = (*self.history[: self.position + 1], work_id)[-HISTORY:]
+        return replace(self, history=history).go_to(len(history) - 1)
+
+    def go_to(self, position: int) -> Moment:
+        """Return the moment at a position of the history, or at its end.
+
+        What was asked about the work before is forgotten, what was asked of the answers is not.
+        """
+        position = max(0, min(position, len(self.history) - 1))
+        query = self.history[position]
+        question = replace(self.question, positive=(query,), negative=(), region=None)
+        return replace(self, position=position, question=question, goal="", why="")

@@ -13,13 +13,13 @@ import artsearch
 from artsearch.base.disk import write_whole
 from artsearch.base.errors import ImageError, unknown
 from artsearch.base.text import shorten
-from artsearch.gallery.session import Session, Step, describe
+from artsearch.gallery.session import Session, Step
+from artsearch.gallery.session_table import describe, make_table
 from artsearch.networks.registry import NETWORKS
 from artsearch.search.answer import cut
-from artsearch.search.question import Region
 from artsearch.search.wording import dial_text, distance_text, words
-from artsearch.show.html import Pictures, bullets, render, to_url
-from artsearch.works.images import open_image, thumbnail, to_jpeg
+from artsearch.show.html import bullets, render, to_url
+from artsearch.works.images import ImageSource, open_image, thumbnail, to_jpeg
 
 #: Works that are shown of a step, of those asked for and of those found.
 SHOWN = 12
@@ -28,10 +28,8 @@ PICTURES = 1500
 #: Longer sides of pictures, in pixels: those of steps, and those of works kept.
 SMALL, LARGE = 144, 300
 CAPTION = 160
-
-
 #: What a session can be saved as.
-KINDS = ("json", "csv", "html")
+KINDS = {"json": "application/json", "csv": "text/csv", "html": "text/html"}
 
 
 def save_session(session: Session, path: str | os.PathLike) -> Path:
@@ -50,20 +48,20 @@ def to_bytes(session: Session, kind: str) -> bytes:
     if kind == "html":
         return make_page(session).encode()
     # The byte order mark tells Excel that a table is UTF-8.
-    return session.to_csv().encode("utf-8-sig") if kind == "csv" else session.to_json().encode()
+    return make_table(session).encode("utf-8-sig") if kind == "csv" else session.to_json().encode()
 
 
 def make_page(session: Session) -> str:
     """Return the page as HTML, with all pictures in it."""
     works = _Works(session)
-    kept = [_kept(id, note, works) for id, note in session.kept.items()]
-    steps = [_step(number, step, works) for number, step in enumerate(session.steps, 1)]
-    name = shorten(session.origin["name"], CAPTION)
+    kept = [_kept(works, id, note) for id, note in session.kept.items()]
+    steps = [_step(works, number, step) for number, step in enumerate(session.steps, 1)]
+    name = shorten(session.origin.name, CAPTION)
     return render(
         "session.html",
         "session.css",
         title=shorten(session.title, CAPTION) or f"A session through {name}",
-        about=_about(session, works),
+        about=_about(session, works.left),
         kept=kept,
         steps=steps,
         version=artsearch.__version__,
@@ -76,77 +74,66 @@ class _Works:
     def __init__(self, session: Session):
         self.collection, self.kept = session.collection, session.kept
         self.left = PICTURES
-        self.about, self._caption = cache(self._find), cache(self._find_caption)
-        self._pictures = {side: _Pictures(session.collection, side) for side in (SMALL, LARGE)}
+        self.about, self._url = cache(self._find), cache(self._make_url)
 
     def show(self, work_id: str, side: int = SMALL, **said: str) -> dict[str, object]:
         """Return a work; `said` is what stands before and after its caption."""
-        nothing = dict.fromkeys(("group", "before", "remark", "licence", "source", "address"), "")
-        framed = work_id in self.kept and side == SMALL
-        about = {
-            "id": work_id,
-            "caption": self._caption(work_id),
-            "framed": framed,
-            "is_part": False,
-        }
-        return about | nothing | self._picture(work_id, side) | said
+        shown = dict.fromkeys(("before", "group", "licence", "remark", "source", "address"), "")
+        shown |= {"id": work_id, "caption": self.about(work_id)["caption"], "is_part": False}
+        shown |= {"framed": work_id in self.kept and side == SMALL, "url": "", "missing": ""}
+        if self.left and work_id not in self.collection:
+            shown["missing"] = "no picture here"
+        elif self.left:
+            shown["url"] = self._url(work_id, side)
+            self.left -= bool(shown["url"])
+            # Why not is not said: the reason names folders of the machine this was made on.
+            shown["missing"] = "" if shown["url"] else "the picture cannot be read"
+        return shown | said
 
-    def show_part(self, work_id: str, part: Region) -> Iterator[dict[str, object]]:
-        """Yield a work's part that was asked for, cut out; nothing where there is no picture."""
-        if work_id not in self.collection or not self.left:
-            return
-        try:
-            picture = cut(open_image(self.collection.path(work_id)), part)
-        except ImageError:  # the work itself stands beside it, and says so
-            return
-        url = to_url(to_jpeg(thumbnail(picture, SMALL), quality=60))
-        self.left -= 1
-        yield {"id": work_id, "url": url, "missing": "", "is_part": True, "framed": False}
+    def show_region(self, step: Step) -> Iterator[dict[str, object]]:
+        """Yield the part of a work that was asked for, cut out, where there is a picture."""
+        work_id, _ = step.question.positive[0]
+        if work_id in self.collection and self.left:
+            path = self.collection.path(work_id)
+            url = _to_url(path, SMALL, step.question.region)
+            if url:  # else the work itself stands beside it, and says so
+                self.left -= 1
+                yield {"id": work_id, "url": url, "missing": "", "is_part": True, "framed": False}
 
     def _find(self, work_id: str) -> dict[str, str]:
-        """Return what is known of a work; nothing of one that is not there."""
-        return self.collection.work(work_id) if work_id in self.collection else {}
+        """Return what is known of a work; the id alone of one that is not there."""
+        known = {"caption": work_id, "licence": "", "source": ""}
+        if work_id in self.collection:
+            known |= self.collection.work(work_id)
+            known["caption"] = self.collection.caption(work_id)
+        return known | {"caption": shorten(known["caption"], CAPTION)}
 
-    def _find_caption(self, work_id: str) -> str:
-        caption = self.collection.caption(work_id) if work_id in self.collection else work_id
-        return shorten(caption, CAPTION)
-
-    def _picture(self, work_id: str, side: int) -> dict[str, str]:
-        if not self.left:
-            return {"url": "", "missing": ""}
-        if work_id not in self.collection:
-            return {"url": "", "missing": "no picture here"}
-        url = self._pictures[side].url(work_id)
-        self.left -= bool(url)
-        # Why not is not said: the reason names folders of the machine this was made on.
-        return {"url": url, "missing": "" if url else "the picture cannot be read"}
+    def _make_url(self, work_id: str, side: int) -> str:
+        return _to_url(self.collection.path(work_id), side)
 
 
-class _Pictures(Pictures):
-    """Pictures of which some may be unreadable by now."""
-
-    def url(self, work_id: str) -> str:
-        """Return the picture of a work as a data: URL; "" for one that cannot be read."""
-        try:
-            return super().url(work_id)
-        except ImageError:
-            self._made[work_id] = ""  # and it is not tried again
-            return ""
+def _to_url(source: ImageSource, side: int, region=None) -> str:
+    """Return a picture, or a region of it, as a data: URL; "" for one that cannot be read."""
+    try:
+        picture = cut(open_image(source), region) if region else source
+        return to_url(to_jpeg(thumbnail(picture, side), quality=60))
+    except ImageError:
+        return ""
 
 
-def _about(session: Session, works: _Works) -> str:
+def _about(session: Session, left: int) -> str:
     """Return when this was asked, of which collection; and what is not as it was."""
     steps, origin = session.steps, session.origin
     count = f"{len(steps):,} step{'' if len(steps) == 1 else 's'}"
     when = f", {_when(steps)}" if steps else ""
-    name = shorten(origin["name"], CAPTION)
-    said = [f"{count} through {name} ({origin['works']:,} works){when}."]
+    name = shorten(origin.name, CAPTION)
+    said = [f"{count} through {name} ({origin.works:,} works){when}."]
     if steps and session.kept:
         said.append("Framed are the works that were kept.")
     if session.is_elsewhere:
         said.append("The collection at hand has other works than the one that was asked.")
     said += [session.missing] if session.missing else []
-    if not works.left:
+    if not left:
         said.append(f"The first {PICTURES:,} pictures are shown; what comes later has words alone.")
     if not steps and not session.kept:
         said.append("Nothing was asked, and nothing kept.")
@@ -165,56 +152,48 @@ def _when(steps: list[Step]) -> str:
     return f"{first} UTC" if last == first else f"{first} to {later} UTC"
 
 
-def _kept(work_id: str, note: str, works: _Works) -> dict[str, object]:
+def _kept(works: _Works, work_id: str, note: str) -> dict[str, object]:
     """Return a work that was kept, for the contact sheet, with its licence and source."""
-    work = works.about(work_id)
-    licence, source = work.get("licence", "") or "licence not stated", work.get("source", "")
-    is_address = re.fullmatch(r"https?://\S{1,2000}", source)
+    licence, source = (works.about(work_id)[name] for name in ("licence", "source"))
     return works.show(
         work_id,
         LARGE,
         remark=shorten(note, 500),
-        licence=shorten(licence, CAPTION),
+        licence=shorten(licence or "licence not stated", CAPTION),
         source=shorten(source, CAPTION),
-        address=source if is_address else "",
+        address=source if re.fullmatch(r"https?://\S{1,2000}", source) else "",
     )
 
 
-def _step(number: int, step: Step, works: _Works) -> dict[str, object]:
+def _step(works: _Works, number: int, step: Step) -> dict[str, object]:
     """Return a step: the question in words and pictures, its link, the notes, the answer."""
+    network = NETWORKS[step.network].title if step.network in NETWORKS else step.network
+    seen = [_when([step]), network, words(step.crop), dial_text(step.dial)]
     return {
         "number": number,
         "said": describe(step.question, works.collection, step.goal),
-        "seen": _seen(step),
+        "seen": " · ".join(filter(None, seen)),
         "link": step.link(),
-        "asked": list(_asked(step, works)),
+        "asked": list(_asked(works, step)),
         "notes": bullets(shorten(note, 500) for note in step.notes[:SHOWN]),
         "found": [_found(works, *one) for one in islice(step.grouped, SHOWN)],
         "more": len(step.ids) - SHOWN,
     }
 
 
-def _seen(step: Step) -> str:
-    """Return when and by what a step was answered, in words."""
-    network = NETWORKS[step.network].title if step.network in NETWORKS else step.network
-    names = [network, words(step.crop), dial_text(step.dial)]
-    return " · ".join([f"{step.at[:16].replace('T', ' ')} UTC", *filter(None, names)])
-
-
-def _asked(step: Step, works: _Works) -> Iterator[dict[str, object]]:
+def _asked(works: _Works, step: Step) -> Iterator[dict[str, object]]:
     """Yield the works that a step asks for, each with its part in the question."""
-    question = step.question
-    sides = [("near", id) for id, _ in question.positive]
-    sides += [("not like", id) for id, _ in question.negative]
+    sides = [("near", id) for id, _ in step.question.positive]
+    sides += [("not like", id) for id, _ in step.question.negative]
     sides += [("to", step.goal)] if step.goal else []
     for side, id in sides[:SHOWN]:
         yield works.show(id, before=side)
-    if question.region:
-        yield from works.show_part(question.positive[0][0], question.region)
+    if step.question.region:
+        yield from works.show_region(step)
 
 
 def _found(works: _Works, work_id: str, distance: float, group: str) -> dict[str, object]:
     """Return a work of an answer, with what its group and its licence are, where they are known."""
-    licence = shorten(works.about(work_id).get("licence", ""), CAPTION)
+    licence = shorten(works.about(work_id)["licence"], CAPTION)
     said = {"group": shorten(group, CAPTION), "before": distance_text(distance)}
     return works.show(work_id, licence=licence, **said)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,10 +16,9 @@ from artsearch.base.errors import ArtsearchError, ImageError, unknown
 from artsearch.base.text import fold
 from artsearch.features.blend import dial_place
 from artsearch.gallery.answers import Answers
-from artsearch.gallery.moment import Asked, Moment
+from artsearch.gallery.moment import Moment
 from artsearch.gallery.session import Session
 from artsearch.networks.transforms import default_crop
-from artsearch.search.matches import Match
 from artsearch.search.question import Question, read_link
 from artsearch.search.results import Results
 from artsearch.search.search import Search
@@ -30,8 +31,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST = 20  # neighbours that can be asked for, where the collection has as many
-HISTORY = 50  # queries that are remembered
 UPLOADED = "your image: "  # how the id of a visitor's own image begins
+#: What cannot be asked of a path: where it is asked, the path ends.
+NO_PATH = {"group_by", "region", "positive", "negative"}
 
 
 class GalleryState:
@@ -75,17 +77,17 @@ class GalleryState:
         self.error = ""
         self.listeners: list[Callable[[], None]] = []
         self._drawer = drawer
-        self._captions: list[str] = []
-        network = network or next(iter(self.titles))
-        now = self._check(Moment(network, crop or default_crop(searches.crops), k, dial, seed=seed))
-        self._ids = list(searches[now.network, now.crop].index.ids)
+        network, crop = network or next(iter(self.titles)), crop or default_crop(searches.crops)
+        dial = self._check(network, crop, dial)
+        self._ids = list(searches[network, crop].index.ids)
         self.k_max = min(max(MOST, k), len(self._ids) - 1)
         self.has_both = collection.has_both(self._ids)
         self.machines = sum(id in collection.machines for id in self._ids)
         self._order = self._shuffle(seed)
-        history = (self._order[0] if query is None else query,)
-        k, machine_made = min(k, self.k_max), bool(machine_made) or not self.has_both
-        self.now = replace(now, k=k, machine_made=machine_made, history=history)
+        query = self._order[0] if query is None else query
+        k, machine_made = min(k, max(self.k_max, 1)), bool(machine_made) or not self.has_both
+        question = Question(query, k=k, machine_made=machine_made)
+        self.now = Moment(network, crop, question, (query,), dial=dial, seed=seed)
         self.answers = self._ask(self.now)
         self.session = Session(collection)
         self._note()
@@ -97,9 +99,24 @@ class GalleryState:
 
     # ---- what a visitor can do ------------------------------------------------------------------
 
+    def change(self, **choices) -> None:
+        """Choose or ask something else: fields of Moment and of its Question, by name.
+
+            state.change(network="vgg16", k=5, dial=0.5)
+            state.change(where='style == "Ukiyo-e"', exclude_same=["artist"])
+
+        Where a network is chosen it stands alone; a path ends where something is asked that is not
+        asked of paths. A page of the drawer beyond its ends is its end.
+        """
+        with self._telling():
+            if "k" in choices and choices["k"] not in range(1, self.k_max + 1):
+                raise ArtsearchError(f"k is {choices['k']!r}; take 1 to {self.k_max}")
+            self._move(self.now.change(**self._complete(choices)))
+
     def select(self, work_id: str) -> None:
         """Make a work the query; what was asked about the one before is forgotten."""
-        self._go(**({} if work_id == self.now.query else self._further(work_id)))
+        with self._telling():
+            self._move(self.now if work_id == self.now.query else self.now.select(work_id))
 
     def back(self) -> None:
         """Go back to the query before."""
@@ -111,127 +128,64 @@ class GalleryState:
 
     def go_to(self, position: int) -> None:
         """Go to a position of the history, counted from 0; beyond its ends, to the end."""
-        position = max(0, min(position, len(self.now.history) - 1))
-        self._go(position=position, asked=self.now.asked.of_another())
+        with self._telling():
+            self._move(self.now.go_to(position))
 
     def refresh(self) -> None:
         """Draw other works into the drawer."""
-        self._order = self._shuffle(self.now.seed + 1)
-        self._go(seed=self.now.seed + 1, search="", page=0)
-
-    def search_drawer(self, text: str) -> None:
-        """Show the works in the drawer whose caption has all the words."""
-        self._go(search=text, page=0)
-
-    def turn_page(self, page: int) -> None:
-        """Show another page of the drawer, counted from 0; beyond its ends, the end."""
-        self._go(page=max(0, min(page, self.drawer()[1] - 1)))
-
-    def use_network(self, name: str) -> None:
-        """See the query as one network does."""
-        self._go(network=name, compare=False)
-
-    def use_crop(self, name: str) -> None:
-        """Use another crop."""
-        self._go(crop=name)
-
-    def set_k(self, k: int) -> None:
-        """Show k neighbours."""
-        self._go(k=k)
-
-    def turn_dial(self, alpha: float | None) -> None:
-        """Weigh content (0) against style (1); None goes back to the network's final layer."""
-        self._go(dial=alpha)
-
-    def show_machine_made(self, on: bool = True) -> None:
-        """Show works made by a machine, or leave them out of drawer and answers."""
-        self._go(machine_made=bool(on) or not self.has_both, page=0)
-
-    def compare(self, on: bool = True) -> None:
-        """Show the networks side by side, or one alone."""
-        self._go(compare=bool(on) and len(self.titles) > 1)
-
-    def require(self, where: str) -> None:
-        """Ask for works that match a condition; an empty one asks for all."""
-        self._ask_more(where=where)
-
-    def exclude_same(self, column: str, on: bool = True) -> None:
-        """Leave out works that have the same in a column as the selected one, or let them in."""
-        others = tuple(one for one in self.now.asked.exclude_same if one != column)
-        self._ask_more(exclude_same=(*others, column) if on else others)
-
-    def allow_near_duplicates(self, on: bool = True) -> None:
-        """Show near-duplicates of the selected work, or leave them out."""
-        self._ask_more(near_duplicates=bool(on))
-
-    def group_by(self, column: str) -> None:
-        """Show the nearest in each of a column; "" shows the nearest of all."""
-        self._ask_more(group_by=column, goal="")
-
-    def set_group_size(self, size: int) -> None:
-        """Show so many in each of the column that is grouped by."""
-        self._ask_more(group_size=size)
+        with self._telling():
+            self._order = self._shuffle(self.now.seed + 1)
+            self._move(replace(self.now, seed=self.now.seed + 1, search="", page=0))
 
     def like(self, work_id: str, weight: float = 1.0) -> None:
         """Ask for works that are like this one too, by weight; the selected one has a weight."""
-        self._weigh("liked", work_id, weight)
+        others = self._without(work_id)
+        if work_id == self.now.query:
+            others["positive"] = ((work_id, weight), *self.now.question.positive[1:])
+        else:
+            others["positive"] += ((work_id, weight),)
+        self.change(**others)
 
     def unlike(self, work_id: str, weight: float = 1.0) -> None:
         """Ask for works that are not like this one, by weight."""
-        self._weigh("unliked", work_id, weight)
+        if work_id == self.now.query:
+            return self.fail("The selected work is what is asked for; select another one first.")
+        others = self._without(work_id)
+        others["negative"] += ((work_id, weight),)
+        self.change(**others)
 
     def exclude(self, work_id: str) -> None:
         """Leave a work out of the answers."""
-        self._ask_more(
-            exclude=(*(one for one in self.now.asked.exclude if one != work_id), work_id)
-        )
+        self.change(exclude=(*self._without(work_id)["exclude"], work_id))
 
     def drop(self, work_id: str) -> None:
         """Take a work out of those liked, not liked, and left out."""
-        self._ask_more(**self._without(work_id))
-
-    def set_region(self, region: tuple[float, float, float, float] | None) -> None:
-        """Ask with a region of the selected work: left, top, right, bottom from 0 to 1; or all."""
-        self._ask_more(region=None if region is None else tuple(region), goal="")
-
-    def set_goal(self, work_id: str | None) -> None:
-        """Show stepping stones from the selected work to this one; None shows neighbours again."""
-        self._ask_more(goal=work_id or "")
-
-    def explain(self, work_id: str | None) -> None:
-        """Show the places that match in the selected work and this one; None stops that."""
-        self._ask_more(why=work_id or "")
+        self.change(**self._without(work_id) | {"goal": self.now.goal})
 
     def clear(self) -> None:
         """Ask for nothing but what is near the selected work."""
-        self._go(asked=Asked())
+        with self._telling():
+            self._move(replace(self.now, question=self.now.plain, goal="", why=""))
 
     def open_link(self, link: str) -> None:
         """Ask what a link asks (see Question.to_link)."""
-        try:
-            self._go(**self._read(link))
-        except ArtsearchError as error:
-            self.fail(f"This link cannot be opened: {error}")
+        with self._telling("This link cannot be opened: "):
+            self._move(self._read(link))
 
     def keep(self, work_id: str, on: bool = True) -> None:
         """Keep a work in the session, or let it go."""
-        try:
+        with self._telling():
             self.session.keep(work_id) if on else self.session.drop(work_id)
-        except ArtsearchError as error:
-            self.error = str(error)
-        self._tell()
 
     def open_session(self, text: str | bytes) -> None:
         """Go on with a session that was saved: its JSON."""
-        try:
-            session = Session.from_json(text, self.collection)
-            link = session.steps[-1].link() if session.steps else ""
-            self.session = session
-            self._go(**self._read(link) if link else {})
-            if session.missing and not self.error:
-                self.fail(session.missing)
-        except ArtsearchError as error:
-            self.fail(f"This session cannot be opened: {error}")
+        with self._telling("This session cannot be opened: "):
+            self.session = Session.from_json(text, self.collection)
+            link = self.session.steps[-1].link() if self.session.steps else ""
+            with self._telling():
+                if link:
+                    self._move(self._read(link))
+            self.error = self.error or self.session.missing
 
     def upload(self, data: bytes, name: str = "") -> None:
         """Make an image of the visitor's own the query: the bytes of a file."""
@@ -241,12 +195,12 @@ class GalleryState:
             return self.fail(f"{name or 'This file'} cannot be a query: {error}")
         id = f"{UPLOADED}{len(self.uploads) + 1}"
         self.uploads[id] = (name, small)
-        self._go(**self._further(id))
+        self.select(id)
 
     def fail(self, sentence: str) -> None:
         """Say that something went wrong."""
-        self.error = sentence
-        self._tell()
+        with self._telling():
+            raise ArtsearchError(sentence)
 
     # ---- what there is to see -------------------------------------------------------------------
 
@@ -266,26 +220,23 @@ class GalleryState:
 
     def drawer(self) -> tuple[list[str], int, int]:
         """Return the works on the drawer's page, the number of pages, and of works on all."""
-        found = self._matches(self.now.search)
+        found, wanted = self._order, fold(self.now.search).split()
+        if wanted:  # those that have all the words, in their own order
+            known = self._captions.items()
+            found = [id for id, caption in known if all(word in caption for word in wanted)]
+        if not self.now.question.machine_made:
+            found = [id for id in found if id not in self.collection.machines]
         start = self.now.page * self._drawer
         pages = max(1, -(-len(found) // self._drawer))
-        return list(found[start : start + self._drawer]), pages, len(found)
+        return found[start : start + self._drawer], pages, len(found)
 
     def link(self) -> str:
         """Return the present question as the end of an address; "" where it has none."""
         now = self.now
-        if not self.answers or any(id in self.uploads for id in self.question().works):
+        if not self.answers or any(id in self.uploads for id in now.question.works):
             return ""
-        view = {"network": now.network, "crop": now.crop, "dial": now.dial}
-        return self.question().to_link(**view, goal=now.asked.goal)
-
-    def question(self) -> Question:
-        """Return what is asked at present."""
-        return self.now.question()
-
-    def matches(self) -> list[Match]:
-        """Return the regions that match in the selected work and the one that is explained."""
-        return self.asking.matches(self.now)
+        view = {"network": now.network, "crop": now.crop, "dial": now.dial, "goal": now.goal}
+        return now.question.to_link(**view)
 
     def picture(self) -> Figure:
         """Draw the query and its neighbours, a row a network."""
@@ -299,86 +250,72 @@ class GalleryState:
 
     # ---- how ------------------------------------------------------------------------------------
 
-    def _go(self, **changes) -> None:
-        """Move to a new moment if it can be had; else stay, and say why not."""
+    @contextmanager
+    def _telling(self, trouble: str = "") -> Iterator[None]:
+        """Say what goes wrong in a verb, as one sentence, and tell all who listen."""
         self.error = ""
         try:
-            later, answers = self._check(replace(self.now, **changes)), self.answers
-            if later.depends != self.now.depends:
-                answers = self._ask(later)
-            if later.asked.why:
-                self.asking.matches(later)
-            self.now, self.answers = later, answers
-            self._note()
+            yield
         except ArtsearchError as error:
-            self.error = str(error)
-        self._tell()
-
-    def _note(self) -> None:
-        """Write what was asked and found into the session."""
-        for answer in self.answers.values():
-            self.session.add(self.question(), answer, self.now.asked.goal)
-
-    def _tell(self) -> None:
+            self.error = f"{trouble}{error}"
         for listener in self.listeners:
             listener()
 
-    def _read(self, link: str) -> dict:
-        """Return the changes that a link asks for."""
+    def _move(self, later: Moment) -> None:
+        """Go on to a later moment; raise ArtsearchError where it cannot be had."""
+        dial = self._check(later.network, later.crop, later.dial)
+        later, answers = replace(later, dial=dial), self.answers
+        if later.depends != self.now.depends:
+            answers = self._ask(later)
+        if later.why:
+            self.asking.matches(later)
+        self.now, self.answers = later, answers
+        self._note()
+
+    def _complete(self, choices: dict) -> dict:
+        """Return choices with what follows from them."""
+        follows = {"compare": False} if "network" in choices else {}
+        follows |= {"goal": ""} if choices.keys() & NO_PATH else {}
+        follows |= {"page": 0} if choices.keys() & {"search", "machine_made"} else {}
+        choices = follows | choices
+        if "compare" in choices:
+            choices["compare"] = bool(choices["compare"]) and len(self.titles) > 1
+        if "machine_made" in choices:
+            choices["machine_made"] = bool(choices["machine_made"]) or not self.has_both
+        if choices.get("page"):
+            choices["page"] = max(0, min(int(choices["page"]), self.drawer()[1] - 1))
+        return choices
+
+    def _read(self, link: str) -> Moment:
+        """Return the moment that a link asks for."""
         question, view = read_link(link)
-        (query, weight), *liked = question.positive
-        asked = Asked(
-            question.where,
-            question.exclude_same,
-            question.near_duplicates,
-            question.exclude,
-            question.group_by,
-            question.group_size,
-            weight,
-            tuple(liked),
-            question.negative,
-            question.region,
-        )
-        changes = {name: view[name] for name in ("network", "crop", "dial") if name in view}
-        changes["asked"] = replace(asked, goal=view.get("goal", ""))
-        changes["k"] = min(question.k, self.k_max)
-        changes["machine_made"] = question.machine_made or not self.has_both
-        return self._further(query) | changes
-
-    def _ask_more(self, **changes) -> None:
-        self._go(asked=replace(self.now.asked, **changes))
-
-    def _weigh(self, side: str, work_id: str, weight: float) -> None:
-        if work_id == self.now.query and side == "liked":
-            return self._ask_more(weight=weight)
-        if work_id == self.now.query:
-            return self.fail("The selected work is what is asked for; select another one first.")
-        rest = self._without(work_id)
-        self._ask_more(**rest | {side: (*rest[side], (work_id, weight)), "goal": ""})
+        machine_made = question.machine_made or not self.has_both
+        question = replace(question, k=min(question.k, self.k_max), machine_made=machine_made)
+        later = replace(self.now.select(question.works[0]), question=question)
+        return later.change(**view)
 
     def _without(self, work_id: str) -> dict:
-        asked = self.now.asked
-        liked, unliked = (
-            tuple(pair for pair in side if pair[0] != work_id)
-            for side in (asked.liked, asked.unliked)
+        """Return what is asked of works beside the selected one, without one of them."""
+        now = self.now.question
+        positive = tuple(
+            pair for n, pair in enumerate(now.positive) if n == 0 or pair[0] != work_id
         )
-        exclude = tuple(one for one in asked.exclude if one != work_id)
-        return {"liked": liked, "unliked": unliked, "exclude": exclude}
+        negative = tuple(pair for pair in now.negative if pair[0] != work_id)
+        exclude = tuple(one for one in now.exclude if one != work_id)
+        return {"positive": positive, "negative": negative, "exclude": exclude}
 
-    def _check(self, now: Moment) -> Moment:
-        """Return a moment that can be had, its weight of the dial rounded; raise otherwise."""
-        if now.network not in self.titles:
-            raise unknown("network", now.network, self.titles)
-        if now.crop not in self.searches.crops:
-            raise unknown("crop", now.crop, self.searches.crops)
-        if now.dial is None:
-            return now
-        if not has_dial(self.searches):
+    def _check(self, network: str, crop: str, dial: float | None) -> float | None:
+        """Return the weight of the dial, rounded; raise for what these searches do not have."""
+        if network not in self.titles:
+            raise unknown("network", network, self.titles)
+        if crop not in self.searches.crops:
+            raise unknown("crop", crop, self.searches.crops)
+        if dial is not None and not has_dial(self.searches):
             raise ArtsearchError(
-                f"the dial is {now.dial!r}, but these searches have none; take None, the "
-                "network's final layer"
+                f"the dial is {dial!r}, but these searches have none; take None, the network's "
+                "final layer"
             )
-        return replace(now, dial=dial_place(now.dial))
+        return None if dial is None else dial_place(dial)
 
     def _ask(self, now: Moment) -> dict[str, Results]:
         """Ask the network chosen, or all of them, for the neighbours of the query."""
@@ -386,34 +323,19 @@ class GalleryState:
             self.collection.row(now.query)
         if self.k_max < 1:
             return {}
-        if not 1 <= now.k <= self.k_max:
-            raise ArtsearchError(f"k is {now.k}; take 1 to {self.k_max}")
         names = list(self.titles) if now.compare else [now.network]
         return {name: self.asking.answer(name, now) for name in names}
 
-    def _further(self, work_id: str) -> dict:
-        """Return the history with one more work; what lay ahead is forgotten."""
-        history = (*self.now.history[: self.now.position + 1], work_id)[-HISTORY:]
-        return {
-            "history": history,
-            "position": len(history) - 1,
-            "asked": self.now.asked.of_another(),
-        }
+    def _note(self) -> None:
+        """Write what was asked and found into the session."""
+        for answer in self.answers.values():
+            self.session.add(self.now.question, answer, self.now.goal)
 
-    def _matches(self, text: str) -> Sequence[str]:
-        """Return the works of the drawer: all in random order, or those with all words."""
-        wanted = fold(text).split()
-        found = self._with_words(wanted) if wanted else self._order
-        if self.now.machine_made:
-            return found
-        return [id for id in found if id not in self.collection.machines]
-
-    def _with_words(self, wanted: Sequence[str]) -> list[str]:
-        if not self._captions:
-            works = self.collection.works.set_index("id").loc[self._ids, list(COLUMNS)]
-            self._captions = [fold(" ".join(row)) for row in works.itertuples(index=False)]
-        found = zip(self._ids, self._captions, strict=True)
-        return [id for id, caption in found if all(word in caption for word in wanted)]
+    @cached_property
+    def _captions(self) -> dict[str, str]:
+        """What a search in the drawer looks through, by id."""
+        works = self.collection.works.set_index("id").loc[self._ids, list(COLUMNS)]
+        return {row[0]: fold(" ".join(row[1:])) for row in works.itertuples()}
 
     def _shuffle(self, seed: int) -> list[str]:
         """Return all works in random order, those made by a machine after the others."""

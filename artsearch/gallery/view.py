@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
 
@@ -31,12 +32,11 @@ SAME_ARTIST = ("artist", "series")
 TOLD = (*COLUMNS, MACHINE_MADE, "licence", "source")
 
 
-def view(state: GalleryState) -> dict:
+def make_view(state: GalleryState) -> dict:
     """Return what gallery.js shows: plain data, in which pictures are names."""
-    now, answers = state.now, state.answers
+    now, answers, question = state.now, state.answers, state.now.question
     page, pages, matches = state.drawer()
-    asked = [id for id, _ in (*now.asked.liked, *now.asked.unliked)]
-    beside = [*asked, *now.asked.exclude, *filter(None, (now.asked.goal, now.asked.why))]
+    beside = [*question.works, *question.exclude, *filter(None, (now.goal, now.why))]
     shown = chain(now.history, page, beside, *(answer.ids for answer in answers.values()))
     state.thumbnails.prepare(id for id in shown if id in state.collection)
     return {
@@ -44,7 +44,7 @@ def view(state: GalleryState) -> dict:
         "count": len(state),
         "networks": _choices(state.titles, now.network),
         "crops": _choices({crop: words(crop) for crop in state.searches.crops}, now.crop),
-        "k": now.k,
+        "k": question.k,
         "k_max": state.k_max,
         "dial": {
             "available": has_dial(state.searches),
@@ -55,7 +55,7 @@ def view(state: GalleryState) -> dict:
         "compare_available": len(state.titles) > 1,
         "machine_made": {
             "available": state.has_both,
-            "shown": now.machine_made,
+            "shown": question.machine_made,
             "count": state.machines,
         },
         "can_upload": True,
@@ -63,16 +63,16 @@ def view(state: GalleryState) -> dict:
         "rows": _rows(state),
         "unit": next((answer.unit for answer in answers.values()), ""),
         "overlap": _overlap(state) if now.compare else None,
-        "ask": _ask_view(state, lambda work_id, kind: _work(state, work_id, kind)),
+        "ask": _asked(state),
         "drawer": {
-            "works": [_work(state, id, "small") for id in page],
+            "works": _works(state, page),
             "search": now.search,
             "page": now.page,
             "pages": pages,
             "matches": matches,
         },
         "history": {
-            "works": [_work(state, id, "small") for id in now.history],
+            "works": _works(state, now.history),
             "position": now.position,
             "back": now.position,
             "forward": len(now.history) - 1 - now.position,
@@ -94,7 +94,7 @@ def results(state: GalleryState) -> pd.DataFrame:
     now, rows = state.now, []
     for network, answer in state.answers.items():
         asked = {"query": now.query, "network": network, "crop": now.crop, "dial": now.dial}
-        asked["left_out"] = "" if now.machine_made else MACHINE_MADE
+        asked["left_out"] = "" if now.question.machine_made else MACHINE_MADE
         for rank, one in enumerate(answer, 1):
             work = state.collection.work(one.id) | {"caption": one.caption}
             known = {column: work.get(column, "") for column in EXPORTED}
@@ -104,7 +104,7 @@ def results(state: GalleryState) -> pd.DataFrame:
     columns = ["query", "network", "crop", "dial", *(["left_out"] if more else [])]
     columns += ["rank", "distance", "group", "id", *EXPORTED, *more]
     table = pd.DataFrame(rows, columns=columns).astype({"dial": float})
-    return table if now.asked.group_by else table.drop(columns="group")
+    return table if now.question.group_by else table.drop(columns="group")
 
 
 def to_csv(state: GalleryState, path: str | os.PathLike | None = None) -> str:
@@ -182,15 +182,17 @@ def _work(state: GalleryState, work_id: str, kind: str) -> dict:
     }
 
 
-def _ask_view(state: GalleryState, show) -> dict:
-    """Return what is asked, what can be asked, and what is to be said of the answer.
+def _works(state: GalleryState, ids: Iterable[str]) -> list[dict]:
+    return [_work(state, id, "small") for id in ids]
 
-    `show(id, kind)` gives a work as the view gives works.
-    """
-    asked = state.now.asked
+
+def _asked(state: GalleryState) -> dict:
+    """Return what is asked, what can be asked, and what is to be said of the answer."""
+    now, asked = state.now, state.now.question
     columns = [column for column in state.collection.works if column != "id"]
     values = state.collection.columns.choices()
-    sides = (("like", asked.liked), ("unlike", asked.unliked))
+    (_, weight), *liked = asked.positive
+    sides = (("like", liked), ("unlike", asked.negative))
     return {
         "columns": columns,
         "values": values,
@@ -202,18 +204,18 @@ def _ask_view(state: GalleryState, show) -> dict:
         "same_columns": [column for column in SAME_ARTIST if column in columns],
         "near_duplicates": asked.near_duplicates,
         "region": asked.region and list(asked.region),
-        "weight": asked.weight,
+        "weight": weight,
         "liked": [
-            show(id, "small") | {"weight": weight, "side": side}
+            _work(state, id, "small") | {"weight": weight, "side": side}
             for side, works in sides
             for id, weight in works
         ],
-        "excluded": [show(id, "small") for id in asked.exclude],
-        "goal": show(asked.goal, "small") if asked.goal else None,
+        "excluded": _works(state, asked.exclude),
+        "goal": _work(state, now.goal, "small") if now.goal else None,
         "notes": _notes(state),
         "link": state.link(),
-        "active": asked != type(asked)(why=asked.why),
-        "why": _why(state, show) if asked.why else None,
+        "active": bool(now.goal) or asked != now.plain,
+        "why": _why(state) if now.why else None,
         "kept": list(state.session.kept),
         "steps": len(state.session.steps),
     }
@@ -227,13 +229,10 @@ def _notes(state: GalleryState) -> list[str]:
     return [f"{state.titles[name]}: {note}" for name, said in notes.items() for note in said]
 
 
-def _why(state: GalleryState, show) -> dict:
-    matches = state.matches()
-    rows = [
-        {"first": list(one.first), "second": list(one.second), "strength": one.strength}
-        for one in matches
-    ]
+def _why(state: GalleryState) -> dict:
+    matches = state.asking.matches(state.now)
+    count = f"{len(matches)} place{'' if len(matches) == 1 else 's'}" if matches else "no places"
     title = state.titles[state.now.network]
-    count = f"{len(rows)} place{'s' if len(rows) != 1 else ''}" if rows else "no places"
     text = f"{title} finds {count} in these two pictures that are each other's nearest."
-    return {"work": show(state.now.asked.why, "image"), "matches": rows, "text": text}
+    work = _work(state, state.now.why, "image")
+    return {"work": work, "matches": list(map(asdict, matches)), "text": text}

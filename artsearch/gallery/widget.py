@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import anywidget
 import traitlets
 
-from artsearch.gallery import view as gallery_view
-from artsearch.gallery.session_page import to_bytes
+from artsearch.gallery.session_page import KINDS, to_bytes
 from artsearch.gallery.state import GalleryState
+from artsearch.gallery.view import make_view, to_csv
 from artsearch.networks.transforms import default_crop
 from artsearch.search.opening import choose_opening
 from artsearch.search.search import Search
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 WEB = Path(__file__).parents[1] / "show" / "web"
 OWN = Path(__file__).parent / "web"
-#: What a session can be saved as.
-KINDS = {"json": "application/json", "csv": "text/csv", "html": "text/html"}
 
 
 class Gallery(anywidget.AnyWidget):
@@ -91,7 +89,7 @@ class Gallery(anywidget.AnyWidget):
     def _next_view(self) -> dict:
         # The number makes every view a new one: the browser waits for an answer to each click.
         self._turn += 1
-        return gallery_view.view(self.state) | {"turn": self._turn}
+        return make_view(self.state) | {"turn": self._turn}
 
     def _heed(self, _, message: dict, buffers: list) -> None:
         """Do what the browser asks for (see gallery.js); what goes wrong is said in the gallery."""
@@ -102,78 +100,34 @@ class Gallery(anywidget.AnyWidget):
             self.state.fail(f"This did not work: {type(error).__name__}: {error}")
 
     def _do(self, message: dict, buffers: list) -> None:
+        """Do what gallery.js and ask.js ask for."""
         state = self.state
         match message:
             case {"do": "pictures", "names": names}:
                 files = [state.picture_file(name) for name in names]
                 self.send({"pictures": names}, files)
-            case {"do": "select", "id": id}:
-                state.select(id)
-            case {"do": "network", "name": name}:
-                state.use_network(name)
-            case {"do": "crop", "name": name}:
-                state.use_crop(name)
-            case {"do": "k", "k": k}:
-                state.set_k(int(k))
-            case {"do": "dial", "alpha": alpha}:
-                state.turn_dial(alpha)
-            case {"do": "compare", "on": on}:
-                state.compare(on)
-            case {"do": "machine_made", "on": on}:
-                state.show_machine_made(on)
-            case {"do": "search", "text": text}:
-                state.search_drawer(text)
-            case {"do": "page", "page": page}:
-                state.turn_page(int(page))
-            case {"do": "go", "position": position}:
-                state.go_to(int(position))
-            case {"do": "upload"}:
-                state.upload(bytes(buffers[0]), str(message.get("name", "")))
-            case {"do": "refresh" | "back" | "forward" as verb}:
-                getattr(state, verb)()
-            case {"do": "export"}:
-                self._save(
-                    "similar-works.csv", "text/csv", gallery_view.to_csv(state).encode("utf-8-sig")
-                )
-            case {"do": "picture"}:
-                self._save("similar-works.png", "image/png", _to_png(state.picture()))
-            case _:
-                self._do_more(message, buffers)
-
-    def _do_more(self, message: dict, buffers: list) -> None:
-        """Do what ask.js asks for."""
-        state = self.state
-        match message:
-            case {"do": "require", "text": text}:
-                state.require(str(text))
-            case {"do": "exclude_same", "column": column, "on": on}:
-                state.exclude_same(column, on)
-            case {"do": "near_duplicates", "on": on}:
-                state.allow_near_duplicates(on)
-            case {"do": "group_by", "column": column}:
-                state.group_by(column)
-            case {"do": "group_size", "size": size}:
-                state.set_group_size(size)
+            case {"do": "change", **choices}:
+                state.change(**choices)
+            case {"do": "select" | "exclude" | "drop" as verb, "id": id}:
+                getattr(state, verb)(id)
             case {"do": "like" | "unlike" as verb, "id": id, "weight": weight}:
                 getattr(state, verb)(id, weight)
-            case {"do": "exclude", "id": id}:
-                state.exclude(id)
-            case {"do": "region", "region": region}:
-                state.set_region(region)
-            case {"do": "path", "id": id}:
-                state.set_goal(id)
-            case {"do": "why", "id": id}:
-                state.explain(id)
             case {"do": "keep", "id": id, "on": on}:
                 state.keep(id, on)
-            case {"do": "drop", "id": id}:
-                state.drop(id)
+            case {"do": "go_to", "position": position}:
+                state.go_to(int(position))
+            case {"do": "back" | "forward" | "refresh" | "clear" as verb}:
+                getattr(state, verb)()
+            case {"do": "upload"}:
+                state.upload(bytes(buffers[0]), str(message.get("name", "")))
             case {"do": "open"}:
                 state.open_session(bytes(buffers[0]))
+            case {"do": "export"}:
+                self._save("similar-works.csv", "text/csv", to_csv(state).encode("utf-8-sig"))
+            case {"do": "picture"}:
+                self._save("similar-works.png", "image/png", _to_png(state.picture()))
             case {"do": "session", "format": "json" | "csv" | "html" as format}:
                 self._save(f"session.{format}", KINDS[format], to_bytes(state.session, format))
-            case {"do": "clear"}:
-                state.clear()
 
     def _save(self, name: str, kind: str, data: bytes) -> None:
         self.send({"save": name, "type": kind}, [data])

@@ -182,8 +182,8 @@ def test_the_menu_of_a_work(page, list_, items):
         "Like this too": {"do": "like", "weight": 1},
         "Not like this": {"do": "unlike", "weight": 1},
         "Leave out": {"do": "exclude"},
-        "Why similar?": {"do": "why"},
-        "Stepping stones to here": {"do": "path"},
+        "Why similar?": {"do": "change", "why": id},
+        "Stepping stones to here": {"do": "change", "goal": id},
         "Keep": {"do": "keep", "on": True},
     }
     assert open_menu(page, list_, place).all_inner_texts() == items
@@ -191,7 +191,8 @@ def test_the_menu_of_a_work(page, list_, items):
     for item in items:
         open_menu(page, list_, place)
         page.get_by_role("menuitem", name=item, exact=True).click()
-        assert sent(page) == [{"id": id} | expected[item]]
+        what = expected[item]
+        assert sent(page) == [what if what["do"] == "change" else {"id": id} | what]
         assert page.get_by_role("menu").count() == 0
         assert page.evaluate("document.activeElement.dataset.id") == id
 
@@ -279,9 +280,9 @@ def test_switches_of_the_panel(page, panel):
     panel.get_by_text("No near-duplicates").click()
     panel.get_by_label("Nearest in each").select_option("style")
     assert sent(page) == [
-        {"do": "exclude_same", "column": "artist", "on": True},
-        {"do": "near_duplicates", "on": False},
-        {"do": "group_by", "column": "style"},
+        {"do": "change", "exclude_same": ["artist"]},
+        {"do": "change", "near_duplicates": False},
+        {"do": "change", "group_by": "style"},
     ]
     show(page, view(exclude_same=["artist"], near_duplicates=False, group_by="style", active=True))
     assert artist.get_attribute("aria-pressed") == "true"
@@ -289,7 +290,7 @@ def test_switches_of_the_panel(page, panel):
     each = panel.get_by_label("How many of each")
     each.fill("3")
     each.press("Enter")
-    assert sent(page) == [{"do": "group_size", "size": 3}]
+    assert sent(page) == [{"do": "change", "group_size": 3}]
     show(
         page,
         view(
@@ -305,9 +306,9 @@ def test_switches_of_the_panel(page, panel):
     panel.get_by_text("No near-duplicates").click()
     panel.get_by_label("Nearest in each").select_option("")
     assert sent(page) == [
-        {"do": "exclude_same", "column": "artist", "on": False},
-        {"do": "near_duplicates", "on": True},
-        {"do": "group_by", "column": ""},
+        {"do": "change", "exclude_same": []},
+        {"do": "change", "near_duplicates": True},
+        {"do": "change", "group_by": ""},
     ]
 
 
@@ -334,7 +335,7 @@ def test_a_condition_with_the_help_of_suggestions(page, panel):
     page.keyboard.press("Backspace")
     assert not sent(page)
     page.keyboard.press("Enter")
-    assert sent(page) == [{"do": "require", "text": 'style == "Ukiyo-e" '}]
+    assert sent(page) == [{"do": "change", "where": 'style == "Ukiyo-e" '}]
 
 
 SUGGESTED = {
@@ -374,7 +375,7 @@ def test_what_is_wrong_is_said_at_the_field_and_the_text_stays(page, panel):
     assert field.get_attribute("aria-invalid") == "true"
     field.fill('style == "Ukiyo-e"')
     panel.get_by_role("button", name="Ask", exact=True).click()
-    assert [one["text"] for one in sent(page)] == ['style == "Ukioye"', 'style == "Ukiyo-e"']
+    assert [one["where"] for one in sent(page)] == ['style == "Ukioye"', 'style == "Ukiyo-e"']
     show(page, view(where='style == "Ukiyo-e"', active=True))
     assert panel.get_by_role("alert").count() == 0
     assert field.get_attribute("aria-invalid") == "false"
@@ -399,12 +400,12 @@ MUCH = {
     "active": True,
 }
 BACK = [
-    ('style == "Ukiyo-e"', {"do": "require", "text": ""}),
-    ("not the same artist", {"do": "exclude_same", "column": "artist", "on": False}),
-    ("no near-duplicates", {"do": "near_duplicates", "on": True}),
-    ("nearest in each style", {"do": "group_by", "column": ""}),
-    ("part of the work", {"do": "region", "region": None}),
-    ("stepping stones to The End", {"do": "path", "id": None}),
+    ('style == "Ukiyo-e"', {"do": "change", "where": ""}),
+    ("not the same artist", {"do": "change", "exclude_same": []}),
+    ("no near-duplicates", {"do": "change", "near_duplicates": True}),
+    ("nearest in each style", {"do": "change", "group_by": ""}),
+    ("part of the work", {"do": "change", "region": None}),
+    ("stepping stones to The End", {"do": "change", "goal": ""}),
     ("Work 1", {"do": "drop", "id": "1"}),
     ("Work 2", {"do": "drop", "id": "2"}),
     ("Work 3", {"do": "drop", "id": "3"}),
@@ -473,7 +474,7 @@ def test_what_is_known_of_a_work_can_be_required(page):
     artist.click()
     page.get_by_text("only this artist").click()
     (asked,) = sent(page)
-    assert asked["text"] == r'artist == "The \"Elder\""'
+    assert asked["where"] == r'artist == "The \"Elder\""'
     assert page.locator(".as-offer").is_hidden()
     artist.click()
     artist.click()
@@ -483,7 +484,7 @@ def test_what_is_known_of_a_work_can_be_required(page):
         page.locator("[data-part=query]").get_by_text("Ukiyo-e", exact=True).click()
         page.get_by_text("not this style").click()
         (asked,) = sent(page)
-        tree = parse(asked["text"])
+        tree = parse(asked["where"])
         assert isinstance(tree, kind)
         assert tree.parts[1].of == Condition("style", "in", ("Ukiyo-e",))
     assert isinstance(tree.parts[0], Either)
@@ -532,7 +533,7 @@ def test_a_part_is_drawn_with_the_mouse(page, number):
     assert frame["x"] == pytest.approx(left + width / 4, abs=3)
     page.locator(".as-mat").first.hover()
     part(page, "whole").click()
-    assert sent(page) == [{"do": "region", "region": None}]
+    assert sent(page) == [{"do": "change", "region": None}]
     show(page, view(work(number)))
     assert page.locator(".as-region").is_hidden()
 
@@ -625,7 +626,7 @@ def test_the_places_that_match(page, first, second):
     page.get_by_label(f"Place 1 in Work {first}").focus()
     assert lit.all_inner_texts() == ["1", "1"]
     section.get_by_label("Close the comparison").click()
-    assert sent(page) == [{"do": "why", "id": None}]
+    assert sent(page) == [{"do": "change", "why": ""}]
     show(page, view(work(first)))
     assert page.locator(".as-match").count() == 0 and section.count() == 0
     assert focused(page) == str(second)

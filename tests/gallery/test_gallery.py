@@ -16,8 +16,8 @@ from artsearch.base.errors import ArtsearchError
 from artsearch.base.text import disarm
 from artsearch.gallery.app import prepare
 from artsearch.gallery.state import GalleryState
+from artsearch.gallery.view import make_view as look
 from artsearch.gallery.view import results, to_csv
-from artsearch.gallery.view import view as look
 from artsearch.gallery.widget import Gallery
 from artsearch.works.collection import Collection
 from artsearch.works.thumbnails import SIDES, Thumbnails
@@ -155,13 +155,13 @@ def test_history_remembers_fifty(state, collection):
 
 def test_switches(state):
     first = shown(state)
-    state.use_network("efficientnet_lite1")
+    state.change(network="efficientnet_lite1")
     second = shown(state)
-    state.use_crop("center_crop")
+    state.change(crop="center_crop")
     third = shown(state)
     assert first != second != third
-    state.use_crop("no_crop")
-    state.use_network("efficientnet_lite0")
+    state.change(crop="no_crop")
+    state.change(network="efficientnet_lite0")
     assert shown(state) == first
 
 
@@ -169,20 +169,20 @@ def test_errors_leave_everything_as_it_was(state):
     before = look(state)
     for wrong, sentence in (
         (lambda: state.select("nope.jpg"), "unknown work 'nope.jpg'"),
-        (lambda: state.use_network("vg16"), "unknown network 'vg16'"),
-        (lambda: state.use_crop("half"), "unknown crop 'half'"),
-        (lambda: state.set_k(21), "k is 21; take 1 to 20"),
-        (lambda: state.set_k(0), "k is 0; take 1 to 20"),
+        (lambda: state.change(network="vg16"), "unknown network 'vg16'"),
+        (lambda: state.change(crop="half"), "unknown crop 'half'"),
+        (lambda: state.change(k=21), "k is 21; take 1 to 20"),
+        (lambda: state.change(k=0), "k is 0; take 1 to 20"),
     ):
         wrong()
         assert sentence in look(state)["error"]
         assert look(state) == before | {"error": look(state)["error"]}
-    state.set_k(10)
+    state.change(k=10)
     assert look(state)["error"] == ""
 
 
 def test_side_by_side(state):
-    state.compare()
+    state.change(compare=True)
     view = look(state)
     lists = shown(state)
     assert [row["network"] for row in view["rows"]] == [
@@ -196,14 +196,14 @@ def test_side_by_side(state):
     common = set.intersection(*map(set, lists))
     assert view["overlap"]["value"] == len(common) / 10
     assert f"{len(common)} of 10 works are in all 3 rows" in view["overlap"]["text"]
-    state.use_network("efficientnet_lite1")
+    state.change(network="efficientnet_lite1")
     assert not look(state)["compare"]
 
 
 def test_refresh_draws_other_works(collection, searches, out):
     state = GalleryState(collection, searches, drawer=6, out=out)
     drawn = [[work["id"] for work in look(state)["drawer"]["works"]]]
-    state.search_drawer("hokusai")
+    state.change(search="hokusai")
     state.refresh()
     drawn.append([work["id"] for work in look(state)["drawer"]["works"]])
     assert drawn[0] != drawn[1] and look(state)["drawer"]["search"] == ""
@@ -216,10 +216,10 @@ def test_drawer_pages_hold_every_work_once(collection, searches, out):
     state = GalleryState(collection, searches, drawer=6, out=out)
     seen = []
     for page in range(look(state)["drawer"]["pages"]):
-        state.turn_page(page)
+        state.change(page=page)
         seen += [work["id"] for work in look(state)["drawer"]["works"]]
     assert sorted(seen) == collection.ids
-    state.turn_page(99)
+    state.change(page=99)
     assert look(state)["drawer"]["page"] == 3
 
 
@@ -233,7 +233,7 @@ def test_drawer_pages_hold_every_work_once(collection, searches, out):
     ],
 )
 def test_search_in_the_drawer(state, text, titles):
-    state.search_drawer(text)
+    state.change(search=text)
     drawer = look(state)["drawer"]
     assert titles <= {work["title"] for work in drawer["works"]}
     assert drawer["matches"] == len(drawer["works"]) and drawer["search"] == text
@@ -254,7 +254,7 @@ def test_upload(state, collection):
     state.select(LION)
     state.back()
     assert look(state)["query"] == query
-    state.compare()
+    state.change(compare=True)
     assert len(look(state)["rows"]) == 3 and not look(state)["error"]
     assert results(state)["query"].unique().tolist() == [query["id"]]
     plt.close(state.picture())
@@ -287,7 +287,7 @@ def test_listeners_hear_of_everything(state):
 
 
 def test_results_and_csv(state, collection, tmp_path):
-    state.compare()
+    state.change(compare=True)
     table = results(state)
     assert len(table) == 30 and set(table["network"]) == set(state.titles)
     assert table["crop"].unique().tolist() == ["no_crop"]
@@ -313,8 +313,8 @@ def test_numbers_and_names_are_no_formulas(text):
 
 
 def test_picture(state):
-    state.set_k(3)
-    state.compare()
+    state.change(k=3)
+    state.change(compare=True)
     figure = state.picture()
     assert len(figure.axes) == 3 * 4
     assert figure.axes[4].get_ylabel() == "EfficientNet-Lite1"
@@ -354,11 +354,15 @@ def test_ten_thousand_works(many, tmp_path):
     # Only what is seen is made: two sizes of each.
     made = list((tmp_path / "thumbs").rglob("*.webp"))
     assert len(made) <= 2 * (len(works) + 1)
-    state.search_drawer("untitled")  # the first search folds all captions
-    for verb in (state.compare, state.refresh, lambda: state.select(many.ids[5000])):
+    state.change(search="untitled")  # the first search folds all captions
+    for verb in (
+        lambda: state.change(compare=True),
+        state.refresh,
+        lambda: state.select(many.ids[5000]),
+    ):
         verb()
         assert len(json.dumps(look(state))) < 60_000
-    state.search_drawer("untitled 77")
+    state.change(search="untitled 77")
     assert look(state)["drawer"]["matches"] > 100
 
 
@@ -418,23 +422,23 @@ def test_widget_does_what_the_browser_says(gallery):
     act(gallery, do="back")
     assert gallery.view["query"]["id"] == LION
     act(gallery, do="forward")
-    act(gallery, do="go", position=0)
+    act(gallery, do="go_to", position=0)
     assert gallery.view["query"]["id"] == WAVE
-    act(gallery, do="network", name="efficientnet_lite2")
-    act(gallery, do="crop", name="center_crop")
-    act(gallery, do="k", k=4)
-    act(gallery, do="compare", on=True)
-    act(gallery, do="search", text="hokusai")
+    act(gallery, do="change", network="efficientnet_lite2")
+    act(gallery, do="change", crop="center_crop")
+    act(gallery, do="change", k=4)
+    act(gallery, do="change", compare=True)
+    act(gallery, do="change", search="hokusai")
     view = gallery.view
     assert len(view["rows"]) == 3 and len(view["rows"][0]["works"]) == 4
     assert view["drawer"]["matches"] == 7
     assert [one["name"] for one in view["crops"] if one["selected"]] == ["center_crop"]
     act(gallery, do="refresh")
-    act(gallery, do="page", page=1)
+    act(gallery, do="change", page=1)
     act(gallery, [file_of(Image.new("RGB", (30, 40)))], do="upload", name="mine.png")
     assert gallery.view["query"]["title"] == "mine.png"
     turn = gallery.view["turn"]
-    act(gallery, do="k", k=4)
+    act(gallery, do="change", k=4)
     assert gallery.view["turn"] == turn + 1  # an answer even where nothing changes
 
 
@@ -450,7 +454,7 @@ def test_widget_bears_nonsense(gallery, message):
 
 
 def test_unexpected_errors_are_said_in_the_gallery(gallery):
-    act(gallery, do="k", k="many")
+    act(gallery, do="change", page="many")
     assert "ValueError" in gallery.view["error"]
     act(gallery, do="upload")
     assert "IndexError" in gallery.view["error"]
@@ -486,8 +490,8 @@ def test_what_travels(gallery):
     for change in (
         {"do": "select", "id": LION},
         {"do": "select", "id": MONA_LISA},
-        {"do": "network", "name": "efficientnet_lite1"},
-        {"do": "compare", "on": True},
+        {"do": "change", "network": "efficientnet_lite1"},
+        {"do": "change", "compare": True},
         {"do": "select", "id": WAVE},
     ):
         act(gallery, **change)

@@ -55,14 +55,14 @@ collection = Collection(COLLECTION)
 gallery = Gallery(collection, searches_by_colour(collection, dial=True), query=QUERY, out=OUT)
 asked = []
 
-def turn(alpha, turn=gallery.state.turn_dial):
-    asked.append(alpha)
+def change(change=gallery.state.change, **choices):
+    asked.append(choices["dial"])
     while Path(GATE).exists():
         time.sleep(0.01)
     gallery.state.searches.sentence = f"asked {asked}"
-    turn(alpha)
+    change(**choices)
 
-gallery.state.turn_dial = turn
+gallery.state.change = change
 gallery"""
 COUNT = 400  # works on the map
 RAW = 8 * 1024 * 1024  # bytes of a file that the browser must make smaller: see widget.js

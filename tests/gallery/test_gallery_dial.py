@@ -11,8 +11,8 @@ from PIL import Image
 from artsearch.base.errors import ArtsearchError
 from artsearch.features.blend import dial_place
 from artsearch.gallery.state import GalleryState
+from artsearch.gallery.view import make_view as look
 from artsearch.gallery.view import results, to_csv
-from artsearch.gallery.view import view as look
 from artsearch.gallery.widget import Gallery
 from artsearch.search.wording import dial_text
 
@@ -46,28 +46,28 @@ def test_turning_shows_what_the_dial_finds(state, searches):
         "text": "the network's final layer",
     }
     for place in (0, 0.25, 0.5, 1):
-        state.turn_dial(place)
+        state.change(dial=place)
         expected = searches.dial(LITE, "no_crop", place).by_work(WAVE, 10)
         assert shown(state) == [expected.ids] != final
         assert look(state)["dial"]["alpha"] == place and look(state)["unit"] == expected.unit
     assert look(state)["dial"]["text"] == "style alone"
-    state.turn_dial(None)
+    state.change(dial=None)
     assert shown(state) == final and look(state)["dial"]["alpha"] is None
 
 
 def test_the_other_choices_keep_the_dial(state, searches, collection):
-    state.turn_dial(0.3)
-    state.use_network("efficientnet_lite2")
-    state.use_crop("center_crop")
+    state.change(dial=0.3)
+    state.change(network="efficientnet_lite2")
+    state.change(crop="center_crop")
     state.select(collection.ids[0])
-    state.set_k(4)
+    state.change(k=4)
     expected = searches.dial("efficientnet_lite2", "center_crop", 0.3)
     assert shown(state) == [expected.by_work(collection.ids[0], 4).ids]
 
 
 def test_side_by_side_all_networks_are_at_the_same_place(state, searches):
-    state.turn_dial(0.7)
-    state.compare()
+    state.change(dial=0.7)
+    state.change(compare=True)
     names = [network.name for network in searches.networks]
     expected = [searches.dial(name, "no_crop", 0.7).by_work(WAVE, 10).ids for name in names]
     assert shown(state) == expected and look(state)["overlap"] is not None
@@ -75,9 +75,9 @@ def test_side_by_side_all_networks_are_at_the_same_place(state, searches):
 
 @pytest.mark.parametrize("wrong", [-0.01, 1.01, float("nan"), float("inf"), "half", True, [0.5]])
 def test_wrong_places_leave_everything_as_it_was(state, wrong):
-    state.turn_dial(0.5)
+    state.change(dial=0.5)
     before = look(state)
-    state.turn_dial(wrong)
+    state.change(dial=wrong)
     error = look(state)["error"]
     assert error.startswith(
         f"the dial is at {wrong!r}; take a number from 0 (content) to 1 (style)"
@@ -110,10 +110,10 @@ def test_searches_without_a_dial(collection, out):
     state = GalleryState(collection, without, query=WAVE, out=out)
     before = look(state)
     assert not before["dial"]["available"]
-    state.turn_dial(0.5)
+    state.change(dial=0.5)
     assert "these searches have none" in look(state)["error"]
     assert look(state)["rows"] == before["rows"]
-    state.turn_dial(None)
+    state.change(dial=None)
     assert not look(state)["error"]
     with pytest.raises(ArtsearchError, match="have none; take None"):
         GalleryState(collection, without, dial=0.5, out=out)
@@ -128,23 +128,23 @@ def test_a_network_without_a_blend_leaves_the_dial_out(collection, out):
 def test_an_upload_is_described_once_for_all_places(state, searches, collection):
     data = io.BytesIO()
     Image.new("RGB", (30, 40)).save(data, "PNG")
-    state.turn_dial(0.5)
+    state.change(dial=0.5)
     before = MadeUpDial.described
     state.upload(data.getvalue(), "mine.png")
     found = []
     for place in (0, 0.4, 1):
-        state.turn_dial(place)
+        state.change(dial=place)
         found += shown(state)
         assert found[-1][0] == collection.ids[0]  # which every image is taken for
     assert found[0] != found[-1] and not look(state)["error"]
     assert MadeUpDial.described == before + 1
     # The final layer, another crop and another upload are other rows.
     searches[LITE, "no_crop"].describe = lambda image: searches[LITE, "no_crop"].index._vectors[5]
-    state.turn_dial(None)
+    state.change(dial=None)
     assert shown(state)[0][0] == collection.ids[5]
-    state.turn_dial(0)
+    state.change(dial=0)
     assert shown(state)[0] == found[0] and MadeUpDial.described == before + 1
-    state.use_crop("center_crop")
+    state.change(crop="center_crop")
     state.upload(data.getvalue(), "again.png")
     assert MadeUpDial.described == before + 3
 
@@ -152,7 +152,7 @@ def test_an_upload_is_described_once_for_all_places(state, searches, collection)
 def test_the_table_says_the_place(state):
     assert results(state)["dial"].isna().all()
     assert pd.read_csv(io.StringIO(to_csv(state)), keep_default_na=False)["dial"].eq("").all()
-    state.turn_dial(0.25)
+    state.change(dial=0.25)
     table = pd.read_csv(io.StringIO(to_csv(state)))
     assert table.columns.tolist()[:5] == ["query", "network", "crop", "dial", "rank"]
     assert table["dial"].eq(0.25).all() and len(table) == 10
@@ -165,10 +165,10 @@ def test_widget_turns(collection, searches, out):
     gallery = Gallery(collection, searches, query=WAVE, dial=0.5, out=out)
     half = [work["id"] for work in gallery.view["rows"][0]["works"]]
     assert gallery.view["dial"]["alpha"] == 0.5
-    gallery._handle_custom_msg({"do": "dial", "alpha": 1}, [])
+    gallery._handle_custom_msg({"do": "change", "dial": 1}, [])
     assert gallery.view["dial"]["alpha"] == 1.0
     assert [work["id"] for work in gallery.view["rows"][0]["works"]] != half
-    gallery._handle_custom_msg({"do": "dial", "alpha": "x"}, [])
+    gallery._handle_custom_msg({"do": "change", "dial": "x"}, [])
     assert "the dial is at 'x'" in gallery.view["error"] and gallery.view["dial"]["alpha"] == 1.0
-    gallery._handle_custom_msg({"do": "dial", "alpha": None}, [])
+    gallery._handle_custom_msg({"do": "change", "dial": None}, [])
     assert gallery.view["dial"]["alpha"] is None and not gallery.view["error"]

@@ -23,9 +23,9 @@ from tiers import examples
 from artsearch import Collection
 from artsearch.base.errors import ArtsearchError
 from artsearch.base.text import shorten
-from artsearch.gallery.session import Session, describe
-from artsearch.gallery.session_file import LARGEST
+from artsearch.gallery.session import LARGEST, Session
 from artsearch.gallery.session_page import PICTURES, SHOWN, make_page, save_session
+from artsearch.gallery.session_table import describe, make_table
 from artsearch.search.question import Question, read_link
 from artsearch.search.results import Neighbour, Results
 
@@ -110,7 +110,7 @@ class Page(HTMLParser):
 def test_an_opened_session_is_the_one_that_was_saved(session, collection, tmp_path):
     again = Session.load(save_session(session, tmp_path / "new" / "session.json"), collection)
     assert same(again, session)
-    assert make_page(again) == make_page(session) and again.to_csv() == session.to_csv()
+    assert make_page(again) == make_page(session) and make_table(again) == make_table(session)
     assert again.missing == "" and not again.is_elsewhere
     assert Session.from_json(session.to_json().encode(), collection).to_json() == session.to_json()
 
@@ -171,7 +171,7 @@ def test_any_question_comes_back_and_can_be_put_in_words(
             assert question == step.question
             assert (view["network"], view["crop"]) == ("efficientnet_lite0", "no_crop")
             assert (None if dial is None else float(view["dial"])) == dial
-    assert len(rows_of(session.to_csv())) == sum(len(step.ids) for step in session.steps)
+    assert len(rows_of(make_table(session))) == sum(len(step.ids) for step in session.steps)
 
 
 def test_a_link_opens_the_step_in_python(session, search):
@@ -189,7 +189,7 @@ def test_an_image_of_the_visitors_own_is_shown_as_such_and_has_no_link(session, 
     assert describe(step.question, collection) == "Near your image: 1"
     page = Page(make_page(again))
     assert "holds an image of the visitor’s own, so there is no link" in page.said
-    assert {row["link"] for row in rows_of(again.to_csv()) if row["step"] == "4"} == {""}
+    assert {row["link"] for row in rows_of(make_table(again)) if row["step"] == "4"} == {""}
     assert again.missing == ""
 
 
@@ -254,8 +254,8 @@ def test_works_that_are_gone_are_named_and_no_step_is_lost(session, few, tmp_pat
     page = Page(make_page(again))
     assert again.missing in page.said and "other works than the one that was asked" in page.said
     assert LION in describe(session.steps[1].question, there)
-    rows = rows_of(again.to_csv())
-    assert len(rows) == len(rows_of(session.to_csv()))
+    rows = rows_of(make_table(again))
+    assert len(rows) == len(rows_of(make_table(session)))
     assert [row["caption"] == "" for row in rows] == [row["id"] not in there for row in rows]
     again.drop(LION)
     again.keep(WAVE, "still")
@@ -334,7 +334,7 @@ def test_an_empty_session_has_a_page_and_a_table(collection):
     page = Page(make_page(session))
     assert "A session through paintings" in page.said
     assert "Nothing was asked, and nothing kept." in page.said
-    assert rows_of(session.to_csv()) == [] and session.to_csv().startswith(
+    assert rows_of(make_table(session)) == [] and make_table(session).startswith(
         "step,at,asked,link,network"
     )
     assert same(Session.from_json(session.to_json(), collection), session)
@@ -439,7 +439,7 @@ def test_works_kept_that_no_step_found_are_in_the_table_too(collection):
     session = Session(collection)
     session.add(Question(positive=WAVE), answer_of(LION))
     session.keep(WAVE, "the query itself")
-    rows = rows_of(session.to_csv())
+    rows = rows_of(make_table(session))
     assert [(row["step"], row["id"], row["kept"]) for row in rows] == [
         ("1", LION, ""),
         ("", WAVE, "yes"),
@@ -645,7 +645,7 @@ def test_a_thousand_steps_stay_bounded(collection):
     seen = Page(page)
     assert seen.tags["img"] == PICTURES and seen.tags["section"] == 1000
     assert "what comes later has words alone" in seen.said
-    table = session.to_csv()
+    table = make_table(session)
     assert len(table) < 20_000_000, len(table)
     assert len(rows_of(table)) == 20_000
     assert same(Session.from_json(text, collection), session)

@@ -14,10 +14,10 @@ from test_site import Page, read_data, unpack, unpack_answers
 from test_site_browser import do, essence, ready, step
 
 from artsearch.features.features import Features
-from artsearch.gallery.session import describe
+from artsearch.gallery.session_table import describe
 from artsearch.gallery.state import GalleryState
+from artsearch.gallery.view import make_view as look
 from artsearch.gallery.view import results, to_csv
-from artsearch.gallery.view import view as look
 from artsearch.gallery.widget import Gallery
 from artsearch.index.factory import construct_exact_index
 from artsearch.index.metrics import METRICS
@@ -134,8 +134,8 @@ def test_works_by_hand_come_first_in_the_drawer(state, collection):
 
 def test_one_switch_leaves_them_out_of_drawer_and_answers(collection, searches, out):
     state = GalleryState(collection, searches, query=collection.ids[0], drawer=10, out=out)
-    state.turn_page(2)
-    state.show_machine_made(False)
+    state.change(page=2)
+    state.change(machine_made=False)
     view = look(state)
     assert view["machine_made"] == {"available": True, "shown": False, "count": 12}
     shown = [work["id"] for work in (*view["drawer"]["works"], *view["rows"][0]["works"])]
@@ -146,22 +146,22 @@ def test_one_switch_leaves_them_out_of_drawer_and_answers(collection, searches, 
     state.clear()
     assert not look(state)["machine_made"]["shown"] and not look(state)["ask"]["active"]
     assert look(state)["query"]["machine_made"] == TOOL
-    state.search_drawer("work 14")
+    state.change(search="work 14")
     assert state.drawer()[2] == 0
-    state.set_k(20)
+    state.change(k=20)
     assert [len(row["works"]) for row in look(state)["rows"]] == [12]
-    state.show_machine_made()
+    state.change(machine_made=True)
     assert state.drawer()[2] == 1 and len(look(state)["rows"][0]["works"]) == 20
 
 
 def test_the_switch_is_in_the_link_and_in_the_table(state, collection, searches, out):
     assert list(results(state)["left_out"]) == [""] * 10
     assert set(results(state)["machine_made"]) & {TOOL, "a tool", "yes"}
-    state.show_machine_made(False)
+    state.change(machine_made=False)
     table = results(state)
     assert set(table["left_out"]) == {"machine_made"} and set(table["machine_made"]) == {""}
     other = GalleryState(collection, searches, link=state.link(), out=out)
-    assert look(other)["rows"] == look(state)["rows"] and not other.now.machine_made
+    assert look(other)["rows"] == look(state)["rows"] and not other.now.question.machine_made
 
 
 def test_a_gallery_opens_without_them_unless_it_is_told(collection, searches, out):
@@ -171,7 +171,7 @@ def test_a_gallery_opens_without_them_unless_it_is_told(collection, searches, ou
     link = opened.state.link().replace("&machine=no", "")
     for options in ({"query": collection.ids[5]}, {"link": link}, {"machine_made": True}):
         assert Gallery(collection, searches, out=out, **options).view["machine_made"]["shown"]
-    opened._handle_custom_msg({"do": "machine_made", "on": True}, [])
+    opened._handle_custom_msg({"do": "change", "machine_made": True}, [])
     assert opened.view["machine_made"]["shown"]
 
 
@@ -180,7 +180,7 @@ def test_where_there_are_none_there_is_no_switch(paintings, out):
     gallery = Gallery(collection, searches_by_colour(collection), out=out)
     assert not gallery.view["machine_made"]["available"]
     assert gallery.state.question().is_plain
-    gallery.state.show_machine_made(False)
+    gallery.state.change(machine_made=False)
     assert gallery.state.question().is_plain and len(gallery.state.drawer()[0]) == 21
     assert not {"left_out", "machine_made"} & set(results(gallery.state))
 
@@ -300,7 +300,7 @@ def test_the_exported_table_is_the_same_in_python(page, collection, searches):
     text = Path(download.value.path()).read_text(encoding="utf-8-sig")
     options = {"query": query(page), "crop": "no_crop", "machine_made": False}
     state = GalleryState(collection, searches, **options)
-    state.compare()
+    state.change(compare=True)
     theirs, mine = (list(csv.DictReader(io.StringIO(one))) for one in (text, to_csv(state)))
     for row in (*theirs, *mine):
         row["distance"] = f"{float(row['distance']):.2f}"
@@ -311,7 +311,7 @@ def test_same_walk_in_python_and_javascript(page, collection, searches):
     walk = []
     for seed in range(80):
         dice = random.Random(seed)
-        turn = {"do": "machine_made", "on": dice.random() < 0.5}
+        turn = {"do": "change", "machine_made": dice.random() < 0.5}
         what = turn if dice.random() < 0.2 else step(dice, collection, searches)
         # A site has as many for every work as one by hand can have: all others by hand.
         walk.append(what | {"k": min(what["k"], 11)} if "k" in what else what)
@@ -320,7 +320,7 @@ def test_same_walk_in_python_and_javascript(page, collection, searches):
     state = GalleryState(collection, searches, **options)
     for number, (what, theirs) in enumerate(zip(walk, views, strict=True)):
         if what["do"] == "machine_made":
-            state.show_machine_made(what["on"])
+            state.change(machine_made=what["on"])
         else:
             do(state, **what)
         mine = look(state)

@@ -14,8 +14,8 @@ from madeup import HOSTILE, RandomSearches, make_folder, searches_by_colour
 from tiers import examples
 
 from artsearch.gallery.state import GalleryState
+from artsearch.gallery.view import make_view as look
 from artsearch.gallery.view import to_csv
-from artsearch.gallery.view import view as look
 from artsearch.show.site import write_site
 from artsearch.works.collection import Collection
 
@@ -438,33 +438,28 @@ def step(dice, collection, searches):
         [
             {"do": "select", "id": dice.choice(collection.ids)},
             {"do": "select", "id": dice.choice(collection.ids)},
-            {"do": "network", "name": dice.choice(searches.networks).name},
-            {"do": "crop", "name": dice.choice(searches.crops)},
-            {"do": "k", "k": dice.randint(1, 20)},
-            {"do": "compare", "on": dice.random() < 0.7},
+            {"do": "change", "network": dice.choice(searches.networks).name},
+            {"do": "change", "crop": dice.choice(searches.crops)},
+            {"do": "change", "k": dice.randint(1, 20)},
+            {"do": "change", "compare": dice.random() < 0.7},
             {"do": "back"},
             {"do": "forward"},
-            {"do": "go", "position": dice.randint(-1, 9)},
+            {"do": "go_to", "position": dice.randint(-1, 9)},
             {"do": "refresh"},
             {
-                "do": "search",
-                "text": dice.choice(["hok", "DÜRER lion", "1883 ", "x", "Ukiyo-e hats"]),
+                "do": "change",
+                "search": dice.choice(["hok", "DÜRER lion", "1883 ", "x", "Ukiyo-e hats"]),
             },
-            {"do": "page", "page": dice.randint(-1, 2)},
+            {"do": "change", "page": dice.randint(-1, 2)},
         ]
     )
 
 
 def do(state, do, **rest):
-    names = {
-        "network": "use_network",
-        "k": "set_k",
-        "crop": "use_crop",
-        "go": "go_to",
-        "search": "search_drawer",
-        "page": "turn_page",
-    }
-    getattr(state, names.get(do, do))(*rest.values())
+    if do == "change":
+        state.change(**rest)
+    else:
+        getattr(state, do)(*rest.values())
 
 
 def essence(view):

@@ -4,12 +4,10 @@
 // artsearch/gallery/view.py, which makes it); without it nothing of this is shown. What the visitor
 // does goes to `go`, beside what gallery.js sends, as one of
 //
-//   {do: "require", text}        {do: "exclude_same", column, on}
-//   {do: "near_duplicates", on}  {do: "group_by", column}  {do: "group_size", size}
-//   {do: "like", id, weight}     {do: "unlike", id, weight}
-//   {do: "exclude", id}          {do: "drop", id}            {do: "region", region}
-//   {do: "path", id}             {do: "why", id}             {do: "keep", id, on}
-//   {do: "session", format}      {do: "open", file}          {do: "clear"}
+//   {do: "change", …}   with one or more of where, exclude_same, near_duplicates, group_by,
+//                       group_size, region (the fields of Question), goal and why (ids, or "")
+//   {do: "like", id, weight}  {do: "unlike", id, weight}  {do: "exclude", id}  {do: "drop", id}
+//   {do: "keep", id, on}      {do: "session", format}     {do: "open", file}   {do: "clear"}
 //
 // Whatever comes out of data is set as text or as an attribute, never as markup.
 
@@ -81,6 +79,7 @@ function createAsk(parts, { go, show, showLarge, caption, put }) {
   function itemsFor(one) {
     const { id } = one.work;
     const item = (text, what) => [text, () => go({ id, ...what })];
+    const choice = (text, what) => [text, () => go({ do: "change", ...what })];
     const kept = now.kept.includes(id);
     const keepIt = item(kept ? "Keep no longer" : "Keep", { do: "keep", on: !kept });
     if (id === view.query?.id) return [keepIt];
@@ -92,8 +91,8 @@ function createAsk(parts, { go, show, showLarge, caption, put }) {
       either(side === "like", "No longer liked", "Like this too", { do: "like", weight: 1 }),
       either(side === "unlike", "No longer disliked", "Not like this", { do: "unlike", weight: 1 }),
       either(out, "No longer left out", "Leave out", { do: "exclude" }),
-      ...(parts.rows.contains(one) ? [item("Why similar?", { do: "why" })] : []),
-      item("Stepping stones to here", { do: "path" }),
+      ...(parts.rows.contains(one) ? [choice("Why similar?", { why: id })] : []),
+      choice("Stepping stones to here", { goal: id }),
       keepIt,
     ];
   }
@@ -129,7 +128,7 @@ function createAsk(parts, { go, show, showLarge, caption, put }) {
       const one = button(`${said} this ${column}`);
       one.addEventListener("click", () => {
         offer.hidden = true;
-        go({ do: "require", text: joined(now.where, `${name} ${operator} ${value}`) });
+        go({ do: "change", where: joined(now.where, `${name} ${operator} ${value}`) });
       });
       return one;
     }));
@@ -286,7 +285,9 @@ function createLine(place, go, show) {
       others.replaceChildren(...columns.map((column) => {
         const one = button(column);
         one.addEventListener("click", () => {
-          go({ do: "exclude_same", column, on: !now.exclude_same.includes(column) });
+          const others = now.exclude_same.filter((one) => one !== column);
+          const on = others.length === now.exclude_same.length;
+          go({ do: "change", exclude_same: on ? [...others, column] : others });
         });
         return one;
       }));
@@ -339,7 +340,7 @@ function createLine(place, go, show) {
     if (side) item.append(weightOf(work, side));
     if (what) {
       const remove = bare("×", { "aria-label": `Take back: ${text || work.caption}` });
-      remove.addEventListener("click", () => go(what));
+      remove.addEventListener("click", () => go({ do: "change", ...what }));
       item.append(remove);
     }
     return item;
@@ -372,10 +373,10 @@ function createLine(place, go, show) {
     });
     clear.addEventListener("click", () => go({ do: "clear" }));
     duplicates.addEventListener("click", () => {
-      go({ do: "near_duplicates", on: !now.near_duplicates });
+      go({ do: "change", near_duplicates: !now.near_duplicates });
     });
-    groups.addEventListener("change", () => go({ do: "group_by", column: groups.value }));
-    size.addEventListener("change", () => go({ do: "group_size", size: Number(size.value) }));
+    groups.addEventListener("change", () => go({ do: "change", group_by: groups.value }));
+    size.addEventListener("change", () => go({ do: "change", group_size: Number(size.value) }));
   }
 
   function open(on) {
@@ -389,18 +390,18 @@ function chipsFor(ask, query) {
   const { goal } = ask;
   const when = (is, piece) => (is ? [piece] : []);
   return [
-    ...when(ask.where, { text: ask.where, what: { do: "require", text: "" } }),
-    ...ask.exclude_same.map((column) => (
-      { text: `not the same ${column}`, what: { do: "exclude_same", column, on: false } })),
-    ...when(!ask.near_duplicates, {
-      text: "no near-duplicates", what: { do: "near_duplicates", on: true },
-    }),
+    ...when(ask.where, { text: ask.where, what: { where: "" } }),
+    ...ask.exclude_same.map((column) => ({
+      text: `not the same ${column}`,
+      what: { exclude_same: ask.exclude_same.filter((one) => one !== column) },
+    })),
+    ...when(!ask.near_duplicates, { text: "no near-duplicates", what: { near_duplicates: true } }),
     ...when(ask.group_by, {
       text: `nearest ${ask.group_size > 1 ? `${ask.group_size} ` : ""}in each ${ask.group_by}`,
-      what: { do: "group_by", column: "" },
+      what: { group_by: "" },
     }),
-    ...when(ask.region, { text: "part of the work", what: { do: "region", region: null } }),
-    ...when(goal, { text: `stepping stones to ${goal?.title}`, what: { do: "path", id: null } }),
+    ...when(ask.region, { text: "part of the work", what: { region: null } }),
+    ...when(goal, { text: `stepping stones to ${goal?.title}`, what: { goal: "" } }),
     // Beside others the selected work has a weight too; it cannot be taken back.
     ...when(ask.liked.length, { work: query, sign: "+", side: "like", weight: ask.weight }),
     ...ask.liked.map((work) => ({
@@ -460,7 +461,7 @@ function createField(go) {
       event.stopPropagation();
       hide();
       asked = true;
-      go({ do: "require", text: input.value });
+      go({ do: "change", where: input.value });
     });
     input.addEventListener("input", suggestNow);
     input.addEventListener("click", suggestNow);
@@ -672,14 +673,14 @@ function createRegion(parts, go) {
     end();
     mark(box); // until the answer is here
     draw.focus({ preventScroll: true });
-    go({ do: "region", region: box });
+    go({ do: "change", region: box });
   }
 
   function listen() {
     draw.addEventListener("click", begin);
     whole.addEventListener("click", () => {
       draw.focus({ preventScroll: true });
-      go({ do: "region", region: null });
+      go({ do: "change", region: null });
     });
     layer.addEventListener("keydown", onKey);
     layer.addEventListener("focusout", (event) => { if (event.target === layer) end(); });
@@ -784,7 +785,7 @@ function createWhy(parts, layer, go, showLarge) {
   }, make("div", { class: "as-said" }, said, close), make("figure", {}, mat, words));
   let shown = "";
   parts.query.append(section);
-  close.addEventListener("click", () => go({ do: "why", id: null }));
+  close.addEventListener("click", () => go({ do: "change", why: "" }));
   return { update };
 
   function update({ query }, { why }) {

@@ -3,12 +3,11 @@
 // createGallery(root, act) fills `root` and returns {update(view)}. A view is plain data (see
 // artsearch/gallery/view.py, which makes it); what the visitor does goes to `act` as one of
 //
-//   {do: "select", id}   {do: "network", name}   {do: "crop", name}   {do: "k", k}
-//   {do: "dial", alpha}  (from 0 to 1, or null for the network's final layer)
-//   {do: "compare", on}  {do: "refresh"}         {do: "search", text} {do: "page", page}
-//   {do: "machine_made", on}  (whether works made by a machine are shown)
-//   {do: "back"}  {do: "forward"}  {do: "go", position}  {do: "upload", file}
-//   {do: "export"}  {do: "picture"}
+//   {do: "change", …}   with one or more of network, crop, k, compare, search (a text), page,
+//                       dial (from 0 to 1, or null for the network's final layer), machine_made
+//                       (whether works made by a machine are shown)
+//   {do: "select", id}  {do: "back"}  {do: "forward"}  {do: "go_to", position}  {do: "refresh"}
+//   {do: "upload", file}  {do: "export"}  {do: "picture"}
 //
 // and the answer is another update. What can be asked beyond that is in ask.js; where that file is
 // loaded and a view has `ask`, its parts stand in the gallery too. A classic script without import
@@ -375,14 +374,14 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
       width = gallery.clientWidth;
     }).observe(gallery);
     const click = (node, what) => node.addEventListener("click", () => go(what()));
-    click(parts.compare, () => ({ do: "compare", on: !view.compare }));
+    click(parts.compare, () => ({ do: "change", compare: !view.compare }));
     click(parts.refresh, () => ({ do: "refresh" }));
     click(parts.back, () => ({ do: "back" }));
     click(parts.forward, () => ({ do: "forward" }));
     click(parts.export, () => ({ do: "export" }));
     click(parts.picture, () => ({ do: "picture" }));
-    click(parts.earlier, () => ({ do: "page", page: view.drawer.page - 1 }));
-    click(parts.later, () => ({ do: "page", page: view.drawer.page + 1 }));
+    click(parts.earlier, () => ({ do: "change", page: view.drawer.page - 1 }));
+    click(parts.later, () => ({ do: "change", page: view.drawer.page + 1 }));
     gallery.addEventListener("click", chooseClicked);
     gallery.addEventListener("keydown", onKey);
     gallery.addEventListener("mouseover", (event) => caption(event.target));
@@ -392,12 +391,14 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     parts.k_slider.addEventListener("input", () => {
       parts.k_number.textContent = parts.k_slider.value;
     });
-    parts.k_slider.addEventListener("change", () => go({ do: "k", k: Number(parts.k_slider.value) }));
+    parts.k_slider.addEventListener("change", () => {
+      go({ do: "change", k: Number(parts.k_slider.value) });
+    });
     parts.dial_slider.addEventListener("input", () => turnDial(dialAlpha()));
     let pause;
     parts.searchbox.addEventListener("input", () => {
       clearTimeout(pause);
-      pause = setTimeout(() => go({ do: "search", text: parts.searchbox.value }), 250);
+      pause = setTimeout(() => go({ do: "change", search: parts.searchbox.value }), 250);
     });
     parts.upload_button.addEventListener("click", () => parts.file.click());
     parts.file.addEventListener("change", () => {
@@ -418,9 +419,11 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
   /** What is said when the answer takes more than a second. */
   function waitingFor(what) {
     if (what.file) return `Looking at ${what.file.name} …`;
-    if (what.do === "why" && what.id) return "Comparing the two pictures, place by place …";
-    const asks = ["network", "crop", "dial", "compare"].includes(what.do) && view.can_upload;
-    return asks ? "One moment: a network that is asked for the first time looks at every work." : "…";
+    if (what.why) return "Comparing the two pictures, place by place …";
+    const isNew = ["network", "crop", "dial", "compare"].some((name) => name in what);
+    return isNew && view.can_upload
+      ? "One moment: a network that is asked for the first time looks at every work."
+      : "…";
   }
 
   /** Ask for a weight of the dial; while an answer is awaited, only the last one is kept. */
@@ -431,7 +434,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
       return;
     }
     turning = true;
-    go({ do: "dial", alpha });
+    go({ do: "change", dial: alpha });
   }
 
   /** The weight that the slider means: where there are stops, the nearest in its direction. */
@@ -448,12 +451,12 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     const one = event.target.closest("button");
     if (!one) return;
     const position = parts.past.contains(one) ? itemsOf(parts.past).indexOf(one) : -1;
-    if (position >= 0) go({ do: "go", position });
+    if (position >= 0) go({ do: "go_to", position });
     else if (one.dataset.part === "work") go({ do: "select", id: one.dataset.id });
-    else if (parts.networks.contains(one)) go({ do: "network", name: one.dataset.name });
-    else if (parts.crops.contains(one)) go({ do: "crop", name: one.dataset.name });
+    else if (parts.networks.contains(one)) go({ do: "change", network: one.dataset.name });
+    else if (parts.crops.contains(one)) go({ do: "change", crop: one.dataset.name });
     else if (parts.machines.contains(one)) {
-      go({ do: "machine_made", on: one.dataset.name === "shown" });
+      go({ do: "change", machine_made: one.dataset.name === "shown" });
     }
     else if (parts.recipes.contains(one)) turnDial(one.dataset.name === "dial" ? dialAlpha() : null);
   }

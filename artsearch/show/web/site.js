@@ -128,18 +128,24 @@ function reduce(state, what, site) {
     case "select": return { ...next, ...walk(state, what.id) };
     case "back": return { ...next, position: Math.max(0, state.position - 1) };
     case "forward": return { ...next, position: Math.min(last, state.position + 1) };
-    case "go": return { ...next, position: Math.max(0, Math.min(last, what.position)) };
-    case "network": return { ...next, network: what.name, compare: false };
-    case "crop": return { ...next, crop: what.name };
-    case "k": return { ...next, k: Math.max(1, Math.min(site.k, what.k)) };
-    case "dial": return { ...next, dial: site.dial ? what.alpha : null };
-    case "compare": return { ...next, compare: what.on && site.networks.length > 1 };
-    case "machine_made": return { ...next, machine_made: what.on || !site.by_hand, page: 0 };
+    case "go_to": return { ...next, position: Math.max(0, Math.min(last, what.position)) };
     case "refresh": return { ...next, seed: state.seed + 1, search: "", page: 0 };
-    case "search": return { ...next, search: what.text, page: 0 };
-    case "page": return { ...next, page: Math.max(0, Math.min(pages(state, site) - 1, what.page)) };
+    case "change": return { ...next, ...complete(what, state, site) };
     default: return state;
   }
+}
+
+/** Choices with what follows from them, as GalleryState.change has it. */
+function complete({ do: _, ...choices }, state, site) {
+  const next = { ...choices };
+  if ("network" in choices) next.compare = false;
+  if ("compare" in choices) next.compare = choices.compare && site.networks.length > 1;
+  if ("k" in choices) next.k = Math.max(1, Math.min(site.k, choices.k));
+  if ("dial" in choices && !site.dial) next.dial = null;
+  if ("machine_made" in choices) next.machine_made = choices.machine_made || !site.by_hand;
+  if ("page" in choices) next.page = Math.max(0, Math.min(pages(state, site) - 1, choices.page));
+  if ("machine_made" in choices || "search" in choices) next.page = 0;
+  return next;
 }
 
 /** The history after a work was chosen: what lay ahead is forgotten. */
@@ -360,7 +366,7 @@ async function start() {
   const site = await load("works").then(readWorks);
   const gallery = createGallery(document.getElementById("gallery"), act, show);
   let state = fromAddress(location.hash, firstState(site), site);
-  let done = ""; // what the visitor did last
+  let done = {}; // what the visitor did last
   if (!state.error) location.replace(toAddress(state));
   window.addEventListener("hashchange", follow);
   await draw();
@@ -371,16 +377,16 @@ async function start() {
     const address = toAddress(state);
     // A new address is a new entry in the browser's history; its back and forward come to follow.
     // A drag of the dial over several stops is one entry.
-    if (what.do === "dial" && done === "dial") location.replace(address);
+    if ("dial" in what && "dial" in done) location.replace(address);
     else if (location.hash !== address) location.hash = address;
-    done = what.do;
+    done = what;
     return draw();
   }
 
   function follow() {
     if (location.hash === toAddress(state)) return;
     state = fromAddress(location.hash, state, site);
-    done = "";
+    done = {};
     draw();
   }
 
