@@ -152,6 +152,9 @@ class RandomIndex:
         row = self._row[id]
         return [self.ids[other] for other in self._rows[row][:k]], self._distances[row][:k]
 
+    def rows_of(self, ids):
+        return np.array([self._row[id] for id in ids])
+
     def all_neighbours(self, k):
         return self._rows[:, :k], self._distances[:, :k]
 

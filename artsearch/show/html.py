@@ -16,7 +16,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from artsearch.base.errors import ImageError
-from artsearch.search.wording import say_networks
+from artsearch.index.base import Index
+from artsearch.index.metrics import METRICS
+from artsearch.networks.transforms import default_crop
+from artsearch.search.search import Search
 from artsearch.works.collection import Collection
 from artsearch.works.images import thumbnail, to_jpeg
 
@@ -82,9 +85,15 @@ class Pictures:
         }
 
 
-def networks_said(searches: Mapping) -> dict[str, str]:
-    """Return what the macro `networks_line` says: which networks were taken, and why."""
-    return say_networks(searches)
+def first_searches(searches: Mapping[tuple[str, str], Search]) -> dict[str, Search]:
+    """Return the searches that a visitor sees first, by network."""
+    crop = default_crop(searches.crops)
+    return {network.name: searches[network.name, crop] for network in searches.networks}
+
+
+def unit_of(index: Index) -> str:
+    """Return what the distances of an index mean."""
+    return f"{index.metric}: {METRICS[index.metric]}"
 
 
 def title(name: str) -> str:

@@ -20,7 +20,7 @@ from artsearch.evaluate.alterations import ALTERATIONS
 from artsearch.evaluate.experiments import CONTENT, CORRECTED, MANNER, place_of, verdicts
 from artsearch.evaluate.report import Report, make_folder, make_report
 from artsearch.networks.transforms import default_crop
-from artsearch.search.wording import words
+from artsearch.search.wording import say_networks, words
 from artsearch.show import html
 from artsearch.show.html import Pictures, parts
 from artsearch.works.collection import Collection
@@ -64,7 +64,7 @@ def make_page(report: Report) -> str:
         "report.html",
         "report.css",
         report=report,
-        networks=html.networks_said(searches),
+        networks=say_networks(searches),
         summary=html.bullets([*report.verdicts, *report.ratios]),
         dial=_dial_table(titles, dial),
         dial_verdicts=html.bullets(

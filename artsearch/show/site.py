@@ -12,9 +12,11 @@ import zlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from jinja2.utils import htmlsafe_json_dumps
 from PIL import Image
 
 import artsearch
@@ -22,13 +24,13 @@ from artsearch.base.disk import write_folder
 from artsearch.base.errors import ArtsearchError, MismatchError
 from artsearch.base.progress import Progress
 from artsearch.features.blend import dial_place
-from artsearch.index.factory import METRICS, Index
+from artsearch.index.base import Index
 from artsearch.networks.network import Network
 from artsearch.networks.transforms import default_crop
 from artsearch.search.opening import choose_opening
 from artsearch.search.search import Search
-from artsearch.search.wording import has_dial, words
-from artsearch.show.html import WEB, networks_said, render
+from artsearch.search.wording import has_dial, say_networks, words
+from artsearch.show.html import WEB, first_searches, render, unit_of
 from artsearch.show.page import write_page
 from artsearch.works.collection import MACHINE_MADE, Collection
 from artsearch.works.file_state import hash_file
@@ -44,6 +46,31 @@ OWN = {"index.html", "data", "images", "thumbs", *ASSETS}
 BY_HAND = "--by-hand"
 #: What the page says of a work.
 COLUMNS = ("id", "title", "artist", "year", "style", "licence", "source")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the answers of a data file are to: one network, one crop, one weight of the dial."""
+
+    network: str
+    crop: str
+    alpha: float | None
+
+    def __str__(self) -> str:
+        of = "" if self.alpha is None else "the dial of "
+        return f"{of}{self.network} and {self.crop}"
+
+    @property
+    def file(self) -> str:
+        """The name of the file, without its ending."""
+        dial = [] if self.alpha is None else [f"dial-{100 * self.alpha:.0f}"]
+        return "--".join(_file_name(one) for one in (self.network, self.crop, *dial))
+
+    def search(self, searches: Mapping[tuple[str, str], Search]) -> Search:
+        """Return what is asked."""
+        if self.alpha is None:
+            return searches[self.network, self.crop]
+        return searches.dial(self.network, self.crop, self.alpha)
 
 
 def write_site(
@@ -64,11 +91,11 @@ def write_site(
     `sentence`). A work's picture is at most `image_side` pixels long, and with 0 there is only its
     thumbnail: at 800 pixels the pictures of 10,000 works take about 1 GB, their thumbnails 0.1 GB.
 
-    Where `searches` have a dial between content (0) and style (1), the answers at its places `dial`
-    are computed too; with an empty `dial` the page has none. Where the collection has works made by
-    a machine beside others, every answer is computed a second time without them. The page opens on
-    a work that is chosen for its answers (see choose_opening), with the networks side by side and
-    without works made by a machine.
+    Where `searches` have a dial between content (0) and style (1), the answers at its weights
+    `dial` are computed too; with an empty `dial` the page has none. Where the collection has works
+    made by a machine beside others, every answer is computed a second time without them. The page
+    opens on a work that is chosen for its answers (see choose_opening), with the networks side by
+    side and without works made by a machine.
 
     The folder is swapped as a whole, and pictures of unchanged files are taken over from the last
     time. Raises ArtsearchError when `out` holds anything else than an older site, and
@@ -76,49 +103,52 @@ def write_site(
     """
     out = Path(out)
     _refuse_other_folder(out)
-    stops = _dial_stops(searches, dial)
-    ids = _common_ids(collection, searches, stops)
-    k = min(k, len(ids) - 1)
+    stops = sorted({dial_place(alpha) for alpha in dial}) if has_dial(searches) else []
+    asked = [Asked(*key, alpha) for key in searches for alpha in (None, *stops)]
+    ids = _common_ids(collection, searches, asked)
+    k, unit = min(k, len(ids) - 1), unit_of(next(iter(searches.values())).index)
+    has_both = collection.has_both(ids)
 
     def write(new: Path) -> None:
         sides = {"thumbs": thumb_side, "images": image_side}
         pictures = _write_pictures(collection, ids, new, out, sides, progress)
         (new / "data").mkdir()
-        files = _answer_files(searches, stops)
-        by_hand = [id for id in ids if id not in collection.machines]
-        has_both = collection.has_both(ids)
-        with Progress(len(files), "Answers", show=progress, unit="files") as bar:
-            for file, asked in files.items():
-                search = _search(searches, *asked)
-                _write_data(new, file, pack_answers(*_all_answers(search.index, ids, k)))
+        by_hand = [id for id in ids if id not in collection.machines] if has_both else []
+        with Progress(len(asked), "Answers", show=progress, unit="files") as bar:
+            for one in asked:
+                search = one.search(searches)
+                _write_data(new, one.file, pack_answers(*_all_answers(search.index, ids, k)))
                 if has_both:
-                    answers = _answers_among(search, ids, by_hand, min(k, len(by_hand) - 1))
-                    _write_data(new, file + BY_HAND, pack_answers(*answers))
+                    few = _answers_among(search.exact, ids, by_hand, min(k, len(by_hand) - 1))
+                    _write_data(new, one.file + BY_HAND, pack_answers(*few))
                 bar.update()
         works = _describe_works(collection, ids, pictures)
         head = {
             "networks": [{"name": one.name, "title": one.title} for one in searches.networks],
             "crops": [{"name": crop, "title": words(crop)} for crop in searches.crops],
             "crop": default_crop(searches.crops),
-            "answers": [[*key, file] for file, (*key, place) in files.items() if place is None],
-            "dial": _describe_dial(searches, stops, files),
+            "answers": [[one.network, one.crop, one.alpha, one.file] for one in asked],
+            "dial": None,
             "by_hand": BY_HAND if has_both else "",
-            "first": choose_opening(collection, _shown(searches), min(10, k)),
+            "first": choose_opening(collection, first_searches(searches), min(10, k)),
             "k": k,
             "images": image_side > 0,
-            "unit": _unit(searches),
+            "unit": unit,
+            "works": _pack(json.dumps(works).encode()),
         }
-        _write_data(new, "works", head | {"works": _pack(json.dumps(works).encode())})
+        if stops:
+            head["dial"] = {"stops": stops, "unit": unit_of(asked[-1].search(searches).index)}
+        _write_data(new, "works", head)
         for name in ASSETS:
             shutil.copyfile(WEB / name, new / name)
         html = render(
             "site.html",
             title=title,
-            said=networks_said(searches),
+            said=say_networks(searches),
             works=f"{len(ids):,}",
             k=k,
             version=artsearch.__version__,
-            unit=_unit(searches),
+            unit=unit,
             networks=[_network_note(one) for one in searches.networks],
         )
         (new / "index.html").write_text(html, encoding="utf-8", newline="\n")
@@ -160,86 +190,34 @@ def _digits(distances: np.ndarray) -> int:
 def _all_answers(index: Index, ids: list[str], k: int) -> tuple[np.ndarray, np.ndarray]:
     """Return places in `ids` and distances of every work's k nearest, in the order of `ids`."""
     rows, distances = index.all_neighbours(k)
-    row = {id: place for place, id in enumerate(index.ids)}
-    order = np.array([row[id] for id in ids])
-    place_of = np.empty(len(ids), np.int64)
-    place_of[order] = np.arange(len(ids))
+    order = index.rows_of(ids)
+    place_of = np.argsort(order)
     return place_of[rows[order]], distances[order]
 
 
 def _answers_among(
-    search: Search, ids: list[str], among: list[str], k: int
+    exact: Index, ids: list[str], among: list[str], k: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return places in `among` and distances of every work's k nearest there, in order of `ids`."""
-    rows, order = search.exact.rows_of(among), search.exact.rows_of(ids)
-    places, distances = search.exact.neighbours_among(rows, k)
+    places, distances = exact.neighbours_among(exact.rows_of(among), k)
+    order = exact.rows_of(ids)
     return places[order], distances[order]
 
 
-def _shown(searches: Mapping[tuple[str, str], Search]) -> dict[str, Search]:
-    """Return the searches that a visitor sees first, by network."""
-    crop = default_crop(searches.crops)
-    return {network.name: searches[network.name, crop] for network in searches.networks}
-
-
-def _dial_stops(searches: Mapping[tuple[str, str], Search], dial: Sequence[float]) -> list[float]:
-    """Return the places of the dial to compute, in order; none where there is no dial."""
-    return sorted({dial_place(place) for place in dial}) if has_dial(searches) else []
-
-
-def _answer_files(
-    searches: Mapping[tuple[str, str], Search], stops: Sequence[float]
-) -> dict[str, tuple[str, str, float | None]]:
-    """Return what is asked for each data file: network, crop, and the dial's place or None."""
-    files: dict[str, tuple[str, str, float | None]] = {}
-    for key in searches:
-        name = "--".join(map(_file_name, key))
-        files[name] = (*key, None)
-        files |= {f"{name}--dial-{100 * place:.0f}": (*key, place) for place in stops}
-    return files
-
-
-def _search(
-    searches: Mapping[tuple[str, str], Search], network: str, crop: str, place: float | None
-) -> Search:
-    if place is None:
-        return searches[network, crop]
-    return searches.dial(network, crop, place)
-
-
-def _describe_dial(
-    searches: Mapping[tuple[str, str], Search],
-    stops: list[float],
-    files: dict[str, tuple[str, str, float | None]],
-) -> dict | None:
-    """Return what the page needs to know of the dial, None if there is none."""
-    if not stops:
-        return None
-    metric = searches.dial(*next(iter(searches)), stops[0]).index.metric
-    return {
-        "stops": stops,
-        "answers": [[*asked, file] for file, asked in files.items() if asked[2] is not None],
-        "unit": f"{metric}: {METRICS[metric]}",
-    }
-
-
 def _common_ids(
-    collection: Collection, searches: Mapping[tuple[str, str], Search], stops: Sequence[float]
+    collection: Collection, searches: Mapping[tuple[str, str], Search], asked: Sequence[Asked]
 ) -> list[str]:
     """Return the ids that the indexes hold, in the collection's order."""
-    asked = {" and ".join(key): (*key, None) for key in searches}
-    asked |= {f"the dial of {name}": (*key, stops[0]) for name, (*key, _) in asked.items() if stops}
-    sets = {name: set(_search(searches, *one).index.ids) for name, one in asked.items()}
-    first, *others = sets
-    for other in others:
-        differ = sorted(sets[first] ^ sets[other])
+    first = set(asked[0].search(searches).index.ids)
+    for one in asked:
+        differ = sorted(first.symmetric_difference(one.search(searches).index.ids))
         if differ:
             raise MismatchError(
-                f"the searches of {first} and of {other} are not over "
-                f"the same works: {len(differ)} are in one only, the first is {differ[0]!r}; "
-                "compute features and index again"
+                f"the searches of {asked[0]} and of {one} are not over the same works: "
+                f"{len(differ)} are in one only, the first is {differ[0]!r}; compute features and "
+                "index again"
             )
-    return [id for id in collection if id in sets[first]]
+    return [id for id in collection if id in first]
 
 
 def _refuse_other_folder(out: Path) -> None:
@@ -264,8 +242,9 @@ def _write_pictures(
 
     `sides` gives the longest side of the pictures in each folder, 0 for none.
     """
-
     begun: set[str] = set()
+    lock = threading.Lock()
+    sides = {folder: side for folder, side in sides.items() if side}
 
     def write(work_id: str) -> str:
         path = collection.path(work_id)
@@ -277,45 +256,42 @@ def _write_pictures(
                 is_first = name not in begun
                 begun.add(name)
             if is_first:
-                make(name, path)
+                _write_picture(path, name, sides, new, old)
         return name
-
-    def make(name: str, path: Path | RemoteFile) -> None:
-        files = {Path(folder, name[:2], f"{name}.jpg"): side for folder, side in sides.items()}
-        missing = {file: side for file, side in files.items() if not _take_over(old, new, file)}
-        if missing:
-            picture = thumbnail(path, max(sides.values()))
-        for file, side in missing.items():
-            (new / file).parent.mkdir(parents=True, exist_ok=True)
-            quality = 72 if side <= 240 else 80  # a first view of 34 small ones stays below 500 kB
-            (new / file).write_bytes(to_jpeg(thumbnail(picture, side), quality))
 
     def size(name: str) -> tuple[int, int]:
         with Image.open(new / "thumbs" / name[:2] / f"{name}.jpg") as image:
             return image.size
 
-    lock = threading.Lock()
-    sides = {folder: side for folder, side in sides.items() if side}
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        names = []
-        with Progress(len(ids), "Pictures", show=progress) as bar:
-            for name in pool.map(write, ids):
-                names.append(name)
-                bar.update()
+    names = []
+    with (
+        ThreadPoolExecutor(os.cpu_count()) as pool,
+        Progress(len(ids), "Pictures", show=progress) as bar,
+    ):
+        for name in pool.map(write, ids):
+            names.append(name)
+            bar.update()
     sizes = {name: size(name) for name in begun}
     return [(name, *sizes[name]) for name in names]
 
 
-def _take_over(old: Path, new: Path, file: Path) -> bool:
-    """Link or copy a file of the last time if it is there; tell whether it was."""
-    if not (old / file).is_file():
-        return False
-    (new / file).parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(old / file, new / file)
-    except OSError:  # a disk without links
-        shutil.copyfile(old / file, new / file)
-    return True
+def _write_picture(
+    path: Path | RemoteFile, name: str, sides: dict[str, int], new: Path, old: Path
+) -> None:
+    """Write a work's picture into each folder of `sides`, or take it over from the last time."""
+    picture = None
+    for folder, side in sides.items():
+        file = Path(folder, name[:2], f"{name}.jpg")
+        (new / file).parent.mkdir(parents=True, exist_ok=True)
+        if (old / file).is_file():
+            try:
+                os.link(old / file, new / file)
+            except OSError:  # a disk without links
+                shutil.copyfile(old / file, new / file)
+        else:
+            picture = picture or thumbnail(path, max(sides.values()))
+            quality = 72 if side <= 240 else 80  # a first view of 34 small ones stays below 500 kB
+            (new / file).write_bytes(to_jpeg(thumbnail(picture, side), quality))
 
 
 def _describe_works(
@@ -332,27 +308,14 @@ def _describe_works(
 
 def _write_data(new: Path, name: str, data: dict) -> None:
     """Write data as a script that hands it over: pages from file:// may load nothing else."""
-    script = f"receive({_to_script(name)}, {_to_script(data)});\n"
+    # No character beyond ASCII (U+2028 ends a line in old JavaScript), and none that means
+    # something in HTML.
+    script = f"receive({htmlsafe_json_dumps(name)}, {htmlsafe_json_dumps(data)});\n"
     (new / "data" / f"{name}.js").write_text(script, encoding="ascii", newline="\n")
 
 
-def _to_script(data: object) -> str:
-    r"""Return data as JSON that stays data wherever it stands, in a script or in HTML.
-
-    >>> print(_to_script("</script>"))
-    "\u003c/script\u003e"
-    """
-    # json.dumps leaves no character beyond ASCII (U+2028 ends a line in old JavaScript).
-    text = json.dumps(data)
-    for character in "<>&":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return text
-
-
 def _pack(data: bytes) -> str:
-    """Deflate bytes and write them in base 85, without the digits that mean something in HTML."""
-    text = base64.b85encode(zlib.compress(data, 9)).decode("ascii")
-    return text.translate(str.maketrans("<>&", ",.:"))
+    return base64.b64encode(zlib.compress(data, 9)).decode("ascii")
 
 
 def _network_note(network: Network) -> str:
@@ -361,11 +324,6 @@ def _network_note(network: Network) -> str:
         f"{network.title}: {layer}, {network.dims:,} numbers a work, input {network.size} px; "
         f"{network.paper}; weights under {network.licence}."
     )
-
-
-def _unit(searches: Mapping[tuple[str, str], Search]) -> str:
-    metric = next(iter(searches.values())).index.metric
-    return f"{metric}: {METRICS[metric]}"
 
 
 def _file_name(name: str) -> str:

@@ -179,9 +179,9 @@ def test_where_there_are_none_there_is_no_switch(paintings, out):
     collection = Collection(paintings)
     gallery = Gallery(collection, searches_by_colour(collection), out=out)
     assert not gallery.view["machine_made"]["available"]
-    assert gallery.state.question().is_plain
+    assert gallery.state.now.question.is_plain
     gallery.state.change(machine_made=False)
-    assert gallery.state.question().is_plain and len(gallery.state.drawer()[0]) == 21
+    assert gallery.state.now.question.is_plain and len(gallery.state.drawer()[0]) == 21
     assert not {"left_out", "machine_made"} & set(results(gallery.state))
 
 
@@ -216,13 +216,12 @@ def test_the_site_holds_every_answer_without_them_too(collection, searches, buil
     head = read_data(built.parent / "data" / "works.js")[1]
     hand = [id for id in json.loads(unpack(head["works"]))["id"] if id not in collection.machines]
     assert hand == by_hand(collection) and head["first"] in hand
-    asked = [(*key, None, file) for *key, file in head["answers"]] + head["dial"]["answers"]
-    assert len(asked) == 6 * 3
-    for network, crop, place, file in asked:
+    assert len(head["answers"]) == 6 * 3
+    for network, crop, alpha, file in head["answers"]:
         data = read_data(built.parent / "data" / f"{file}{head['by_hand']}.js")[1]
         rows, distances = unpack_answers(data)
         key = network, crop
-        search = searches[key] if place is None else searches.dial(*key, place)
+        search = searches[key] if alpha is None else searches.dial(*key, alpha)
         for id, found, far in zip(collection, rows, distances, strict=True):
             expected = search.ask(id, 11, machine_made=False)
             assert [hand[row] for row in found] == expected.ids

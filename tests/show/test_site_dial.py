@@ -46,25 +46,25 @@ def test_every_place_of_the_dial_has_its_file(searches, built):
     ids = json.loads(unpack(head["works"]))["id"]
     assert head["dial"]["stops"] == STOPS
     assert head["dial"]["unit"] == searches.dial(LITE, "no_crop", 0).by_work(ids[0], 1).unit
-    asked = [(*key, place) for key in searches for place in STOPS]
-    assert [tuple(one[:3]) for one in head["dial"]["answers"]] == asked
-    for network, crop, place, file in head["dial"]["answers"]:
+    asked = [(*key, alpha) for key in searches for alpha in (None, *STOPS)]
+    assert [tuple(one[:3]) for one in head["answers"]] == asked
+    for network, crop, alpha, file in head["answers"]:
         rows, distances = unpack_answers(read_data(built.parent / "data" / f"{file}.js")[1])
-        search = searches.dial(network, crop, place)
+        # The final layer's answers are as without a dial.
+        final = alpha is None
+        search = searches[network, crop] if final else searches.dial(network, crop, alpha)
         for id, found, far in zip(ids, rows, distances, strict=True):
             expected = search.by_work(id, 20)
             assert [ids[row] for row in found] == expected.ids
             np.testing.assert_allclose(far, expected.distances, atol=0.00051)
-    # The final layer's answers are as without a dial.
-    assert [tuple(one[:2]) for one in head["answers"]] == list(searches)
     assert len(list((built.parent / "data").iterdir())) == 1 + 6 + 6 * 5
 
 
 def test_other_places(collection, searches, tmp_path):
     site = write_site(collection, searches, tmp_path / "a", 3, progress=False, dial=(1, 0.3, 0.3))
-    dial = head_of(site)["dial"]
-    assert dial["stops"] == [0.3, 1.0]
-    assert dial["answers"][0] == [LITE, "no_crop", 0.3, f"{LITE}--no_crop--dial-30"]
+    head = head_of(site)
+    assert head["dial"]["stops"] == [0.3, 1.0]
+    assert head["answers"][1] == [LITE, "no_crop", 0.3, f"{LITE}--no_crop--dial-30"]
     with pytest.raises(ArtsearchError, match="the dial is at 2; take a number from 0"):
         write_site(collection, searches, tmp_path / "b", progress=False, dial=(0, 2))
 

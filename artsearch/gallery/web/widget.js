@@ -89,14 +89,6 @@ async function shrink(file) {
   return blob && blob.arrayBuffer();
 }
 
-function save(name, type, buffer) {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([buffer], { type }));
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
-}
-
 function render({ model, el }) {
   const pictures = createPictures(model);
   const gallery = createGallery(el, act, pictures.show);
@@ -130,7 +122,7 @@ function render({ model, el }) {
 
   function heed(message, buffers) {
     if (message.pictures) pictures.take(message.pictures, buffers);
-    if (message.save) save(message.save, message.type, buffers[0]);
+    if (message.save) saveFile(message.save, new Blob([buffers[0]], { type: message.type }));
   }
 }
 

@@ -549,7 +549,7 @@ function suggest(text, { columns, values }) {
     && !FINISHED.test(last[0]) && !columns.includes(last[0]);
   if (open) tokens.pop();
   const { expected, column } = follow(tokens.map(([token]) => token));
-  const typed = folded(open ? last[0].replace(/^["'`]/, "") : "");
+  const typed = fold(open ? last[0].replace(/^["'`]/, "") : "");
   const choices = {
     column: () => columns.map((one) => [one, quoteColumn(one)]),
     operator: () => OPERATORS.map((one) => [one, one]),
@@ -557,7 +557,7 @@ function suggest(text, { columns, values }) {
     next: () => [",", "]"].map((one) => [one, one]),
     join: () => ["and", "or"].map((one) => [one, one]),
   }[expected]?.() || [];
-  const options = choices.filter(([one]) => folded(one).includes(typed)).map(([, option]) => option);
+  const options = choices.filter(([one]) => fold(one).includes(typed)).map(([, option]) => option);
   return { start: open ? last.index : text.length, options };
 }
 
@@ -587,11 +587,6 @@ function follow(tokens) {
     }
   }
   return { expected, column };
-}
-
-/** A text without case and accents. */
-function folded(text) {
-  return text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
 }
 
 /** A text as it stands in a condition, as quote in where.py gives it. */

@@ -599,6 +599,18 @@ function button(text, attributes) {
   return make("button", { type: "button", class: "as-button", ...attributes }, text);
 }
 
+/** Letters without case and accents: "durer" finds Dürer. */
+function fold(text) {
+  return text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
+}
+
+/** Let the browser save a file. */
+function saveFile(name, blob) {
+  const link = make("a", { href: URL.createObjectURL(blob), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
 function tell(node, text) {
   if (node.textContent !== text) node.textContent = text;
   node.hidden = !text;

@@ -11,9 +11,6 @@ const HISTORY = 50; // works that are remembered, so that links stay short enoug
 
 // ---- data -------------------------------------------------------------------------------------
 
-// The digits of Python's base64.b85encode, with `,.:` for `<>&`: text that means nothing in HTML.
-const DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%:()*+-;,=.?@^_`{|}~";
-
 const arrivals = new Map(); // name of a data file → what to do when it calls receive
 
 /** Called by the files in data/. */
@@ -35,26 +32,11 @@ function load(name) {
   });
 }
 
-/** Return the bytes of a text made by _pack in site.py: deflated, then in base 85. */
+/** Return the bytes of a text made by _pack in site.py: deflated, then in base 64. */
 async function unpack(text) {
-  const stream = new Blob([fromBase85(text)]).stream();
-  const inflated = stream.pipeThrough(new DecompressionStream("deflate"));
+  const bytes = Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
+  const inflated = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
   return new Uint8Array(await new Response(inflated).arrayBuffer());
-}
-
-/** Turn five digits into four bytes; base 64, which atob reads, would take 7 % more room. */
-function fromBase85(text) {
-  const values = new Uint8Array(128);
-  [...DIGITS].forEach((digit, value) => { values[digit.charCodeAt(0)] = value; });
-  const missing = (5 - (text.length % 5)) % 5;
-  const digits = text + DIGITS.at(-1).repeat(missing);
-  const words = new DataView(new ArrayBuffer((digits.length / 5) * 4));
-  for (let i = 0; i < digits.length; i += 5) {
-    let word = 0;
-    for (let j = i; j < i + 5; j++) word = 85 * word + values[digits.charCodeAt(j)];
-    words.setUint32((i / 5) * 4, word);
-  }
-  return new Uint8Array(words.buffer, 0, words.byteLength - missing);
 }
 
 /** Make of data/works.js what the state needs: the works as objects, and their rows by id. */
@@ -80,7 +62,7 @@ async function readWorks(data) {
 
 /**
  * Make of what pack_answers packed a function from a row to its neighbours, nearest first; where
- * they are places in a list of rows, `rows` is that list.
+ * these are numbered by a list of rows, `rows` is that list.
  */
 async function readAnswers({ k, digits, low, packed }, rows = null) {
   const bytes = await unpack(packed);
@@ -92,11 +74,9 @@ async function readAnswers({ k, digits, low, packed }, rows = null) {
       const at = rank * count + row;
       units += bytes[at + 3 * plane] + 256 * bytes[at + 4 * plane];
       const distance = units / 10 ** digits;
-      const place = bytes[at] + 256 * bytes[at + plane] + 65536 * bytes[at + 2 * plane];
-      return {
-        row: rows ? rows[place] : place,
-        distance, distance_text: distanceText(distance, digits),
-      };
+      const number = bytes[at] + 256 * bytes[at + plane] + 65536 * bytes[at + 2 * plane];
+      const found = rows ? rows[number] : number;
+      return { row: found, distance, distance_text: distanceText(distance, digits) };
     });
   };
 }
@@ -269,11 +249,6 @@ function randomNumbers(seed) {
   };
 }
 
-/** Letters without case and accents: "durer" finds Dürer. */
-function fold(text) {
-  return text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
-}
-
 function oneLine(text) {
   return text.replace(/\s+/g, " ").trim();
 }
@@ -402,13 +377,12 @@ async function start() {
 
 /** Load the answers that a state shows, each file once; return them by network. */
 async function answersFor({ network, crop, dial, compare, machine_made: all }, site) {
-  const files = dial === null
-    ? site.answers : site.dial.answers.filter(([, , alpha]) => alpha === dial);
-  const wanted = files.filter(([name, of]) => of === crop && (compare || name === network));
-  const loaded = wanted.map(async ([name, ...rest]) => {
-    const file = all ? rest.at(-1) : rest.at(-1) + site.by_hand;
+  const wanted = site.answers.filter(([name, of, alpha]) => (
+    of === crop && alpha === dial && (compare || name === network)));
+  const loaded = wanted.map(async ([name, , , answers]) => {
+    const file = all ? answers : answers + site.by_hand;
     if (!site.loaded.has(file)) {
-      const read = (answers) => readAnswers(answers, all ? null : site.byHand);
+      const read = (data) => readAnswers(data, all ? null : site.byHand);
       site.loaded.set(file, load(file).then(read));
     }
     try {
@@ -439,12 +413,8 @@ async function saveTable(state, site) {
   const asked = ["query", "network", "crop", "dial", ...more.map(() => "left_out")];
   lines.unshift([...asked, "rank", "distance", ...columns]);
   const text = lines.map((line) => `${line.map(cell).join(",")}\n`).join("");
-  const link = document.createElement("a");
   // The byte order mark tells Excel that the file is UTF-8.
-  link.href = URL.createObjectURL(new Blob(["\ufeff", text], { type: "text/csv" }));
-  link.download = "similar-works.csv";
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+  saveFile("similar-works.csv", new Blob(["\ufeff", text], { type: "text/csv" }));
 }
 
 /** A text that a spreadsheet does not take for a formula. */
