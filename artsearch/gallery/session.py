@@ -10,16 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import (
-    AfterValidator,
-    ConfigDict,
-    FailFast,
-    Field,
-    PlainSerializer,
-    PlainValidator,
-    TypeAdapter,
-    ValidationError,
-)
+import pydantic
+from pydantic import Field, PlainSerializer, PlainValidator
 
 from artsearch.base.disk import fingerprint
 from artsearch.base.errors import ArtsearchError
@@ -47,8 +39,8 @@ def _check_time(at: str) -> str:
     return at
 
 
-# FailFast: of a list of millions of wrong things, one is enough to say.
-_Texts = Annotated[tuple[str, ...], FailFast()]
+# pydantic.FailFast: of a list of millions of wrong things, one is enough to say.
+_Texts = Annotated[tuple[str, ...], pydantic.FailFast()]
 
 
 @dataclass(frozen=True)
@@ -66,10 +58,10 @@ class Step:
     crop: str
     dial: Annotated[float, Field(ge=0, le=1)] | None
     ids: _Texts
-    distances: Annotated[tuple[float, ...], FailFast()]
+    distances: Annotated[tuple[float, ...], pydantic.FailFast()]
     groups: _Texts
     notes: _Texts
-    at: Annotated[str, AfterValidator(_check_time)]
+    at: Annotated[str, pydantic.AfterValidator(_check_time)]
     goal: str
     own: _Texts
     metric: Literal[tuple(METRICS)]
@@ -113,17 +105,20 @@ class Origin:
 class SessionFile:
     """What stands in the file of a session."""
 
-    __pydantic_config__ = ConfigDict(strict=True, allow_inf_nan=False, ser_json_inf_nan="constants")
+    # NaN is written as what it is, so that reading what was written refuses it.
+    __pydantic_config__ = pydantic.ConfigDict(
+        strict=True, allow_inf_nan=False, ser_json_inf_nan="constants"
+    )
 
     version: Literal[VERSION]
     format: Literal[FORMAT]
     title: str
     collection: Origin
     kept: dict[str, str]
-    steps: Annotated[list[Step], FailFast()]
+    steps: Annotated[list[Step], pydantic.FailFast()]
 
 
-_FORM = TypeAdapter(SessionFile)
+_FORM = pydantic.TypeAdapter(SessionFile)
 
 
 class Session:
@@ -279,7 +274,7 @@ def _read(text: str | bytes, done: str, hint: str) -> SessionFile:
     """Return what stands in a file, or raise the first complaint about it as one sentence."""
     try:
         return _FORM.validate_json(text)
-    except ValidationError as error:
+    except pydantic.ValidationError as error:
         first = error.errors(include_url=False)[0]
     if first["loc"] == ("version",) and isinstance(first["input"], int):
         raise ArtsearchError(

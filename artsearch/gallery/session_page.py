@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
 from functools import cache
 from itertools import islice
 from pathlib import Path
@@ -17,9 +16,10 @@ from artsearch.gallery.session import Session, Step
 from artsearch.gallery.session_table import describe, make_table
 from artsearch.networks.registry import NETWORKS
 from artsearch.search.answer import cut
+from artsearch.search.question import Region
 from artsearch.search.wording import dial_text, distance_text, words
 from artsearch.show.html import bullets, render, to_url
-from artsearch.works.images import ImageSource, open_image, thumbnail, to_jpeg
+from artsearch.works.images import open_image, thumbnail, to_jpeg
 
 #: Works that are shown of a step, of those asked for and of those found.
 SHOWN = 12
@@ -74,31 +74,18 @@ class _Works:
     def __init__(self, session: Session):
         self.collection, self.kept = session.collection, session.kept
         self.left = PICTURES
-        self.about, self._url = cache(self._find), cache(self._make_url)
+        self.about, self._picture = cache(self._find), cache(self._find_picture)
 
-    def show(self, work_id: str, side: int = SMALL, **said: str) -> dict[str, object]:
-        """Return a work; `said` is what stands before and after its caption."""
+    def show(
+        self, work_id: str, side: int = SMALL, region: Region | None = None, **said: str
+    ) -> dict[str, object]:
+        """Return a work, or a region of it; `said` is what stands before and after its caption."""
+        url, missing = self._picture(work_id, side, region) if self.left else ("", "")
+        self.left -= bool(url)
         shown = dict.fromkeys(("before", "group", "licence", "remark", "source", "address"), "")
-        shown |= {"id": work_id, "caption": self.about(work_id)["caption"], "is_part": False}
-        shown |= {"framed": work_id in self.kept and side == SMALL, "url": "", "missing": ""}
-        if self.left and work_id not in self.collection:
-            shown["missing"] = "no picture here"
-        elif self.left:
-            shown["url"] = self._url(work_id, side)
-            self.left -= bool(shown["url"])
-            # Why not is not said: the reason names folders of the machine this was made on.
-            shown["missing"] = "" if shown["url"] else "the picture cannot be read"
-        return shown | said
-
-    def show_region(self, step: Step) -> Iterator[dict[str, object]]:
-        """Yield the part of a work that was asked for, cut out, where there is a picture."""
-        work_id, _ = step.question.positive[0]
-        if work_id in self.collection and self.left:
-            path = self.collection.path(work_id)
-            url = _to_url(path, SMALL, step.question.region)
-            if url:  # else the work itself stands beside it, and says so
-                self.left -= 1
-                yield {"id": work_id, "url": url, "missing": "", "is_part": True, "framed": False}
+        shown |= {"id": work_id, "caption": self.about(work_id)["caption"], "url": url}
+        framed = work_id in self.kept and side == SMALL and not region
+        return shown | {"missing": missing, "framed": framed, "is_part": bool(region)} | said
 
     def _find(self, work_id: str) -> dict[str, str]:
         """Return what is known of a work; the id alone of one that is not there."""
@@ -108,17 +95,17 @@ class _Works:
             known["caption"] = self.collection.caption(work_id)
         return known | {"caption": shorten(known["caption"], CAPTION)}
 
-    def _make_url(self, work_id: str, side: int) -> str:
-        return _to_url(self.collection.path(work_id), side)
-
-
-def _to_url(source: ImageSource, side: int, region=None) -> str:
-    """Return a picture, or a region of it, as a data: URL; "" for one that cannot be read."""
-    try:
-        picture = cut(open_image(source), region) if region else source
-        return to_url(to_jpeg(thumbnail(picture, side), quality=60))
-    except ImageError:
-        return ""
+    def _find_picture(self, work_id: str, side: int, region: Region | None) -> tuple[str, str]:
+        """Return a picture as a data: URL, or why there is none."""
+        if work_id not in self.collection:
+            return "", "no picture here"
+        try:
+            picture = self.collection.path(work_id)
+            picture = cut(open_image(picture), region) if region else picture
+            return to_url(to_jpeg(thumbnail(picture, side), quality=60)), ""
+        except ImageError:
+            # Why is not said: the reason names folders of the machine this was made on.
+            return "", "the picture cannot be read"
 
 
 def _about(session: Session, left: int) -> str:
@@ -174,22 +161,25 @@ def _step(works: _Works, number: int, step: Step) -> dict[str, object]:
         "said": describe(step.question, works.collection, step.goal),
         "seen": " · ".join(filter(None, seen)),
         "link": step.link(),
-        "asked": list(_asked(works, step)),
+        "asked": _asked(works, step),
         "notes": bullets(shorten(note, 500) for note in step.notes[:SHOWN]),
         "found": [_found(works, *one) for one in islice(step.grouped, SHOWN)],
         "more": len(step.ids) - SHOWN,
     }
 
 
-def _asked(works: _Works, step: Step) -> Iterator[dict[str, object]]:
-    """Yield the works that a step asks for, each with its part in the question."""
-    sides = [("near", id) for id, _ in step.question.positive]
-    sides += [("not like", id) for id, _ in step.question.negative]
+def _asked(works: _Works, step: Step) -> list[dict[str, object]]:
+    """Return the works that a step asks for, each with its part in the question."""
+    question = step.question
+    sides = [("near", id) for id, _ in question.positive]
+    sides += [("not like", id) for id, _ in question.negative]
     sides += [("to", step.goal)] if step.goal else []
-    for side, id in sides[:SHOWN]:
-        yield works.show(id, before=side)
-    if step.question.region:
-        yield from works.show_region(step)
+    asked = [works.show(id, before=side) for side, id in sides[:SHOWN]]
+    if question.region:
+        cut_out = works.show(question.works[0], region=question.region)
+        # Without a picture the work itself stands beside it, and says so.
+        asked += [cut_out] if cut_out["url"] else []
+    return asked
 
 
 def _found(works: _Works, work_id: str, distance: float, group: str) -> dict[str, object]:

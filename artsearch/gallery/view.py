@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from itertools import chain
-from pathlib import Path
 
 import pandas as pd
 
 from artsearch.base.text import disarm
 from artsearch.gallery.state import GalleryState
+from artsearch.search.results import Neighbour
 from artsearch.search.wording import (
     EXPORTED,
-    dial_text,
     distance_text,
     has_dial,
     say_networks,
@@ -41,18 +38,12 @@ def make_view(state: GalleryState) -> dict:
     state.thumbnails.prepare(id for id in shown if id in state.collection)
     return {
         **say_networks(state.searches),
-        "count": len(state),
         "networks": _choices(state.titles, now.network),
         "crops": _choices({crop: words(crop) for crop in state.searches.crops}, now.crop),
         "k": question.k,
         "k_max": state.k_max,
-        "dial": {
-            "available": has_dial(state.searches),
-            "alpha": now.dial,
-            "text": dial_text(now.dial),
-        },
+        "dial": {"available": has_dial(state.searches), "alpha": now.dial},
         "compare": now.compare,
-        "compare_available": len(state.titles) > 1,
         "machine_made": {
             "available": state.has_both,
             "shown": question.machine_made,
@@ -62,7 +53,6 @@ def make_view(state: GalleryState) -> dict:
         "query": _work(state, now.query, "image"),
         "rows": _rows(state),
         "unit": next((answer.unit for answer in answers.values()), ""),
-        "overlap": _overlap(state) if now.compare else None,
         "ask": _asked(state),
         "drawer": {
             "works": _works(state, page),
@@ -71,14 +61,8 @@ def make_view(state: GalleryState) -> dict:
             "pages": pages,
             "matches": matches,
         },
-        "history": {
-            "works": _works(state, now.history),
-            "position": now.position,
-            "back": now.position,
-            "forward": len(now.history) - 1 - now.position,
-        },
+        "history": {"works": _works(state, now.history), "position": now.position},
         "error": state.error,
-        "busy": "",
     }
 
 
@@ -90,36 +74,31 @@ def results(state: GalleryState) -> pd.DataFrame:
     works made by a machine beside others, `left_out` says whether these were left out
     ("machine_made"), and `machine_made` what made each of those that were not.
     """
-    more = [MACHINE_MADE] if state.has_both else []
     now, rows = state.now, []
+    left_out = "" if now.question.machine_made else MACHINE_MADE
     for network, answer in state.answers.items():
-        asked = {"query": now.query, "network": network, "crop": now.crop, "dial": now.dial}
-        asked["left_out"] = "" if now.question.machine_made else MACHINE_MADE
+        asked = [now.query, network, now.crop, now.dial, left_out]
         for rank, one in enumerate(answer, 1):
             work = state.collection.work(one.id) | {"caption": one.caption}
-            known = {column: work.get(column, "") for column in EXPORTED}
-            known[MACHINE_MADE] = state.collection.machine_made(one.id)
-            found = {"rank": rank, "distance": one.distance, "group": one.group, "id": one.id}
-            rows.append({**asked, **found, **known})
-    columns = ["query", "network", "crop", "dial", *(["left_out"] if more else [])]
-    columns += ["rank", "distance", "group", "id", *EXPORTED, *more]
-    table = pd.DataFrame(rows, columns=columns).astype({"dial": float})
-    return table if now.question.group_by else table.drop(columns="group")
+            known = [work.get(column, "") for column in EXPORTED]
+            found = [rank, one.distance, one.group, one.id, *known]
+            rows.append([*asked, *found, state.collection.machine_made(one.id)])
+    columns = ["query", "network", "crop", "dial", "left_out", "rank", "distance", "group", "id"]
+    table = pd.DataFrame(rows, columns=[*columns, *EXPORTED, MACHINE_MADE])
+    unused = [] if now.question.group_by else ["group"]
+    unused += [] if state.has_both else ["left_out", MACHINE_MADE]
+    return table.drop(columns=unused).astype({"dial": float})
 
 
-def to_csv(state: GalleryState, path: str | os.PathLike | None = None) -> str:
-    """Return the current results as CSV, and write them to `path` if one is given.
+def to_csv(state: GalleryState) -> str:
+    """Return the current results as CSV.
 
     Texts that a spreadsheet would take for a formula begin with an apostrophe.
     """
     table = results(state)
     texts = table.columns.difference(["dial", "rank", "distance"])
     safe = {column: table[column].map(disarm) for column in texts}
-    text = table.assign(**safe).to_csv(index=False)
-    if path is not None:
-        # The byte order mark tells Excel that the file is UTF-8.
-        Path(path).write_text(text, encoding="utf-8-sig", newline="")
-    return text
+    return table.assign(**safe).to_csv(index=False)
 
 
 def _choices(titles: Mapping[str, str], selected: str) -> list[dict]:
@@ -130,32 +109,17 @@ def _choices(titles: Mapping[str, str], selected: str) -> list[dict]:
 
 
 def _rows(state: GalleryState) -> list[dict]:
-    times = Counter(id for answer in state.answers.values() for id in answer.ids)
     shown = sum(len(answer) for answer in state.answers.values())
     kind = "thumb" if shown <= FEW else "small"
 
-    def neighbour(one) -> dict:
-        only = state.now.compare and times[one.id] == 1
+    def neighbour(one: Neighbour) -> dict:
         said = {"distance": one.distance, "distance_text": distance_text(one.distance)}
-        return _work(state, one.id, kind) | said | {"only": only, "group": one.group}
+        return _work(state, one.id, kind) | said | {"group": one.group}
 
     return [
         {"network": network, "title": state.titles[network], "works": list(map(neighbour, answer))}
         for network, answer in state.answers.items()
     ]
-
-
-def _overlap(state: GalleryState) -> dict:
-    """Return what share of the works all networks find, and a sentence about it."""
-    lists = [set(answer.ids) for answer in state.answers.values()]
-    common = len(set.intersection(*lists)) if lists else 0
-    alone = sum(times == 1 for times in Counter(chain(*lists)).values())
-    k = max(map(len, lists), default=0)
-    text = (
-        f"in common: {common} of {k} works are in all {len(lists)} rows, "
-        f"{alone} {'is' if alone == 1 else 'are'} in one row only."
-    )
-    return {"value": common / max(k, 1), "text": text}
 
 
 def _work(state: GalleryState, work_id: str, kind: str) -> dict:

@@ -50,26 +50,24 @@ class Gallery(anywidget.AnyWidget):
         k: int = 10,
         *,
         query: str | None = None,
-        network: str | None = None,
-        crop: str | None = None,
-        dial: float | None = None,
         machine_made: bool | None = None,
         link: str | None = None,
-        drawer: int = 24,
-        seed: int = 0,
-        out: str | os.PathLike = "build",
+        **options,
     ):
         # In the app, the question of the address (Voilà hands it on so).
         asked = os.environ.get("QUERY_STRING", "") if link is None else link
         link = f"?{asked.partition('?')[2] or asked}" if "like=" in asked else ""
         if machine_made is None:
             machine_made = query is not None or bool(link)
-        key = network or searches.networks[0].name, crop or default_crop(searches.crops)
+        key = (
+            options.get("network") or searches.networks[0].name,
+            options.get("crop") or default_crop(searches.crops),
+        )
         if query is None and not link and key in searches:  # else GalleryState says what is wrong
+            seed = options.get("seed", 0)
             query = choose_opening(collection, {key[0]: searches[key]}, k, seed)
-        options = {"network": network, "crop": crop, "dial": dial, "machine_made": machine_made}
-        more = {"link": link, "drawer": drawer, "seed": seed, "out": out}
-        self.state = GalleryState(collection, searches, k, query=query, **options, **more)
+        options |= {"query": query, "machine_made": machine_made, "link": link}
+        self.state = GalleryState(collection, searches, k, **options)
         self._turn = 0
         super().__init__(view=self._next_view())
         self.state.listeners.append(self._show)
@@ -77,7 +75,7 @@ class Gallery(anywidget.AnyWidget):
 
     def __repr__(self) -> str:
         # Stands in the notebook's file for readers without a kernel.
-        return f"<Gallery of {self.view['count']:,} works; it needs a running notebook>"
+        return f"<Gallery of {len(self.state):,} works; it needs a running notebook>"
 
     def picture(self) -> Figure:
         """Draw what the gallery shows, for a reader without a kernel and for saving."""
@@ -123,6 +121,7 @@ class Gallery(anywidget.AnyWidget):
             case {"do": "open"}:
                 state.open_session(bytes(buffers[0]))
             case {"do": "export"}:
+                # The byte order mark tells Excel that the file is UTF-8.
                 self._save("similar-works.csv", "text/csv", to_csv(state).encode("utf-8-sig"))
             case {"do": "picture"}:
                 self._save("similar-works.png", "image/png", _to_png(state.picture()))

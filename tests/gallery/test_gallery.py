@@ -75,11 +75,11 @@ def test_first_view(state, collection):
     assert view["query"]["id"] == WAVE
     assert view["query"]["title"] == "The Great Wave off Kanagawa"
     assert view["query"]["licence"] == "public domain"
-    assert view["count"] == 21 and view["k"] == 10 and view["k_max"] == 20
+    assert len(state) == 21 and view["k"] == 10 and view["k_max"] == 20
     assert [choice["selected"] for choice in view["networks"]] == [True, False, False]
     assert next(one["name"] for one in view["crops"] if one["selected"]) == "no_crop"
     assert view["history"]["works"][0]["id"] == WAVE
-    assert not view["error"] and not view["compare"] and view["overlap"] is None
+    assert not view["error"] and not view["compare"]
     assert {work["id"] for work in view["drawer"]["works"]} == set(collection.ids)
     json.dumps(view)
 
@@ -129,12 +129,7 @@ def test_history(state):
     state.back()
     state.back()
     history = look(state)["history"]
-    assert (state.query, history["position"], history["back"], history["forward"]) == (
-        WAVE,
-        0,
-        0,
-        2,
-    )
+    assert (state.query, history["position"], len(history["works"])) == (WAVE, 0, 3)
     state.forward()
     assert state.query == MONA_LISA
     state.select(WAVE)  # what lay ahead is forgotten
@@ -143,7 +138,7 @@ def test_history(state):
     state.go_to(1)
     assert state.query == MONA_LISA
     state.select(MONA_LISA)
-    assert look(state)["history"]["forward"] == 1
+    assert len(look(state)["history"]["works"]) == 3
 
 
 def test_history_remembers_fifty(state, collection):
@@ -190,12 +185,7 @@ def test_side_by_side(state):
         "efficientnet_lite1",
         "efficientnet_lite2",
     ]
-    for row, ids in zip(view["rows"], lists, strict=True):
-        others = {id for other in lists if other is not ids for id in other}
-        assert [work["only"] for work in row["works"]] == [id not in others for id in ids]
-    common = set.intersection(*map(set, lists))
-    assert view["overlap"]["value"] == len(common) / 10
-    assert f"{len(common)} of 10 works are in all 3 rows" in view["overlap"]["text"]
+    assert all(len(ids) == 10 for ids in lists) and lists[0] != lists[1] != lists[2]
     state.change(network="efficientnet_lite1")
     assert not look(state)["compare"]
 
@@ -286,17 +276,15 @@ def test_listeners_hear_of_everything(state):
 # ---- export and picture ----------------------------------------------------------------------
 
 
-def test_results_and_csv(state, collection, tmp_path):
+def test_results_and_csv(state, collection):
     state.change(compare=True)
     table = results(state)
     assert len(table) == 30 and set(table["network"]) == set(state.titles)
     assert table["crop"].unique().tolist() == ["no_crop"]
     row = table.iloc[0]
     assert row["caption"] == collection.caption(row["id"]) and row["licence"] == "public domain"
-    text = to_csv(state, tmp_path / "results.csv")
-    assert (
-        (tmp_path / "results.csv").read_bytes().startswith(b"\xef\xbb\xbfquery,network,crop,dial")
-    )
+    text = to_csv(state)
+    assert text.startswith("query,network,crop,dial")
     back = pd.read_csv(io.StringIO(text), keep_default_na=False)
     assert back["id"].tolist() == table["id"].tolist()
     assert np.allclose(back["distance"], table["distance"])

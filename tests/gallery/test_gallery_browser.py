@@ -56,6 +56,8 @@ gallery = Gallery(collection, searches_by_colour(collection, dial=True), query=Q
 asked = []
 
 def change(change=gallery.state.change, **choices):
+    if "dial" not in choices:
+        return change(**choices)
     asked.append(choices["dial"])
     while Path(GATE).exists():
         time.sleep(0.01)

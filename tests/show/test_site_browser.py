@@ -464,18 +464,7 @@ def do(state, do, **rest):
 
 def essence(view):
     """Leave out what differs with reason: where pictures lie, and the order of the drawer."""
-    same = (
-        "count",
-        "networks",
-        "crops",
-        "k",
-        "k_max",
-        "compare",
-        "compare_available",
-        "unit",
-        "overlap",
-        "error",
-    )
+    same = ("networks", "crops", "k", "k_max", "compare", "unit", "error")
     drawer = {name: view["drawer"][name] for name in ("search", "page", "pages", "matches")}
     found = [work["id"] for work in view["drawer"]["works"]]
     told = ("id", "title", "artist", "year", "style", "licence", "source", "caption", "alt")
@@ -483,7 +472,7 @@ def essence(view):
         (
             row["network"],
             row["title"],
-            [(work["id"], work["distance_text"], work["only"]) for work in row["works"]],
+            [(work["id"], work["distance_text"]) for work in row["works"]],
         )
         for row in view["rows"]
     ]

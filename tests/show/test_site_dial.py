@@ -18,6 +18,7 @@ from artsearch.base.errors import ArtsearchError, MismatchError
 from artsearch.gallery.state import GalleryState
 from artsearch.gallery.view import make_view as look
 from artsearch.gallery.view import to_csv
+from artsearch.search.wording import dial_text
 from artsearch.show.site import write_site
 
 STOPS = [0.0, 0.25, 0.5, 0.75, 1.0]
@@ -289,6 +290,8 @@ def test_same_walk_in_python_and_javascript(page, collection, searches):
         assert essence(theirs) == essence(mine), what
         del theirs["dial"]["stops"]
         assert theirs["dial"] == mine["dial"]
+    said = page.evaluate("all => all.map(dialText)", places)
+    assert said == [dial_text(alpha) for alpha in places]
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,10 @@ function createAsk(parts, { go, show, showLarge, caption, put }) {
   const why = createWhy(parts, region.layer, go, showLarge);
   const session = createSessionMenu(parts, menu, go);
   const offer = make("p", { class: "as-offer", hidden: "" });
-  const keep = button("☆", { "data-part": "keep" });
+  const keep = button("☆", { "data-part": "keep", click: () => {
+    const { id } = view.query;
+    go({ do: "keep", id, on: !now.kept.includes(id) });
+  } });
   region.tools.append(keep);
   parts.style.after(offer);
   listen();
@@ -113,9 +116,8 @@ function createAsk(parts, { go, show, showLarge, caption, put }) {
   /** A word that is said of the selected work, which can be required. */
   function word(column, text) {
     if (!now?.columns.includes(column)) return null;
-    const one = bare(text, { class: "as-word", title: `Ask by ${column}` });
-    one.addEventListener("click", () => offerColumn(column));
-    return one;
+    const click = () => offerColumn(column);
+    return bare(text, { class: "as-word", title: `Ask by ${column}`, click });
   }
 
   function offerColumn(column) {
@@ -124,24 +126,19 @@ function createAsk(parts, { go, show, showLarge, caption, put }) {
     offer.dataset.column = column;
     if (again) return;
     const [name, value] = [quoteColumn(column), quoteText(String(view.query[column]))];
-    offer.replaceChildren(...[["only", "=="], ["not", "!="]].map(([said, operator]) => {
-      const one = button(`${said} this ${column}`);
-      one.addEventListener("click", () => {
-        offer.hidden = true;
-        go({ do: "change", where: joined(now.where, `${name} ${operator} ${value}`) });
-      });
-      return one;
-    }));
+    const ask = (operator) => {
+      offer.hidden = true;
+      go({ do: "change", where: joined(now.where, `${name} ${operator} ${value}`) });
+    };
+    offer.replaceChildren(
+      button(`only this ${column}`, { click: () => ask("==") }),
+      button(`not this ${column}`, { click: () => ask("!=") }));
     offer.firstElementChild.focus();
   }
 
   // ---- what the visitor does ------------------------------------------------------------------
 
   function listen() {
-    keep.addEventListener("click", () => {
-      const { id } = view.query;
-      go({ do: "keep", id, on: !now.kept.includes(id) });
-    });
     gallery.addEventListener("click", (event) => {
       const more = event.target.closest(".as-more");
       if (more) openMenu(more.parentElement.querySelector("[data-part=work]"));
@@ -189,13 +186,12 @@ function createMenu(gallery, put) {
     opener = from;
     menu.setAttribute("aria-label", label);
     menu.replaceChildren(...items.map(([text, act]) => {
-      const item = bare(text, { role: "menuitem", tabindex: -1, "aria-disabled": !act });
-      item.addEventListener("click", () => {
+      const click = () => {
         if (!act) return;
         close();
         act();
-      });
-      return item;
+      };
+      return bare(text, { role: "menuitem", tabindex: -1, "aria-disabled": !act, click });
     }));
     menu.hidden = false;
     put(menu, at.getClientRects().length ? at : from, true);
@@ -241,17 +237,24 @@ function createLine(place, go, show) {
   const id = uniqueId();
   const toggle = button("Ask more", {
     "data-part": "ask-more", "aria-expanded": "false", "aria-controls": id,
+    click: () => open(panel.hidden),
   });
   const chips = make("ul", { class: "as-chips", role: "list", "aria-label": "What is asked" });
-  const clear = button("Clear", { "data-part": "clear" });
+  const clear = button("Clear", { "data-part": "clear", click: () => go({ do: "clear" }) });
   const notes = make("p", { class: "as-quiet as-notes", role: "status", dir: "auto" });
   const line = make("div", { class: "as-bar as-ask" }, toggle, chips, clear, notes);
   const others = make("span", { class: "as-switch", role: "group", "aria-label": "Not the same" });
-  const duplicates = button("No near-duplicates", { "data-part": "near_duplicates" });
-  const groups = make("select", {});
+  const duplicates = button("No near-duplicates", {
+    "data-part": "near_duplicates",
+    click: () => go({ do: "change", near_duplicates: !now.near_duplicates }),
+  });
+  const groups = make("select", {
+    change: () => go({ do: "change", group_by: groups.value }),
+  });
   const size = make("input", {
     type: "number", min: 1, max: 20, step: 1, "data-part": "group_size",
     "aria-label": "How many of each",
+    change: () => go({ do: "change", group_size: Number(size.value) }),
   });
   const different = make("div", { class: "as-bar" }, make("span", {}, "Not the same"), others);
   const panel = make("div", {
@@ -274,27 +277,16 @@ function createLine(place, go, show) {
     tell(notes, now.notes.join(" "));
     if (field.update(view, now, !panel.hidden)) place.hidden = true; // said once, at the field
     different.hidden = !now.same_columns.length;
-    fillOthers();
+    fillSwitch(others, now.same_columns.map((column) => (
+      { name: column, title: column, selected: now.exclude_same.includes(column) })), toggleSame);
     duplicates.setAttribute("aria-pressed", !now.near_duplicates);
     fillGroups();
   }
 
-  function fillOthers() {
-    const { same_columns: columns, exclude_same } = now;
-    if (others.childElementCount !== columns.length) {
-      others.replaceChildren(...columns.map((column) => {
-        const one = button(column);
-        one.addEventListener("click", () => {
-          const others = now.exclude_same.filter((one) => one !== column);
-          const on = others.length === now.exclude_same.length;
-          go({ do: "change", exclude_same: on ? [...others, column] : others });
-        });
-        return one;
-      }));
-    }
-    columns.forEach((column, i) => {
-      others.children[i].setAttribute("aria-pressed", exclude_same.includes(column));
-    });
+  function toggleSame(column) {
+    const rest = now.exclude_same.filter((one) => one !== column);
+    const on = rest.length === now.exclude_same.length;
+    go({ do: "change", exclude_same: on ? [...rest, column] : rest });
   }
 
   function fillGroups() {
@@ -338,11 +330,8 @@ function createLine(place, go, show) {
       item.append(image);
     }
     if (side) item.append(weightOf(work, side));
-    if (what) {
-      const remove = bare("×", { "aria-label": `Take back: ${text || work.caption}` });
-      remove.addEventListener("click", () => go({ do: "change", ...what }));
-      item.append(remove);
-    }
+    const click = () => go({ do: "change", ...what });
+    if (what) item.append(bare("×", { "aria-label": `Take back: ${text || work.caption}`, click }));
     return item;
   }
 
@@ -365,18 +354,11 @@ function createLine(place, go, show) {
   }
 
   function listen() {
-    toggle.addEventListener("click", () => open(panel.hidden));
     panel.addEventListener("keydown", (event) => {
       if (event.key !== "Escape" || event.defaultPrevented) return;
       open(false);
       toggle.focus();
     });
-    clear.addEventListener("click", () => go({ do: "clear" }));
-    duplicates.addEventListener("click", () => {
-      go({ do: "change", near_duplicates: !now.near_duplicates });
-    });
-    groups.addEventListener("change", () => go({ do: "change", group_by: groups.value }));
-    size.addEventListener("change", () => go({ do: "change", group_size: Number(size.value) }));
   }
 
   function open(on) {
@@ -613,8 +595,13 @@ function joined(where, more) {
 function createRegion(parts, go) {
   const frame = make("div", { class: "as-region", hidden: "" });
   const layer = make("div", { class: "as-layer", "data-part": "layer" }, frame);
-  const draw = button("Part…", { "data-part": "draw", title: "Ask for a part of this work" });
-  const whole = button("Whole work", { "data-part": "whole" });
+  const draw = button("Part…", {
+    "data-part": "draw", title: "Ask for a part of this work", click: begin,
+  });
+  const whole = button("Whole work", { "data-part": "whole", click: () => {
+    draw.focus({ preventScroll: true });
+    go({ do: "change", region: null });
+  } });
   const tools = make("div", { class: "as-tools" }, draw, whole);
   const hint = make("p", { class: "as-quiet as-hint", role: "status", hidden: "" });
   let region = null; // as it was asked
@@ -672,11 +659,6 @@ function createRegion(parts, go) {
   }
 
   function listen() {
-    draw.addEventListener("click", begin);
-    whole.addEventListener("click", () => {
-      draw.focus({ preventScroll: true });
-      go({ do: "change", region: null });
-    });
     layer.addEventListener("keydown", onKey);
     layer.addEventListener("focusout", (event) => { if (event.target === layer) end(); });
     layer.addEventListener("pointerdown", (event) => {
@@ -770,7 +752,10 @@ function inWords(box) {
 /** The places that match, drawn on the selected work and on another one below it. */
 function createWhy(parts, layer, go, showLarge) {
   const said = make("p", { role: "status", dir: "auto" });
-  const close = button("×", { "aria-label": "Close the comparison", "data-part": "why-close" });
+  const close = button("×", {
+    "aria-label": "Close the comparison", "data-part": "why-close",
+    click: () => go({ do: "change", why: "" }),
+  });
   const image = make("img", { alt: "The other work" });
   const other = make("div", { class: "as-layer" });
   const mat = make("div", { class: "as-mat" }, image, other);
@@ -780,7 +765,6 @@ function createWhy(parts, layer, go, showLarge) {
   }, make("div", { class: "as-said" }, said, close), make("figure", {}, mat, words));
   let shown = "";
   parts.query.append(section);
-  close.addEventListener("click", () => go({ do: "change", why: "" }));
   return { update };
 
   function update({ query }, { why }) {
@@ -808,11 +792,13 @@ function createWhy(parts, layer, go, showLarge) {
   function box(place, i, of) {
     const number = make("span", {}, String(i + 1));
     const label = `Place ${i + 1} in ${of}`;
-    const one = bare(number, { class: "as-match", "data-match": i, "aria-label": label });
+    const [on, off] = [() => light(i), () => light(null)];
+    const one = bare(number, {
+      class: "as-match", "data-match": i, "aria-label": label,
+      mouseenter: on, focus: on, mouseleave: off, blur: off,
+    });
     setBox(one, place);
     one.style.setProperty("--colour", COLOURS[i % COLOURS.length]);
-    for (const event of ["mouseenter", "focus"]) one.addEventListener(event, () => light(i));
-    for (const event of ["mouseleave", "blur"]) one.addEventListener(event, () => light(null));
     return one;
   }
 
@@ -835,17 +821,18 @@ function createWhy(parts, layer, go, showLarge) {
 
 /** Saves, opens and cites what was asked, seen and kept. */
 function createSessionMenu(parts, menu, go) {
-  const opener = button("Session", { "data-part": "session-menu", "aria-haspopup": "menu" });
+  const opener = button("Session", {
+    "data-part": "session-menu", "aria-haspopup": "menu", click: open,
+  });
   const file = make("input", { type: "file", accept: ".json,application/json", hidden: "" });
   const said = make("span", { class: "as-quiet", role: "status" });
   const link = make("input", {
     type: "text", class: "as-link", readonly: "", "aria-label": "Link to this question", hidden: "",
+    blur: () => { link.hidden = true; },
+    keydown: (event) => { if (event.key === "Escape") opener.focus(); },
   });
   let now = null;
   parts.history.append(make("span", { class: "as-space" }), link, said, opener, file);
-  opener.addEventListener("click", open);
-  link.addEventListener("blur", () => { link.hidden = true; });
-  link.addEventListener("keydown", (event) => { if (event.key === "Escape") opener.focus(); });
   file.addEventListener("change", () => {
     if (file.files.length) go({ do: "open", file: file.files[0] });
     file.value = "";

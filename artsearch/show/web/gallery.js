@@ -32,6 +32,8 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     const parts = {};
     const part = (name, tag, attributes, ...children) =>
       (parts[name] = make(tag, { "data-part": name, ...attributes }, ...children));
+    const goes = (text, label, what) => button(text, { "aria-label": label, click: () => go(what()) });
+    const turnPage = (by) => ({ do: "change", page: view.drawer.page + by });
     const words = (name, tag, css) => (parts[name] = make(tag, { class: css, dir: "auto" }));
 
     parts.k_number = make("output", {});
@@ -55,16 +57,18 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
 
     part("networks", "div", { role: "group", "aria-label": "Network", class: "as-switch" });
     part("crops", "div", { role: "group", "aria-label": "Crop", class: "as-switch" });
-    part("compare", "button", { type: "button", class: "as-button" }, "Side by side");
+    const does = (name, text, what) => part(
+      name, "button", { type: "button", class: "as-button", click: () => go(what()) }, text);
+    does("compare", "Side by side", () => ({ do: "change", compare: !view.compare }));
     part("k", "label", { class: "as-k" }, "Neighbours", parts.k_slider, parts.k_number);
     part("dial", "div", { class: "as-dial" }, parts.recipes,
       make("label", {}, make("span", {}, "content"), parts.dial_slider, make("span", {}, "style")));
     part("machine", "div", { class: "as-machines" }, parts.machines_said, parts.machines);
     part("upload", "div", { class: "as-tool" },
-      (parts.upload_button = button("Your own image…")), parts.file);
-    part("export", "button", { type: "button", class: "as-button" }, "Save table");
-    part("picture", "button", { type: "button", class: "as-button" }, "Save picture");
-    part("refresh", "button", { type: "button", class: "as-button" }, "Refresh choices");
+      button("Your own image…", { click: () => parts.file.click() }), parts.file);
+    does("export", "Save table", () => ({ do: "export" }));
+    does("picture", "Save picture", () => ({ do: "picture" }));
+    does("refresh", "Refresh choices", () => ({ do: "refresh" }));
     part("error", "p", { class: "as-error", role: "alert" });
     part("status", "p", { class: "as-status", role: "status" });
     part("caption", "div", { class: "as-caption", role: "tooltip" },
@@ -84,13 +88,13 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
       make("div", { class: "as-bar as-foot" },
         (parts.unit = make("p", { class: "as-quiet" })), parts.export, parts.picture));
     part("history", "nav", { class: "as-history", "aria-label": "Trail of selected works" },
-      (parts.back = button("←", { "aria-label": "Back" })),
-      (parts.forward = button("→", { "aria-label": "Forward" })), parts.past);
+      (parts.back = goes("←", "Back", () => ({ do: "back" }))),
+      (parts.forward = goes("→", "Forward", () => ({ do: "forward" }))), parts.past);
     part("drawer", "section", { class: "as-drawer", "aria-label": "Drawer of works" },
       make("div", { class: "as-bar" },
         parts.searchbox, parts.refresh, make("span", { class: "as-space" }),
-        (parts.earlier = button("‹", { "aria-label": "Earlier works" })), parts.matches,
-        (parts.later = button("›", { "aria-label": "Later works" }))),
+        (parts.earlier = goes("‹", "Earlier works", () => turnPage(-1))), parts.matches,
+        (parts.later = goes("›", "Later works", () => turnPage(1)))),
       parts.choices);
 
     // JupyterLab would take Enter and the arrows for its own.
@@ -117,11 +121,12 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     tell(parts.error, view.error);
     ask?.update(view);
     if (parts.status.textContent !== summary()) parts.status.textContent = summary();
-    parts.gallery.classList.toggle("as-waiting", Boolean(view.busy));
-    tell(parts.wait, view.busy);
-    fillSwitch(parts.networks, view.networks, view.compare);
-    fillSwitch(parts.crops, view.crops);
-    parts.compare.hidden = !view.compare_available;
+    parts.gallery.classList.remove("as-waiting");
+    tell(parts.wait, "");
+    const networks = view.networks.map((one) => (view.compare ? { ...one, selected: false } : one));
+    fillSwitch(parts.networks, networks, (network) => go({ do: "change", network }));
+    fillSwitch(parts.crops, view.crops, (crop) => go({ do: "change", crop }));
+    parts.compare.hidden = view.networks.length < 2;
     parts.compare.setAttribute("aria-pressed", Boolean(view.compare));
     parts.k.hidden = view.k_max < 2;
     parts.k_slider.max = view.k_max;
@@ -139,18 +144,6 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     restoreFocus(focus);
   }
 
-  function fillSwitch(group, choices, none = false) {
-    if (group.childElementCount !== choices.length) {
-      group.replaceChildren(...choices.map(() => button("")));
-    }
-    choices.forEach((choice, i) => {
-      const one = group.children[i];
-      one.textContent = choice.title;
-      one.dataset.name = choice.name;
-      one.setAttribute("aria-pressed", Boolean(choice.selected && !none));
-    });
-  }
-
   function fillDial({ available, alpha, stops }) {
     const wanted = turnNext;
     [turning, turnNext] = [false, undefined];
@@ -159,7 +152,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     fillSwitch(parts.recipes, [
       { name: "final", title: "final layer", selected: alpha === null },
       { name: "dial", title: "dial", selected: alpha !== null },
-    ]);
+    ], (name) => turnDial(name === "dial" ? dialAlpha() : null));
     parts.dial_slider.step = stepOf(stops);
     // The visitor is further than this answer: the slider stays where the hand is.
     if (wanted !== undefined && wanted !== alpha) turnDial(wanted);
@@ -178,7 +171,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     fillSwitch(parts.machines, [
       { name: "out", title: "left out", selected: !shown },
       { name: "shown", title: "shown", selected: shown },
-    ]);
+    ], (name) => go({ do: "change", machine_made: name === "shown" }));
   }
 
   function fillQuery(work) {
@@ -216,7 +209,9 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
   }
 
   function fillRows() {
-    const { rows, overlap } = view;
+    const { rows } = view;
+    const times = timesIn(rows);
+    const overlap = view.compare && rows.length ? overlapOf(rows, times) : null;
     parts.neighbours.classList.toggle("as-compared", view.compare);
     parts.neighbours.classList.toggle("as-many", rows.some((row) => row.works.length > 12));
     parts.overlap.hidden = !overlap;
@@ -234,17 +229,17 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
       block.dataset.network = row.network;
       block.firstElementChild.textContent =
         view.compare ? row.title : `${answerSaid()} as ${row.title} sees it${dialSaid()}`;
-      fillWorks(block.lastElementChild, row.works);
+      fillWorks(block.lastElementChild, row.works.map((work) => (
+        { ...work, only: view.compare && times.get(work.id) === 1 })));
     });
   }
 
   function fillHistory(history) {
-    parts.back.disabled = !history.back;
-    parts.forward.disabled = !history.forward;
-    fillWorks(parts.past, history.works);
-    [...parts.past.children].forEach((item, i) => {
-      markCurrent(workIn(item), i === history.position);
-    });
+    const { works, position } = history;
+    parts.back.disabled = position <= 0;
+    parts.forward.disabled = position >= works.length - 1;
+    fillWorks(parts.past, works);
+    [...parts.past.children].forEach((item, i) => markCurrent(workIn(item), i === position));
   }
 
   function fillDrawer(drawer) {
@@ -361,7 +356,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
 
   /** What headings add about the dial where it is used. */
   function dialSaid() {
-    return view.dial.alpha === null ? "" : ` · ${view.dial.text}`;
+    return view.dial.alpha === null ? "" : ` · ${dialText(view.dial.alpha)}`;
   }
 
   // ---- what the visitor does ------------------------------------------------------------------
@@ -373,15 +368,6 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
       if (width !== gallery.clientWidth) layOut();
       width = gallery.clientWidth;
     }).observe(gallery);
-    const click = (node, what) => node.addEventListener("click", () => go(what()));
-    click(parts.compare, () => ({ do: "change", compare: !view.compare }));
-    click(parts.refresh, () => ({ do: "refresh" }));
-    click(parts.back, () => ({ do: "back" }));
-    click(parts.forward, () => ({ do: "forward" }));
-    click(parts.export, () => ({ do: "export" }));
-    click(parts.picture, () => ({ do: "picture" }));
-    click(parts.earlier, () => ({ do: "change", page: view.drawer.page - 1 }));
-    click(parts.later, () => ({ do: "change", page: view.drawer.page + 1 }));
     gallery.addEventListener("click", chooseClicked);
     gallery.addEventListener("keydown", onKey);
     gallery.addEventListener("mouseover", (event) => caption(event.target));
@@ -400,7 +386,6 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
       clearTimeout(pause);
       pause = setTimeout(() => go({ do: "change", search: parts.searchbox.value }), 250);
     });
-    parts.upload_button.addEventListener("click", () => parts.file.click());
     parts.file.addEventListener("change", () => {
       upload(parts.file.files);
       parts.file.value = "";
@@ -448,17 +433,11 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
   }
 
   function chooseClicked(event) {
-    const one = event.target.closest("button");
+    const one = event.target.closest("[data-part=work]");
     if (!one) return;
     const position = parts.past.contains(one) ? itemsOf(parts.past).indexOf(one) : -1;
     if (position >= 0) go({ do: "go_to", position });
-    else if (one.dataset.part === "work") go({ do: "select", id: one.dataset.id });
-    else if (parts.networks.contains(one)) go({ do: "change", network: one.dataset.name });
-    else if (parts.crops.contains(one)) go({ do: "change", crop: one.dataset.name });
-    else if (parts.machines.contains(one)) {
-      go({ do: "change", machine_made: one.dataset.name === "shown" });
-    }
-    else if (parts.recipes.contains(one)) turnDial(one.dataset.name === "dial" ? dialAlpha() : null);
+    else go({ do: "select", id: one.dataset.id });
   }
 
   /** Arrows, Home and End walk within a list of works; Escape puts the caption away. */
@@ -569,6 +548,25 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
   }
 }
 
+/** In how many rows each work is. */
+function timesIn(rows) {
+  const times = new Map();
+  for (const { works } of rows) {
+    for (const { id } of works) times.set(id, (times.get(id) || 0) + 1);
+  }
+  return times;
+}
+
+/** What share of the works all networks find, and a sentence about it. */
+function overlapOf(rows, times) {
+  const k = Math.max(...rows.map(({ works }) => works.length));
+  const common = [...times.values()].filter((n) => n === rows.length).length;
+  const alone = [...times.values()].filter((n) => n === 1).length;
+  const text = `in common: ${common} of ${k} works are in all ${rows.length} rows, ` +
+    `${alone} ${alone === 1 ? "is" : "are"} in one row only.`;
+  return { value: common / Math.max(k, 1), text };
+}
+
 /** What is said of a work that a machine made. */
 function bySaid(work) {
   return work.machine_made ? `Made by a machine: ${work.machine_made}` : "";
@@ -588,9 +586,13 @@ function stepOf(stops) {
   return stops ? stops.map((stop) => Math.round(100 * stop)).reduce(divisor, 100) / 100 : 0.05;
 }
 
+/** Make an element; attributes that are functions listen to the event of their name. */
 function make(tag, attributes, ...children) {
   const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes || {})) node.setAttribute(name, value ?? "");
+  for (const [name, value] of Object.entries(attributes || {})) {
+    if (typeof value === "function") node.addEventListener(name, value);
+    else node.setAttribute(name, value ?? "");
+  }
   node.append(...children);
   return node;
 }
@@ -609,6 +611,20 @@ function saveFile(name, blob) {
   const link = make("a", { href: URL.createObjectURL(blob), download: name });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
+/** Fill a group of buttons of which some are pressed; what is clicked goes to `choose`, by name. */
+function fillSwitch(group, choices, choose) {
+  if (group.childElementCount !== choices.length) {
+    const click = ({ currentTarget }) => choose(currentTarget.dataset.name);
+    group.replaceChildren(...choices.map(() => button("", { click })));
+  }
+  choices.forEach(({ name, title, selected }, i) => {
+    const one = group.children[i];
+    one.textContent = title;
+    one.dataset.name = name;
+    one.setAttribute("aria-pressed", Boolean(selected));
+  });
 }
 
 function tell(node, text) {

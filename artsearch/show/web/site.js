@@ -97,7 +97,6 @@ function firstState(site) {
     compare: site.networks.length > 1, machine_made: !site.by_hand,
     history: [site.first], position: 0, search: "", page: 0, seed: 0, error: "",
   };
-  return state;
 }
 
 /** The state after something the visitor did; states are never changed in place. */
@@ -138,29 +137,20 @@ function walk({ history, position }, id) {
 /** What the gallery shows; `answers` maps the networks shown to functions of readAnswers. */
 function viewOf(state, site, answers) {
   const choices = (list, name) => list.map((one) => ({ ...one, selected: one.name === name }));
-  const rows = rowsOf(state, site, answers);
   return {
     sentence: "", // stands in the page itself
-    count: site.works.length, error: state.error, busy: "",
-    unit: state.dial === null ? site.unit : site.dial.unit,
-    dial: {
-      available: Boolean(site.dial), stops: site.dial?.stops, alpha: state.dial,
-      text: dialText(state.dial),
-    },
+    error: state.error, unit: state.dial === null ? site.unit : site.dial.unit,
+    dial: { available: Boolean(site.dial), stops: site.dial?.stops, alpha: state.dial },
     networks: choices(site.networks, state.network), crops: choices(site.crops, state.crop),
-    k: state.k, k_max: site.k, compare: state.compare,
-    compare_available: site.networks.length > 1, can_upload: false,
+    k: state.k, k_max: site.k, compare: state.compare, can_upload: false,
     machine_made: {
       available: Boolean(site.by_hand), shown: state.machine_made,
       count: site.works.length - site.byHand.length,
     },
-    query: workOf(state.history[state.position], site) || null, rows,
-    overlap: state.compare && rows.length ? overlapOf(rows) : null,
+    query: workOf(state.history[state.position], site) || null,
+    rows: rowsOf(state, site, answers),
     drawer: drawerOf(state, site),
-    history: {
-      works: state.history.map((id) => workOf(id, site)), position: state.position, back: state.position,
-      forward: Math.max(0, state.history.length - 1 - state.position),
-    },
+    history: { works: state.history.map((id) => workOf(id, site)), position: state.position },
   };
 }
 
@@ -171,36 +161,11 @@ function workOf(id, site) {
 function rowsOf({ history, position, network, compare, k }, site, answers) {
   const query = site.rows.get(history[position]);
   if (query === undefined || !site.k) return [];
-  const rows = site.networks.filter(({ name }) => compare || name === network).map((one) => {
+  return site.networks.filter(({ name }) => compare || name === network).map((one) => {
     const found = answers.get(one.name)?.(query).slice(0, k) || [];
     const works = found.map(({ row, ...far }) => ({ ...site.works[row], ...far }));
     return { network: one.name, title: one.title, works };
   });
-  const times = timesIn(rows);
-  for (const row of rows) {
-    for (const work of row.works) work.only = compare && times.get(work.id) === 1;
-  }
-  return rows;
-}
-
-/** In how many of the rows each work is. */
-function timesIn(rows) {
-  const times = new Map();
-  for (const { works } of rows) {
-    for (const { id } of works) times.set(id, (times.get(id) || 0) + 1);
-  }
-  return times;
-}
-
-/** What share of the works all networks find, and a sentence about it. */
-function overlapOf(rows) {
-  const k = Math.max(...rows.map(({ works }) => works.length));
-  const times = [...timesIn(rows).values()];
-  const common = times.filter((n) => n === rows.length).length;
-  const alone = times.filter((n) => n === 1).length;
-  const text = `in common: ${common} of ${k} works are in all ${rows.length} rows, ` +
-    `${alone} ${alone === 1 ? "is" : "are"} in one row only.`;
-  return { value: common / Math.max(k, 1), text };
 }
 
 function drawerOf(state, site) {
