@@ -171,7 +171,7 @@ def _step(works: _Works, number: int, step: Step) -> dict[str, object]:
 def _asked(works: _Works, step: Step) -> list[dict[str, object]]:
     """Return the works that a step asks for, each with its part in the question."""
     question = step.question
-    sides = [("near", id) for id, _ in question.positive]
+    sides = [("from" if step.goal else "near", id) for id, _ in question.positive]
     sides += [("not like", id) for id, _ in question.negative]
     sides += [("to", step.goal)] if step.goal else []
     asked = [works.show(id, before=side) for side, id in sides[:SHOWN]]

@@ -19,6 +19,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
   let view = null;
   let turning = false; // whether an answer to the dial is on its way
   let turnNext; // and the weight to ask for after it
+  let pause; // in typing, after which the drawer is searched
   const parts = build();
   root.replaceChildren(parts.gallery);
   listen();
@@ -32,43 +33,54 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     const parts = {};
     const part = (name, tag, attributes, ...children) =>
       (parts[name] = make(tag, { "data-part": name, ...attributes }, ...children));
-    const goes = (text, label, what) => button(text, { "aria-label": label, click: () => go(what()) });
-    const turnPage = (by) => ({ do: "change", page: view.drawer.page + by });
     const words = (name, tag, css) => (parts[name] = make(tag, { class: css, dir: "auto" }));
+    const switchOf = (label) => ({ role: "group", "aria-label": label, class: "as-switch" });
+    const does = (name, text, click) => (
+      parts[name] = button(text, { "data-part": name, click }));
+    const goes = (text, label, click) => button(text, { "aria-label": label, click });
+    const turnPage = (by) => go({ do: "change", page: view.drawer.page + by });
 
     parts.k_number = make("output", {});
-    parts.k_slider = make("input", { type: "range", min: 1, step: 1 });
+    parts.k_slider = make("input", {
+      type: "range", min: 1, step: 1,
+      input: () => { parts.k_number.textContent = parts.k_slider.value; },
+      change: () => go({ do: "change", k: Number(parts.k_slider.value) }),
+    });
     parts.dial_slider = make("input", {
       type: "range", min: 0, max: 1, step: "any", value: 0.5, "aria-label": "Dial",
+      input: () => turnDial(dialAlpha()),
     });
-    parts.machines = make("div", {
-      role: "group", "aria-label": "Works made by a machine", class: "as-switch",
-    });
+    parts.machines = make("div", switchOf("Works made by a machine"));
     parts.machines_said = make("span", {});
-    parts.recipes = make("div", { role: "group", "aria-label": "Features", class: "as-switch" });
-    parts.file = make("input", { type: "file", accept: "image/*", hidden: "" });
+    parts.recipes = make("div", switchOf("Features"));
+    parts.file = make("input", { type: "file", accept: "image/*", hidden: "", change: () => {
+      upload(parts.file.files);
+      parts.file.value = "";
+    } });
     parts.image = make("img", {});
     parts.past = make("ol", { class: "as-strip" });
     parts.choices = make("ol", { class: "as-works as-choices" });
     parts.matches = make("span", { class: "as-quiet" });
     parts.searchbox = make("input", {
       type: "search", placeholder: "Artist, title, year, style", "aria-label": "Search the drawer",
+      input: () => {
+        clearTimeout(pause);
+        pause = setTimeout(() => go({ do: "change", search: parts.searchbox.value }), 250);
+      },
     });
 
-    part("networks", "div", { role: "group", "aria-label": "Network", class: "as-switch" });
-    part("crops", "div", { role: "group", "aria-label": "Crop", class: "as-switch" });
-    const does = (name, text, what) => part(
-      name, "button", { type: "button", class: "as-button", click: () => go(what()) }, text);
-    does("compare", "Side by side", () => ({ do: "change", compare: !view.compare }));
+    part("networks", "div", switchOf("Network"));
+    part("crops", "div", switchOf("Crop"));
+    does("compare", "Side by side", () => go({ do: "change", compare: !view.compare }));
     part("k", "label", { class: "as-k" }, "Neighbours", parts.k_slider, parts.k_number);
     part("dial", "div", { class: "as-dial" }, parts.recipes,
       make("label", {}, make("span", {}, "content"), parts.dial_slider, make("span", {}, "style")));
     part("machine", "div", { class: "as-machines" }, parts.machines_said, parts.machines);
     part("upload", "div", { class: "as-tool" },
       button("Your own image…", { click: () => parts.file.click() }), parts.file);
-    does("export", "Save table", () => ({ do: "export" }));
-    does("picture", "Save picture", () => ({ do: "picture" }));
-    does("refresh", "Refresh choices", () => ({ do: "refresh" }));
+    does("export", "Save table", () => go({ do: "export" }));
+    does("picture", "Save picture", () => go({ do: "picture" }));
+    does("refresh", "Refresh choices", () => go({ do: "refresh" }));
     part("error", "p", { class: "as-error", role: "alert" });
     part("status", "p", { class: "as-status", role: "status" });
     part("caption", "div", { class: "as-caption", role: "tooltip" },
@@ -88,8 +100,8 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
       make("div", { class: "as-bar as-foot" },
         (parts.unit = make("p", { class: "as-quiet" })), parts.export, parts.picture));
     part("history", "nav", { class: "as-history", "aria-label": "Trail of selected works" },
-      (parts.back = goes("←", "Back", () => ({ do: "back" }))),
-      (parts.forward = goes("→", "Forward", () => ({ do: "forward" }))), parts.past);
+      (parts.back = goes("←", "Back", () => go({ do: "back" }))),
+      (parts.forward = goes("→", "Forward", () => go({ do: "forward" }))), parts.past);
     part("drawer", "section", { class: "as-drawer", "aria-label": "Drawer of works" },
       make("div", { class: "as-bar" },
         parts.searchbox, parts.refresh, make("span", { class: "as-space" }),
@@ -374,22 +386,6 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     gallery.addEventListener("mouseleave", () => caption(null));
     gallery.addEventListener("focusin", (event) => caption(event.target));
     gallery.addEventListener("focusout", () => caption(null));
-    parts.k_slider.addEventListener("input", () => {
-      parts.k_number.textContent = parts.k_slider.value;
-    });
-    parts.k_slider.addEventListener("change", () => {
-      go({ do: "change", k: Number(parts.k_slider.value) });
-    });
-    parts.dial_slider.addEventListener("input", () => turnDial(dialAlpha()));
-    let pause;
-    parts.searchbox.addEventListener("input", () => {
-      clearTimeout(pause);
-      pause = setTimeout(() => go({ do: "change", search: parts.searchbox.value }), 250);
-    });
-    parts.file.addEventListener("change", () => {
-      upload(parts.file.files);
-      parts.file.value = "";
-    });
     gallery.addEventListener("dragover", onDrag);
     gallery.addEventListener("dragleave", () => gallery.classList.remove("as-dropping"));
     gallery.addEventListener("drop", onDrop);
