@@ -122,8 +122,13 @@ def extract(
 @click.argument("folder")
 @click.option("--collection", default="data", help="Folder of images, with or without works.csv.")
 @click.option("--networks", default="auto", help="auto, or names with commas between.")
-@click.option("--k", default=20, help="Neighbours of each work.")
-@click.option("--image-side", default=800, help="Longer side of the large pictures; 0 for none.")
+@click.option("--k", default=20, type=click.IntRange(1), help="Neighbours of each work.")
+@click.option(
+    "--image-side",
+    default=800,
+    type=click.IntRange(0),
+    help="Longer side of the large pictures; 0 for none.",
+)
 @click.option("--index", default="annoy", help="Kind of index: annoy, exact, auto, milvus, …")
 @click.option("--out", default="build", help="Folder where features are kept.")
 def site(
@@ -225,9 +230,9 @@ def run(notebook: str, output: str, parameters: tuple[tuple[str, str], ...]) -> 
 
     A parameter that the notebook does not have is an error.
     """
-    from artsearch.cli.runner import run_notebook
+    from artsearch.cli.runner import read_parameter, run_notebook
 
-    values = {name: int(text) if text.isdecimal() else text for name, text in parameters}
+    values = {name: read_parameter(text) for name, text in parameters}
     click.echo(run_notebook(notebook, output, values))
 
 
@@ -270,9 +275,10 @@ def app(notebook: str, parameters: tuple[tuple[str, str], ...], options: tuple[s
 
     OPTIONS go to Voilà, such as --no-browser, --port=8866, --theme=dark.
     """
+    from artsearch.cli.runner import read_parameter
     from artsearch.gallery.app import serve
 
-    serve(notebook, dict(parameters), options)
+    serve(notebook, {name: read_parameter(text) for name, text in parameters}, options)
 
 
 def _open(folder: str, networks: str, out: str, index: str):

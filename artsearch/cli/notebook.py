@@ -6,23 +6,23 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from artsearch.base.errors import ArtsearchError, EngineError, unknown
+from artsearch.base.errors import ArtsearchError, EngineError, check_whole, unknown
 from artsearch.evaluate.repaint import ensure_demo_data
 from artsearch.index.factory import check_kind
 from artsearch.index.metrics import METRICS
 from artsearch.networks.transforms import CROPS
 from artsearch.works.storage import is_address
 
-#: The parameters of every notebook, and the type of each.
-PARAMETERS = {
+#: The parameters of every notebook, and the type of each, or the least that a whole number may be.
+PARAMETERS: dict[str, type | tuple[type, ...] | int] = {
     "COLLECTION": str,
     "NETWORKS": (str, list),
     "CROP": str,
     "METRIC": str,
     "INDEX": str,
-    "NUM_TREES": int,
-    "K": int,
-    "SEED": int,
+    "NUM_TREES": 1,
+    "K": 1,
+    "SEED": 0,
     "OUT": str,
 }
 
@@ -37,8 +37,10 @@ def check_parameters(names: Mapping[str, object]) -> None:
         if name not in PARAMETERS and _looks_like_one(name, value):
             raise unknown("parameter", name, PARAMETERS)
     for name, kind in PARAMETERS.items():
-        if name in names and (not isinstance(names[name], kind) or names[name] is True):
-            wanted = "a number" if kind is int else "a text" if kind is str else "a text or a list"
+        if name in names and isinstance(kind, int):
+            check_whole(name, names[name], kind)
+        elif name in names and not isinstance(names[name], kind):
+            wanted = "a text" if kind is str else "a text or a list"
             raise ArtsearchError(f"{name} is {names[name]!r}; give it {wanted}")
     if "CROP" in names and names["CROP"] not in CROPS:
         raise unknown("crop", names["CROP"], CROPS)
@@ -46,9 +48,6 @@ def check_parameters(names: Mapping[str, object]) -> None:
         raise unknown("metric", names["METRIC"], METRICS)
     if "INDEX" in names:
         check_kind(names["INDEX"])
-    for name in ("NUM_TREES", "K"):
-        if name in names and names[name] < 1:
-            raise ArtsearchError(f"{name} is {names[name]}; take 1 or more")
 
 
 def project_path(path: str | Path) -> Path | str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -16,6 +17,17 @@ from artsearch.base.errors import ArtsearchError, unknown
 #: Seconds that a kernel may take to start, and its last output to come: on a busy machine the
 #: usual 60 and 4 are not enough.
 PATIENCE = 300
+
+
+def read_parameter(text: str) -> int | float | str:
+    """Return a parameter from a command line: a number where it is one, else the text.
+
+    >>> [read_parameter(text) for text in ("-5", "0.5", "resnet50,vgg16")]
+    [-5, 0.5, 'resnet50,vgg16']
+    """
+    if not re.fullmatch(r"[-+]?\d{1,18}(\.\d+)?", text):
+        return text
+    return float(text) if "." in text else int(text)
 
 
 def run_notebook(

@@ -35,7 +35,12 @@ def fetch() -> None:
 def _into_folder(command: Callable) -> Callable:
     """Add the options that all sources have."""
     for option in (
-        click.option("--side", default=1024, help="Pixels of a picture's longer side, at most."),
+        click.option(
+            "--side",
+            default=1024,
+            type=click.IntRange(1),
+            help="Pixels of a picture's longer side, at most.",
+        ),
         click.option("--count", type=click.IntRange(1), help="Works in the folder, in all."),
         click.option("--out", required=True, help="Folder for the works; a new one, or the same."),
     ):
@@ -71,7 +76,7 @@ for _name, _title in _MUSEUMS.items():
 
 @fetch.command()
 @click.option("--where", multiple=True, metavar="COLUMN=WORDS", help='As in style="Ukiyo-e".')
-@click.option("--seed", default=0, help="Another number, another sample.")
+@click.option("--seed", default=0, type=click.IntRange(0), help="Another number, another sample.")
 @click.option("--dataset", default="huggan/wikiart", help="A dataset like it, or its folder.")
 @_into_folder
 def wikiart(

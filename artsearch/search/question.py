@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
@@ -210,6 +211,6 @@ def _read_float(name: str, text: str) -> float:
 
 
 def _read_whole(name: str, text: str) -> int:
-    if not text.isdecimal() or len(text) > 9:
+    if not re.fullmatch(r"[-+]?\d{1,9}", text):
         raise ArtsearchError(f"the link's {name} is {text!r}; it takes a whole number")
     return int(text)

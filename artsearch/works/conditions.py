@@ -54,7 +54,7 @@ EQUAL: /==?|!=|<>/
 ORDER: /<=|>=|<(?!>)|>/
 NAME: /`([^`]|``)+`|(?!(and|or|not|in|contains|between)\b)[^\W\d]\w*/i
 TEXT: /"(\\.|[^"\\])*"|'(\\.|[^'\\])*'/s
-NUMBER: /[-+]?\d+(\.\d+)?(e[-+]?\d+)?/i
+NUMBER: /[-+−]?\d+(\.\d+)?(e[-+]?\d+)?/i
 %import common.WS
 %ignore WS
 """
@@ -338,7 +338,7 @@ class _Reader(lark.Transformer):
         return re.sub(r"\\(.)", r"\1", str(found[0])[1:-1], flags=re.DOTALL)
 
     def number(self, found):
-        return float(found[0])
+        return float(found[0].replace("−", "-"))
 
     def list(self, found):
         return tuple(value for value in found if value is not None)

@@ -5,8 +5,10 @@ import sys
 
 import nbformat
 import pytest
+from click.testing import CliRunner
 
 from artsearch.base.errors import ArtsearchError
+from artsearch.cli.commands import main
 from artsearch.cli.runner import run_notebook
 
 
@@ -60,3 +62,11 @@ def test_a_kernel_that_cannot_start_says_why(tmp_path, monkeypatch, capfd):
     with pytest.raises(ArtsearchError, match=r"mine\.ipynb, cell 1: .*no kernel today"):
         run_notebook(put_notebook(tmp_path, "1"), tmp_path / "out.ipynb", {})
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_negative_number_reaches_the_notebook_as_a_number(tmp_path, monkeypatch):
+    given = {}
+    monkeypatch.setattr("artsearch.cli.runner.run_notebook", lambda *paths: given.update(paths[2]))
+    words = ["run", "in.ipynb", "out.ipynb", "-p", "X", "-5", "-p", "Y", "-0.5", "-p", "Z", "-"]
+    assert CliRunner().invoke(main, words).exit_code == 0
+    assert given == {"X": -5, "Y": -0.5, "Z": "-"}

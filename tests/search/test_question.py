@@ -101,7 +101,7 @@ def test_a_link_may_be_escaped_in_more_than_one_way():
         ("#top", "nothing is liked"),
         ("?like=a.jpg&k=", "the link's k is ''; it takes a whole number"),
         ("?like=a.jpg&k=0", "k is 0"),
-        ("?like=a.jpg&k=-1", "the link's k is '-1'"),
+        ("?like=a.jpg&k=-1", "k is -1; take a whole number from 1 on"),
         ("?like=a.jpg&k=1e3", "the link's k is '1e3'"),
         ("?like=a.jpg&k=²", "the link's k is '²'"),
         ("?like=a.jpg&k=" + "9" * 5000, "the link's k is '999"),
