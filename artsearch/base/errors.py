@@ -88,3 +88,13 @@ def check_whole(name: str, value: object, least: int = 1) -> None:
     # A bool is an int to Python; True is nobody's number of trees. NumPy's integers are welcome.
     if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
         raise ArtsearchError(f"{name} is {value!r}; take a whole number from {least} on")
+
+
+def reason_of(error: object) -> str:
+    """Return an error's own words in one line, or its name where it has none.
+
+    >>> reason_of(FileNotFoundError(2, "No such file", "a.jpg")), reason_of(KeyError())
+    ('No such file', 'KeyError')
+    """
+    words = getattr(error, "strerror", None) or getattr(error, "message", None) or error
+    return " ".join(str(words).split())[:300] or type(error).__name__

@@ -50,7 +50,6 @@ class AnnoyIndex(Index):
 
     @property
     def settings(self):
-        """Its trees and their seed."""
         return super().settings | {"num_trees": self.num_trees, "seed": self.seed}
 
     @property

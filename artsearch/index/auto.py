@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -44,16 +44,14 @@ TIMED, PART = 60, 100_000
 CONFIDENCE = 0.95
 
 
-@dataclass(frozen=True)
-class Recall:
-    """The share of the true nearest works that were found, in a sample of queries.
+class Recall(NamedTuple):
+    """The share of the true nearest works that were found in a sample of queries.
 
     `least` is a bound: the recall over all works is above it with 95 % confidence.
     """
 
     found: float
     least: float
-    queries: int
 
 
 def choose_index(metric: str, features: Features, recall: float = 0.99, seed: int = 0) -> Index:
@@ -76,25 +74,25 @@ def choose_index(metric: str, features: Features, recall: float = 0.99, seed: in
         return _take_exact(metric, features, "only it is sure to find all")
     if works < SMALL:
         return _take_exact(metric, features, f"below {SMALL:,} works it is fast enough")
-    made = GRAPH if works < CLUSTERS_FROM else CLUSTERS
-    graph = FaissIndex.build(metric, features, **made)
+    options = GRAPH if works < CLUSTERS_FROM else CLUSTERS
+    graph = FaissIndex.build(metric, features, **options)
     sample = np.sort(np.random.default_rng(seed).choice(works, SAMPLE, replace=False))
     measured = _tune(graph, sample, recall)
     if measured.least < recall:
         reason = (
-            f"faiss finds {_percent(measured.found)} of the {K} nearest (measured on "
-            f"{measured.queries} questions), which is not surely the {recall:.1%} asked for"
+            f"faiss finds {_percent(measured.found)} of the {K} nearest (measured on {SAMPLE} "
+            f"questions), which is not surely the {recall:.1%} asked for"
         )
         return _take_exact(metric, features, reason)
     ours, exact = _time_both(graph, features, sample[:TIMED])
     if ours >= exact:
         reason = f"it takes {exact:.2g} ms a query, and faiss, looking far enough, {ours:.2g} ms"
         return _take_exact(metric, features, reason)
-    settings = {name: graph.settings[name] for name in (*made, graph.effort_name)}
+    settings = {name: graph.settings[name] for name in (*options, graph.effort_name)}
     named = ", ".join(f"{name} {value}" for name, value in settings.items())
     graph.chosen = (
         f"faiss ({named}) for {works:,} works: it finds {_percent(measured.found)} of the {K} "
-        f"nearest, measured on {measured.queries} questions, half of them works and half between "
+        f"nearest, measured on {SAMPLE} questions, half of them works and half between "
         f"two works (of all such above {_percent(measured.least)} with {CONFIDENCE:.0%} "
         f"confidence; {recall:.1%} was asked for), in {ours:.2g} ms a query beside {exact:.2g} ms "
         "of exact search."
@@ -114,7 +112,7 @@ def measure_recall(
     for query, true in zip(queries, nearest, strict=True):
         _, distances = index.search(query, nearest.shape[1], effort)
         shares.append((distances <= true[-1] + 1e-9 * max(1, abs(true[-1]))).mean())
-    return Recall(float(np.mean(shares)), lower_bound(np.array(shares), K), len(queries))
+    return Recall(float(np.mean(shares)), lower_bound(np.array(shares), K))
 
 
 def lower_bound(shares: np.ndarray, k: int) -> float:

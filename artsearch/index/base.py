@@ -14,6 +14,7 @@ import numpy as np
 
 from artsearch.base.errors import ArtsearchError, MismatchError, check_whole, unknown
 from artsearch.base.sealed import seal
+from artsearch.base.vectors import unit_rows
 from artsearch.index.folder import CHECKSUMS, IDS, KIND, MEDIANS, OWN, Basics, Saved
 from artsearch.index.metrics import METRICS, stack_answers, to_bits
 
@@ -28,6 +29,8 @@ class Index(ABC):
 
     kind: str
     chosen: str = ""
+    #: Whether the rows are at hand; where they are not, `candidates` answers questions.
+    in_memory = True
 
     def __init__(self, basics: Basics):
         if basics.metric not in METRICS:
@@ -101,16 +104,8 @@ class Index(ABC):
     def exact(self) -> Index:
         """Return an index over the same rows that computes every distance."""
 
-    def comparing(self) -> Index | None:
-        """Return what compares works for questions, where that is not `exact()` but a server."""
-        return None
-
     def raw(self) -> Index | None:
         """Return an index of the rows before they were averaged with others; None if never."""
-        return None
-
-    def own_candidates(self, collection: Any) -> Any:
-        """Return what answers questions where the rows are; None where they are in memory."""
         return None
 
     def close(self) -> None:  # noqa: B027  most hold nothing that others wait for
@@ -174,14 +169,20 @@ class Index(ABC):
                 "ask with the id of a work or with a vector"
             ) from None
         if vector.shape != (self.dims,):
-            made = self.provenance.get("network", "an unknown network")
+            network = self.provenance.get("network", "an unknown network")
             raise MismatchError(
                 f"the query has the shape {vector.shape}, the index holds rows of {self.dims} "
-                f"numbers by {made}; make the query with the same network and layer"
+                f"numbers by {network}; make the query with the same network and layer"
             )
         if not np.isfinite(vector).all():
             raise ArtsearchError("the query holds numbers that are not finite; compute it again")
         return to_bits(vector, self._medians) if self.metric == "hamming" else vector
+
+    def prepare(self, vectors: np.ndarray) -> np.ndarray:
+        """Return a vector, or several, as they are compared: of unit length for directions."""
+        if self.metric != "angular":
+            return vectors
+        return unit_rows(np.atleast_2d(vectors)).reshape(np.shape(vectors))
 
     @abstractmethod
     def _nearest(

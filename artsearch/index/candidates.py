@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
@@ -26,19 +25,20 @@ SAMPLE = 100
 SAME = 1e-6
 
 
-class Candidates(ABC):
+class Candidates:
     """The works of an index that may answer a question, and what is to be said of them.
 
     `notes` are sentences: how many match, what was left out. Works are selected by a condition, by
-    what they have in a column, or by their rows. What a selection is depends on where the rows are:
-    a mask in InMemory, an expression in Milvus; `_left` selects those that are left.
+    what they have in a column, or by their rows, and `_left` selects those that are left. Here the
+    rows are in memory, and a selection is a mask; InMilvus has another for rows in Milvus.
     """
 
     _left: Any
 
-    def __init__(self, index: Index, collection: Collection):
+    def __init__(self, index: Index, collection: Collection, collection_rows: np.ndarray | None):
         self.index, self._collection = index, collection
-        self._columns = collection.columns
+        self._columns, self._collection_rows = collection.columns, collection_rows
+        self._left = np.ones(len(index), bool)
         self.notes: list[str] = []
 
     def require(self, where: str) -> None:
@@ -102,10 +102,8 @@ class Candidates(ABC):
         """
         rows = nearer_than(raw, raw.row(self.index.ids[row]), near)
         rows = rows[rows != row]
-        before = self._count(self._left)
-        if len(rows):
-            self._drop(self._select_rows(rows))
-        return set(rows.tolist()), before - self._count(self._left)
+        count = self._drop_counted(self._select_rows(rows)) if len(rows) else 0
+        return set(rows.tolist()), count
 
     def nearest(self, vector: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Return rows and distances of the k nearest, nearest first; all where there are fewer."""
@@ -119,12 +117,15 @@ class Candidates(ABC):
             self.notes.append(f"In no group: {_works(unknown)} without {column}.")
         self.notes.append(f"{names:,} different in {column}.")
 
-    def _drop_counted(self, selection: Any, why: str) -> None:
+    def _drop_counted(self, selection: Any, why: str = "") -> int:
+        """Leave out what is selected, for a reason to be noted; return how many were left of it."""
         before = self._count(self._left)
         self._drop(selection)
-        self.notes.append(f"Left out {why}: {_works(before - self._count(self._left))}.")
+        count = before - self._count(self._left)
+        if why:
+            self.notes.append(f"Left out {why}: {_works(count)}.")
+        return count
 
-    @abstractmethod
     def nearest_in_each(
         self, vector: np.ndarray, column: str, each: int
     ) -> tuple[np.ndarray, np.ndarray, list[str]]:
@@ -132,52 +133,6 @@ class Candidates(ABC):
 
         Group by group, the one with the nearest work first; works without a value are in none.
         """
-
-    @abstractmethod
-    def on_the_way(self, start: str, end: str, most: int) -> tuple[ExactIndex, np.ndarray]:
-        """Return an exact index that holds both works, and its rows that a path may lead over.
-
-        Where there are more than `most`, it is enough that it holds those nearest to both.
-        """
-
-    @abstractmethod
-    def _select_matching(self, tree: Tree) -> Any:
-        """Select the works that match a condition."""
-
-    @abstractmethod
-    def _select_same(self, column: str, those: pd.Series) -> Any:
-        """Select works that have in a column what `those` works of the table have."""
-
-    @abstractmethod
-    def _select_rows(self, rows: np.ndarray) -> Any:
-        """Select works by their rows."""
-
-    @abstractmethod
-    def _count(self, selection: Any) -> int:
-        """Return how many works of the index are selected."""
-
-    @abstractmethod
-    def _keep(self, selection: Any) -> None:
-        """Keep of what is left only what is selected."""
-
-    @abstractmethod
-    def _drop(self, selection: Any) -> None:
-        """Leave out what is selected."""
-
-    @abstractmethod
-    def _nearest(self, vector: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return rows and distances of the k nearest of what is left."""
-
-
-class InMemory(Candidates):
-    """Candidates whose rows are at hand: a mask says which of them are left."""
-
-    def __init__(self, index: ExactIndex, collection: Collection, collection_rows: np.ndarray):
-        super().__init__(index, collection)
-        self._collection_rows = collection_rows
-        self._left = np.ones(len(index), bool)
-
-    def nearest_in_each(self, vector, column, each):
         rows = np.flatnonzero(self._left)
         values = self._columns.folded(column).iloc[self._collection_rows[rows]]
         known = (values != "").to_numpy(bool)
@@ -189,28 +144,34 @@ class InMemory(Candidates):
         names = self._columns.names(column)
         return found, distances, [names[group_of[row]] for row in found.tolist()]
 
-    def on_the_way(self, start, end, most):
+    def on_the_way(self, start: str, end: str, most: int) -> tuple[ExactIndex, np.ndarray]:
+        """Return an exact index that holds both works, and its rows that a path may lead over.
+
+        Where there are more than `most`, it is enough that it holds those nearest to both.
+        """
         return self.index, np.flatnonzero(self._left)
 
-    def _select_matching(self, tree):
+    def _select_matching(self, tree: Tree) -> Any:
+        """Select the works that match a condition."""
         return tree.mask(self._columns)[self._collection_rows]
 
-    def _select_same(self, column, those):
+    def _select_same(self, column: str, those: pd.Series) -> Any:
+        """Select works that have in a column what `those` works of the table have."""
         return those.to_numpy(bool)[self._collection_rows]
 
-    def _select_rows(self, rows):
+    def _select_rows(self, rows: np.ndarray) -> Any:
         return np.isin(np.arange(len(self.index)), rows)
 
-    def _count(self, selection):
-        return int(selection.sum())
-
-    def _keep(self, selection):
+    def _keep(self, selection: Any) -> None:
         self._left = self._left & selection
 
-    def _drop(self, selection):
+    def _drop(self, selection: Any) -> None:
         self._left = self._left & ~selection
 
-    def _nearest(self, vector, k):
+    def _count(self, selection: Any) -> int:
+        return int(selection.sum())
+
+    def _nearest(self, vector: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         return self.index.nearest_of(vector, np.flatnonzero(self._left), k)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from artsearch.base.vectors import chunks_of, knn, unit_rows
+from artsearch.base.vectors import chunks_of, knn
 from artsearch.features.features import Features
 from artsearch.index.base import Index
 from artsearch.index.folder import VECTORS, Basics, Saved
@@ -76,7 +76,6 @@ class ExactIndex(Index):
         return cls(saved.basics, vectors)
 
     def exact(self) -> ExactIndex:
-        """Return the index itself."""
         return self
 
     def row(self, work_id: str) -> np.ndarray:
@@ -142,9 +141,8 @@ class ExactIndex(Index):
         return next(self._nearest_to(vector[None], k))
 
     def _nearest_many(self, vectors, k):
-        some = chunks_of(vectors, QUERIES)
-        prepared = (np.stack([self.prepare(vector) for vector in chunk]) for chunk in some)
-        return stack_answers(one for chunk in prepared for one in self._nearest_to(chunk, k))
+        chunks = map(self.prepare, chunks_of(vectors, QUERIES))
+        return stack_answers(answer for chunk in chunks for answer in self._nearest_to(chunk, k))
 
     def _nearest_to(self, vectors: np.ndarray, k: int):
         """Yield rows and distances of the k nearest to each of some prepared vectors."""
@@ -165,10 +163,6 @@ class ExactIndex(Index):
             return scores
         products = vectors @ self._vectors[rows].T
         return 2 * products - self._squares[rows] if self.metric == "euclidean" else products
-
-    def prepare(self, vector: np.ndarray) -> np.ndarray:
-        """Return a row as it is compared: of unit length where directions are."""
-        return unit_rows(vector[None])[0] if self.metric == "angular" else vector
 
     def _measure(self, rows: np.ndarray, vector: np.ndarray) -> np.ndarray:
         return distances_to(self._scaled(self._vectors[rows]), self._scaled(vector), self.metric)

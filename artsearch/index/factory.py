@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from artsearch.base.errors import ArtsearchError, MismatchError, unknown
+from artsearch.base.errors import ArtsearchError, MismatchError, reason_of, unknown
 from artsearch.base.sealed import open_sealed
 from artsearch.features.features import Features
 from artsearch.index.annoy import AnnoyIndex
@@ -23,19 +23,6 @@ from artsearch.index.base import Index
 from artsearch.index.exact import ExactIndex
 from artsearch.index.folder import IDS, KIND, MEDIANS, Basics, Saved
 from artsearch.index.metrics import METRICS, check_features
-
-__all__ = [
-    "KINDS",
-    "METRICS",
-    "AnnoyIndex",
-    "ExactIndex",
-    "Index",
-    "construct_ann_index",
-    "construct_exact_index",
-    "construct_index",
-    "find_kind",
-    "load_index",
-]
 
 #: Where the class of each kind is, imported when it is wanted: most need a library of their own.
 KINDS = {
@@ -157,9 +144,8 @@ def load_index(
         medians = np.load(folder / MEDIANS) if MEDIANS in metadata["files"] else None
     except (OSError, ValueError) as error:  # NumPy's, too, and our own errors
         known = type(error) if isinstance(error, ArtsearchError) else ArtsearchError
-        reason = getattr(error, "strerror", None) or error
         raise known(
-            f"{str(folder)!r} holds no index that can be read ({reason}); build it again"
+            f"{str(folder)!r} holds no index that can be read ({reason_of(error)}); build it again"
         ) from None
     provenance = metadata["provenance"]
     basics = Basics(metadata["metric"], ids, metadata["dims"], provenance, medians)
@@ -169,16 +155,16 @@ def load_index(
             _refuse(key, provenance.get(key, ""), features.provenance.get(key, ""))
         _refuse("dimension", basics.dims, features.dims)
         _refuse("number of works", len(ids), len(features))
-        for mine, theirs in zip(ids, features.ids, strict=True):
-            _refuse("work", mine, theirs)
+        for has, asked in zip(ids, features.ids, strict=True):
+            _refuse("work", has, asked)
     index = kind.read(Saved(folder, basics, metadata["settings"]))
     index.chosen = metadata["chosen"]
     return index
 
 
-def _refuse(what: str, mine: object, theirs: object) -> None:
-    if theirs is not None and mine != theirs:
+def _refuse(what: str, has: object, asked: object) -> None:
+    if asked is not None and has != asked:
         raise MismatchError(
-            f"this index was made with {what} {mine!r}, asked for is {theirs!r}; "
+            f"this index was made with {what} {has!r}, asked for is {asked!r}; "
             "build it again from the features at hand"
         )

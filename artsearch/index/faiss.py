@@ -1,6 +1,6 @@
 """faiss: comparing all rows, the rows of the likeliest clusters (IVF), or a graph (HNSW).
 
-faiss proposes works, and the rows themselves decide (Johnson, Douze and Jégou 2017,
+faiss finds candidates, which are compared exactly (Johnson, Douze and Jégou 2017,
 arXiv:1702.08734; the graph: Malkov and Yashunin 2016, arXiv:1603.09320).
 """
 
@@ -29,6 +29,7 @@ STRUCTURES = {
     "ivf": {"nlist": 0, "nprobe": 0, "seed": 0},
     "hnsw": {"M": 2, "ef_construction": 1, "ef": 1},
 }
+#: PCA is not among them: in as many bytes as "int8" it finds less (0.915 of ten nearest for 0.994).
 COMPRESSIONS = (None, "half", "int8")
 #: What faiss compares here; Annoy and exact search have the others, too.
 METRICS = ("angular", "euclidean", "dot")
@@ -42,26 +43,23 @@ class FaissIndex(Index):
     """An index of faiss in one of the STRUCTURES, over rows that are kept beside it.
 
     "flat" compares all rows, "ivf" those of the `nprobe` of `nlist` clusters that are nearest to a
-    query (0: as many as are right for the size), "hnsw" is a graph: a work has up to `M` neighbours
-    (twice as many on the lowest level), found by looking at `ef_construction` works; a query looks
-    at `ef`. `compress` is None, "half" (16-bit numbers) or "int8" (8 bits each). PCA to a quarter
-    of the numbers is not offered: in as many bytes as "int8" it misses more before the rows decide
-    (it found 0.915 of the ten nearest for 0.994). `seed` draws the rows from which clusters are
-    learnt; the levels of a graph are always the same. `threads` is how many build, 0 for one in a
-    collection of up to 200,000 works and all cores beyond.
+    query, learnt from rows that `seed` draws (0: as many as are right for the size). "hnsw" is a
+    graph: a work has up to `M` neighbours (twice as many on the lowest level), found by looking at
+    `ef_construction` works; a query looks at `ef`. `compress` is None, "half" (16-bit numbers) or
+    "int8" (8 bits each). `threads` is how many build, 0 for one in a collection of up to 200,000
+    works and all cores beyond.
 
-    faiss proposes a few more works than asked for, which are then compared exactly, so that a
+    A few more works than asked for are candidates, which are then compared exactly, so that a
     distance is the same in every kind of index. The rows are read from where they are: those of the
-    features, or of the saved index. Works that are added, changed or taken out make it build again:
-    a graph that is mended many times finds less than one that is built at once.
+    features, or of the saved index. It is not updated: a graph that is mended many times finds less
+    than one that is built at once.
     """
 
     kind = "faiss"
 
-    def __init__(self, basics: Basics, rows: Rows, settings: dict[str, Any]):
+    def __init__(self, basics: Basics, rows: Rows, settings: dict[str, Any], library: Any = None):
         super().__init__(basics)
-        self.rows, self._settings = rows, settings
-        self._library: Any = None
+        self.rows, self._settings, self._library = rows, settings, library
 
     @classmethod
     def build(
@@ -106,21 +104,19 @@ class FaissIndex(Index):
     @classmethod
     def read(cls, saved: Saved) -> FaissIndex:
         """Open a saved index; its rows stay on disk until they are compared."""
-        vectors = np.load(saved.folder / VECTORS, mmap_mode="r", allow_pickle=False)
-        settings = {name: value for name, value in saved.settings.items() if name != "kind"}
-        index = cls(saved.basics, Rows(vectors), settings)
         faiss = import_library()
         try:
-            index._library = faiss.read_index(library_file(saved.folder), faiss.IO_FLAG_MMAP_IFC)
+            library = faiss.read_index(library_file(saved.folder), faiss.IO_FLAG_MMAP_IFC)
         except RuntimeError as error:
             raise ArtsearchError(
                 f"faiss cannot open the index in {str(saved.folder)!r} ({error}); build it again"
             ) from None
-        return index
+        vectors = np.load(saved.folder / VECTORS, mmap_mode="r", allow_pickle=False)
+        settings = {name: value for name, value in saved.settings.items() if name != "kind"}
+        return cls(saved.basics, Rows(vectors), settings, library)
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What it was built with, and how far it looks for a query."""
         return super().settings | self._settings
 
     @property
@@ -159,7 +155,7 @@ class FaissIndex(Index):
 
     def _nearest(self, vector, row, k, search_k):
         # A row of the index is as it is compared already.
-        query = self.rows[[row]] if row is not None else self._prepare(vector[None])
+        query = self.rows[[row]] if row is not None else self.prepare(vector[None])
         most, effort = self._how_many(k), search_k or self.effort
         while effort < 4 * len(self):
             rows = self._candidates(query, most, effort)[0]
@@ -171,7 +167,7 @@ class FaissIndex(Index):
         return self._exact._nearest(vector, row, k, None)
 
     def _nearest_many(self, vectors, k):
-        queries = self._prepare(vectors)
+        queries = self.prepare(vectors)
         candidates = self._candidates(queries, self._how_many(k), self.effort)
         return stack_answers(
             self._rerank(rows, query, k)
@@ -179,9 +175,6 @@ class FaissIndex(Index):
             else self._nearest(vector, None, k, None)
             for rows, query, vector in zip(candidates, queries, vectors, strict=True)
         )
-
-    def _prepare(self, vectors: np.ndarray) -> np.ndarray:
-        return prepare_rows(vectors, self.metric, None).astype(np.float32, copy=False)
 
     def _how_many(self, k: int) -> int:
         """Return how many works are compared exactly; where numbers are coarser, more are."""

@@ -10,7 +10,6 @@ import numpy as np
 
 from artsearch.base.errors import ArtsearchError
 from artsearch.features.features import Features
-from artsearch.index.metrics import find_medians
 
 KIND = "index"
 IDS, MEDIANS = "ids.json", "medians.npy"
@@ -38,7 +37,8 @@ class Basics(NamedTuple):
     @classmethod
     def of(cls, metric: str, features: Features) -> Basics:
         """Return the basics of an index over features."""
-        medians = find_medians(metric, features)
+        hamming = metric == "hamming"
+        medians = np.median(np.asarray(features.vectors), axis=0) if hamming else None
         return cls(metric, features.ids, features.dims, features.provenance, medians)
 
 

@@ -56,11 +56,6 @@ def to_bits(vectors: np.ndarray, medians: np.ndarray) -> np.ndarray:
     return (np.asarray(vectors) > medians).astype(np.uint8)
 
 
-def find_medians(metric: str, features: Features) -> np.ndarray | None:
-    """Return the medians of all dimensions where the metric is Hamming, else None."""
-    return np.median(np.asarray(features.vectors), axis=0) if metric == "hamming" else None
-
-
 def prepare_rows(vectors: np.ndarray, metric: str, medians: np.ndarray | None) -> np.ndarray:
     """Return rows in the form that a metric compares: bits, of unit length, or as they are."""
     if metric == "hamming":

@@ -10,7 +10,7 @@ from PIL import Image
 
 from artsearch.base.errors import ArtsearchError
 from artsearch.index.base import Index
-from artsearch.index.candidates import Candidates, InMemory
+from artsearch.index.candidates import Candidates
 from artsearch.search.question import Question, Region
 from artsearch.search.results import Described, Neighbour, Results, Searched
 from artsearch.works.images import open_image
@@ -79,8 +79,9 @@ def _leave_out_behind(
 
 def candidates_of(search: Searched) -> Candidates:
     """Return all works of a search as candidates."""
-    own = search.index.own_candidates(search.collection)
-    return own or InMemory(search.exact, search.collection, search.collection_rows)
+    if not search.index.in_memory:
+        return search.index.candidates(search.collection)
+    return Candidates(search.exact, search.collection, search.collection_rows)
 
 
 def find_candidates(

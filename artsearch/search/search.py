@@ -149,7 +149,7 @@ class Search:
     @cached_property
     def comparing(self) -> Index:
         """What compares works for a question: the exact index, or a server that has the rows."""
-        return self.index.comparing() or self.exact
+        return self.exact if self.index.in_memory else self.index
 
     @cached_property
     def raw(self) -> Index:

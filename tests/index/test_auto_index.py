@@ -72,7 +72,7 @@ def test_a_very_large_one_gets_clusters(small, monkeypatch):
 
 def test_it_looks_as_far_as_the_recall_asks_for_and_no_further(small, monkeypatch):
     def measure(graph, queries, nearest, effort):
-        return Recall(found=effort / 400, least=effort / 500, queries=len(queries))
+        return Recall(found=effort / 400, least=effort / 500)
 
     monkeypatch.setattr(auto_index, "measure_recall", measure)
     efforts = [choose_index("angular", make(), recall).effort for recall in (0.08, 0.09, 0.5)]

@@ -101,7 +101,7 @@ class MilvusBlendIndex(MilvusIndex):
                 weight * (found[field] @ query[field].astype(np.float64))
                 for field, weight in self._weights.items()
             ]
-            last = sum(np.sort(one)[-limit:][0] for one in products)
+            last = sum(np.sort(values)[-limit:][0] for values in products)
             if limit == most or np.sort(sum(products))[-k:][0] >= last:
                 return self._rows_of(hits), found
             limit *= 4

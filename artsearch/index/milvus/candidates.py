@@ -8,7 +8,7 @@ import numpy as np
 
 from artsearch.index.base import Index
 from artsearch.index.candidates import Candidates
-from artsearch.index.milvus.fields import PK, all_of, encode_text, key_of, one_of, to_expression
+from artsearch.index.milvus.fields import PK, encode_text, key_of, one_of, to_expression
 from artsearch.works.collection import Collection
 
 
@@ -16,14 +16,14 @@ class InMilvus(Candidates):
     """Candidates whose rows are in Milvus: an expression says which of them are left."""
 
     def __init__(self, index: Index, collection: Collection):
-        super().__init__(index, collection)
-        self._conditions: list[str] = []
+        super().__init__(index, collection, None)
+        self._left = ""
         self._counts = {"": len(index)}
 
     def nearest_in_each(self, vector, column, each):
         field = self.index.attributes.field("text", column)
         names = {encode_text(text): name for text, name in self._columns.names(column).items()}
-        among = all_of([*self._conditions, f'{field} != ""'])
+        among = self._and(f'{field} != ""')
         sizes = Counter(record[field] for record in self.index.store.records([field], among))
         known = sizes.total()
         self._note_groups(self._count(self._left) - known, len(sizes), column)
@@ -31,7 +31,7 @@ class InMilvus(Candidates):
         for value, size in sizes.items():
             # A group that lacks works is asked for by itself.
             if value not in groups or len(groups[value][0]) < min(each, size):
-                only = all_of([*self._conditions, one_of(field, [value])])
+                only = self._and(one_of(field, [value]))
                 groups[value] = self.index.nearest(vector, each, only, size)
         order = sorted(groups, key=lambda value: (groups[value][1][0], value))
         if not order:
@@ -50,7 +50,7 @@ class InMilvus(Candidates):
         return part, part.rows_of([index.ids[row] for row in rows])
 
     def _select_matching(self, tree):
-        return to_expression(tree, self._columns, self.index.attributes)
+        return f"({to_expression(tree, self._columns, self.index.attributes)})"
 
     def _select_same(self, column, those):
         texts = self._columns.folded(column)[those.to_numpy(bool)].unique()
@@ -64,15 +64,14 @@ class InMilvus(Candidates):
             self._counts[selection] = self.index.store.count(selection)
         return self._counts[selection]
 
+    def _and(self, selection: str) -> str:
+        return f"{self._left} and {selection}" if self._left else selection
+
     def _keep(self, selection):
-        self._conditions.append(selection)
+        self._left = self._and(selection)
 
     def _drop(self, selection):
-        self._conditions.append(f"not ({selection})")
+        self._left = self._and(f"not ({selection})")
 
     def _nearest(self, vector, k):
         return self.index.nearest(vector, k, self._left, self._counts.get(self._left))
-
-    @property
-    def _left(self) -> str:
-        return all_of(self._conditions)

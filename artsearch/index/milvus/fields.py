@@ -154,13 +154,8 @@ def to_expression(tree: Tree, columns: Columns, fields: Attributes, negated: boo
 def one_of(field: str, values: Iterable[str | int]) -> str:
     """Return the expression for a field that holds one of some encoded texts, or whole numbers."""
     # Not repr, whose quotes are Python's: nothing in these texts is to be escaped.
-    said = [f'"{value}"' if isinstance(value, str) else str(value) for value in values]
-    return f"{field} in [{', '.join(said)}]" if said else NONE
-
-
-def all_of(parts: Sequence[str]) -> str:
-    """Return the expression for what matches all parts; "" matches all works."""
-    return parts[0] if len(parts) == 1 else " and ".join(f"({part})" for part in parts)
+    written = [f'"{value}"' if isinstance(value, str) else str(value) for value in values]
+    return f"{field} in [{', '.join(written)}]" if written else NONE
 
 
 def _compare(condition: Condition, columns: Columns, fields: Attributes) -> str:

@@ -16,7 +16,7 @@ from artsearch.features.features import Features
 from artsearch.index.base import Index
 from artsearch.index.exact import MARGIN, ExactIndex
 from artsearch.index.folder import Basics
-from artsearch.index.metrics import distances_to, prepare_rows, rerank, stack_answers
+from artsearch.index.metrics import distances_to, rerank, stack_answers
 from artsearch.index.milvus.candidates import InMilvus
 from artsearch.index.milvus.fields import ID, PK, Attributes, key_of
 from artsearch.index.milvus.store import METRICS, MOST_EF, MOST_ROWS, MilvusStore, page_rows
@@ -43,6 +43,7 @@ class MilvusIndex(Index):
     """
 
     kind = "milvus"
+    in_memory = False
 
     def __init__(self, store: MilvusStore, metadata: dict, ids: Sequence[str], works=None):
         self.store, self._metadata, self.works = store, metadata, works
@@ -116,18 +117,15 @@ class MilvusIndex(Index):
 
     @classmethod
     def read(cls, saved: object) -> MilvusIndex:
-        """Refuse: an index in Milvus is no folder."""
         raise ArtsearchError("an index in Milvus is not saved as a folder; open it by its uri")
 
     def save(self, folder: str | os.PathLike) -> None:
-        """Refuse: it is kept by Milvus already."""
         raise ArtsearchError(
             f"an index in Milvus is kept in {self.store.uri!r} and not saved as a folder; open it "
             "by its uri, or save exact()"
         )
 
     def close(self) -> None:
-        """Give the file or the connection back."""
         self.store.close()
 
     def update(self, features: Features) -> MilvusIndex:
@@ -138,26 +136,15 @@ class MilvusIndex(Index):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What it was built with."""
         graph = self._metadata["graph"]
         return {"kind": self.kind, "structure": "hnsw" if graph else "flat"} | (graph or {})
 
     @property
     def memory(self) -> int:
-        """The bytes of the rows that it holds here: none, they are in Milvus."""
-        return 0
+        return 0  # the rows are in Milvus
 
-    def comparing(self) -> MilvusIndex:
-        """Return the index itself: a question is put to Milvus, not to rows in memory."""
-        return self
-
-    def own_candidates(self, collection: Collection) -> InMilvus:
-        """Return the works as candidates that Milvus counts and compares."""
+    def candidates(self, collection: Collection) -> InMilvus:
         return InMilvus(self, collection)
-
-    def prepare(self, vector: np.ndarray) -> np.ndarray:
-        """Return a row as it is compared: of unit length where directions are."""
-        return prepare_rows(vector[None], self.metric, None)[0].astype(np.float32, copy=False)
 
     def row(self, work_id: str) -> np.ndarray:
         """Return the row of a work as it is compared; raises ArtsearchError for an unknown id."""
@@ -199,9 +186,9 @@ class MilvusIndex(Index):
         most = k + MARGIN
         ef = self._search_effort(most, expression, count)
         if most > MOST_ROWS or ef > MOST_EF:
-            all_ = self.store.records(self._fields, expression, self.dims, count)
-            return self._rerank(list(all_), vector, k)
-        (hits,) = self.store.search(vector[None], self._fields, most, expression, ef)
+            hits = [*self.store.records(self._fields, expression, self.dims, count)]
+        else:
+            (hits,) = self.store.search(vector[None], self._fields, most, expression, ef)
         return self._rerank(hits, vector, k)
 
     def nearest_in_each(
@@ -245,11 +232,12 @@ class MilvusIndex(Index):
         most = min(k + MARGIN, len(self))
         if most > MOST_ROWS or len(self._fields) > 1:
             return super()._nearest_many(vectors, k)
-        vectors = np.stack([self.prepare(vector) for vector in vectors])
+        vectors = self.prepare(vectors)
         ef, found = self._search_effort(most), []
-        for some in chunks_of(vectors, max(1, page_rows(self.dims) // most)):
-            hits = self.store.search(some, self._fields, most, ef=ef)
-            found += [self._rerank(one, vector, k) for one, vector in zip(hits, some, strict=True)]
+        for page in chunks_of(vectors, max(1, page_rows(self.dims) // most)):
+            answers = self.store.search(page, self._fields, most, ef=ef)
+            pairs = zip(answers, page, strict=True)
+            found += [self._rerank(hits, vector, k) for hits, vector in pairs]
         return stack_answers(found)
 
     def _rerank(self, hits: list[dict], vector: np.ndarray, k: int):
@@ -261,8 +249,7 @@ class MilvusIndex(Index):
         return np.array([self._row_of_key[record[PK]] for record in records], np.int64)
 
     def _vectors_of(self, records: list[dict]) -> np.ndarray:
-        """Return the vectors of some records, which are in one field or several."""
-        rows = [np.concatenate([one[field] for field in self._fields]) for one in records]
+        rows = [np.concatenate([record[field] for field in self._fields]) for record in records]
         return np.array(rows, np.float32).reshape(len(records), self.dims)
 
     @cached_property

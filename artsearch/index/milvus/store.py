@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from artsearch.base.errors import ArtsearchError, EngineError
+from artsearch.base.errors import ArtsearchError, EngineError, reason_of
 from artsearch.base.vectors import chunks_of
 from artsearch.index.milvus.fields import CHECKSUM, ID, LONGEST, PK, Attributes
 
@@ -67,16 +67,16 @@ class MilvusStore:
         """Return the metadata, or None where there is none; load what it is about."""
         rows: list[dict] = []
         with self._request() as client:
-            both = self._own, self._beside
-            there = [name for name in both if client.has_collection(name, timeout=WAIT)]
-            if there == [self._own]:
+            names = self._own, self._beside
+            found = [name for name in names if client.has_collection(name, timeout=WAIT)]
+            if found == [self._own]:
                 raise ArtsearchError(
                     f"the collection {self._own!r} in {self.uri!r} was not made by artsearch, "
                     "and is not touched; take another name"
                 )
-            for name in there:
+            for name in found:
                 client.load_collection(name, timeout=WAIT)
-            if there:
+            if found:
                 rows = client.query(self._beside, f'{PK} == "note"', ["note"], timeout=WAIT)
         return json.loads(rows[0]["note"]) if rows else None
 
@@ -96,7 +96,6 @@ class MilvusStore:
             client.flush(self._beside, timeout=WAIT)
 
     def has_works(self) -> bool:
-        """Whether the collection itself is there."""
         with self._request() as client:
             return client.has_collection(self._own, timeout=WAIT)
 
@@ -122,7 +121,6 @@ class MilvusStore:
             self._create(self._own, schema, dict.fromkeys(dims, kind))
 
     def drop(self) -> None:
-        """Remove the collection and its metadata."""
         with self._request() as client:
             client.drop_collection(self._beside, timeout=WAIT)
             client.drop_collection(self._own, timeout=WAIT)
@@ -133,10 +131,9 @@ class MilvusStore:
             client.upsert(self._own, records, timeout=WAIT)
 
     def delete(self, keys: Sequence[str]) -> None:
-        """Take works out."""
         with self._request() as client:
-            for some in chunks_of(keys, 1000):
-                client.delete(self._own, ids=list(some), timeout=WAIT)
+            for page in chunks_of(keys, 1000):
+                client.delete(self._own, ids=list(page), timeout=WAIT)
 
     def flush(self) -> None:
         """Bring what was written to disk, and into the index."""
@@ -173,8 +170,8 @@ class MilvusStore:
     def get(self, keys: Sequence[str], fields: Sequence[str], dims: int) -> Iterator[dict]:
         """Yield some fields of the works with these keys, in any order."""
         with self._request() as client:
-            for some in chunks_of(keys, page_rows(dims)):
-                yield from client.get(self._own, list(some), [PK, *fields], timeout=WAIT)
+            for page in chunks_of(keys, page_rows(dims)):
+                yield from client.get(self._own, list(page), [PK, *fields], timeout=WAIT)
 
     def search(
         self,
@@ -192,7 +189,7 @@ class MilvusStore:
         with self._request() as client:
             found = client.search(
                 self._own,
-                list(vectors),
+                list(vectors.astype(np.float32)),
                 expression,
                 limit,
                 [PK, *fields],
@@ -237,19 +234,20 @@ class MilvusStore:
         try:
             yield self._client
         except (MilvusException, RpcError) as error:
+            words = error.details() if isinstance(error, RpcError) else error
             remedy = "if the file was damaged, remove it and build again"
             if self.uri.startswith(_SERVERS):
                 remedy = "see that the server runs"
             raise ArtsearchError(
-                f"Milvus at {self.uri!r} could not answer ({_reason(error)}); {remedy}"
+                f"Milvus at {self.uri!r} could not answer ({reason_of(words)}); {remedy}"
             ) from None
 
     def _create(self, name: str, schema: Any, indexes: Mapping[str, tuple]) -> None:
-        made = self._client.prepare_index_params()
-        for field, (kind, metric, params) in indexes.items():
-            made.add_index(field, index_type=kind, metric_type=metric, params=dict(params))
+        params = self._client.prepare_index_params()
+        for field, (kind, metric, graph) in indexes.items():
+            params.add_index(field, index_type=kind, metric_type=metric, params=dict(graph))
         self._client.create_collection(
-            name, schema=schema, index_params=made, consistency_level="Strong", timeout=WAIT
+            name, schema=schema, index_params=params, consistency_level="Strong", timeout=WAIT
         )
 
 
@@ -295,7 +293,7 @@ def connect(uri: str | os.PathLike, token: str = "") -> tuple[MilvusClient, str]
             return MilvusClient(uri, token=token, timeout=PATIENCE), uri
         except (MilvusException, ValueError) as error:
             raise ArtsearchError(
-                f"no Milvus answers at {uri!r} ({_reason(error)}); start it there, see that "
+                f"no Milvus answers at {uri!r} ({reason_of(error)}); start it there, see that "
                 "address and token are right, or name a file such as 'collection.db'"
             ) from None
     if not uri.endswith(".db"):
@@ -333,31 +331,21 @@ def release(client: MilvusClient, uri: str) -> None:
 
 
 def _explain_closed(path: str, error: Exception) -> str:
-    if _is_locked(path):
-        return (
-            f"{path!r} is open in another process, and Milvus Lite opens a file once; close it "
-            f"there, or let both ask a server: milvus-lite server --data-dir {path} "
-            "--host 127.0.0.1, then the uri 'http://127.0.0.1:19530'"
-        )
-    return (
-        f"{path!r} is no file that Milvus Lite can open ({_reason(error)}); name another, or "
-        "remove it and build again"
-    )
-
-
-def _is_locked(path: str) -> bool:
-    """Whether another process holds the file's lock, as Milvus Lite asks for it."""
+    """Say why a file cannot be opened: another process holds its lock, or it is none of Milvus."""
     import fcntl
 
     try:
         with open(Path(path, "LOCK"), "rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        return isinstance(error, BlockingIOError)
-    return False
-
-
-def _reason(error: Exception) -> str:
-    """Return an error's own words, as one line."""
-    words = getattr(error, "message", None) or getattr(error, "details", lambda: error)()
-    return " ".join(str(words).split())[:300]
+    except BlockingIOError:
+        return (
+            f"{path!r} is open in another process, and Milvus Lite opens a file once; close it "
+            f"there, or let both ask a server: milvus-lite server --data-dir {path} "
+            "--host 127.0.0.1, then the uri 'http://127.0.0.1:19530'"
+        )
+    except OSError:  # it has no lock
+        pass
+    return (
+        f"{path!r} is no file that Milvus Lite can open ({reason_of(error)}); name another, or "
+        "remove it and build again"
+    )

@@ -38,48 +38,50 @@ def bring_up_to_date(
     which it warns), makes all be written again, by Milvus alone: nothing is computed anew. Raises
     MismatchError, with both values, for other features than are there.
     """
-    features = {name: check_features(metric, one) for name, one in features.items()}
+    features = {name: check_features(metric, part) for name, part in features.items()}
     _check_same_works(features)
     columns = [] if works is None else fitting_columns(list(works.columns), len(features))
     metadata = {
         "format": FORMAT,
         "metric": metric,
-        "vectors": {name: one.dims for name, one in features.items()},
+        "vectors": {name: part.dims for name, part in features.items()},
         # As it is read again: what made features may hold tuples.
         "provenance": json.loads(json.dumps(next(iter(features.values())).provenance)),
         "columns": columns,
         "graph": dict(graph) if graph else None,
         "whole": True,
     }
-    there = store.read_metadata()  # which refuses what somebody else made
+    stored = store.read_metadata()  # which refuses what somebody else made
     if replace:
-        there = None
-    elif there is not None and there["format"] < FORMAT:
-        warnings.warn(f"{_name_format(store, there)}; it is written again", stacklevel=3)
-        there = None
-    if there is not None:
-        _check_format(store, there)
+        stored = None
+    elif stored is not None and stored["format"] < FORMAT:
+        warnings.warn(f"{_name_format(store, stored)}; it is written again", stacklevel=3)
+        stored = None
+    if stored is not None:
+        _check_format(store, stored)
         # A component of a blend has fewer numbers where there are fewer works.
         compared = ("metric", "graph") if len(features) > 1 else ("metric", "graph", "vectors")
-        _refuse_others(store, there, metadata, compared)
-        if set(columns) <= set(there["columns"]):
-            metadata["columns"] = there["columns"]
+        _refuse_others(store, stored, metadata, compared)
+        if set(columns) <= set(stored["columns"]):
+            metadata["columns"] = stored["columns"]
     attributes = Attributes(metadata["columns"])
-    same = there is not None and all(there[key] == metadata[key] for key in ("columns", "vectors"))
-    if not same or not store.has_works():
+    fields = ("columns", "vectors")
+    if stored is not None and any(stored[key] != metadata[key] for key in fields):
+        stored = None
+    if stored is None or not store.has_works():
         store.drop()
         # Noted first: a collection without metadata is taken for somebody else's.
         store.write_metadata(metadata | {"whole": False})
-        dims = {f"vector_{n}": one.dims for n, one in enumerate(features.values())}
+        dims = {f"vector_{n}": part.dims for n, part in enumerate(features.values())}
         store.create(attributes, dims, metric, graph)
-        there = None
+        stored = None
     table = {} if works is None else {work["id"]: work for work in works.to_dict("records")}
     checksums = _checksums(features, attributes, table)
     keys = [key_of(id) for id in checksums]
     known = {record[PK]: record[CHECKSUM] for record in store.records([CHECKSUM])}
-    fresh = [row for row, one in enumerate(checksums.values()) if known.get(keys[row]) != one]
+    fresh = [row for row, value in enumerate(checksums.values()) if known.get(keys[row]) != value]
     gone = sorted(known.keys() - set(keys))
-    if fresh or gone or there != metadata:
+    if fresh or gone or stored != metadata:
         store.write_metadata(metadata | {"whole": False})
         _write_works(store, features, metric, fresh, checksums, attributes, table)
         store.delete(gone)
@@ -108,7 +110,7 @@ def _checksums(
     features: Mapping[str, Features], attributes: Attributes, table: Mapping[str, Mapping]
 ) -> dict[str, int]:
     """Return a checksum of each work by its id: of its vectors, and of what is known of it."""
-    vectors = np.stack([checksum_rows(one) for one in features.values()], axis=1)
+    vectors = np.stack([checksum_rows(part) for part in features.values()], axis=1)
     ids = next(iter(features.values())).ids
     return {
         id: (attributes.checksum(table.get(id, {})) & 0x7FFF_FFFF) << 32 | zlib.crc32(row)
@@ -118,15 +120,15 @@ def _checksums(
 
 def _write_works(store, features, metric, rows, checksums, attributes, table) -> None:
     """Write some rows of features, with their checksums and what the table knows of the works."""
-    ids, dims = list(checksums), sum(one.dims for one in features.values())
-    for some in chunks_of(rows, min(1000, page_rows(dims))):
+    ids, dims = list(checksums), sum(part.dims for part in features.values())
+    for page in chunks_of(rows, min(1000, page_rows(dims))):
         records = [
             {PK: key_of(ids[row]), ID: ids[row], CHECKSUM: checksums[ids[row]]}
             | attributes.record(table.get(ids[row], {}))
-            for row in some
+            for row in page
         ]
-        for n, one in enumerate(features.values()):
-            vectors = prepare_rows(one.vectors[some], metric, None).astype(np.float32)
+        for n, part in enumerate(features.values()):
+            vectors = prepare_rows(part.vectors[page], metric, None).astype(np.float32)
             for record, vector in zip(records, vectors, strict=True):
                 record[f"vector_{n}"] = vector
         store.upsert(records)
@@ -134,7 +136,7 @@ def _write_works(store, features, metric, rows, checksums, attributes, table) ->
 
 def _check_same_works(features: Mapping[str, Features]) -> None:
     first, *others = features.values()
-    if any(one.ids != first.ids for one in others):
+    if any(other.ids != first.ids for other in others):
         raise MismatchError("the features are not of the same works; extract them together")
     for id in first.ids:
         try:
@@ -155,9 +157,10 @@ def _name_format(store: MilvusStore, metadata: dict) -> str:
     )
 
 
-def _refuse_others(store: MilvusStore, there: dict, wanted: dict, compared: Iterable[str]) -> None:
+def _refuse_others(store: MilvusStore, stored: dict, wanted: dict, compared: Iterable[str]) -> None:
     has, asked = (
-        one["provenance"] | {key: one[key] for key in compared} for one in (there, wanted)
+        metadata["provenance"] | {key: metadata[key] for key in compared}
+        for metadata in (stored, wanted)
     )
     for key in sorted((has.keys() | asked.keys()) - CHANGES):
         if has.get(key, "") != asked.get(key, ""):
