@@ -30,7 +30,7 @@ READ = {"JPEG": ".jpg", "PNG": ".png", "WebP": ".webp", "TIFF": ".tif", "BMP": "
         "GIF": ".gif", "AVIF": ".avif", "JPEG 2000": ".jp2", "HEIC": ".heic"}  # fmt: skip
 
 #: Bytes by which a file is known.
-HEAD = 64
+HEAD = 512
 #: How files of each kind begin; first those that are read.
 MAGIC = {
     "JPEG": (b"\xff\xd8\xff",),
@@ -45,7 +45,6 @@ MAGIC = {
     "OpenEXR": (b"v/1\x01",),
     "Radiance": (b"#?RADIANCE",),
     "DjVu": (b"AT&TFORM",),
-    "SVG": (b"<svg",),
     "Netpbm": tuple(b"P%d\n" % number for number in range(1, 7)),
 }
 _BRANDS = {b"avif": "AVIF", b"avis": "AVIF", b"crx ": "Canon raw"}
@@ -61,6 +60,8 @@ def kind_of(head: bytes) -> str:
     for kind, beginnings in MAGIC.items():
         if head.startswith(beginnings):
             return kind
+    if head.lstrip().startswith((b"<svg", b"<?xml")) and b"<svg" in head:
+        return "SVG"
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "WebP"
     if head[:2] == b"BM" and head[6:10] == bytes(4):
@@ -109,7 +110,8 @@ def why_left_out(path: Path | RemoteFile) -> str:
         return ""
     if kind in READ:
         return f"a {kind} picture by its content; give it an ending such as {READ[kind]}"
-    return f"a {kind} picture, which is not read; save it as TIFF, PNG or JPEG"
+    article = "an" if kind[0] in "AOS" else "a"
+    return f"{article} {kind} picture, which is not read; save it as TIFF, PNG or JPEG"
 
 
 def _kind_of_file(path: Path) -> str:

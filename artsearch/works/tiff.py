@@ -10,7 +10,6 @@ import io
 import itertools
 import logging
 import math
-import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -31,6 +30,7 @@ CHANNELS = {WHITE_IS_ZERO: 1, BLACK_IS_ZERO: 1, RGB: 3, PALETTE: 1, MASK: 1, SEP
 CHANNELS |= dict.fromkeys(LABS, 3)
 #: Compressions by which luma and chroma become RGB in decoding.
 JPEG = (7, 33007, 34892)
+OLD_JPEG = 6
 #: ExtraSamples of an alpha channel: colours multiplied by it, or not.
 ASSOCIATED, UNASSOCIATED = 1, 2
 #: NewSubfileType of a page that is a reduced copy, or a mask.
@@ -49,19 +49,23 @@ def read_tiff(file: io.BufferedIOBase, most_bytes: int) -> Image.Image:
     import tifffile
 
     logging.getLogger("tifffile").addHandler(logging.NullHandler())  # else it prints its troubles
+    page = None
     try:
         with tifffile.TiffFile(file) as tif:
             first, page = _find_page(tif)
             _refuse_huge(page, most_bytes)
             profile, turn = _find_tag(_PROFILE, page, first), _find_tag(_ORIENTATION, page, first)
             profile = profile if isinstance(profile, bytes) else b""
-            try:
-                image = _decode(page, profile)
-            except Exception as error:
-                image = _decode_by_libtiff(file, page, error)
+            if _is_for_libtiff(page):
+                image = _decode_by_libtiff(file, page)
                 image.info = {"icc_profile": profile}
-    except (tifffile.TiffFileError, TypeError, KeyError, AttributeError, struct.error) as error:
-        raise ValueError(f"it is a TIFF that cannot be decoded: {error}") from None
+            else:
+                image = _decode(page, profile)
+    except Image.DecompressionBombError:
+        raise
+    except Exception as error:
+        kind = f" ({_describe(page)})" if page else ""
+        raise ValueError(f"it is a TIFF that cannot be decoded{kind}: {error}") from None
     if turn:
         image.getexif()[ExifTags.Base.Orientation] = turn
     return image
@@ -74,7 +78,9 @@ def _find_tag(code: int, *pages):
 
 def _find_page(tif) -> tuple:
     """Return the first page, and the one that is the picture: whole, and no mask."""
-    pages = list(itertools.islice(_pages(tif), MOST_PAGES))
+    pages = [page for page in _pages(tif) if page.imagewidth and page.imagelength]
+    if not pages:
+        raise ValueError("it has no pixels")
     whole = [page for page in pages if not page.subfiletype & (REDUCED | IS_MASK)] or pages
     # Some programs put a small copy first, and do not say so.
     larger = [page for page in whole if _is_copy(whole[0], page)]
@@ -121,13 +127,14 @@ def _decode(page, profile: bytes) -> Image.Image:
     colours = _colours_of(page)
     if colours not in CHANNELS:
         raise ValueError("its colours are of a kind that is no picture's")
-    if colours == YCBCR and page.compression not in JPEG:
-        raise ValueError("luma and chroma without JPEG")
     if isinstance(page.bitspersample, int) and page.bitspersample not in (*range(17), 32, 64):
         raise ValueError("its numbers are of a size that is read in several ways")
     number = CHANNELS[colours]
     if page.samplesperpixel < number:
         raise ValueError(f"its colours want {number} channels, and it has {page.samplesperpixel}")
+    missing = math.prod(page.chunked) - len(page.dataoffsets)
+    if missing > 0:
+        raise ValueError(f"{missing:,} of its strips or tiles are missing")
     values = page.asarray(maxworkers=1)  # works are read side by side already
     if "Z" in page.axes:
         values = values.take(0, page.axes.index("Z"))
@@ -206,23 +213,24 @@ def _lay_over_white(pixels: np.ndarray, alpha: np.ndarray, kind: int, colours: i
     return np.minimum(pixels, alpha) + (255 - alpha)
 
 
-# What cannot be decoded so
+# What tifffile leaves to others
 
 
-def _decode_by_libtiff(file: io.BufferedIOBase, page, reason: Exception) -> Image.Image:
-    """Decode a page as Pillow does; raise ImageError with the reason why it was asked."""
-    try:
-        if page.is_subifd:
-            raise reason
-        file.seek(0)
-        with _all_by_libtiff(), Image.open(file, formats=["TIFF"]) as image:
-            image.seek(page.index)
-            image.load()
-            return image if image.mode in ("L", "CMYK") else image.convert("RGB")
-    except Exception:
-        raise ValueError(
-            f"it is a TIFF of a kind that cannot be decoded ({_describe(page)}): {reason}"
-        ) from None
+def _is_for_libtiff(page) -> bool:
+    """Tell whether chroma may be of a smaller size, or JPEG is that of TIFF 6.0."""
+    return page.compression == OLD_JPEG or (
+        _colours_of(page) == YCBCR and page.compression not in JPEG
+    )
+
+
+def _decode_by_libtiff(file: io.BufferedIOBase, page) -> Image.Image:
+    if page.is_subifd:
+        raise ValueError("it is a part of another page")
+    file.seek(0)
+    with _all_by_libtiff(), Image.open(file, formats=["TIFF"]) as image:
+        image.seek(page.index)
+        image.load()
+        return image if image.mode in ("L", "CMYK") else image.convert("RGB")
 
 
 @contextmanager

@@ -128,7 +128,7 @@ def find_imports(folder: Path) -> set[str]:
     ("folder", "extras"),
     [
         ("artsearch", ["app", "fetch", "heic", "map", "scale"]),
-        ("tests", ["app", "fetch", "lab", "map", "scale", "test"]),
+        ("tests", ["app", "fetch", "heic", "lab", "map", "scale", "test"]),
     ],
 )
 def test_what_is_imported_is_a_direct_dependency(folder, extras):

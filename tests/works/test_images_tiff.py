@@ -354,20 +354,32 @@ def test_what_cannot_be_decoded_says_why(values, options, says):
         data = build([bytes(162)], t256=9, t257=9, t258=[8, 8], t262=2, t277=2)
     else:
         data = write(values, **options)
-    with pytest.raises(ImageError, match=f"a TIFF of a kind that cannot be decoded .{says}.*: "):
+    with pytest.raises(ImageError, match=f"a TIFF that cannot be decoded .{says}.*: "):
         open_image(data)
 
 
 def test_an_unknown_compression_says_so():
     data = build([bytes(99)], t258=8, t262=1, t277=1, t259=4242)
-    with pytest.raises(ImageError, match="a TIFF of a kind that cannot be decoded .*4242"):
+    with pytest.raises(ImageError, match="a TIFF that cannot be decoded .*4242"):
         open_image(data)
 
 
 def test_whole_numbers_of_24_bits_are_not_guessed_at():
     data = build([bytes(3 * WIDTH * HEIGHT)], t258=24, t262=1, t277=1)
-    with pytest.raises(ImageError, match="a TIFF of a kind that cannot be decoded .1 × 24 bits"):
+    with pytest.raises(ImageError, match="a TIFF that cannot be decoded .1 × 24 bits"):
         open_image(data)
+
+
+def test_a_tiff_that_is_not_all_there():
+    data = write(quantize(ramp(3), 8), photometric="rgb", compression="lzw", rowsperstrip=1)
+    for says, broken in {
+        "it is a TIFF that cannot be decoded": data[: len(data) // 2],
+        "1,048,539 of its strips or tiles are missing": data.replace(
+            struct.pack("<HHII", 257, 4, 1, HEIGHT), struct.pack("<HHII", 257, 4, 1, 2**20)
+        ),
+    }.items():
+        with pytest.raises(ImageError, match=f"cannot read the .* bytes given as an .*{says}"):
+            open_image(broken)
 
 
 def test_channels_that_take_too_much_are_refused_before_decoding():
