@@ -130,6 +130,8 @@ def folder(
     for what, names in lists.items():
         for name in names:
             click.echo(f"{what}: {name!r}")
+    for name, reason in report.left_out:
+        click.echo(f"left out: {name!r}: {reason}")
     _bring(found, out, count, side)
 
 

@@ -16,7 +16,6 @@ from artsearch.base.disk import replace_file
 from artsearch.base.errors import ArtsearchError
 from artsearch.base.text import cut_text, disarm
 from artsearch.works.collection import COLUMNS, TABLE
-from artsearch.works.file_state import signature
 from artsearch.works.table import read_works_csv
 
 #: What every table has, in this order; further columns come behind.
@@ -50,9 +49,7 @@ class FetchFolder:
         lines, end = _read_journal(path)
         self._ours = {line["row"]["file"] for line in lines}
         self._rows = {line["key"]: line["row"] for line in lines if self._has(line["row"]["file"])}
-        self._table: list[dict[str, str]] = []
-        self._read: tuple[int, int, int] | None = None
-        self._read_table()
+        self._read_table()  # one that cannot be read is said before anything is fetched
         self._fresh = 0
         with open(path / JOURNAL, "ab") as file:
             if file.tell() > end:
@@ -84,28 +81,25 @@ class FetchFolder:
     def write_table(self) -> None:
         """Write works.csv anew; rows that are in it already stay as they are."""
         self._fresh = 0
-        self._read_table()
-        there = {row["file"] for row in self._table}
+        table = self._read_table()
+        there = {row["file"] for row in table}
         gone = {name for name in self._ours & there if not self._has(name)}
-        rows = [row for row in self._table if row["file"] not in gone]
+        rows = [row for row in table if row["file"] not in gone]
         rows += [row for row in self._rows.values() if row["file"] not in there]
-        if rows == self._table:
+        if rows == table:
             return
         text = io.StringIO()
         columns = dict.fromkeys(FIRST) | {name: None for row in rows for name in row}
-        table = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-        table.writeheader()
-        table.writerows(rows)
+        writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
         with using(self.path):
             replace_file(self.path / TABLE, text.getvalue().encode())
-        self._table, self._read = rows, signature(self.path / TABLE)
 
-    def _read_table(self) -> None:
-        """Read works.csv where somebody else wrote it: what is said there is worth more."""
+    def _read_table(self) -> list[dict[str, str]]:
+        """Return the rows of works.csv as it is now: what a person says there is worth more."""
         path = self.path / TABLE
-        if signature(path) != self._read:
-            self._table = read_works_csv(path).to_dict("records") if path.exists() else []
-            self._read = signature(path)
+        return read_works_csv(path).to_dict("records") if path.exists() else []
 
     def _has(self, name: str) -> bool:
         return (self.path / name).is_file()

@@ -140,17 +140,18 @@ def _walk(
 
 def _list_parts(collection: dict, place: str, depth: int) -> list[tuple[str, dict | None, int]]:
     """Return the parts of a collection: address, the document if it is written out, and depth."""
-    parts = [part for name in PARTS for part in as_list(collection.get(name))][:MOST_PARTS]
+    parts = [(part, depth + 1) for name in PARTS for part in as_list(collection.get(name))]
+    # The pages of a collection lie beside each other, not one in the other.
+    parts = parts[:MOST_PARTS] + [(collection.get(name), depth) for name in ("first", "next")]
     inner = []
-    for number, part in enumerate(parts, start=1):
+    for number, (part, deep) in enumerate(parts, start=1):
         document = part if _is_written_out(part) else None
         where = id_of(part)
         if document and not is_web(where):
             where = f"{place}#{number}"
-        inner.append((where, document, depth + 1))
-    # The pages of a collection lie beside each other, not one in the other.
-    inner += [(id_of(collection.get(name)), None, depth) for name in ("first", "next")]
-    return [part for part in inner if is_web(part[0])]
+        if is_web(where):
+            inner.append((where, document, deep))
+    return inner
 
 
 def _is_written_out(part: object) -> bool:
@@ -304,6 +305,7 @@ class _ImageService:
         enough = [size for size in self.sizes if max(size) >= max(wide, high)]
         smaller = [size for size in reversed(self.sizes) if size not in enough]
         listed = [f"{w},{h}" for w, h in (enough + smaller)[:MOST_SIZES]]
+        scaled = f"{wide}," if wide * self.height <= high * self.width else f",{high}"
         if self.version == 2:  # some make files of level 0 by their width
             listed += [size.partition(",")[0] + "," for size in listed[:1]]
         if is_known and self.width <= wide and self.height <= high:
@@ -313,11 +315,13 @@ class _ImageService:
                 [f"!{wide},{high}"] if is_known or self.version == 3 else [whole, f"!{wide},{high}"]
             )
         elif is_known and self.can_scale:
-            best = [f"{wide}," if wide * self.height <= high * self.width else f",{high}"]
+            best = [scaled]
         else:
             best = (
                 [] if enough or (listed and not self.allows(self.width, self.height)) else [whole]
             )
+        if is_known and self.level:  # not all of level 2 know "!"
+            listed.append(scaled)
         return [*best, *listed, whole]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from artsearch.base.errors import ArtsearchError, CollectionError
 from artsearch.fetch.column_names import map_columns
 from artsearch.fetch.items import Item
-from artsearch.works.formats import SUFFIXES
+from artsearch.works.collection import find_files
 from artsearch.works.table import match_files, read_table
 
 #: Tables that are taken where none is named.
@@ -22,7 +22,8 @@ class TableReport:
     """How a table and a folder fit together; `mapping` is our name of a column by the table's.
 
     `without_file` are rows as they name their file, `without_row` files; `unclear` are rows that
-    more than one file fits, or a file that another row has already.
+    more than one file fits, or a file that another row has already; `left_out` are files that are
+    no pictures to us, with the reason.
     """
 
     matched: int = 0
@@ -32,6 +33,7 @@ class TableReport:
     mapping: dict[str, str] = field(default_factory=dict)
     table: str = ""
     encoding: str = ""
+    left_out: list[tuple[str, str]] = field(default_factory=list)
 
     def sentence(self) -> str:
         """Return all of it in one sentence.
@@ -70,10 +72,10 @@ def items(
     Raises ArtsearchError for a folder or table that cannot be used, and for an unknown column.
     """
     folder = _check_folder(path)
-    images = _find_images(folder)
+    images, left_out = _find_images(folder)
     table = _find_table(folder, table)
     if table is None:
-        return _make_items(images, {}), TableReport(without_row=list(images))
+        return _make_items(images, {}), TableReport(without_row=list(images), left_out=left_out)
     rows, encoding = read_table(table)
     if rows.empty:
         raise CollectionError(f"{table} has no rows below its column names; name another table")
@@ -90,6 +92,7 @@ def items(
         mapping={theirs: ours for theirs, ours in mapping.items() if theirs != ours},
         table=table.name,
         encoding=encoding,
+        left_out=left_out,
     )
     return _make_items(images, found), report
 
@@ -102,23 +105,13 @@ def _check_folder(path: str | os.PathLike) -> Path:
     return folder
 
 
-def _find_images(folder: Path) -> dict[str, Path]:
-    """Return the image files below a folder by their ids, sorted; links that lead out are not."""
+def _find_images(folder: Path) -> tuple[dict[str, Path], list[tuple[str, str]]]:
+    """Return the image files below a folder by their ids, and what is left out, with the reason."""
+    images, _, left_out = find_files(folder)
     root = folder.resolve()
-    found = {}
-    for path in folder.rglob("*"):
-        inside = path.relative_to(folder)
-        if not path.name.lower().endswith(SUFFIXES) or any(p.startswith(".") for p in inside.parts):
-            continue
-        if path.is_file() and path.resolve().is_relative_to(root):
-            id = os.fsencode(inside.as_posix()).decode("utf-8", "backslashreplace")
-            found.setdefault(id, path)
-    if not found:
-        raise CollectionError(
-            f"no images in {str(folder)!r} or its subfolders; files are taken that end in "
-            f"{', '.join(SUFFIXES)}"
-        )
-    return dict(sorted(found.items()))
+    inside = {id: path for id, path in images.items() if path.resolve().is_relative_to(root)}
+    left_out += [(id, "a link out of the folder") for id in images if id not in inside]
+    return inside, left_out
 
 
 def _find_table(folder: Path, table: str | os.PathLike | None) -> Path | None:

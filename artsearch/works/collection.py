@@ -56,7 +56,7 @@ class Collection:
 
     def __init__(self, folder: str | os.PathLike):
         self.folder = _check_folder(folder)
-        self._paths, tables, self.skipped = _find_files(self.folder)
+        self._paths, tables, self.skipped = find_files(self.folder)
         self.ids: list[str] = list(self._paths)
         self.works = _describe(self.ids, self._read_tables(tables))
         self._row = {id: row for row, id in enumerate(self.ids)}
@@ -249,7 +249,7 @@ def _check_folder(folder: str | os.PathLike) -> Path | RemoteFolder:
     return path
 
 
-def _find_files(folder: Path | RemoteFolder) -> tuple[dict, dict, list[tuple[str, str]]]:
+def find_files(folder: Path | RemoteFolder) -> tuple[dict, dict, list[tuple[str, str]]]:
     """Return images and tables below a folder, each by id; and what had to be left out."""
     images, tables, skipped = {}, {}, []
     is_remote = isinstance(folder, RemoteFolder)

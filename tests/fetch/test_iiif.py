@@ -356,13 +356,14 @@ def test_where_the_service_refuses_its_sizes_are_taken_then_the_image_itself():
         "1000,750/0/default.jpg",
         "2000,1500/0/default.jpg",
         "4000,3000/0/default.jpg",
+        "900,/0/default.jpg",
         f"{HOME}/whole.jpg",
         "max/0/default.jpg",
     ]
     two = [service(3, name="a", **LARGE), service(2, name="b", **LARGE)]
     found = list_addresses(Library({}), image(service=two), 900)
-    assert ["/a/" in address for address in found] == [True, False, False, True, False]
-    assert found[2] == f"{HOME}/whole.jpg"
+    assert ["/a/" in address for address in found] == [1, 1, 0, 0, 0, 1, 0]
+    assert found[4] == f"{HOME}/whole.jpg"
 
 
 @pytest.mark.parametrize(
@@ -423,6 +424,12 @@ def test_version_2_names_its_parts_in_three_lists_and_by_pages():
     }
     items = read(root, {**pages, **dict.fromkeys(places, manifest2())})
     assert [item.key for item in items] == places
+
+
+def test_a_first_page_that_is_written_out_is_not_asked_for():
+    page = {"id": f"{HOME}/gone", **collection3(f"{HOME}/a")}
+    items = read({"type": "Collection", "first": page}, {f"{HOME}/a": manifest3()})
+    assert [item.key for item in items] == [f"{HOME}/a"]
 
 
 def test_thousands_of_pages_one_after_the_other_are_followed():

@@ -287,7 +287,13 @@ def test_links_that_lead_out_and_hidden_files_are_not_taken(tmp_path, paint):
     (tmp_path / "mine" / "within.png").symlink_to(tmp_path / "mine" / "a.png")
     (tmp_path / "mine" / "broken.png").symlink_to(tmp_path / "nowhere.png")
     os.mkfifo(tmp_path / "mine" / "pipe.png")
-    assert list(read(tmp_path / "mine")[0]) == ["a.png", "within.png"]
+    paint("mine/scan.png").rename(tmp_path / "mine" / "scan.dat")
+    works, report = read(tmp_path / "mine")
+    assert list(works) == ["a.png", "within.png"]
+    left_out = dict(report.left_out)
+    assert left_out.keys() == {"link.png", "folder", "broken.png", "pipe.png", "scan.dat"}
+    assert left_out["link.png"] == "a link out of the folder"
+    assert "a PNG picture by its content" in left_out["scan.dat"]
 
 
 def test_a_folder_without_a_table_is_taken_as_it_is_and_left_as_it_was(tmp_path, paint):
