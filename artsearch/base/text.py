@@ -17,6 +17,15 @@ def printable(text: str) -> str:
     return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
+def count_of(number: int, noun: str) -> str:
+    """Return a number with what it counts.
+
+    >>> count_of(1, "work"), count_of(1200, "work")
+    ('1 work', '1,200 works')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def cut_text(text: str, most: int) -> str:
     """Return a text of at most so many characters; one that was longer ends in an ellipsis.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from artsearch.base.errors import ArtsearchError
-from artsearch.base.text import printable
+from artsearch.base.text import count_of, printable
 from artsearch.cli.networks import networks
 from artsearch.cli.similar import similar
 from artsearch.fetch.command import fetch
@@ -104,7 +104,7 @@ def extract(
 
     works = Collection(ensure_demo_data(folder))
     chosen, sentence, _ = choose_networks(networks)
-    click.echo(f"{len(works):,} works in {folder}. {sentence}")
+    click.echo(f"{count_of(len(works), 'work')} in {folder}. {sentence}")
     names = layers.split(",") if layers else None
     extractors = extractors_for(chosen, crops.split(","), names, precision)
     options = {"engine": engine, "address": address}
@@ -112,7 +112,7 @@ def extract(
     for extractor in extractors:
         for layer in extractor.layers:
             features = found[extractor.network.name, extractor.transform.crop, layer]
-            click.echo(f"{len(features):,} works, {features.dims:,} numbers each, in:")
+            click.echo(f"{count_of(len(features), 'work')}, {features.dims:,} numbers each, in:")
             click.echo(f"  {store_folder(out, works, extractor, layer)}")
     for id, reason in dict(pair for one in found.values() for pair in one.skipped).items():
         click.echo(f"skipped: {id!r}: {reason}")
@@ -135,9 +135,11 @@ def site(
     folder: str, collection: str, networks: str, k: int, image_side: int, index: str, out: str
 ) -> None:
     """Write the static demo to FOLDER: a page that opens by double click, or on any web host."""
+    from artsearch.cli.demo import extract_all
     from artsearch.show.site import write_site
 
     works, searches = _open(collection, networks, out, index)
+    extract_all(works, searches)
     click.echo(write_site(works, searches, folder, k=k, image_side=image_side))
 
 
@@ -173,7 +175,7 @@ def evaluate(
 
     make_folder(out)
     works = Collection(ensure_demo_data(folder))
-    click.echo(f"{len(works):,} works in {folder}.")
+    click.echo(f"{count_of(len(works), 'work')} in {folder}.")
     report = make_report(
         works,
         networks,
@@ -214,7 +216,7 @@ def duplicates(folder: str, near: float | None, network: str, crop: str, out: st
     search = open_search(works, network, crop, out=out)
     found = find_duplicates(search, near)
     page = write_duplicates(found, works, to)
-    click.echo(f"{len(search.index):,} works in {folder}. {found.sentence}")
+    click.echo(f"{count_of(len(search.index), 'work')} in {folder}. {found.sentence}")
     for number, group in enumerate(found.groups, 1):
         ids = (f"{printable(id)} ({found.nearest[id][1]:.3f})" for id in group)
         click.echo("\n   ".join([f"{number}: {len(group):,} works", *ids]))
@@ -288,7 +290,7 @@ def _open(folder: str, networks: str, out: str, index: str):
     from artsearch.works.collection import Collection
 
     works = Collection(ensure_demo_data(folder))
-    click.echo(f"{len(works):,} works in {folder}.")
+    click.echo(f"{count_of(len(works), 'work')} in {folder}.")
     searches = Searches(works, networks, out=out, index=index)
     click.echo(searches.sentence)
     return works, searches

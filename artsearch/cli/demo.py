@@ -43,7 +43,7 @@ def make_demo(
     ArtsearchError where fewer than two works can be read.
     """
     started, out = time.monotonic(), Path(out)
-    fewest = _extract(works, searches)
+    fewest = extract_all(works, searches)
     look_at = [out / "site" / "index.html", out / "gallery.html"]
     write_site(works, searches, look_at[0].parent)
     write_page(works, searches, look_at[1])
@@ -100,8 +100,11 @@ def _notebooks() -> list[Path]:
     return sorted(project_path("notebooks").glob("[0-9][0-9]_*.ipynb"))
 
 
-def _extract(works: Collection, searches: Searches) -> int:
-    """Bring all features up to date, and return how many works the searches have at least."""
+def extract_all(works: Collection, searches: Searches) -> int:
+    """Bring all features up to date, say what there is, and return the fewest works of a search.
+
+    Raises ArtsearchError where these are fewer than two.
+    """
     searches.extract()
     fewest = len(works)
     for network, crop in searches:

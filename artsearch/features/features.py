@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from artsearch.base.errors import ArtsearchError, unknown
+from artsearch.base.text import count_of
 from artsearch.base.vectors import ShardedRows
 
 
@@ -67,7 +68,7 @@ class Features:
 
         `shown` is how many of the skipped ones are named; `skipped` has them all.
         """
-        text = f"{len(self):,} works, {self.dims:,} numbers each"
+        text = f"{count_of(len(self), 'work')}, {self.dims:,} numbers each"
         if not self.skipped:
             return f"{text}."
         named = "; ".join(f"{id} ({reason})" for id, reason in self.skipped[:shown])

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from artsearch.base.errors import ArtsearchError, CollectionError
+from artsearch.base.text import count_of
 from artsearch.fetch.column_names import map_columns
 from artsearch.fetch.items import Item
 from artsearch.works.collection import find_files
@@ -42,10 +43,12 @@ class TableReport:
         2 works found in a.csv (file from 'Datei'); 1 row without a file ('c.jpg')
         """
         if not self.table:
-            return f"{_plural(len(self.without_row), 'work')}, and no table that says what they are"
+            return (
+                f"{count_of(len(self.without_row), 'work')}, and no table that says what they are"
+            )
         how = [f"{ours} from {theirs!r}" for theirs, ours in self.mapping.items()]
         how += [f"read as {self.encoding}"] if self.encoding else []
-        said = f"{_plural(self.matched, 'work')} found in {self.table}"
+        said = f"{count_of(self.matched, 'work')} found in {self.table}"
         said += f" ({', '.join(how)})" if how else ""
         said += _count(self.without_file, "row", "without a file")
         said += _count(self.unclear, "row", "whose file is not clear")
@@ -155,8 +158,4 @@ def _count(names: list[str], what: str, how: str) -> str:
         return ""
     shown = ", ".join(repr(" ".join(name[:60].split())) for name in names[:5])
     more = ", …" if len(names) > 5 else ""
-    return f"; {_plural(len(names), what)} {how} ({shown}{more})"
-
-
-def _plural(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
+    return f"; {count_of(len(names), what)} {how} ({shown}{more})"

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from artsearch.base.errors import ArtsearchError
-from artsearch.base.text import shorten
+from artsearch.base.text import count_of, shorten
 from artsearch.index.base import Index
 from artsearch.index.exact import ExactIndex
 from artsearch.works.collection import MACHINE_MADE, Collection
@@ -57,13 +57,13 @@ class Candidates:
         for column, texts in count_unread(tree, self._columns).items():
             blank = texts.pop("", 0)
             if blank:
-                self.notes.append(f"Not compared: {_works(blank)} without {column}.")
+                self.notes.append(f"Not compared: {count_of(blank, 'work')} without {column}.")
             if texts:
                 named = ", ".join(repr(shorten(text, 40)) for text, _ in texts.most_common(5))
                 more = f" and {len(texts) - 5:,} others" if len(texts) > 5 else ""
                 self.notes.append(
-                    f"Not compared: {_works(texts.total())}, whose {column} is not read as a "
-                    f"number or as years: {named}{more}."
+                    f"Not compared: {count_of(texts.total(), 'work')}, whose {column} is not read "
+                    f"as a number or as years: {named}{more}."
                 )
 
     def leave_out(self, ids: tuple[str, ...]) -> None:
@@ -109,12 +109,12 @@ class Candidates:
         """Return rows and distances of the k nearest, nearest first; all where there are fewer."""
         rows, distances = self._nearest(vector, k)
         if len(rows) < k:
-            self.notes.append(f"{_works(len(rows))} left to show, of {k} asked for.")
+            self.notes.append(f"{count_of(len(rows), 'work')} left to show, of {k} asked for.")
         return rows, distances
 
     def _note_groups(self, unknown: int, names: int, column: str) -> None:
         if unknown:
-            self.notes.append(f"In no group: {_works(unknown)} without {column}.")
+            self.notes.append(f"In no group: {count_of(unknown, 'work')} without {column}.")
         self.notes.append(f"{names:,} different in {column}.")
 
     def _drop_counted(self, selection: Any, why: str = "") -> int:
@@ -123,7 +123,7 @@ class Candidates:
         self._drop(selection)
         count = before - self._count(self._left)
         if why:
-            self.notes.append(f"Left out {why}: {_works(count)}.")
+            self.notes.append(f"Left out {why}: {count_of(count, 'work')}.")
         return count
 
     def nearest_in_each(
@@ -204,7 +204,3 @@ def nearer_than(index: Index, vector: np.ndarray, limit: float) -> np.ndarray:
         if len(found) < k or distances[-1] >= limit:
             return found[distances < limit]
         k *= 8
-
-
-def _works(count: int) -> str:
-    return f"{count:,} work{'' if count == 1 else 's'}"

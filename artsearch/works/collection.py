@@ -16,7 +16,7 @@ import pandas as pd
 
 from artsearch.base.disk import fingerprint
 from artsearch.base.errors import ArtsearchError, CollectionError, ImageError, unknown
-from artsearch.base.text import cut_text, fold, shorten
+from artsearch.base.text import count_of, cut_text, fold, shorten
 from artsearch.works.conditions import Columns
 from artsearch.works.file_state import hash_file
 from artsearch.works.formats import SUFFIXES, why_left_out
@@ -73,7 +73,7 @@ class Collection:
         return work_id in self._row
 
     def __repr__(self) -> str:
-        return f"<Collection of {len(self):,} works in {self.name}>"
+        return f"<Collection of {count_of(len(self), 'work')} in {self.name}>"
 
     @property
     def name(self) -> str:
