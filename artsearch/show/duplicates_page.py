@@ -10,7 +10,7 @@ from artsearch.base.disk import write_whole
 from artsearch.base.text import disarm
 from artsearch.search.duplicates import Duplicates
 from artsearch.search.wording import distance_text
-from artsearch.show.html import Pictures, parts, render, works
+from artsearch.show.html import Pictures, render, works
 from artsearch.works.collection import Collection
 
 PAGE, TABLE = "duplicates.html", "duplicates.csv"
@@ -32,20 +32,20 @@ def write_duplicates(
     table[texts] = table[texts].map(disarm)
     # The byte order mark tells Excel that a table is UTF-8.
     write_whole(folder / TABLE, table.to_csv(index=False).encode("utf-8-sig"))
-    pictures, sections, shown = Pictures(collection, 160), [], 0
-    for number, group in enumerate(duplicates.groups, 1):
+    pictures, groups, shown = Pictures(collection, 160), [], 0
+    for group in duplicates.groups:
         if shown + len(group) > PICTURES:
             break
         shown += len(group)
         notes = [(id, distance_text(duplicates.nearest[id][1])) for id in group]
-        sections.append(parts.section(f"{number}: {len(group):,} works", works(pictures, notes)))
-    left = len(duplicates) - len(sections)
+        groups.append((len(group), works(pictures, notes)))
+    left = len(duplicates) - len(groups)
     page = render(
         "duplicates.html",
         "page.css",
         name=collection.name,
         sentence=duplicates.sentence,
-        sections=sections,
+        groups=groups,
         more=f"{left:,} more groups are in {TABLE}." if left else "",
         version=artsearch.__version__,
     )
