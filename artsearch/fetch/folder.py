@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from artsearch.base.disk import replace_file
-from artsearch.base.errors import ArtsearchError
+from artsearch.base.errors import ArtsearchError, reason_of
 from artsearch.base.text import cut_text, disarm
 from artsearch.works.collection import COLUMNS, TABLE
 from artsearch.works.table import read_works_csv
@@ -136,7 +136,7 @@ def using(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise ArtsearchError(
-            f"cannot use {str(path)!r} for works ({error.strerror or error}); what came so far is "
+            f"cannot use {str(path)!r} for works ({reason_of(error)}); what came so far is "
             "kept: make room or allow writing and run again, or name another folder"
         ) from None
 

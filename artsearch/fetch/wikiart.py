@@ -15,9 +15,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-from artsearch.base.errors import ArtsearchError, check_whole, unknown
+from artsearch.base.errors import ArtsearchError, check_whole, reason_of, unknown
 from artsearch.base.http import hub_endpoint, is_offline, unreachable
-from artsearch.base.text import shorten
 from artsearch.fetch.items import Item
 
 #: What the data says of a work besides its picture.
@@ -185,7 +184,7 @@ class _Dataset:
         except Exception as error:
             raise ArtsearchError(
                 f"cannot read {address.rsplit('/', 1)[-1]!r} of the dataset {self.name!r} "
-                f"({_reason(error)}); try again, or remove the file if it is yours"
+                f"({reason_of(error)}); try again, or remove the file if it is yours"
             ) from None
 
     def _spell(self, column: str, values: list) -> list[str]:
@@ -203,7 +202,7 @@ class _Dataset:
                 return datasets.load_dataset_builder(self.name)
         # Whatever goes wrong with a hub or a folder there, in any of its many ways: it is no use.
         except Exception as error:
-            reason = _reason(error)
+            reason = reason_of(error)
         raise ArtsearchError(
             f"cannot open the dataset {self.name!r} ({reason}); name one of the Hugging Face hub, "
             "such as 'huggan/wikiart', or a folder of its Parquet files"
@@ -349,7 +348,3 @@ def _import_datasets():
             "`pip install 'artsearch[fetch]'`"
         ) from None
     return datasets
-
-
-def _reason(error: Exception) -> str:
-    return shorten(str(error), 200) or type(error).__name__
