@@ -240,8 +240,10 @@ class GalleryState:
 
     def picture(self) -> Figure:
         """Draw the query and its neighbours, a row a network."""
-        from artsearch.show.figures import show_results
+        from artsearch.show.figures import show_results, show_works
 
+        if not self.answers:  # there is no other work
+            return show_works(self.collection, [self.query])
         answers = {self.titles[name]: answer for name, answer in self.answers.items()}
         figure = show_results(self.collection, answers)
         if self.query in self.uploads:

@@ -114,7 +114,8 @@ def _rows(state: GalleryState) -> list[dict]:
 
     def neighbour(one: Neighbour) -> dict:
         said = {"distance": one.distance, "distance_text": distance_text(one.distance)}
-        return _work(state, one.id, kind) | said | {"group": one.group}
+        said |= {"group": one.group, "duplicates": one.duplicates}
+        return _work(state, one.id, kind) | said
 
     return [
         {"network": network, "title": state.titles[network], "works": list(map(neighbour, answer))}

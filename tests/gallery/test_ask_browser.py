@@ -629,6 +629,25 @@ def test_the_places_that_match(page, first, second):
     assert focused(page) == str(second)
 
 
+# ---- near-duplicates; no other work ----------------------------------------------------------
+
+
+def test_a_work_says_how_many_near_duplicates_stand_behind_it(page):
+    show(page, view(rows=[work(1, duplicates=1200), work(2, duplicates=0)], near_duplicates=False))
+    first, second = works(page, "neighbours").all()[:2]
+    words = page.locator("[data-part=neighbours] li p").all()
+    assert words[0].inner_text().strip() == "0.0 +1,200" and words[1].inner_text().strip() == "0.1"
+    assert words[0].get_attribute("title") == "1200 near-duplicates of it are left out"
+    assert first.locator("img").get_attribute("alt").endswith("near-duplicates of it are left out")
+    assert "duplicates" not in second.locator("img").get_attribute("alt")
+
+
+def test_a_collection_of_one_work_says_so(page):
+    show(page, view() | {"rows": [], "k": 0})
+    status = page.locator("[data-part=status]").inner_text()
+    assert status == "Selected: Work 0. There is no other work."
+
+
 # ---- groups, stepping stones, what is kept ---------------------------------------------------
 
 

@@ -114,8 +114,10 @@ def test_wrong_beginnings(collection, searches, out, wrong):
 def test_gallery_of_one_work(tmp_path, paint):
     paint("one/a.png")
     collection = Collection(tmp_path / "one")
-    view = look(GalleryState(collection, searches_by_colour(collection), out=tmp_path))
+    state = GalleryState(collection, searches_by_colour(collection), out=tmp_path)
+    view = look(state)
     assert view["query"]["id"] == "a.png" and view["rows"] == [] and view["k_max"] == 0
+    assert sum(len(ax.images) for ax in state.picture().axes) == 1
 
 
 # ---- what a visitor does ---------------------------------------------------------------------

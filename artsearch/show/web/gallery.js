@@ -297,7 +297,10 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     one.firstElementChild.alt = work.only ? `${work.alt}. In this row only` : work.alt;
     show(one.firstElementChild, work.thumb);
     words.hidden = !work.distance_text;
-    words.children[0].textContent = work.distance_text || "";
+    words.children[0].textContent = (work.distance_text || "") +
+      (work.duplicates ? ` +${work.duplicates.toLocaleString("en")}` : "");
+    words.title = work.duplicates ? `${work.duplicates} near-duplicates of it are left out` : "";
+    if (work.duplicates) one.firstElementChild.alt += `. ${words.title}`;
     words.children[1].textContent = work.only ? "◆" : "";
     ask?.dress(item, work);
   }
@@ -356,6 +359,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
 
   function summary() {
     if (!view.query) return "";
+    if (!view.rows.length) return `Selected: ${view.query.caption}. There is no other work.`;
     const by = view.compare ? `${view.rows.length} networks` : view.rows[0]?.title;
     const answer = ask?.answer() ?? `${view.k} similar works`;
     return `Selected: ${view.query.caption}. ${answer} by ${by}${dialSaid()}.`;
