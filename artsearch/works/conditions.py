@@ -5,10 +5,11 @@ from __future__ import annotations
 import operator
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from numbers import Real
+from typing import Any
 
 import lark
 import numpy as np
@@ -71,9 +72,7 @@ class Columns:
 
     def __init__(self, works: pd.DataFrame):
         self._works = works
-        self._years: dict[str, np.ndarray] = {}
-        self._folded: dict[str, pd.Series] = {}
-        self._names: dict[str, dict[str, str]] = {}
+        self._derived: dict[tuple[Callable, str], Any] = {}
 
     def texts(self, column: str) -> pd.Series:
         """Return a column; raises WhereError with the nearest names where there is none."""
@@ -89,25 +88,34 @@ class Columns:
 
     def years(self, column: str) -> np.ndarray:
         """Return the first and the last number, or year, of each text; NaN where none is read."""
-        if column not in self._years:
-            pairs = [read_years(text) or (np.nan, np.nan) for text in self.texts(column)]
-            self._years[column] = np.array(pairs, float).reshape(-1, 2)
-        return self._years[column]
+        return self._derive(_read_all, column)
 
     def folded(self, column: str) -> pd.Series:
         """Return a column by whose texts values are the same or not, see `fold`."""
-        if column not in self._folded:
-            self._folded[column] = self.texts(column).map(fold)
-        return self._folded[column]
+        return self._derive(_fold_all, column)
 
     def names(self, column: str) -> dict[str, str]:
         """Return the values of a column, folded, and how each is written most often; "" is none."""
-        if column not in self._names:
-            names: dict[str, str] = {}
-            for text, _ in Counter(self.texts(column).str.strip()).most_common():
-                names.setdefault(fold(text), text)
-            self._names[column] = {folded: name for folded, name in names.items() if folded}
-        return self._names[column]
+        return self._derive(_name_all, column)
+
+    def _derive(self, make: Callable[[pd.Series], Any], column: str) -> Any:
+        if (make, column) not in self._derived:
+            self._derived[make, column] = make(self.texts(column))
+        return self._derived[make, column]
+
+
+def _read_all(texts: pd.Series) -> np.ndarray:
+    pairs = [read_years(text) or (np.nan, np.nan) for text in texts]
+    return np.array(pairs, float).reshape(-1, 2)
+
+
+def _fold_all(texts: pd.Series) -> pd.Series:
+    return texts.map(fold)
+
+
+def _name_all(texts: pd.Series) -> dict[str, str]:
+    often = Counter(texts.str.strip()).most_common()
+    return {fold(text): text for text, _ in reversed(often) if fold(text)}
 
 
 @dataclass(frozen=True)
@@ -129,10 +137,14 @@ class Condition:
         if self.op in ORDERS:  # NaN, where nothing is read, is neither smaller nor greater
             first, last = columns.years(self.column).T
             return ORDERS[self.op](first if self.op in ("<", "<=") else last, self.values[0])
+        folded = columns.folded(self.column)
         if self.op == "contains":
-            found = columns.folded(self.column).str.contains(fold(self.values[0]), regex=False)
-            return found.to_numpy(bool)
-        return self._equal(columns)
+            return folded.str.contains(fold(self.values[0]), regex=False).to_numpy(bool)
+        mask = folded.isin(map(fold, self.texts)).to_numpy(bool)
+        if not self.numbers:
+            return mask
+        numbers, (first, last) = np.sort(self.numbers), columns.years(self.column).T
+        return mask | (np.searchsorted(numbers, first) < np.searchsorted(numbers, last, "right"))
 
     def check(self, columns: Columns) -> None:
         """Raise WhereError for a column that is not there, and for a text that no work has."""
@@ -141,7 +153,7 @@ class Condition:
             return
         names = columns.names(self.column)
         for text in self.texts:
-            if fold(text) not in {"", *names}:
+            if fold(text) and fold(text) not in names:
                 raise WhereError(str(unknown(self.column, text, sorted(names.values()))))
 
     @property
@@ -153,15 +165,6 @@ class Condition:
     def numbers(self) -> list[float]:
         """Those of the values that are numbers."""
         return [value for value in self.values if not isinstance(value, str)]
-
-    def _equal(self, columns: Columns) -> np.ndarray:
-        texts, numbers = self.texts, self.numbers
-        mask = columns.folded(self.column).isin(map(fold, texts)).to_numpy(bool)
-        if not numbers:
-            return mask
-        first, last = columns.years(self.column).T
-        numbers = np.sort(numbers)
-        return mask | (np.searchsorted(numbers, first) < np.searchsorted(numbers, last, "right"))
 
 
 @dataclass(frozen=True)
@@ -176,30 +179,30 @@ class Negation:
 
 
 @dataclass(frozen=True)
-class Both:
+class _Joined:
+    parts: tuple[Tree, ...]
+
+    def mask(self, columns: Columns) -> np.ndarray:
+        """Return which works match."""
+        return self._join.reduce([part.mask(columns) for part in self.parts])
+
+
+class Both(_Joined):
     """What matches every part."""
 
-    parts: tuple[Tree, ...]
-
-    def mask(self, columns: Columns) -> np.ndarray:
-        """Return which works match."""
-        return np.logical_and.reduce([part.mask(columns) for part in self.parts])
+    _join = np.logical_and
 
 
-@dataclass(frozen=True)
-class Either:
+class Either(_Joined):
     """What matches one part at least."""
 
-    parts: tuple[Tree, ...]
-
-    def mask(self, columns: Columns) -> np.ndarray:
-        """Return which works match."""
-        return np.logical_or.reduce([part.mask(columns) for part in self.parts])
+    _join = np.logical_or
 
 
 Tree = Condition | Negation | Both | Either
 
 
+@lru_cache
 def parse(where: str) -> Tree:
     """Parse a condition; raises WhereError, with the place, where it cannot be read.
 
@@ -226,15 +229,11 @@ def as_tree(where: str | Mapping | None) -> Tree | None:
     a pair (from, to), in which None leaves one end open.
 
     >>> as_tree({"style": "Ukiyo-e", "year": (1800, None)}) == parse(
-    ...     'style == "Ukiyo-e" and year >= 1800')
+    ...     'style in ["Ukiyo-e"] and year >= 1800')
     True
     """
-    if isinstance(where, str):
-        return parse(where) if where.strip() else None
-    if where is not None and not isinstance(where, Mapping):
-        raise WhereError(f"where is a {type(where).__name__}; give it a text or a dictionary")
-    parts = [part for one in (where or {}).items() for part in _read_pair(*one)]
-    return Both(tuple(parts)) if len(parts) > 1 else parts[0] if parts else None
+    text = as_text(where)
+    return parse(text) if text else None
 
 
 def as_text(where: str | Mapping | None) -> str:
@@ -243,12 +242,15 @@ def as_text(where: str | Mapping | None) -> str:
     >>> as_text({"object type": ["print", "drawing"], "year": (1800, None)})
     '`object type` in ["print", "drawing"] and year >= 1800'
     """
-    tree = as_tree(where)
+    if not (where is None or isinstance(where, str | Mapping)):
+        raise WhereError(f"where is a {type(where).__name__}; give it a text or a dictionary")
     if isinstance(where, str):
-        return where.strip()
-    if tree is None:
-        return ""
-    return " and ".join(_say(part) for part in (tree.parts if isinstance(tree, Both) else [tree]))
+        text = where.strip()
+    else:
+        text = " and ".join(part for one in (where or {}).items() for part in _say_pair(*one))
+    if text:
+        parse(text)
+    return text
 
 
 def quote(value: str | float) -> str:
@@ -273,30 +275,19 @@ def quote_column(name: str) -> str:
     return name if plain else "`" + name.replace("`", "``") + "`"
 
 
-def _say(part: Condition) -> str:
-    values = ", ".join(quote(value) for value in part.values)
-    values = f"[{values}]" if part.op == "in" else values
-    return f"{quote_column(part.column)} {part.op} {values}"
-
-
-def _read_pair(column: object, wanted: object) -> Iterator[Condition]:
+def _say_pair(column: object, wanted: object) -> Iterator[str]:
     if not isinstance(column, str) or not column:
         raise WhereError(f"{column!r} is no column; name it by its text")
-    _check_text(column)
+    name = quote_column(_check_text(column))
     if isinstance(wanted, tuple) and len(wanted) == 2:
         for op, end in zip((">=", "<="), wanted, strict=True):
+            if isinstance(end, str):
+                raise WhereError(f"{end!r} is no number; a pair is (from, to), a choice a list")
             if end is not None:
-                yield Condition(column, op, (_check_number(end),))
+                yield f"{name} {op} {quote(_check_value(end))}"
     else:
-        many = isinstance(wanted, list | tuple | set | frozenset)
-        yield Condition(column, "in", tuple(map(_check_value, wanted if many else [wanted])))
-
-
-def _check_number(value: object) -> float:
-    value = _check_value(value)
-    if isinstance(value, str):
-        raise WhereError(f"{value!r} is no number; a pair is (from, to), a choice a list")
-    return value
+        many = wanted if isinstance(wanted, list | tuple | set | frozenset) else [wanted]
+        yield f"{name} in [{', '.join(quote(_check_value(value)) for value in many)}]"
 
 
 def _check_value(value: object) -> str | float:
@@ -327,61 +318,55 @@ def _grammar() -> lark.Lark:
     return lark.Lark(GRAMMAR, start="either", parser="lalr", maybe_placeholders=True)
 
 
+@lark.v_args(inline=True)
 class _Reader(lark.Transformer):
     """Makes the tree of conditions from what the grammar found, from the leaves up."""
 
-    def column(self, found):
-        name = str(found[0])
-        return name[1:-1].replace("``", "`") if name.startswith("`") else name
+    def column(self, name):
+        return name[1:-1].replace("``", "`") if name.startswith("`") else str(name)
 
-    def text(self, found):
-        return re.sub(r"\\(.)", r"\1", str(found[0])[1:-1], flags=re.DOTALL)
+    def text(self, quoted):
+        return re.sub(r"\\(.)", r"\1", quoted[1:-1], flags=re.DOTALL)
 
-    def number(self, found):
-        return float(found[0].replace("−", "-"))
+    def number(self, digits):
+        return float(digits.replace("−", "-"))
 
-    def list(self, found):
-        return tuple(value for value in found if value is not None)
+    def list(self, *values):
+        return tuple(value for value in values if value is not None)
 
-    def either(self, found):
-        return Either(tuple(found))
+    def either(self, *parts):
+        return Either(parts)
 
-    def both(self, found):
-        return Both(tuple(found))
+    def both(self, *parts):
+        return Both(parts)
 
-    def negation(self, found):
-        return Negation(found[0])
+    def negation(self, part):
+        return Negation(part)
 
-    def equal(self, found):
-        column, op, value = found
+    def equal(self, column, op, value):
         return _turn(op in ("!=", "<>"), Condition(column, "in", (value,)))
 
-    def order(self, found):
-        column, op, value = found
+    def order(self, column, op, value):
         return Condition(column, str(op), (value,))
 
-    def order_turned(self, found):
-        value, op, column = found
+    def order_turned(self, value, op, column):
         return Condition(column, TURNED[op], (value,))
 
-    def span(self, found):
-        low, first, column, *rest = found
-        return Both((self.order_turned((low, first, column)), self.order((column, *rest))))
+    def span(self, low, first, column, second, high):
+        return Both((self.order_turned(low, first, column), self.order(column, second, high)))
 
-    def between(self, found):
-        column, low, high = found[0], *sorted(found[1:])
+    def between(self, column, *ends):
+        low, high = sorted(ends)
         return Both((Condition(column, ">=", (low,)), Condition(column, "<=", (high,))))
 
-    def among(self, found):
-        column, never, values = found
+    def among(self, column, never, values):
         return _turn(never, Condition(column, "in", values))
 
-    def contains(self, found):
-        column, never, text = found
+    def contains(self, column, never, text):
         return _turn(never, Condition(column, "contains", (text,)))
 
-    def contained(self, found):
-        return self.contains(found[::-1])
+    def contained(self, text, never, column):
+        return self.contains(column, never, text)
 
 
 def _turn(never: object, condition: Condition) -> Tree:
@@ -409,12 +394,7 @@ def count_unread(tree: Tree | None, columns: Columns) -> dict[str, Counter[str]]
 
 def leaves(tree: Tree | None) -> Sequence[Condition]:
     """Return the conditions of a tree."""
-    match tree:
-        case None:
-            return []
-        case Condition():
-            return [tree]
-        case Negation(of):
-            return leaves(of)
-        case Both(parts) | Either(parts):
-            return [leaf for part in parts for leaf in leaves(part)]
+    if tree is None or isinstance(tree, Condition):
+        return [tree] if tree else []
+    parts = [tree.of] if isinstance(tree, Negation) else tree.parts
+    return [leaf for part in parts for leaf in leaves(part)]

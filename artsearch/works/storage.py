@@ -15,8 +15,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -29,10 +27,18 @@ _DATES = ("LastModified", "last_modified", "mtime", "modified", "updated", "Last
 #: Protocols in whose addresses an @ stands before a branch: `github://owner:repository@main/art`.
 _WITH_BRANCH = ("github", "git")
 
-#: Size, date and mark of an object, as files.stamp has them of a file.
+#: Size, date and mark of an object, as file_state.signature has them of a file.
 Stamp = tuple[int, int, int]
 
-_KEPT = threading.local()
+
+class _Kept(threading.local):
+    """The file that is fetched once, in this thread, and what was fetched."""
+
+    file: RemoteFile | None = None
+    data: bytes | None = None
+
+
+_KEPT = _Kept()
 
 
 class RemoteFolder(str):
@@ -55,25 +61,32 @@ class RemoteFolder(str):
         answer: half a listing would pass for a collection that shrank.
         """
         file_system, root = _connect(self)
-        with _explained(self):
+        try:
             found = _list(file_system, root, skipped)
-            if root in found:
-                raise CollectionError(f"{str(self)!r} is a file, not a folder; name its folder")
-            if not found and not file_system.exists(root):
-                raise FileNotFoundError(root)
+            exists = bool(found) or file_system.exists(root)
+        except FileNotFoundError:
+            exists = False
+        except Exception as error:
+            raise _lost(self, error) from None
+        if not exists:
+            raise CollectionError(
+                f"the collection {str(self)!r} does not exist; name a folder of images"
+            )
+        if root in found:
+            raise CollectionError(f"{str(self)!r} is a file, not a folder; name its folder")
         unquoted = unquote if self.startswith(("http:", "https:")) else str
         source = str(self)
         while found:  # let go as they are passed on: descriptions are larger than what is kept
             path, info = found.popitem()
             inside = path[len(root) :].lstrip("/")
-            id = unquoted(inside)
-            if info.get("type") == "directory" or any(p.startswith(".") for p in id.split("/")):
+            id, kind = unquoted(inside), info.get("type")
+            if kind == "directory" or any(part.startswith(".") for part in id.split("/")):
                 continue
-            if info.get("type") != "file":
+            if kind == "file":
+                listed = _stamp(info) if info.get("size") is not None else None
+                yield id, RemoteFile(source, path, _join(source, inside), listed)
+            else:
                 skipped.append((posixpath.basename(id), "no regular file"))
-                continue
-            listed = _stamp(info) if info.get("size") is not None else None
-            yield id, RemoteFile(source, path, _join(source, inside), listed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +123,7 @@ class RemoteFile:
     @property
     def size(self) -> int:
         """Its size in bytes, 0 where the store does not tell; raises FileNotFoundError."""
-        if self._is_kept() and _KEPT.data is not None:
+        if _KEPT.file == self and _KEPT.data is not None:
             return len(_KEPT.data)
         found = self.listed or self.ask()
         if found is None:
@@ -134,11 +147,19 @@ class RemoteFile:
 
     def read_bytes(self) -> bytes:
         """Return the whole content, fetched at once; raises OSError with a reason."""
-        if not self._is_kept():
-            return self._fetch()
-        if _KEPT.data is None:
-            _KEPT.data = self._fetch()
-        return _KEPT.data
+        kept = _KEPT.file == self
+        if kept and _KEPT.data is not None:
+            return _KEPT.data
+        file_system, _ = _connect(self.source)
+        try:
+            data = bytes(file_system.cat_file(self.path))
+        except FileNotFoundError:
+            raise
+        except Exception as error:
+            raise OSError(_reason(error)) from None
+        if kept:
+            _KEPT.data = data
+        return data
 
     @contextmanager
     def fetched_once(self) -> Iterator[None]:
@@ -148,18 +169,6 @@ class RemoteFile:
             yield
         finally:
             _KEPT.file = _KEPT.data = None
-
-    def _is_kept(self) -> bool:
-        return getattr(_KEPT, "file", None) == self
-
-    def _fetch(self) -> bytes:
-        file_system, _ = _connect(self.source)
-        try:
-            return bytes(file_system.cat_file(self.path))
-        except FileNotFoundError:
-            raise
-        except Exception as error:
-            raise OSError(_reason(error)) from None
 
 
 def is_address(name: object) -> bool:
@@ -259,18 +268,23 @@ def _refuse_secrets(address: str) -> None:
 
 
 def _list(file_system, root: str, skipped: list[tuple[str, str]]) -> dict[str, dict]:
-    """Return what the store says of all files below a folder, by path."""
+    """Return what the store says of all files below a folder, by path.
+
+    Some stores list all at once. Where fsspec goes from folder to folder it is done here, since its
+    walk passes in silence over folders that fail below the first one.
+    """
+    from fsspec.asyn import AsyncFileSystem
+    from fsspec.spec import AbstractFileSystem
+
+    kind, default = type(file_system), AsyncFileSystem._find
+    walks = kind.find is AbstractFileSystem.find and getattr(kind, "_find", default) is default
     file_system.invalidate_cache()
-    if _walks(file_system):
-        found = _walk(file_system, root, skipped)
-    else:
-        found = file_system.find(root, detail=True)
+    found = _walk(file_system, root, skipped) if walks else file_system.find(root, detail=True)
     file_system.invalidate_cache()  # what is asked of a file later is how it is then
     return found
 
 
 def _walk(file_system, root: str, skipped: list[tuple[str, str]]) -> dict[str, dict]:
-    # fsspec's own walk passes in silence over folders that fail below the first one.
     found, folders = {}, [root]
     while folders:
         folder = folders.pop()
@@ -289,31 +303,6 @@ def _walk(file_system, root: str, skipped: list[tuple[str, str]]) -> dict[str, d
             elif path != folder.rstrip("/") and not posixpath.basename(path).startswith("."):
                 folders.append(info["name"])
     return found
-
-
-def _walks(file_system) -> bool:
-    """Tell whether a file system lists folder by folder, fsspec's way where there is no better."""
-    from fsspec.asyn import AsyncFileSystem
-    from fsspec.spec import AbstractFileSystem
-
-    kind = type(file_system)
-    if isinstance(file_system, AsyncFileSystem):
-        return kind._find is AsyncFileSystem._find
-    return kind.find is AbstractFileSystem.find
-
-
-@contextmanager
-def _explained(address: str) -> Iterator[None]:
-    try:
-        yield
-    except ArtsearchError:
-        raise
-    except FileNotFoundError:
-        raise CollectionError(
-            f"the collection {str(address)!r} does not exist; name a folder of images"
-        ) from None
-    except Exception as error:
-        raise _lost(address, error) from None
 
 
 def _lost(address: str, error: Exception) -> CollectionError:
@@ -354,14 +343,10 @@ def _stamp(info: dict) -> Stamp:
 
 def _nanoseconds(date: object) -> int:
     """Return a date in nanoseconds, to the second: listings and headers differ in what is below."""
-    if isinstance(date, str):
-        try:
-            date = datetime.fromisoformat(date)
-        except ValueError:
-            try:
-                date = parsedate_to_datetime(date)
-            except ValueError:
-                return 0
-    if isinstance(date, datetime):
-        date = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
-    return int(date) * 1_000_000_000 if isinstance(date, int | float) else 0
+    from pandas import Timestamp
+
+    try:
+        found = Timestamp(date, unit="s" if isinstance(date, int | float) else None)
+        return int(found.timestamp()) * 1_000_000_000
+    except (TypeError, ValueError):
+        return 0
