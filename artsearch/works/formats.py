@@ -68,8 +68,9 @@ def kind_of(head: bytes) -> str:
         return "BMP"
     if head[4:8] == b"ftyp":
         # A brand of its own, or one for any kind and then those that it goes with.
+        brands = head[8 : int.from_bytes(head[:4], "big")]
         for brand, kind in _BRANDS.items():
-            if brand in head[8:]:
+            if brand in brands:
                 return kind
         return "HEIC" if head[8:12] in _HEIC_BRANDS else ""
     return ""
@@ -88,6 +89,17 @@ def open_heic(file: io.BufferedIOBase) -> Image.Image:
 
     pillow_heif.register_heif_opener()
     return Image.open(file, formats=["HEIF"])
+
+
+def why_not(kind: str) -> str:
+    """Return why a file of some kind, or of "" for none that is known, could not be opened.
+
+    >>> why_not("HEIC")
+    'it begins as a HEIC file does, and cannot be decoded'
+    """
+    if kind in READ:
+        return f"it begins as {_a(kind)} file does, and cannot be decoded"
+    return (f"it is {_a(kind)} picture, " if kind else "") + f"not a {NAMED} file"
 
 
 def why_left_out(path: Path | RemoteFile) -> str:
@@ -109,9 +121,12 @@ def why_left_out(path: Path | RemoteFile) -> str:
     if ending in SUFFIXES or not kind:
         return ""
     if kind in READ:
-        return f"a {kind} picture by its content; give it an ending such as {READ[kind]}"
-    article = "an" if kind[0] in "AOS" else "a"
-    return f"{article} {kind} picture, which is not read; save it as TIFF, PNG or JPEG"
+        return f"{_a(kind)} picture by its content; give it an ending such as {READ[kind]}"
+    return f"{_a(kind)} picture, which is not read; save it as TIFF, PNG or JPEG"
+
+
+def _a(kind: str) -> str:
+    return f"{'an' if kind.startswith(('A', 'O', 'SVG')) else 'a'} {kind}"
 
 
 def _kind_of_file(path: Path) -> str:

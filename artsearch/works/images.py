@@ -12,7 +12,7 @@ from PIL import ExifTags, Image
 
 from artsearch.base.errors import ImageError, check_whole
 from artsearch.works.colour import SRGB, ProfileError, find_white, scale, to_srgb
-from artsearch.works.formats import FORMATS, HEAD, NAMED, find_jp2_profile, kind_of, open_heic
+from artsearch.works.formats import FORMATS, HEAD, find_jp2_profile, kind_of, open_heic, why_not
 from artsearch.works.storage import RemoteFile, address_name, as_local, is_address
 from artsearch.works.tiff import read_tiff
 
@@ -128,10 +128,17 @@ def _read(source: ImageSource, side: int | None, name: str) -> Image.Image:
             return _to_rgb(read_tiff(file, MAX_BYTES), name)
         if kind == "JPEG":
             return _read_jpeg(file, side, name)
-        with open_heic(file) if kind == "HEIC" else Image.open(file, formats=FORMATS) as image:
+        with _identify(file, kind) as image:
             if kind == "JPEG 2000":
                 image.info["icc_profile"] = find_jp2_profile(file)
             return _to_rgb(image, name)
+
+
+def _identify(file: io.BufferedIOBase, kind: str) -> Image.Image:
+    try:
+        return open_heic(file) if kind == "HEIC" else Image.open(file, formats=FORMATS)
+    except Image.UnidentifiedImageError:
+        raise ValueError(why_not(kind)) from None
 
 
 def _read_jpeg(file: io.BufferedIOBase, side: int | None, name: str) -> Image.Image:
@@ -267,7 +274,7 @@ def _name(source: ImageSource) -> str:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, Image.UnidentifiedImageError):
-        return f"not a {NAMED} file"
+        return why_not("")
     if "MAX_TEXT_" in str(error):
         return "the texts or the colour profile in it are too large; save it without them"
     text = " ".join(str(getattr(error, "strerror", None) or error).split())
