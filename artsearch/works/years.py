@@ -39,33 +39,34 @@ PARTS = {"early": (1, 3), "mid": (2, 3), "half": (2, 3), "late": (3, 3)}
 SHARES = {"half": 2, "third": 3, "quarter": 4}
 #: What is read in place of each word; a text is folded before, so there are no accents.
 WORDS = {
-    "": """the of des der dem den das die im in du de la le les l del dello della dell degli d dal
-        dall il lo el los het van von year years jahr jahre annee ano anno em am
+    "": """the of des der dem den das die im in du de la le les l del dello della dell degli d
+        il lo el los het van von year years jahr jahre annee ano anno em am
         c ca cca circa about around approx approximately um etwa ungefahr gegen vers environ env v
-        verso hacia h intorno omstreeks omstr rond
+        verso hacia h intorno omstreeks omstr rond shortly soon kurz peu poco kort
         probably possibly perhaps maybe likely vermutlich wahrscheinlich wohl probablement
         probabilmente forse probablemente quizas waarschijnlijk misschien
         between zwischen zw entre tra fra tussen""",
     "made": """made modeled modelled printed cast published designed executed painted drawn signed
-        dated inscribed created built begun finished completed gedruckt gemalt datiert signiert
+        dated inscribed created built begun gedruckt gemalt datiert signiert
         entstanden date peint realise datato dipinto fechado pintado gedateerd geschilderd""",
-    "after": """after post from since nach ab seit apres depuis dopo despues desde na vanaf sinds
-        later spater""",
-    "before": "before pre ante by vor avant antes voor earlier fruher",
-    "to": "to through thru until till bis a au al tot hasta",
+    "finished": "finished completed vollendet fertiggestellt acheve termine terminado voltooid",
+    "after": """after post from since later onward onwards nach ab seit spater fruhestens apres
+        depuis dopo dal dall despues desde na vanaf sinds""",
+    "before": "before pre ante by entro spatestens vor avant antes voor earlier fruher",
+    "to": "to through thru until till til bis a au al tot hasta",
     "and": "and und u et e y en or oder ou o",
-    "early": """early beginning begin beginn anfang fruhes fruhen debut inizio inizi inicio
-        principios comienzos vroege vroeg""",
+    "early": """early beginning begin beginn anfang anf fruhes fruhen fruhe debut inizio inizi
+        inicio principio principios comienzos vroege vroeg""",
     "mid": "mid middle mitte milieu mediados midden",
-    "late": "late end ende spates spaten fin fine fines finales eind einde laat",
+    "late": "late end ende spates spaten spate fin fine fines finales eind einde laat",
     "half": "half halfte moitie meta mitad helft",
     "third": "drittel tiers tercio",
     "quarter": "quarter viertel quart quarto cuarto kwart",
     "last": "last letzte letztes letzten dernier derniere ultimo ultima laatste",
     "century": """century centuries cent jahrhundert jahrhunderts jh jhs jhd jhdt siecle siecles s
-        secolo secoli sec siglo siglos eeuw eeuwen""",
-    "millennium": """millennium millennia jahrtausend jahrtausends millenaire millennio millenni
-        milenio""",
+        secolo secoli sec secc siglo siglos eeuw eeuwen""",
+    "millennium": """millennium millennia mill jahrtausend jahrtausends jt millenaire millennio
+        millenni milenio""",
     "decade": "annees anni jaren anos decada decennio decennium",
     "1th": "first erste ersten erstes premier premiere primo prima primer primera eerste",
     "2th": "second zweite zweiten zweites deuxieme seconde secondo seconda segundo segunda tweede",
@@ -89,22 +90,29 @@ CHRIST = r"chr(?:ist(?:us)?)?"
 SIGNS = {
     r"['’`´]": "'",
     r"[‐‑‒–—―−]": "-",
+    r"\b(ca?)(?=\d)": r"\1 ",
+    # Digits that are not on the work stand in brackets.
+    r"\b(\d\d)[][()](\d\d)\b|\b(\d{3})[][()](\d)\b": r"\1\2\3\4",
+    r"(?<=\d)[])](?= ?-)|(?<=-)[(\[](?=\d)": "",
     # Years of the Hijra, which stand beside ours.
     r"\ba\.? ?h\.? ?\d+(-\d+)? ?/?|\b\d+(-\d+)? ?a\.? ?h\b\.? ?/?": " ",
     r"\b(years? ago|b\.? ?p)\b": " # ",  # not read: counted from a present that is not told
     r"\bb\.? ?c\.?( ?e\b)?\.?": " bc ",
-    rf"\b(v|vor|voor)\.? ?({CHRIST}|u\.? ?z)\b\.?|\bv\.c\b\.?": " bc ",
+    rf"\b(v|vor|voor)\.? ?({CHRIST}|u\.? ?z)\b\.?|\bv\.?c\b\.?": " bc ",
     rf"\bav(ant|\.)? ?(j[a-z]*\.?[ -]*)?(c|{CHRIST})\b\.?": " bc ",
-    r"\b(a\. ?(de )?(j\. ?)?c|ac|avanti cristo|avant notre ere|antes de cristo)\b\.?": " bc ",
-    r"\b(a\. ?d|ad|c\. ?e|ce|d\. ?(de )?(j\. ?)?c|dc|dopo cristo|despues de cristo)\b\.?": " ad ",
+    r"\b(a\. ?(de )?(j\. ?)?c|ac|a\. ?e\. ?c)\b\.?": " bc ",
+    r"\b(avanti cristo|avant notre ere|antes de cristo)\b": " bc ",
+    r"\b(a\. ?d|ad|c\. ?e|ce|d\. ?(de )?(j\. ?)?c|dc)\b\.?": " ad ",
+    r"\b(anno domini|dopo cristo|despues de cristo)\b": " ad ",
     rf"\b(n|nach|na)\.? ?({CHRIST}|u\.? ?z)\b\.?|\bn\.c\b\.?": " ad ",
     rf"\bap(res|r)?\.? ?(j[a-z]*\.?[ -]*)?(c|{CHRIST})\b\.?": " ad ",
     r"\b(\d{1,3}),(?=\d{3}\b)|\b(\d{1,3})[.' ](?=\d{3} +bc)": r"\1\2",
     # Days and months.
     r"\b(\d{4})-\d\d/(\d{4})(-\d\d)?\b": r"\1/\2",
     r"\b(\d{4})-\d\d-\d\d(t[\d:.]+z?)?\b": r"\1",
+    r"\b\d\d?[-/.] ?\d\d?[-/.] ?(\d{4})\b": r"\1",
     r"\b(\d{3}[\dx])[-/.](\d\d?|xx)[-/.](\d\d?|xx)\b|\b(\d{4})-xx\b": r"\1\4",
-    r"\b\d\d?[-/.] ?\d\d?[-/.] ?(\d{4})\b|\b(?:0?[1-9]|1[0-2])[-/.](\d{4})\b": r"\1\2",
+    r"\b(?:0?[1-9]|1[0-2])[-/.](\d{4})\b": r"\1",
     rf"\b{MONTH} ?([-/&]|[a-z]{{1,3}}\b) ?(?=({DAY} ?)?{MONTH})": " ",
     rf"({DAY} ?[-/&] ?)?({DAY} ?(of |de |di )?)?\b{MONTH}( ({DAY} ?- ?)?{DAY}\b(?![/-]))?": " ",
     # Digits that are not known, decades, ordinals.
@@ -112,7 +120,8 @@ SIGNS = {
     r"\b(\d{3})([xu]\b|-\?|- *(?=$|[])},;]))|(?<!ad )(?<!ad  )\b(\d{3})\?": r"\g<1>\g<3>0 decade ",
     r"\b(\d{2,4})('?s|er)\b([ -]?jahren?\b)?": r"\1 decade ",
     r"(?<=\dth|\dst|\dnd|\drd|nth|fth|xth|hth|eth) ?c\b": " century ",
-    r"\b(\d+)(st|nd|rd|th|er|re|eme|e|de|ste|o|a|°)(?![a-z])": r"\1th ",
+    r"(?<!\d)(\d\d?) ?c\b(?!\.? ?\d)": r"\1 century ",
+    r"\b(\d+)(st|nde?|rd|th|er|e?re|eme|e|de|ste|o|a|°)(?![a-z])": r"\1th ",
     r"(?<=\d)[a-z](?=\d)": "#",
     r"[?%~©\"]": " ",
     r"<": " before ",
@@ -126,9 +135,11 @@ SIGNS = {
     r"\b(not?|nicht|non|pas|niet) (before|earlier than|vor|prima|avant|voor)\b": " after ",
     r"\b(not?|nicht|non|pas|niet) (after|later than|nach|dopo|apres|na)\b": " before ",
     r"\b(intorno|alrededor|autour|verso) (all?a?|del?|du)\b|\bpeut-etre\b|\bplus\b": " ",
+    r"\b(?:um/(nach|vor)|(nach|vor)/um)\b": r"\1\2",
+    r"(?<=\d) ?ff?\b\.?": " after ",
     r"\ba partir de\b|\ba partire dal?\b": " after ",
     r"\bprima del\b": " before ",
-    r"\bup to\b|\bt/m\b|\bfino a\b|\bjusqu'?a?|\btot en met\b|-to-|/|\.\.": " to ",
+    r"\b(up to|t/m|fino a|fino all?|jusqu'?(en|au?)?|tot en met)\b|-to-|/|\.\.": " to ",
     r"\b(open|unknown|present|today|heute)\b|\by(?=-?\d)": " ",
     r"(?<=\d) of (?=\d)|&": " and ",
     r"\+(?!-)": " after ",
@@ -146,7 +157,7 @@ ORDER = {
 GRAMMAR = r"""
 start: AND? (two | open | period)
 two: SIDE? period (TO | AND | AND? SIDE) period
-open: SIDE period | TO period | period TO | period AND? SIDE
+open: SIDE period SIDE? | TO period | period TO | period AND? SIDE
 period: part? ERA? (number | UNIT number) ERA? | part
 number: (YEAR | ORDINAL) UNIT? | YEAR "+-" MARGIN
 part: PART | (YEAR | ORDINAL | LAST) SHARE
@@ -165,7 +176,7 @@ AND: "and"
 """
 _NUMBER = re.compile(r"\s*[-+−]?\d+(\.\d+)?\s*")
 _DIGIT = re.compile(r"\d")
-_CENTURY = re.compile(r"cent|siecle|secol|\bsec\b|siglo|\bs\b|millen")
+_CENTURY = re.compile(r"cent|siecle|secol|\bsecc?\b|siglo|\bs\b|millen")
 _ROMAN = re.compile(r"\b(?=[ivx])(x{0,2})(ix|iv|v?i{0,3})(?<=[ivx])(?:e|eme|er|re|o|th)?\b")
 _SIGNS = [(re.compile(pattern), said) for pattern, said in SIGNS.items()]
 _ORDER = [(re.compile(pattern), said) for pattern, said in ORDER.items()]
@@ -231,6 +242,7 @@ def read_years(text: str) -> Years | None:
         return None
     found = None
     for piece in re.split(r"[][(){},;:]", _translate(folded)):
+        piece = piece.replace("finished", "to" if found else "")
         read = _read_piece(piece.replace("made", ""))
         if found is None and read is None and re.search(r"\d{4}", piece):
             return None
@@ -296,7 +308,7 @@ def _combine(found: Years, read: Years, side: str, made: bool) -> Years:
     """Return the years of two pieces, of which the first tells more."""
     if found.first <= read.first and read.last <= found.last:
         return read
-    if made:
+    if made or not side and read.first <= found.first and found.last <= read.last:
         return found
     if side == "before" and read.last >= found.first:
         return Years(found.first, read.last)
