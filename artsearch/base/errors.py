@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from itertools import accumulate, chain
 from numbers import Integral
 
-from artsearch.base.text import cut_text
+from artsearch.base.text import cut_text, shorten
 
 #: Choices that are all compared with what was written; of more, those that begin like it.
 MANY = 5_000
@@ -97,4 +97,4 @@ def reason_of(error: object) -> str:
     ('No such file', 'KeyError')
     """
     words = getattr(error, "strerror", None) or getattr(error, "message", None) or error
-    return " ".join(str(words).split())[:300] or type(error).__name__
+    return shorten(str(words), 200) or type(error).__name__

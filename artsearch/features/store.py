@@ -18,7 +18,7 @@ import pandas as pd
 from artsearch.base import sealed
 from artsearch.base import vectors as shards
 from artsearch.base.disk import sync
-from artsearch.base.errors import ArtsearchError, DamagedError, MismatchError
+from artsearch.base.errors import ArtsearchError, DamagedError, MismatchError, reason_of
 from artsearch.features.features import Features
 from artsearch.features.journal import Entry
 from artsearch.works.collection import Collection
@@ -191,9 +191,8 @@ def _reading(folder: Path, read: Callable[[Path], T]) -> T:
         return found
     known = isinstance(problem, MismatchError | DamagedError)
     kind = type(problem) if known else ArtsearchError
-    reason = " ".join(str(getattr(problem, "strerror", None) or problem).split())[:200]
     raise kind(
-        f"{str(folder)!r} holds no features that can be read ({reason}); "
+        f"{str(folder)!r} holds no features that can be read ({reason_of(problem)}); "
         "compute them again with compute_features and save_features"
     )
 

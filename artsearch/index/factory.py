@@ -139,7 +139,8 @@ def load_index(
     folder = Path(folder)
     try:
         metadata = open_sealed(folder, KIND)
-        kind = find_kind(metadata["settings"]["kind"])
+        settings = dict(metadata["settings"])
+        kind = find_kind(settings.pop("kind"))
         ids = json.loads((folder / IDS).read_text(encoding="utf-8"))
         medians = np.load(folder / MEDIANS) if MEDIANS in metadata["files"] else None
     except (OSError, ValueError) as error:  # NumPy's, too, and our own errors
@@ -157,7 +158,7 @@ def load_index(
         _refuse("number of works", len(ids), len(features))
         for has, asked in zip(ids, features.ids, strict=True):
             _refuse("work", has, asked)
-    index = kind.read(Saved(folder, basics, metadata["settings"]))
+    index = kind.read(Saved(folder, basics, settings))
     index.chosen = metadata["chosen"]
     return index
 

@@ -112,8 +112,7 @@ class FaissIndex(Index):
                 f"faiss cannot open the index in {str(saved.folder)!r} ({error}); build it again"
             ) from None
         vectors = np.load(saved.folder / VECTORS, mmap_mode="r", allow_pickle=False)
-        settings = {name: value for name, value in saved.settings.items() if name != "kind"}
-        return cls(saved.basics, Rows(vectors), settings, library)
+        return cls(saved.basics, Rows(vectors), saved.settings, library)
 
     @property
     def settings(self) -> dict[str, Any]:

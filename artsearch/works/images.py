@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image
 
-from artsearch.base.errors import ImageError, check_whole
+from artsearch.base.errors import ImageError, check_whole, reason_of
 from artsearch.works.colour import SRGB, ProfileError, find_white, scale, to_srgb
 from artsearch.works.formats import FORMATS, HEAD, find_jp2_profile, kind_of, open_heic, why_not
 from artsearch.works.storage import RemoteFile, address_name, as_local, is_address
@@ -277,5 +277,4 @@ def _reason(error: Exception) -> str:
         return why_not("")
     if "MAX_TEXT_" in str(error):
         return "the texts or the colour profile in it are too large; save it without them"
-    text = " ".join(str(getattr(error, "strerror", None) or error).split())
-    return text[:200] or type(error).__name__
+    return reason_of(error)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from artsearch.base.errors import CollectionError, unknown
+from artsearch.base.errors import CollectionError, reason_of, unknown
 from artsearch.base.text import shorten
 from artsearch.works.formats import SUFFIXES
 from artsearch.works.storage import RemoteFile
@@ -58,10 +58,8 @@ def read_table(path: str | os.PathLike | RemoteFile) -> tuple[pd.DataFrame, str]
         ) from None
     # The readers of three formats raise whatever broken bytes lead them to.
     except Exception as error:
-        reason = shorten(str(getattr(error, "strerror", None) or error), 200)
         raise CollectionError(
-            f"{path} cannot be read as a table ({reason or type(error).__name__}); mend it, or "
-            "save it anew"
+            f"{path} cannot be read as a table ({reason_of(error)}); mend it, or save it anew"
         ) from None
 
 

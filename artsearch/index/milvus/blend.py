@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -36,12 +35,7 @@ class MilvusBlendIndex(MilvusIndex):
 
     @classmethod
     def of(
-        cls,
-        blend: Blend,
-        works: pd.DataFrame | None,
-        uri: str | os.PathLike,
-        name: str,
-        **options: Any,
+        cls, blend: Blend, works: pd.DataFrame | None, uri: str | os.PathLike, name: str, **options
     ) -> MilvusBlendIndex:
         """Bring a collection of Milvus up to date with a blend, half way on the dial.
 

@@ -186,18 +186,10 @@ class MilvusStore:
 
         They come as records of these fields. `ef` is how far a graph looks.
         """
+        fields, options = [PK, *fields], {"anns_field": fields[0], "timeout": WAIT} | groups
+        vectors, params = list(vectors.astype(np.float32)), _search_params(ef)
         with self._request() as client:
-            found = client.search(
-                self._own,
-                list(vectors.astype(np.float32)),
-                expression,
-                limit,
-                [PK, *fields],
-                _search_params(ef),
-                anns_field=fields[0],
-                timeout=WAIT,
-                **groups,
-            )
+            found = client.search(self._own, vectors, expression, limit, fields, params, **options)
         return [[_record(hit) for hit in hits] for hits in found]
 
     def search_hybrid(
