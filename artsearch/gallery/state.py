@@ -291,8 +291,8 @@ class GalleryState:
     def _read(self, link: str) -> Moment:
         """Return the moment that a link asks for."""
         question, view = read_link(link)
-        machine_made = question.machine_made or not self.has_both
-        question = replace(question, k=min(question.k, self.k_max), machine_made=machine_made)
+        k, machine_made = min(question.k, max(self.k_max, 1)), question.machine_made
+        question = replace(question, k=k, machine_made=machine_made or not self.has_both)
         later = replace(self.now.select(question.works[0]), question=question)
         return later.change(**view)
 

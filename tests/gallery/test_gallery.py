@@ -170,6 +170,7 @@ def test_errors_leave_everything_as_it_was(state):
         (lambda: state.change(crop="half"), "unknown crop 'half'"),
         (lambda: state.change(k=21), "k is 21; take 1 to 20"),
         (lambda: state.change(k=0), "k is 0; take 1 to 20"),
+        (lambda: state.change(netwrk="vgg16"), "unknown choice 'netwrk'; did you mean 'network'?"),
     ):
         wrong()
         assert sentence in look(state)["error"]
