@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import anywidget
@@ -16,11 +16,11 @@ from artsearch.base.errors import ArtsearchError, unknown
 from artsearch.base.text import shorten
 from artsearch.features.features import Features
 from artsearch.search.results import Results
+from artsearch.show.html import WEB
 from artsearch.show.map import COLOURS, MARK, OTHER, Colouring, colour_by, works_of
 from artsearch.works.collection import Collection
 from artsearch.works.thumbnails import Thumbnails
 
-WEB = Path(__file__).parents[1] / "show" / "web"
 #: Pictures that one message of the browser may ask for, and letters of a caption.
 MOST, LONGEST = 100, 300
 
@@ -125,11 +125,9 @@ class ArtMap(ipywidgets.VBox):
             self.pictures.legend = list(shown) if column else []
 
     def _heed_scatter(self, change: dict) -> None:
+        """Ask what is near to a selection, and say it below the map."""
         rows = np.asarray(change["new"] if change["new"] is not None else [], np.int64)
         self.selection = [self.ids[row] for row in rows if row < len(self.ids)]
-        self._answer()
-
-    def _answer(self) -> None:
         count = len(self.selection)
         self.pictures.said = f"{count:,} work{'' if count == 1 else 's'} selected" if count else ""
         self.pictures.answer = []
@@ -156,18 +154,16 @@ class ArtMap(ipywidgets.VBox):
     def _do(self, message: dict) -> None:
         match message:
             case {"do": "pictures", "rows": rows}:
-                self._send_pictures([int(row) for row in rows][:MOST])
+                rows = [int(row) for row in rows][:MOST]
+                ids = [self.ids[row] for row in rows]
+                self.thumbnails.prepare(ids)
+                captions = [self._caption(id) for id in ids]
+                files = [self.thumbnails.read(id, "small") for id in ids]
+                self.pictures.send({"pictures": rows, "captions": captions}, files)
             case {"do": "select", "row": row}:
                 self.select([self.ids[int(row)]])
             case {"do": "colour", "column": column}:
                 self.colour(column or None)
-
-    def _send_pictures(self, rows: Sequence[int]) -> None:
-        ids = [self.ids[row] for row in rows]
-        self.thumbnails.prepare(ids)
-        captions = [self._caption(id) for id in ids]
-        files = [self.thumbnails.read(id, "small") for id in ids]
-        self.pictures.send({"pictures": rows, "captions": captions}, files)
 
     def _caption(self, work_id: str) -> str:
         return shorten(self._collection.caption(work_id), LONGEST)

@@ -17,12 +17,12 @@ from artsearch.gallery.view import make_view, to_csv
 from artsearch.networks.transforms import default_crop
 from artsearch.search.opening import choose_opening
 from artsearch.search.search import Search
+from artsearch.show.html import WEB
 from artsearch.works.collection import Collection
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-WEB = Path(__file__).parents[1] / "show" / "web"
 OWN = Path(__file__).parent / "web"
 
 
@@ -55,8 +55,8 @@ class Gallery(anywidget.AnyWidget):
         **options,
     ):
         # In the app, the question of the address (Voilà hands it on so).
-        asked = os.environ.get("QUERY_STRING", "") if link is None else link
-        link = f"?{asked.partition('?')[2] or asked}" if "like=" in asked else ""
+        asked = f"?{os.environ.get('QUERY_STRING', '')}" if link is None else link
+        link = asked if "like=" in asked else ""
         if machine_made is None:
             machine_made = query is not None or bool(link)
         key = (
