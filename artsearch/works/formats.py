@@ -17,6 +17,8 @@ SUFFIXES = (
     *(".gif", ".avif", ".jp2", ".j2k", ".jpf", ".jpx", ".heic", ".heif"),
 )
 HEIC = (".heic", ".heif")
+#: Of cameras: a TIFF by its content, of which no picture has been made yet.
+RAW = (".dng", ".nef", ".nrw", ".cr2", ".arw", ".orf", ".pef", ".rw2", ".srw")
 WANTS_PACKAGE = "a HEIC picture wants the package pillow-heif: pip install 'artsearch[heic]'"
 #: The kinds that are read, for messages.
 NAMED = "JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF, JPEG 2000 or HEIC"
@@ -47,7 +49,7 @@ MAGIC = {
     "DjVu": (b"AT&TFORM",),
     "Netpbm": tuple(b"P%d\n" % number for number in range(1, 7)),
 }
-_BRANDS = {b"avif": "AVIF", b"avis": "AVIF", b"crx ": "Canon raw"}
+_BRANDS = {b"avif": "AVIF", b"avis": "AVIF", b"crx ": "raw"}
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
 
@@ -120,6 +122,8 @@ def why_left_out(path: Path | RemoteFile) -> str:
         return WANTS_PACKAGE
     if ending in SUFFIXES or not kind:
         return ""
+    if ending in RAW:
+        kind = "raw"
     if kind in READ:
         return f"{_a(kind)} picture by its content; give it an ending such as {READ[kind]}"
     return f"{_a(kind)} picture, which is not read; save it as TIFF, PNG or JPEG"

@@ -175,7 +175,8 @@ def _to_pixels(values: np.ndarray, colours: int, page) -> np.ndarray:
     if colours == PALETTE:
         table = np.asarray(page.tags.valueof(_COLOR_MAP)).reshape(3, -1).T
         # Some programs fill in 8 bits where the format has 16.
-        return np.take(to_levels(table, 16 if table.max() > 255 else 8), values[..., 0], axis=0)
+        table = (table >> 8 if table.max() > 255 else table).astype(np.uint8)
+        return np.take(table, values[..., 0], axis=0)
     if colours in LABS:
         return lab_to_srgb(*_to_lab(values, colours))
     pixels = to_levels(values, page.bitspersample)
@@ -226,6 +227,8 @@ def _is_for_libtiff(page) -> bool:
 def _decode_by_libtiff(file: io.BufferedIOBase, page) -> Image.Image:
     if page.is_subifd:
         raise ValueError("it is a part of another page")
+    if page.bitspersample != 8:
+        raise ValueError("luma and chroma are read with 8 bits alone")
     file.seek(0)
     with _all_by_libtiff(), Image.open(file, formats=["TIFF"]) as image:
         image.seek(page.index)

@@ -133,7 +133,7 @@ UNREAD = {
     "new.jxl": (b"\xff\x0a" + bytes(99), "a JPEG XL picture"),
     "boxed.jxl": (b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(99), "a JPEG XL picture"),
     "light.exr": (b"v/1\x01" + bytes(99), "an OpenEXR picture"),
-    "raw.cr3": (b"\0\0\0\x18ftypcrx \0\0\0\1" + bytes(99), "a Canon raw picture"),
+    "raw.cr3": (b"\0\0\0\x18ftypcrx \0\0\0\1" + bytes(99), "a raw picture"),
     "drawing.svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "an SVG picture"),
     "text.svg": (b"<?xml version='1.0'?>\n<!-- made by hand -->\n<svg/>", "an SVG picture"),
 }
@@ -155,7 +155,7 @@ def test_pictures_that_are_not_read_are_named_with_what_they_are(tmp_path, paint
     for name, (_, says) in UNREAD.items():
         assert reasons[name].startswith(says), reasons[name]
     assert reasons["no ending"] == "a JPEG picture by its content; give it an ending such as .jpg"
-    assert "TIFF picture by its content" in reasons["negative.dng"]
+    assert reasons["negative.dng"].startswith("a raw picture, which is not read")
     assert collection.ids == ["a.png"]
 
 

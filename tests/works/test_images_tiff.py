@@ -3,11 +3,13 @@
 import io
 import itertools
 import struct
+import zlib
 
 import numpy as np
 import pytest
 import tifffile
 from hostile import encode
+from imagecodecs import lzw_encode, packbits_encode
 from PIL import Image, ImageCms
 
 from artsearch.base.errors import ImageError
@@ -127,6 +129,29 @@ def test_every_depth_is_scaled_to_its_full_range(colours, channels, bits):
         assert levels_off(data, paint(stored / (2.0**bits - 1), colours)) <= 0.51, (planar, order)
 
 
+@pytest.mark.parametrize("bits", [1, 2, 4, 12])
+def test_packed_numbers_compressed_and_from_the_other_end(bits):
+    turned = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+    ways = {5: lzw_encode, 8: zlib.compress, 32773: packbits_encode, 1: bytes}
+    for channels, colours in ((1, "minisblack"), (3, "rgb")):
+        stored = quantize(ramp(channels), bits)
+        expected = paint(stored / (2.0**bits - 1), colours)
+        tags = {"t258": [bits] * channels, "t262": KINDS[colours], "t277": channels}
+        packed = pack(stored, bits)
+        for compression, encode_strip in ways.items():
+            data = build([bytes(encode_strip(packed))], t259=compression, **tags)
+            assert levels_off(data, expected) <= 0.51, compression
+        assert levels_off(build([packed.translate(turned)], t266=2, **tags), expected) <= 0.51
+
+
+def test_what_the_tags_do_not_say():
+    for channels, colours in ((1, "minisblack"), (3, "rgb")):
+        stored = quantize(ramp(channels), 8)
+        expected = paint(stored / 255, colours)
+        data = build([stored.tobytes()], t258=8, t277=channels)  # for all, and of which kind?
+        assert levels_off(data, expected) == 0
+
+
 @pytest.mark.parametrize("bits", [8, 16])
 @pytest.mark.parametrize("compression", ["lzw", "zlib", "zstd"])
 def test_differences_between_pixels(bits, compression):
@@ -180,7 +205,7 @@ def test_signed_numbers(bits):
 def test_palettes(bits):
     stored = quantize(ramp(1), bits)
     colours = np.random.default_rng(0).integers(0, 256, (3, 2**bits)).astype(np.uint16)
-    for table in (colours * 257, colours):  # of 16 bits, and as some programs write it
+    for table in (colours * 257, colours * 256, colours):  # as programs write it
         data = build([pack(stored, bits)], t258=bits, t262=3, t277=1, t320=table.ravel().tolist())
         assert levels_off(data, colours.T[stored[..., 0]] / 255) == 0
 
@@ -264,14 +289,27 @@ def subsample(ycc: np.ndarray, across: int, down: int) -> bytes:
     return bytes(data)
 
 
-@pytest.mark.parametrize("across, down", [(1, 1), (2, 1), (2, 2), (4, 2)])
-def test_luma_and_chroma_without_jpeg(across, down):
+def test_luma_and_chroma_without_jpeg():
     rgb = quantize(np.repeat(ramp(1), 3, -1) * 0.5 + [0.4, 0.2, 0.1], 8)
     ycc = np.asarray(Image.fromarray(rgb).convert("YCbCr"))
-    strips = [subsample(ycc, across, down)]
-    data = build(strips, t258=[8] * 3, t262=6, t277=3, t530=[across, down])
-    off = np.abs(np.asarray(open_image(data)) - rgb.astype(int))
-    assert off.mean() < 3 and off.max() < 14
+    tags = {"t258": [8] * 3, "t262": 6, "t277": 3}
+    files = {
+        (across, down, order): build(
+            [subsample(ycc, across, down)], order, t530=[across, down], **tags
+        )
+        for across, down in [(1, 1), (2, 1), (2, 2), (4, 2)]
+        for order in ORDERS.values()
+    }
+    files["not said, which is 2 by 2"] = build([subsample(ycc, 2, 2)], **tags)
+    files["LZW"] = build([lzw_encode(subsample(ycc, 2, 2))], t259=5, t530=[2, 2], **tags)
+    planes = [ycc[..., band].tobytes() for band in range(3)]
+    files["planes"] = build(planes, t284=2, t530=[1, 1], **tags)
+    for kind, data in files.items():
+        off = np.abs(np.asarray(open_image(data)) - rgb.astype(int))
+        assert off.max() <= 3, kind
+    deep = build([(ycc * np.uint16(257)).tobytes()], t530=[1, 1], **tags | {"t258": [16] * 3})
+    with pytest.raises(ImageError, match="3 × 16 bits.* read with 8 bits alone"):
+        open_image(deep)
 
 
 # Which page
