@@ -17,6 +17,7 @@ import numpy as np
 
 from artsearch.base.errors import ArtsearchError, check_whole, reason_of, unknown
 from artsearch.base.http import hub_endpoint, is_offline, unreachable
+from artsearch.base.text import fold
 from artsearch.fetch.items import Item
 
 #: What the data says of a work besides its picture.
@@ -220,47 +221,48 @@ class _Where:
     def __init__(self, where: Mapping[str, str | Sequence[str]], data: _Dataset):
         self._wanted = {column: _check_words(column, where[column], data) for column in where}
         self._seen: dict[str, set[str]] = {column: set() for column in where}
-        styles = self._wanted.get("style") or data.words("style") or ()
-        self._styles = {style.casefold() for style in styles if style}
+        self._styles = set(self._wanted.get("style") or map(fold, data.words("style") or ())) - {""}
 
     def fits(self, work: _Work) -> bool:
-        """Tell whether a work is wanted; capitals and small letters are the same."""
+        """Tell whether a work is wanted; capitals and accents make no difference."""
         for column, seen in self._seen.items():
             seen.add(work.labels[column])
-        return all(
-            work.labels[column].casefold() in map(str.casefold, words)
-            for column, words in self._wanted.items()
-        )
+        return all(fold(work.labels[column]) in words for column, words in self._wanted.items())
 
     def is_enough(self, sizes: Mapping[str, int], count: int) -> bool:
         """Tell whether so many works of each style will do for a sample of `count`."""
         if sum(sizes.values()) >= LOOKED_AT * count:
             return True
         share = math.ceil(count / max(1, len(self._styles)))
-        full = {style.casefold() for style, size in sizes.items() if size >= share}
+        full = {fold(style) for style, size in sizes.items() if size >= share}
         return bool(self._styles) and self._styles <= full
 
     def explain_nothing(self) -> ArtsearchError:
         """Return the error for a search that no work of the data fits."""
         for column, words in self._wanted.items():
-            seen = {word.casefold() for word in self._seen[column]}
-            for word in words:
-                if word.casefold() not in seen:
+            seen = set(map(fold, self._seen[column]))
+            for folded, word in words.items():
+                if folded not in seen:
                     return unknown(column, word, sorted(filter(None, self._seen[column])))
-        asked = " and ".join(f"{column} {words}" for column, words in self._wanted.items())
+        asked = " and ".join(
+            f"{column} {[*words.values()]}" for column, words in self._wanted.items()
+        )
         return ArtsearchError(f"no work is of {asked or 'any style'}; ask for less at once")
 
 
-def _check_words(column: str, words: str | Sequence[str], data: _Dataset) -> list[str]:
-    """Return the words wanted of a column; raises ArtsearchError where they are no class of it."""
+def _check_words(column: str, words: str | Sequence[str], data: _Dataset) -> dict[str, str]:
+    """Return the words wanted of a column, by their folded forms.
+
+    Raises ArtsearchError where there is no such column, or no such class of it.
+    """
     if column not in data.columns:
         raise unknown("column", column, data.columns)
     words = [words] if isinstance(words, str) else [str(word) for word in words]
     known = sorted(filter(None, data.words(column) or ()))
     for word in words:
-        if known and word.casefold() not in map(str.casefold, known):
+        if known and fold(word) not in map(fold, known):
             raise unknown(column, word, known)
-    return words
+    return {fold(word): word for word in words}
 
 
 def _choose(data: _Dataset, count: int, seed: int, where: _Where) -> list[_Work]:
