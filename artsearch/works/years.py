@@ -36,13 +36,13 @@ SIZES = {"century": 100, "millennium": 1000}
 HIGHEST = 40
 #: Which part of how many.
 PARTS = {"early": (1, 3), "mid": (2, 3), "half": (2, 3), "late": (3, 3)}
-SHARES = {"half": 2, "third": 3, "quarter": 4}
+SHARES = {"half": 2, "third": 3, "quarter": 4, "tenth": 10}
 #: What is read in place of each word; a text is folded before, so there are no accents.
 WORDS = {
     "": """the of des der dem den das die im in du de la le les l del dello della dell degli d
         il lo el los het van von year years jahr jahre annee ano anno em am
         c ca cca circa about around approx approximately um etwa ungefahr gegen vers environ env v
-        verso hacia h intorno omstreeks omstr rond shortly soon kurz peu poco kort
+        verso hacia h intorno omstreeks omstr rond shortly slightly soon kurz peu poco kort
         probably possibly perhaps maybe likely vermutlich wahrscheinlich wohl probablement
         probabilmente forse probablemente quizas waarschijnlijk misschien
         between zwischen zw entre tra fra tussen""",
@@ -63,8 +63,8 @@ WORDS = {
     "third": "drittel tiers tercio",
     "quarter": "quarter viertel quart quarto cuarto kwart",
     "last": "last letzte letztes letzten dernier derniere ultimo ultima laatste",
-    "century": """century centuries cent jahrhundert jahrhunderts jh jhs jhd jhdt siecle siecles s
-        secolo secoli sec secc siglo siglos eeuw eeuwen""",
+    "century": """century centuries cent cen jahrhundert jahrhunderts jh jhs jhd jhdt siecle siecles
+        s secolo secoli sec secc siglo siglos eeuw eeuwen""",
     "millennium": """millennium millennia mill jahrtausend jahrtausends jt millenaire millennio
         millenni milenio""",
     "decade": "annees anni jaren anos decada decennio decennium",
@@ -115,6 +115,7 @@ SIGNS = {
     r"\b(?:0?[1-9]|1[0-2])[-/.](\d{4})\b": r"\1",
     rf"\b{MONTH} ?([-/&]|[a-z]{{1,3}}\b) ?(?=({DAY} ?)?{MONTH})": " ",
     rf"({DAY} ?[-/&] ?)?({DAY} ?(of |de |di )?)?\b{MONTH}( ({DAY} ?- ?)?{DAY}\b(?![/-]))?": " ",
+    r"(?<![\d/])\d{1,3}/\d{1,3}(?= *(?:[,;)]|$))": "#",  # the number of a print in its edition
     # Digits that are not known, decades, ordinals.
     r"\b(\d\d)(--\??(?!\d)|\?\?|xx\b|uu\b)": r"\g<1>00 decade ",
     r"\b(\d{3})([xu]\b|-\?|- *(?=$|[])},;]))|(?<!ad )(?<!ad  )\b(\d{3})\?": r"\g<1>\g<3>0 decade ",
@@ -150,13 +151,14 @@ ORDER = {
     r"(?<!\d)[.']|[.'](?!\d)": " ",
     r" +": " ",
     r"\b([123](th)?|last) 3th\b": r"\1 third",
-    r"((\d+(th)? ?)?century ?(\d+th)?)[ ,(]+"
+    r"\b(\d+th|last) decade (?=\d+(th)? century)": r"\1 tenth ",
+    r"((\d+(th)? ?)?(?:century|decade) ?(\d+th)?)[ ,(]+"
     r"(early|mid|late|half|(\d(th)?|last) (half|third|quarter))(?= ?([),;]|$))": r"\5 \1",
     r"\bto[ to]+\b": "to ",
 }
 GRAMMAR = r"""
 start: AND? (two | open | period)
-two: SIDE? period (TO | AND | AND? SIDE) period
+two: SIDE? period (TO SIDE? | AND | AND? SIDE) period
 open: SIDE period SIDE? | TO period | period TO | period AND? SIDE
 period: part? ERA? (number | UNIT number) ERA? | part
 number: (YEAR | ORDINAL) UNIT? | YEAR "+-" MARGIN
@@ -167,7 +169,7 @@ MARGIN: /\d+/
 UNIT: /century|millennium|decade/
 ERA: /bc|ad/
 PART: /early|mid|half|late/
-SHARE: /half|third|quarter/
+SHARE: /half|third|quarter|tenth/
 LAST: "last"
 SIDE: /after|before/
 TO: /to|-/
@@ -176,7 +178,7 @@ AND: "and"
 """
 _NUMBER = re.compile(r"\s*[-+−]?\d+(\.\d+)?\s*")
 _DIGIT = re.compile(r"\d")
-_CENTURY = re.compile(r"cent|siecle|secol|\bsecc?\b|siglo|\bs\b|millen")
+_CENTURY = re.compile(r"cent|siecle|secol|\bsecc?\b|siglo|\bs\b|millen|th c\b")
 _ROMAN = re.compile(r"\b(?=[ivx])(x{0,2})(ix|iv|v?i{0,3})(?<=[ivx])(?:e|eme|er|re|o|th)?\b")
 _SIGNS = [(re.compile(pattern), said) for pattern, said in SIGNS.items()]
 _ORDER = [(re.compile(pattern), said) for pattern, said in ORDER.items()]
@@ -197,6 +199,10 @@ class Period(NamedTuple):
         """Whether this may be the number of a century that stands with the other one of two."""
         return len(self.number.removesuffix("th")) < 3
 
+    def is_hundred(self) -> bool:
+        """Whether this is a decade by its unit, and a hundred years by its number."""
+        return self.unit == "decade" and self.number.endswith("00")
+
     def years(self) -> Years | None:
         """Return its first and last year."""
         kth, many = self.part
@@ -209,8 +215,8 @@ class Period(NamedTuple):
             return Years(year - margin, year + margin)
         if not number.isdecimal() or len(number) > 6:
             return None
-        if self.unit == "decade":  # "1800s" are a hundred years
-            size, first = 100 if number.endswith("00") else 10, int(number)
+        if self.unit in ("decade", "ten"):  # "1800s" are a hundred years, "1890s–1900s" twice ten
+            size, first = 100 if self.is_hundred() else 10, int(number)
             known = first % 10 == 0 and len(number) > 2
         else:
             size = SIZES[self.unit]
@@ -255,7 +261,11 @@ def _years_of(periods: list[Period]) -> Years | None:
     """Return the years of a period, or from one to another, which may be written in short."""
     first, last = periods[0], periods[-1]
     if len(periods) == 2:
-        if not first.number or not first.unit and (last.unit == "decade" or first.is_short()):
+        if last.is_hundred() and first.unit in ("", "decade") and first.number[-2:] != "00":
+            last = last._replace(unit="ten")
+        if first.is_hundred() and last.unit == "decade" and last.number[-2:] != "00":
+            first = first._replace(unit="ten")
+        if not first.number or not first.unit and last.unit != "decade" and first.is_short():
             first = first._replace(unit=last.unit, number=first.number or last.number)
         if not first.era and last.era == "bc":
             first = first._replace(era="bc")
@@ -263,7 +273,7 @@ def _years_of(periods: list[Period]) -> Years | None:
             last = last._replace(unit=first.unit)
         last = _write_out(first, last)
     years = [period.years() if period else None for period in (first, last)]
-    if None in years:
+    if None in years or years[1].first < years[0].first and 0 <= years[1].last < 100:
         return None
     return Years(min(one.first for one in years), max(one.last for one in years))
 
@@ -271,7 +281,7 @@ def _years_of(periods: list[Period]) -> Years | None:
 def _write_out(first: Period, last: Period) -> Period | None:
     """Return the end of a span with all its digits: 1895 of "1890–95", and 1890 of "1890-05"."""
     start, end = first.number, last.number
-    centuries = last.unit not in ("", "decade")
+    centuries = last.unit not in ("", "decade", "ten")
     if centuries or "bc" in (first.era, last.era) or not len(end) < 3 <= len(start):
         return last
     if not (start.isdecimal() and end.isdecimal()):

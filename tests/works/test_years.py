@@ -334,6 +334,22 @@ entro il 1890 = 1790 1890
 Anno Domini 1650 = 1650
 late 6th or early 5th century BC = -534 -467
 19th century or earlier = 1701 1900
+Ca. 1900-10s = 1900 1919
+1890s–1900s = 1890 1909
+1900s-1910s = 1900 1919
+1700s and 1800s = 1700 1899
+1940s (early) = 1940 1943
+nineteenth c. = 1801 1900
+19thC(late) = 1867 1900
+72/127, 2005 = 2005
+45/50, not dated (1970) = 1970
+No. 5 of 36, 1831 = 1831
+first decade of the 20th century = 1901 1910
+last decade of the 19th century = 1891 1900
+c. 1700-before 1750 = 1700 1750
+Meiji period, 1868-1912 = 1868 1912
+1906 (Meiji 39, 5th month) = 1906
+[between 1790 and 1840, printed later] = 1790 1840
 """
 #: Texts that name no year, or none that is to be relied on.
 UNREAD = """
@@ -375,6 +391,8 @@ turn of the 20th century
 19th
 0th century
 1st half
+12/90
+62/200, 69-10
 """
 
 
