@@ -48,6 +48,16 @@ def layers(network: Network | str | nn.Module, size: int | None = None) -> pd.Da
     return pd.DataFrame(rows, columns=["layer", "type", "shape", "parameters"])
 
 
+def has_attention(network: Network) -> bool:
+    """Tell whether a network has attention, by the numbers of heads that its modules state."""
+    import torch
+
+    with torch.device("meta"):
+        model = build_model(network)
+    named = ("num_heads", "n_heads")
+    return any(hasattr(module, name) for module in model.modules() for name in named)
+
+
 def _output_shapes(model: nn.Module, names: Iterable[str], size: int) -> dict[str, tuple[int, ...]]:
     """Send one image through, and leave each module in the mode in which it was."""
     import torch

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ import numpy as np
 from artsearch.base.errors import ArtsearchError, check_whole
 from artsearch.index.metrics import unit_rows
 from artsearch.networks.hooks import LayerHook
-from artsearch.networks.inspect import layers
+from artsearch.networks.inspect import has_attention, layers
 from artsearch.networks.layer_names import split_layer
 from artsearch.networks.loading import load_model
 from artsearch.networks.network import Network
@@ -42,13 +42,12 @@ class Match:
 class Matcher:
     """A network made ready to say which regions of two pictures match.
 
-    It compares the maps of one layer position by position: by default the deep one that the
-    network's blend takes its covariance from, else the last that is a map. Raises ArtsearchError
-    for a layer that is no map.
+    It compares the maps of one layer position by position: the deep one that the network's blend
+    takes its covariance from, else the last that is a map. Raises what choose_layer raises.
     """
 
-    def __init__(self, network: Network, crop: str, layer: str | None = None):
-        self.layer = layer or choose_layer(network)
+    def __init__(self, network: Network, crop: str):
+        self.layer = choose_layer(network)
         self._transform: Transform = transform_for(network, crop)
         self._model = load_model(network)
 
@@ -78,10 +77,10 @@ class Matcher:
         with LayerHook(self._model, self.layer) as hook, torch.inference_mode():
             self._model(batch)
             output = hook.output
-        if output.ndim != 4 or min(output.shape[2:]) < 2:
+        if len(output) != len(pictures) or not _is_map(output.shape[1:]):
             raise ArtsearchError(
                 f"layer {self.layer!r} gives the shape {tuple(output.shape[1:])}, which is no map "
-                "of positions; take one before the pooling, see layers(network)"
+                "of positions; take another network"
             )
         return _smooth(output).permute(0, 2, 3, 1).float().numpy()
 
@@ -92,17 +91,34 @@ def choose_layer(network: Network) -> str:
     >>> from artsearch import NETWORKS
     >>> choose_layer(NETWORKS["efficientnet_lite0"])
     'blocks.4'
+
+    Raises ArtsearchError for a network that states no layers and has attention, or whose last map
+    lies in its first half: what it gives there is no map, or sees little.
     """
     if network.blend is not None:
         named = [split_layer(name) for name, _ in network.blend.content]
         pooled = [layer for layer, pooling in named if pooling]
         if pooled:
             return pooled[-1]
+    cannot = f"{network.name} cannot say why two works are alike"
+    if has_attention(network):
+        raise ArtsearchError(
+            f"{cannot}: it has attention, and which of its layers give a map of positions is not "
+            "known; take a convolutional network, such as 'resnet50' or 'efficientnet_lite0'"
+        )
     table = layers(network)
-    maps = [len(shape) == 3 and min(shape[1:]) >= 4 for shape in table["shape"]]
-    if not any(maps):
-        raise ArtsearchError(f"{network.name} has no layer that gives a map of positions")
+    maps = [_is_map(shape) for shape in table["shape"]]
+    if not any(maps[len(maps) // 2 :]):
+        raise ArtsearchError(
+            f"{cannot}: no layer in its second half gives a map of positions; take a network such "
+            "as 'resnet50' or 'efficientnet_lite0'"
+        )
     return table["layer"][maps].iloc[-1]
+
+
+def _is_map(shape: Sequence[int]) -> bool:
+    """Tell whether a layer gives channels × height × width, of square inputs."""
+    return len(shape) == 3 and shape[1] == shape[2] >= 4
 
 
 def choose_pairs(
