@@ -33,8 +33,8 @@ JPEG = (7, 33007, 34892)
 OLD_JPEG = 6
 #: ExtraSamples of an alpha channel: colours multiplied by it, or not.
 ASSOCIATED, UNASSOCIATED = 1, 2
-#: NewSubfileType of a page that is a reduced copy, or a mask.
-REDUCED, IS_MASK = 1, 4
+#: NewSubfileType of a page that is a reduced copy, one of a document's, or a mask.
+REDUCED, OF_SEVERAL, IS_MASK = 1, 2, 4
 _lock = threading.Lock()
 _MODES = {1: "L", 3: "RGB", 4: "CMYK"}
 _COLOR_MAP, _ORIENTATION, _PROFILE = 320, 274, 34675
@@ -101,9 +101,11 @@ def _pages(tif) -> Iterator:
 
 
 def _is_copy(small, large) -> bool:
-    """Tell whether a page may be a reduced copy of another one, by their proportions."""
+    """Tell whether a page may be a copy of another one, of half its size or less."""
+    if small.subfiletype & OF_SEVERAL:
+        return False
     scale = small.imagewidth / large.imagewidth
-    return scale < 0.9 and abs(small.imagelength - large.imagelength * scale) <= 1
+    return scale < 0.6 and abs(small.imagelength - large.imagelength * scale) <= 1
 
 
 def _refuse_huge(page, most_bytes: int) -> None:

@@ -339,6 +339,7 @@ MASK = {"subfiletype": 4, "photometric": "mask"}
     ([(flat((16, 17), 9), {}), (flat(BIG, 200), {})], (16, 17)),  # another picture
     ([(flat(BIG, 9), {}), (flat(SMALL, 200), REDUCED)], BIG),
     ([(flat(BIG, 9), PAGE), (flat(BIG, 200), PAGE)], BIG),
+    ([(flat(SMALL, 9), PAGE), (flat(BIG, 200), PAGE)], SMALL),  # of a document
     ([(flat(SMALL, 9), REDUCED), (np.ones(BIG, bool), MASK), (flat(BIG, 200), {})], BIG),
     ([(flat(SMALL, 9), REDUCED)], SMALL),
     ([(flat(SMALL, 9), REDUCED), (flat((32, 48), 9), REDUCED), (flat(BIG, 200), TILED)], BIG),
