@@ -372,6 +372,20 @@ FAULTS = [
         """Condition(column, ">=", (low,)), Condition(column, "<", (high,))""",
     ),
     Fault(
+        "before-christ-read-as-after",
+        "works/years.py",
+        "works/test_years.py",
+        "year = -year if self.era",
+        "year = +year if self.era",
+    ),
+    Fault(
+        "values-told-apart-by-blanks",
+        "base/text.py",
+        "search/test_question.py::test_values_are_the_same_to_groups_conditions_and_exclusions",
+        """return " ".join("".join(kept).split())""",
+        """return "".join(kept)""",
+    ),
+    Fault(
         "unequal-read-as-equal",
         "works/conditions.py",
         "works/test_where.py",

@@ -215,7 +215,7 @@ class Period(NamedTuple):
             return Years(year - margin, year + margin)
         if not number.isdecimal() or len(number) > 6:
             return None
-        if self.unit in ("decade", "ten"):  # "1800s" are a hundred years, "1890s–1900s" twice ten
+        if self.unit in ("decade", "ten"):
             size, first = 100 if self.is_hundred() else 10, int(number)
             known = first % 10 == 0 and len(number) > 2
         else:
@@ -261,9 +261,10 @@ def _years_of(periods: list[Period]) -> Years | None:
     """Return the years of a period, or from one to another, which may be written in short."""
     first, last = periods[0], periods[-1]
     if len(periods) == 2:
-        if last.is_hundred() and first.unit in ("", "decade") and first.number[-2:] != "00":
+        # "1900s" are a hundred years, but ten beside another decade.
+        if last.is_hundred() and first.number and not first.number.endswith(("00", "th")):
             last = last._replace(unit="ten")
-        if first.is_hundred() and last.unit == "decade" and last.number[-2:] != "00":
+        if first.is_hundred() and last.unit == "decade" and not last.is_hundred():
             first = first._replace(unit="ten")
         if not first.number or not first.unit and last.unit != "decade" and first.is_short():
             first = first._replace(unit=last.unit, number=first.number or last.number)

@@ -337,6 +337,8 @@ late 6th or early 5th century BC = -534 -467
 Ca. 1900-10s = 1900 1919
 1890s–1900s = 1890 1909
 1900s-1910s = 1900 1919
+early to mid 1900s = 1900 1966
+1890–1900s = 1890 1909
 1700s and 1800s = 1700 1899
 1940s (early) = 1940 1943
 nineteenth c. = 1801 1900
@@ -440,6 +442,21 @@ def test_a_plain_number_is_itself(number):
 def test_what_is_long_is_no_date():
     assert read_years("1890 " + "x" * LONGEST) is None
     assert read_years("9" * 9000).first == float("inf")
+
+
+def test_old_things_are_not_of_our_era_and_prints_of_their_month():
+    """Each of these was once read by the number that it begins with, or not at all."""
+    old, new = (
+        ["10,000 BCE", "ca. 12,000–10,000 B.C."],
+        ["12/1890", "05/01/1831", "(1946)", "1890s"],
+    )
+    columns = Columns(pd.DataFrame({"year": old + new}))
+    for where, found in (
+        ("year between 1 and 100", [0] * 6),
+        ("year between 1800 and 1950", [0, 0, 1, 1, 1, 1]),
+        ("year < -500", [1, 1, 0, 0, 0, 0]),
+    ):
+        assert as_tree(where).mask(columns).tolist() == [bool(one) for one in found], where
 
 
 def test_a_condition_asks_what_years_a_work_may_be_of():
