@@ -596,8 +596,8 @@ FAULTS = [
         "content-and-manner-swapped",
         "evaluate/repaint.py",
         "evaluate/test_repaint.py",
-        "painter.paint(*pair)",
-        "painter.paint(*pair[::-1])",
+        "painter(*pair)",
+        "painter(*pair[::-1])",
     ),
     Fault(
         "files-under-the-ids-of-others",

@@ -12,7 +12,7 @@ from artsearch.base.errors import check_whole
 from artsearch.evaluate.estimates import MetricsTable, NotMeasurable, difference
 from artsearch.evaluate.experiments import CORRECTED, MOST_WORKS
 from artsearch.evaluate.labels import mean_rank_biased_overlap, overlap_at_k
-from artsearch.evaluate.rankings import Hubness, hubness
+from artsearch.evaluate.rankings import Hubness, hubness, take_rows
 from artsearch.features.features import Features
 from artsearch.networks.transforms import CENTER_CROP, NO_CROP
 from artsearch.search.searches import Searches
@@ -37,9 +37,9 @@ def agreement(searches: Searches, k: int = 10, seed: int = 0) -> MetricsTable:
                 overlap_at_k(*pair, depth, works=works, seed=seed),
                 mean_rank_biased_overlap(*pair, works=works, seed=seed),
             ):
-                metrics.add(network, crop, descriptor, "", estimate)
+                metrics.add((network, crop, descriptor, ""), estimate)
                 if descriptor == "final":
-                    metrics.add_chance(network, crop, "", estimate)
+                    metrics.add_chance((network, crop, "chance", ""), estimate)
     return metrics
 
 
@@ -101,11 +101,10 @@ def compare_crops(*tables: MetricsTable) -> pd.DataFrame:
     """
     rows = []
     estimates = {key: estimate for table in tables for key, estimate in table.estimates.items()}
-    for (network, crop, *key), center in estimates.items():
-        none = estimates.get((network, NO_CROP, *key))
+    for (network, crop, *key, same_artist), center in estimates.items():
+        none = estimates.get((network, NO_CROP, *key, same_artist))
         if crop == CENTER_CROP and none is not None:
             gap = difference(center, none)
-            *key, same_artist = key
             values = center.value, none.value, gap.value, gap.low, gap.high, gap.significance
             rows.append((network, *key, center.k, same_artist, *values))
     columns = ["network", "descriptor", "label", "metric", "k", "same_artist"]
@@ -115,11 +114,7 @@ def compare_crops(*tables: MetricsTable) -> pd.DataFrame:
 
 def _pairs(searches: Searches, descriptor: str) -> Iterator[tuple[str, str, Features, Features]]:
     """Yield pairs of networks for each crop, then of crops for each network, with features."""
-    features = {}
-    for key in searches:
-        descriptors = searches.descriptors(*key)
-        if descriptor in descriptors:
-            features[key] = descriptors[descriptor].features
+    known = {key: searches.descriptors(*key) for key in searches}
     names = [network.name for network in searches.networks]
     pairs = [
         (f"{first} + {second}", crop, (first, crop), (second, crop))
@@ -131,9 +126,9 @@ def _pairs(searches: Searches, descriptor: str) -> Iterator[tuple[str, str, Feat
         for name in names
         for first, second in combinations(sorted(searches.crops), 2)
     ]
-    for network, crop, first, second in pairs:
-        if first in features and second in features:
-            yield network, crop, features[first], features[second]
+    for network, crop, *keys in pairs:
+        if all(descriptor in known[key] for key in keys):
+            yield network, crop, *(known[key][descriptor].features for key in keys)
 
 
 def _limit(
@@ -154,9 +149,7 @@ def _draw(metrics: MetricsTable, features: Features, seed: int) -> Features:
         return features
     metrics.note(f"{MOST_WORKS:,} of {len(features):,} works were drawn to compare each with each")
     rows = np.random.default_rng(seed).choice(len(features), MOST_WORKS, replace=False)
-    rows.sort()
-    ids = [features.ids[row] for row in rows]
-    return Features(features.vectors[rows], ids, features.provenance)
+    return take_rows(features, np.sort(rows))
 
 
 def _one_crop(searches: Searches) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageChops, ImageFilter, ImageOps
+from PIL import Image, ImageChops, ImageEnhance, ImageFilter, ImageOps
 
 from artsearch.base.errors import ArtsearchError
 from artsearch.works.images import open_image, to_jpeg
@@ -50,7 +50,7 @@ class Alteration:
     """Something that is done to a picture: a call takes an RGB image and a random generator.
 
     The image that goes in is left as it is; the one that comes out is RGB, of at least one pixel,
-    and the same for a generator in the same state.
+    and the same for a generator in the same state. The description says how strongly it is done.
     """
 
     name: str
@@ -59,6 +59,20 @@ class Alteration:
 
     def __call__(self, image: Image.Image, rng: np.random.Generator) -> Image.Image:
         return self.function(image, rng)
+
+
+#: What is done to a work, by name.
+ALTERATIONS: dict[str, Alteration] = {}
+
+
+def _alteration(name: str, description: str) -> Callable[[Function], Function]:
+    """Take a function among ALTERATIONS."""
+
+    def register(function: Function) -> Function:
+        ALTERATIONS[name] = Alteration(name, description, function)
+        return function
+
+    return register
 
 
 def detail(image: Image.Image, share: float, rng: np.random.Generator) -> Image.Image:
@@ -107,12 +121,10 @@ def alter_all(
     details from all its pixels. Chance depends on the seed, the id and the alteration's name alone:
     each picture is the same whichever others are asked for.
     """
-    alterations = ALTERATIONS if alterations is None else alterations
     small = image.copy()
     small.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0)
-    pictures = {
-        name: alter(small, chance(seed, work_id, name)) for name, alter in alterations.items()
-    }
+    alterations = ALTERATIONS if alterations is None else alterations
+    pictures = {n: alter(small, chance(seed, work_id, n)) for n, alter in alterations.items()}
     for share in details:
         name = detail_name(share)
         pictures[name] = detail(image, share, chance(seed, work_id, name))
@@ -125,15 +137,18 @@ def chance(seed: int, work_id: str, name: str) -> np.random.Generator:
     return np.random.default_rng(int.from_bytes(digest))
 
 
+@_alteration("crop", f"{CROP:.0%} of the area, from a random place")
 def _crop(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     return detail(image, CROP, rng)
 
 
+@_alteration("blur", f"Gaussian blur, sigma {BLUR:.0%} of the longer side")
 def _blur(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     # Pillow's, since torchvision's fails where the kernel is wider than the picture.
     return image.filter(ImageFilter.GaussianBlur(BLUR * max(image.size)))
 
 
+@_alteration("noise", f"Gaussian noise, standard deviation {NOISE} of 255")
 def _noise(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     # NumPy's, since torchvision's takes no generator: threads would share one state.
     pixels = np.asarray(image, dtype=np.float32)
@@ -141,32 +156,45 @@ def _noise(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     return Image.fromarray(np.clip(np.rint(noisy), 0, 255).astype(np.uint8))
 
 
+@_alteration("JPEG", f"saved as a JPEG of quality {QUALITY} of 100")
 def _jpeg(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     return open_image(to_jpeg(image, QUALITY))
 
 
+@_alteration(
+    "colour shift",
+    f"hues turned by {HUE}° one way or the other, saturation times or divided by {SATURATION}, "
+    f"{CAST:.0%} more red and less blue or the other way round",
+)
 def _shift_colours(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    from torchvision.transforms.v2.functional import adjust_hue
+
     hue, saturation, cast = rng.choice((-1, 1), 3)
-    image = _functional().adjust_hue(image, float(hue) * HUE / 360)
-    image = _functional().adjust_saturation(image, SATURATION ** float(saturation))
+    image = adjust_hue(image, float(hue) * HUE / 360)
+    image = ImageEnhance.Color(image).enhance(SATURATION ** float(saturation))
     red, blue = 1 + cast * CAST, 1 - cast * CAST
     return image.convert("RGB", (red, 0, 0, 0, 0, 1, 0, 0, 0, 0, blue, 0))
 
 
+@_alteration("black and white", "only how light each point is")
 def _lose_colours(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    return _functional().rgb_to_grayscale(image, num_output_channels=3)
+    return image.convert("L").convert("RGB")
 
 
+@_alteration("rotation", f"turned by {ANGLE}° to the left or the right, with grey around")
 def _rotate(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     angle = ANGLE * float(rng.choice((-1, 1)))
-    bilinear = _functional().InterpolationMode.BILINEAR
-    return _functional().rotate(image, angle, bilinear, expand=True, fill=GREY)
+    return image.rotate(angle, Image.Resampling.BILINEAR, expand=True, fillcolor=GREY)
 
 
+@_alteration("mirrored", "left and right swapped")
 def _mirror(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    return _functional().horizontal_flip(image)
+    return ImageOps.mirror(image)
 
 
+@_alteration(
+    "frame", f"a wooden frame with a light mat around, {FRAME:.0%} of the shorter side wide"
+)
 def _frame(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     shorter = min(image.size)
     for share, colour in _RINGS:
@@ -174,14 +202,21 @@ def _frame(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     return image
 
 
+@_alteration(
+    "photograph",
+    f"on a wall, from one side: the far edge is {FAR:.0%} as long as the near one, and the light "
+    f"falls off to {FAR_LIGHT / NEAR_LIGHT:.0%} across the picture",
+)
 def _photograph(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     # Mirrored before and after, the work is as it was, and the camera on its other side.
-    turn = _functional().horizontal_flip if rng.integers(2) else Image.Image.copy
+    turn = ImageOps.mirror if rng.integers(2) else Image.Image.copy
     return turn(_see_from_left(turn(image), rng))
 
 
 def _see_from_left(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     """Hang a work on a wall, and look at it from the left, where the light comes from too."""
+    from torchvision.transforms.v2.functional import InterpolationMode, perspective
+
     wall = max(1, round(WALL_AROUND * max(image.size)))
     scene = ImageOps.expand(image, wall, WALL)
     left, top, right, bottom = wall, wall, wall + image.width, wall + image.height
@@ -190,55 +225,9 @@ def _see_from_left(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     drop, closer = (1 - FAR) / 2 * image.height, (1 - FAR) / 2 * image.width
     moved = [[closer, 0], [-closer, drop], [-closer, -drop], [closer, 0]]
     tilt = rng.uniform(-0.01, 0.01, (4, 2)) * min(image.size)  # no hand is quite steady
-    bilinear = _functional().InterpolationMode.BILINEAR
     seen = (np.array(corners) + moved + tilt).tolist()
-    photo = _functional().perspective(scene, corners, seen, bilinear, fill=WALL)
-    return ImageChops.multiply(photo, _light(photo.size))
-
-
-def _light(size: tuple[int, int]) -> Image.Image:
-    """Return light that falls off from the left to the right, as an RGB image."""
-    ramp = Image.linear_gradient("L").transpose(Image.Transpose.ROTATE_90)
-    ramp = ramp.point([NEAR_LIGHT + (FAR_LIGHT - NEAR_LIGHT) * x / 255 for x in range(256)])
-    return ramp.resize(size).convert("RGB")
-
-
-def _functional():
-    """Import torchvision when it is first needed, as the rest of the package does."""
-    from torchvision.transforms.v2 import functional
-
-    return functional
-
-
-#: What is done to a work, by name; each says how strongly.
-ALTERATIONS: dict[str, Alteration] = {
-    alteration.name: alteration
-    for alteration in (
-        Alteration("crop", f"{CROP:.0%} of the area, from a random place", _crop),
-        Alteration("blur", f"Gaussian blur, sigma {BLUR:.0%} of the longer side", _blur),
-        Alteration("noise", f"Gaussian noise, standard deviation {NOISE} of 255", _noise),
-        Alteration("JPEG", f"saved as a JPEG of quality {QUALITY} of 100", _jpeg),
-        Alteration(
-            "colour shift",
-            f"hues turned by {HUE}° one way or the other, saturation times or divided by "
-            f"{SATURATION}, {CAST:.0%} more red and less blue or the other way round",
-            _shift_colours,
-        ),
-        Alteration("black and white", "only how light each point is", _lose_colours),
-        Alteration(
-            "rotation", f"turned by {ANGLE}° to the left or the right, with grey around", _rotate
-        ),
-        Alteration("mirrored", "left and right swapped", _mirror),
-        Alteration(
-            "frame",
-            f"a wooden frame with a light mat around, {FRAME:.0%} of the shorter side wide",
-            _frame,
-        ),
-        Alteration(
-            "photograph",
-            f"on a wall, from one side: the far edge is {FAR:.0%} as long as the near one, and the "
-            f"light falls off to {FAR_LIGHT / NEAR_LIGHT:.0%} across the picture",
-            _photograph,
-        ),
-    )
-}
+    photo = perspective(scene, corners, seen, InterpolationMode.BILINEAR, fill=WALL)
+    # Light falls off from the left to the right.
+    light = Image.linear_gradient("L").transpose(Image.Transpose.ROTATE_90)
+    light = light.point([NEAR_LIGHT + (FAR_LIGHT - NEAR_LIGHT) * x / 255 for x in range(256)])
+    return ImageChops.multiply(photo, light.resize(photo.size).convert("RGB"))

@@ -23,8 +23,8 @@ COLUMNS = [
     *("same_artist", "value", "low", "high"),
 ]
 
-#: What an estimate is found by: network, crop, descriptor, label, metric and same_artist.
-Key = tuple[str, str, str, str, str, str]
+#: Network, crop, descriptor and label.
+Key = tuple[str, str, str, str]
 
 
 class NotMeasurable(ArtsearchError):
@@ -54,10 +54,9 @@ class Estimate:
 
     def __repr__(self) -> str:
         span = "no interval" if np.isnan(self.low) else f"{self.low:.3f} to {self.high:.3f}"
-        return (
-            f"<Estimate: {self.title} {self.value:.3f} ({span}), chance {self.chance:.3f}, "
-            f"{len(self.ids):,} queries in {len(set(self.units)):,} resampling units>"
-        )
+        value = f"{self.title} {self.value:.3f} ({span}), chance {self.chance:.3f}"
+        count = f"{len(self.ids):,} queries in {len(set(self.units)):,} resampling units"
+        return f"<Estimate: {value}, {count}>"
 
     @property
     def title(self) -> str:
@@ -94,7 +93,8 @@ class MetricsTable:
     """
 
     def __init__(self, *more_columns: str):
-        self.estimates: dict[Key, Estimate] = {}
+        #: By network, crop, descriptor, label, metric and same_artist.
+        self.estimates: dict[tuple[str, ...], Estimate] = {}
         self._columns = [*COLUMNS, *more_columns]
         self._rows: list[tuple] = []
         self._notes: dict[str, None] = {}
@@ -127,28 +127,16 @@ class MetricsTable:
             raise NotMeasurable(f"{len(values)} figures have {wanted}; {'; '.join(self.notes)}")
         return float(values.iloc[0])
 
-    def add(
-        self,
-        network: str,
-        crop: str,
-        descriptor: str,
-        label: str,
-        estimate: Estimate,
-        same_artist: str = "",
-        *more: object,
-    ) -> None:
+    def add(self, key: Key, estimate: Estimate, same_artist: str = "", *more: object) -> None:
         """Add an estimate; `more` goes into further columns."""
-        key = network, crop, descriptor, label, estimate.metric
         interval = estimate.value, estimate.low, estimate.high
-        self.add_row(*key, estimate.k, same_artist, *interval, *more)
-        self.estimates[*key, same_artist] = estimate
+        self.add_row(*key, estimate.metric, estimate.k, same_artist, *interval, *more)
+        self.estimates[*key, estimate.metric, same_artist] = estimate
 
-    def add_chance(
-        self, network: str, crop: str, label: str, estimate: Estimate, same_artist: str = "", *more
-    ) -> None:
-        """Add what chance would give on the queries of an estimate."""
-        key = network, crop, "chance", label, estimate.metric, estimate.k, same_artist
-        self.add_row(*key, estimate.chance, np.nan, np.nan, *more)
+    def add_chance(self, key: Key, estimate: Estimate, same_artist: str = "", *more) -> None:
+        """Add what chance would give on the queries of an estimate; `key` is that of the row."""
+        values = estimate.chance, np.nan, np.nan
+        self.add_row(*key, estimate.metric, estimate.k, same_artist, *values, *more)
 
     def add_row(self, *row: object) -> None:
         """Add a figure; `row` has a value a column."""

@@ -9,7 +9,7 @@ recipe: the final layer), "blend" (ours: the dial half way), "content" and "styl
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -63,14 +63,15 @@ def content_and_manner(
     k = k or _usual_others(works)
     for network, crop in searches:
         final, *of_dial = searches.descriptors(network, crop).values()
-        _add_both(metrics, works, (network, crop, "final"), final.features, k, seed)
+        both = _add_both(metrics, works, (network, crop, "final"), final.features, k, seed)
         if not of_dial:
             metrics.note(_no_dial(network))
         for place in places if of_dial else ():
             # One place after the other: all of them would take nine times the memory.
             features = of_dial[0].blend.at(place)
             _add_both(metrics, works, (network, crop, place_name(place)), features, k, seed)
-        _add_chance_of_both(metrics, network, crop, "final")
+        for label, estimate in both.items():
+            metrics.add_chance((network, crop, "chance", label), estimate)
     return metrics
 
 
@@ -93,9 +94,12 @@ def by_layer(
     metrics, k = MetricsTable(), k or _usual_others(collection.works)
     extractor = FeatureExtractor(network, crop, layers, precision=precision)
     by_key = extract(collection, [extractor], out, progress=progress)
-    for (name, _, layer), features in by_key.items():
+    both = [
         _add_both(metrics, collection.works, (name, crop, layer), features, k, seed)
-    _add_chance_of_both(metrics, extractor.network.name, crop, extractor.layers[0])
+        for (name, _, layer), features in by_key.items()
+    ]
+    for label, estimate in both[0].items():
+        metrics.add_chance((extractor.network.name, crop, "chance", label), estimate)
     return metrics
 
 
@@ -190,7 +194,7 @@ def by_label(
                     metrics.note(str(error))
                     continue
                 _note_scores(metrics, scores["final"].notes, label, same)
-                _add_scores(metrics, network, crop, label, scores, "yes" if same else "no")
+                _add_scores(metrics, (network, crop), label, scores, "yes" if same else "no")
     return metrics
 
 
@@ -258,14 +262,10 @@ def _compared(
 
 
 def _add_both(
-    metrics: MetricsTable,
-    works: pd.DataFrame,
-    key: tuple[str, str, str],
-    features: Features,
-    k: int,
-    seed: int,
-) -> None:
-    """Add the precision of content and of manner, and note what cannot be measured."""
+    metrics: MetricsTable, works: pd.DataFrame, key: tuple, features: Features, k: int, seed: int
+) -> dict[str, Estimate]:
+    """Add the precision of content and of manner, note what cannot be measured; return them."""
+    both = {}
     for label, resample in ((CONTENT, MANNER), (MANNER, CONTENT)):
         try:
             scores = score_labels(features, works, label, k, seed=seed, resample=resample)
@@ -274,7 +274,9 @@ def _add_both(
             continue
         metrics.note(*scores.notes)
         if "precision" in scores:  # with fewer works than k it is not; the notes say so
-            metrics.add(*key, label, scores["precision"])
+            both[label] = scores["precision"]
+            metrics.add((*key, label), both[label])
+    return both
 
 
 def _usual_others(works: pd.DataFrame) -> int:
@@ -284,29 +286,17 @@ def _usual_others(works: pd.DataFrame) -> int:
     return max(1, int(np.nanmin([*others, len(works)])))
 
 
-def _add_chance_of_both(metrics: MetricsTable, network: str, crop: str, descriptor: str) -> None:
-    for label in (CONTENT, MANNER):
-        estimate = metrics.estimates.get((network, crop, descriptor, label, "precision", ""))
-        if estimate is not None:
-            metrics.add_chance(network, crop, label, estimate)
-
-
 def _add_scores(
-    metrics: MetricsTable,
-    network: str,
-    crop: str,
-    label: str,
-    scores: Mapping[str, Estimates],
-    same_artist: str,
+    metrics: MetricsTable, key: tuple, label: str, scores: dict[str, Estimates], same_artist: str
 ) -> None:
     """Add the scores of all descriptors by one label, and how each compares with "final"."""
     final = scores["final"]
-    for name, by_metric in scores.items():
-        for metric, estimate in by_metric.items():
+    for name, of_name in scores.items():
+        for metric, estimate in of_name.items():
             compared = "" if name == "final" else difference(estimate, final[metric]).significance
-            metrics.add(network, crop, name, label, estimate, same_artist, compared)
+            metrics.add((*key, name, label), estimate, same_artist, compared)
     for estimate in final.values():
-        metrics.add_chance(network, crop, label, estimate, same_artist, "")
+        metrics.add_chance((*key, "chance", label), estimate, same_artist, "")
 
 
 def _note_scores(metrics: MetricsTable, notes: Sequence[str], label: str, same: bool) -> None:

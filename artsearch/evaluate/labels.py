@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -16,7 +15,13 @@ from artsearch.evaluate.estimates import (
     NotMeasurable,
     estimate_mean,
 )
-from artsearch.evaluate.rankings import extrapolate, nearest, rank_biased_overlap, ranked
+from artsearch.evaluate.rankings import (
+    extrapolate,
+    nearest,
+    rank_biased_overlap,
+    ranked,
+    take_rows,
+)
 from artsearch.features.features import Features
 from artsearch.index.factory import Index
 
@@ -111,20 +116,19 @@ def score_labels(
         notes.append(f"{queries:,} of {len(rows):,} queries were drawn")
         rows = np.sort(np.random.default_rng(seed).choice(rows, queries, replace=False))
     asked = table.iloc[rows]
-    enough = (asked["candidates"] >= k).to_numpy()
+    relevant, candidates = (asked[name].to_numpy() for name in ("relevant", "candidates"))
+    enough = candidates >= k
     notes += _note_few(k, enough) + _note_units(asked["unit"], resample)
     values = _measure(features, table, rows, k, correction)
-    chances = _chances(asked["relevant"].to_numpy(), asked["candidates"].to_numpy(), k)
+    chances = _chances(relevant, candidates, k)
     estimates = {}
     for metric in METRICS:
         at_k = None if metric == "map" else k
         counted = enough | (at_k is None)
         if counted.any():
-            ids, units = asked.index[counted], asked["unit"][counted]
-            chance = chances[metric][counted].mean()
-            estimates[metric] = estimate_mean(
-                metric, at_k, values[metric][counted], chance, ids, units, seed
-            )
+            of_metric = values[metric][counted], chances[metric][counted].mean()
+            of_queries = asked.index[counted], asked["unit"][counted]
+            estimates[metric] = estimate_mean(metric, at_k, *of_metric, *of_queries, seed)
     return Estimates(estimates, notes)
 
 
@@ -132,21 +136,19 @@ def overlap_at_k(
     first: Features,
     second: Features,
     k: int = 10,
-    correction: str | None = None,
     works: pd.DataFrame | None = None,
-    resample: str | None = None,
     seed: int = 0,
 ) -> Estimate:
     """Score how many of the k nearest works two networks have in common, from 0 to 1.
 
     Works that only one of the two has are left out. The interval resamples works, or with a table
-    of `works` their artists, or the values of its column `resample`. Raises MismatchError where no
-    work is in both, ArtsearchError for a k beyond the number of other works.
+    of `works` their artists. Raises MismatchError where no work is in both, ArtsearchError for a k
+    beyond the number of other works.
     """
     first, second = _common(first, second)
-    values = _compare_nearest(first, second, k, correction, overlap)
-    units = _units(first, works, resample)
-    return estimate_mean("overlap", k, values, k / (len(first) - 1), first.ids, units, seed)
+    values = [overlap(*pair) for pair in _pair_nearest(first, second, k)]
+    units, chance = _units(first, works), k / (len(first) - 1)
+    return estimate_mean("overlap", k, values, chance, first.ids, units, seed)
 
 
 def mean_rank_biased_overlap(
@@ -154,9 +156,7 @@ def mean_rank_biased_overlap(
     second: Features,
     depth: int = 50,
     p: float = 0.9,
-    correction: str | None = None,
     works: pd.DataFrame | None = None,
-    resample: str | None = None,
     seed: int = 0,
 ) -> Estimate:
     """Score how alike two networks rank the works nearest to each, the first ones counting most.
@@ -167,19 +167,16 @@ def mean_rank_biased_overlap(
     check_whole("depth", depth)
     first, second = _common(first, second)
     depth = min(depth, len(first) - 1)
-    values = _compare_nearest(first, second, depth, correction, partial(rank_biased_overlap, p=p))
+    values = [rank_biased_overlap(*pair, p) for pair in _pair_nearest(first, second, depth)]
     # By chance d of n works share d/n of their own with d others, and RBO is linear in the shares.
     chance = extrapolate(np.arange(1, depth + 1) / (len(first) - 1), p)
-    units = _units(first, works, resample)
+    units = _units(first, works)
     return estimate_mean("rank-biased overlap", depth, values, chance, first.ids, units, seed)
 
 
-def _compare_nearest(
-    first: Features, second: Features, k: int, correction: str | None, compare: Callable
-) -> list[float]:
-    """Return how alike the k nearest of each work are, by a function of two lists of rows."""
-    neighbours = (nearest(features, k, correction).tolist() for features in (first, second))
-    return [compare(*pair) for pair in zip(*neighbours, strict=True)]
+def _pair_nearest(first: Features, second: Features, k: int) -> Iterator[tuple[list, list]]:
+    """Yield the k nearest of each work, as row numbers, by the one and by the other."""
+    return zip(nearest(first, k).tolist(), nearest(second, k).tolist(), strict=True)
 
 
 def measure_ranking(relevant: np.ndarray, k: int) -> dict[str, float]:
@@ -221,7 +218,7 @@ def _prepare(
     table = table.assign(relevant=same - both, candidates=len(table) - own)
     if not same_artist:
         notes += _note_lost(label, table)
-    return Features(features.vectors[labelled], ids), table, notes
+    return take_rows(features, labelled), table, notes
 
 
 def _measure(
@@ -283,8 +280,8 @@ def _group(table: pd.DataFrame, name: str | None = None) -> np.ndarray:
     return np.where(values != "", values, ids)
 
 
-def _units(features: Features, works: pd.DataFrame | None, resample: str | None) -> Sequence[str]:
-    return features.ids if works is None else _group(_match(features, works), resample)
+def _units(features: Features, works: pd.DataFrame | None) -> Sequence[str]:
+    return features.ids if works is None else _group(_match(features, works))
 
 
 def _find_labelled(table: pd.DataFrame, label: str) -> tuple[np.ndarray, list[str]]:
@@ -356,8 +353,7 @@ def _common(first: Features, second: Features) -> tuple[Features, Features]:
     shared = np.flatnonzero(rows >= 0)
     if not len(shared):
         raise MismatchError("the features have no work in common; compute them for the same works")
-    ids = [first.ids[row] for row in shared]
-    return Features(first.vectors[shared], ids), Features(second.vectors[rows[shared]], ids)
+    return take_rows(first, shared), take_rows(second, rows[shared])
 
 
 def _plural(word: str) -> str:

@@ -91,6 +91,12 @@ def nearest(features: Features, k: int = 10, correction: str | None = None) -> n
     return np.concatenate([_first(block, k) for _, block in blocks])
 
 
+def take_rows(features: Features, rows: np.ndarray) -> Features:
+    """Return the features of some works."""
+    ids = [features.ids[row] for row in rows]
+    return Features(features.vectors[rows], ids, features.provenance)
+
+
 def check_depth(name: str, k: int, others: int) -> None:
     """Raise ArtsearchError unless k is a whole number from 1 to the number of other works."""
     check_whole(name, k)

