@@ -461,8 +461,8 @@ FAULTS = [
         "ranks-from-zero",
         "evaluate/recovery.py",
         "evaluate/test_recovery.py",
-        "return before + 1",
-        "return before",
+        "    return ranks\n\n\ndef _preprocess",
+        "    return ranks - 1\n\n\ndef _preprocess",
     ),
     # ---- gallery, page and site
     Fault(

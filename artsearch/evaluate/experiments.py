@@ -222,7 +222,8 @@ def recovered(
             extractor = first if crop == searches.crops[0] else first.with_crop(crop)
             probes[network.name, crop] = Probe(extractor, compared)
     options |= {"ks": ks, "sample": sample, "seed": seed, "progress": progress}
-    return recover(searches.collection, probes, **options).measure()
+    _, metrics = recover(searches.collection, probes, **options)
+    return metrics
 
 
 def place_name(place: float) -> str:

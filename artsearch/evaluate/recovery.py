@@ -57,50 +57,6 @@ class Probe:
     descriptors: Mapping[str, OneLayer | WeightedBlend]
 
 
-# Compared by identity: `==` between tables has no single answer.
-@dataclass(frozen=True, eq=False, repr=False)
-class Recovered:
-    """At which rank each altered work found itself, among how many `works`.
-
-    `ranks` is a table with the columns network, crop, descriptor, alteration, id and rank, from 1
-    for found first. `ks` are those asked for that are no larger than `works`, and `notes` says in
-    sentences what was left out.
-    """
-
-    ranks: pd.DataFrame
-    works: int
-    ks: tuple[int, ...] = (1, 3, 5)
-    notes: tuple[str, ...] = ()
-
-    def __repr__(self) -> str:
-        works = self.ranks["id"].nunique()
-        return f"<Recovered: {len(self.ranks):,} ranks of {works:,} works among {self.works:,}>"
-
-    def measure(self) -> MetricsTable:
-        """Return precision, recall and F1 at each k, with 95 % intervals over the works drawn.
-
-        The label is the alteration. One work is relevant to each picture: recall at k is the share
-        of works found among the first k; precision is that divided by k, so beyond k = 1 it is at
-        most 1/k by construction; F1 is that times 2/(k + 1), whether taken work by work or of the
-        two means. By chance recall would be k / works.
-
-        The intervals are Clopper and Pearson's (Biometrika 26, 1934), exact for a share of hits;
-        precision and F1 are multiples of it.
-        """
-        from scipy.stats import binomtest
-
-        metrics = MetricsTable()
-        metrics.note(*self.notes)
-        for key, rows in self.ranks.groupby(KEY, sort=False):
-            for k in self.ks:
-                test = binomtest(int((rows["rank"] <= k).sum()), len(rows))
-                interval = test.proportion_ci(0.95, method="exact")
-                recall = test.statistic, float(interval.low), float(interval.high)
-                for metric, scale in zip(METRICS, (1 / k, 1, 2 / (k + 1)), strict=True):
-                    metrics.add_row(*key, metric, k, "", *(value * scale for value in recall))
-        return metrics
-
-
 def recover(
     collection: Collection,
     probes: Mapping[tuple[str, str], Probe],
@@ -110,8 +66,11 @@ def recover(
     sample: int = 100,
     seed: int = 0,
     progress: bool = True,
-) -> Recovered:
+) -> tuple[pd.DataFrame, MetricsTable]:
     """Alter works of a collection, and see at which rank each one finds itself again.
+
+    The ranks are a table with the columns network, crop, descriptor, alteration, id and rank, from
+    1 for found first; the metrics are those of `measure_ranks`, with notes of what was left out.
 
     `probes` are by (network, crop). `sample` works are drawn from those that all descriptors hold
     (all of them, if fewer); each is opened once, altered as `alter_all` does it, and compared, by
@@ -125,9 +84,9 @@ def recover(
     check_whole("sample", sample)
     check_whole("seed", seed, least=0)
     _check_asked(probes, alterations, details)
-    known = [one.features.ids for probe in probes.values() for one in probe.descriptors.values()]
-    common, works = _common(collection, known), min(map(len, known))
-    ks, notes = _check_ks(ks, works)
+    known = [d.features.ids for probe in probes.values() for d in probe.descriptors.values()]
+    common = _common(collection, known)
+    ks, notes = _check_ks(ks, min(map(len, known)))
     if len(common) < len(collection):
         missing = len(collection) - len(common)
         notes += (f"{missing:,} works are not drawn: not all descriptors have a row of them",)
@@ -136,11 +95,10 @@ def recover(
     alter = partial(alter_all, alterations=alterations, details=details, seed=seed)
     preprocess = partial(_preprocess, collection, probes, alter)
     queues = {key: _Queue(probe) for key, probe in probes.items()}
-    unreadable, workers = [], min(os.cpu_count() or 1, MOST_WORKERS)
+    unreadable = []
     with Progress(len(ids), "Recovery", show=progress) as bar:
-        for id, inputs, reason in look_ahead(
-            preprocess, ids, min(os.cpu_count() or 1, MOST_WORKERS)
-        ):
+        workers = min(os.cpu_count() or 1, MOST_WORKERS)
+        for id, inputs, reason in look_ahead(preprocess, ids, workers):
             if reason:
                 unreadable.append(" ".join(f"{id} is left out: {reason}".split()))
             for key, by_alteration in inputs.items():
@@ -157,7 +115,30 @@ def recover(
         for row in of_descriptor
     ]
     ranks = pd.DataFrame(rows, columns=[*KEY, "id", "rank"])
-    return Recovered(ranks, works, ks, (*notes, *unreadable))
+    metrics = measure_ranks(ranks, ks)
+    metrics.note(*notes, *unreadable)
+    return ranks, metrics
+
+
+def measure_ranks(ranks: pd.DataFrame, ks: Sequence[int]) -> MetricsTable:
+    """Return precision, recall and F1 at each k, with 95 % intervals over the works drawn.
+
+    The label is the alteration. One work is relevant to each picture: recall at k is the share of
+    works found among the first k; precision is that divided by k, so beyond k = 1 it is at most 1/k
+    by construction; F1 is that times 2/(k + 1), whether taken work by work or of the two means. The
+    intervals are Clopper and Pearson's (Biometrika 26, 1934), exact for a share of hits.
+    """
+    from scipy.stats import binomtest
+
+    metrics = MetricsTable()
+    for key, rows in ranks.groupby(KEY, sort=False):
+        for k in ks:
+            test = binomtest(int((rows["rank"] <= k).sum()), len(rows))
+            interval = test.proportion_ci(0.95, method="exact")
+            recall = test.statistic, float(interval.low), float(interval.high)
+            for metric, scale in zip(METRICS, (1 / k, 1, 2 / (k + 1)), strict=True):
+                metrics.add_row(*key, metric, k, "", *(value * scale for value in recall))
+    return metrics
 
 
 class _Queue:
@@ -206,19 +187,13 @@ def rank_own(
             f"descriptor {descriptor!r} makes rows of {rows.shape[-1]} numbers, its features have "
             f"{vectors.shape[1]}; make both with the same network, layer and steps"
         )
-    own = pd.Index(features.ids).get_indexer(ids)
-    rows = unit_rows(rows)
+    rows, own = unit_rows(rows), pd.Index(features.ids).get_indexer(ids)
     needed = np.einsum("ij,ij->i", rows, unit_rows(vectors[own])) - TIE
-    before = np.zeros(len(rows), dtype=np.int64)
-    chunk = max(1, CHUNK // max(1, features.dims))
-    for start in range(0, len(vectors), chunk):
-        cosines = rows @ unit_rows(vectors[start : start + chunk]).T
+    ranks = np.zeros(len(rows), dtype=np.int64)
+    for chunk in chunks_of(vectors, max(1, CHUNK // max(1, features.dims))):
         # Not "at least as near": beside a number that is none, the work was not found.
-        ahead = ~(cosines < needed[:, None])
-        here = np.flatnonzero((own >= start) & (own < start + chunk))
-        ahead[here, own[here] - start] = False
-        before += ahead.sum(axis=1)
-    return before + 1
+        ranks += (~(rows @ unit_rows(chunk).T < needed[:, None])).sum(axis=1)
+    return ranks
 
 
 def _preprocess(collection: Collection, probes: Mapping, alter: Callable, work_id: str) -> tuple:
