@@ -117,14 +117,13 @@ def score_labels(
         rows = np.sort(np.random.default_rng(seed).choice(rows, queries, replace=False))
     asked = table.iloc[rows]
     relevant, candidates = (asked[name].to_numpy() for name in ("relevant", "candidates"))
-    enough = candidates >= k
-    notes += _note_few(k, enough) + _note_units(asked["unit"], resample)
+    notes += _note_few(k, candidates) + _note_units(asked["unit"], resample)
     values = _measure(features, table, rows, k, correction)
     chances = _chances(relevant, candidates, k)
     estimates = {}
     for metric in METRICS:
         at_k = None if metric == "map" else k
-        counted = enough | (at_k is None)
+        counted = (candidates >= k) | (at_k is None)
         if counted.any():
             of_metric = values[metric][counted], chances[metric][counted].mean()
             of_queries = asked.index[counted], asked["unit"][counted]
@@ -190,9 +189,9 @@ def measure_ranking(relevant: np.ndarray, k: int) -> dict[str, float]:
     {'precision': 0.5, 'recall': 0.5, 'map': 0.75}
     """
     ranks = np.flatnonzero(relevant) + 1
-    found = np.count_nonzero(ranks <= k)
+    hits = np.count_nonzero(ranks <= k)
     precisions = np.arange(1, len(ranks) + 1) / ranks
-    values = {"precision": found / k, "recall": found / len(ranks), "map": precisions.mean()}
+    values = {"precision": hits / k, "recall": hits / len(ranks), "map": precisions.mean()}
     return {metric: float(value) for metric, value in values.items()}
 
 
@@ -206,19 +205,20 @@ def _prepare(
     (`relevant`) and among how many (`candidates`).
     """
     works = _match(features, works)
-    labelled, notes = _find_labelled(works, label)
-    works = works.iloc[labelled]
-    ids = works.index.to_numpy(object)
-    columns = {"label": _column(works, label), "artist": ids if same_artist else _group(works)}
-    table = pd.DataFrame(columns | {"unit": _group(works, resample)}, ids)
-    same, both, own = (
-        table.groupby(by)["label"].transform("size")
-        for by in ("label", ["label", "artist"], "artist")
+    labels = _column(works, label)
+    notes = _note_unlabelled(labels, label)
+    rows = np.flatnonzero(labels != "")
+    works, ids = works.iloc[rows], works.index[rows].to_numpy(object)
+    table = pd.DataFrame({"label": labels.iloc[rows], "unit": _group(works, resample)})
+    table["artist"] = ids if same_artist else _group(works)
+    sizes, of_label, of_both = (
+        table.groupby(columns)["unit"].transform("size")
+        for columns in ("artist", "label", ["label", "artist"])
     )
-    table = table.assign(relevant=same - both, candidates=len(table) - own)
+    table = table.assign(relevant=of_label - of_both, candidates=len(table) - sizes)
     if not same_artist:
-        notes += _note_lost(label, table)
-    return take_rows(features, labelled), table, notes
+        notes += _note_lost(table, label)
+    return take_rows(features, rows), table, notes
 
 
 def _measure(
@@ -263,86 +263,81 @@ def _match(features: Features, works: pd.DataFrame) -> pd.DataFrame:
     return table.loc[list(features.ids)]
 
 
-def _column(table: pd.DataFrame, name: str) -> np.ndarray:
+def _column(table: pd.DataFrame, name: str) -> pd.Series:
     """Return a column as texts, "" where it has nothing."""
     if name not in table:
         raise NotMeasurable(f"{unknown('column', name, table)}; or add it to works.csv")
     column = table[name].astype(object)
-    return column.where(column.notna(), "").astype(str).str.strip().to_numpy(object)
+    return column.where(column.notna(), "").astype(str).str.strip().astype(object)
 
 
-def _group(table: pd.DataFrame, name: str | None = None) -> np.ndarray:
+def _group(table: pd.DataFrame, name: str | None = None) -> pd.Series:
     """Return the group of each work: its artist, or its value in a column, or else itself."""
-    ids = table.index.to_numpy(object)
+    ids = table.index.to_series().astype(object)
     if name is None and "artist" not in table:
         return ids
     values = _column(table, name or "artist")
-    return np.where(values != "", values, ids)
+    return values.where(values != "", ids)
 
 
 def _units(features: Features, works: pd.DataFrame | None) -> Sequence[str]:
     return features.ids if works is None else _group(_match(features, works))
 
 
-def _find_labelled(table: pd.DataFrame, label: str) -> tuple[np.ndarray, list[str]]:
-    """Return the row numbers of labelled works and notes; raise where they tell nothing."""
-    labels = _column(table, label)
-    known = np.flatnonzero(labels != "")
-    sizes = pd.Series(labels[known]).value_counts()
-    cannot = f"how works of the same {label} find each other cannot be measured"
-    if not len(known):
-        raise NotMeasurable(f"{cannot}: no work has a {label}; fill in that column of works.csv")
+def _note_unlabelled(labels: pd.Series, label: str) -> list[str]:
+    """Note which works are left out, or are no queries; raise where labels tell nothing."""
+    sizes = labels[labels != ""].value_counts()
+    problem = f"how works of the same {label} find each other cannot be measured"
+    if sizes.empty:
+        raise NotMeasurable(f"{problem}: no work has a {label}; fill in that column of works.csv")
     if len(sizes) == 1:
         raise NotMeasurable(
-            f"{cannot}: all works that have a {label} have the same, {sizes.index[0]!r}, so no "
+            f"{problem}: all works that have a {label} have the same, {sizes.index[0]!r}, so no "
             f"answer is wrong; add works of another {label}"
         )
     if sizes.max() == 1:
         raise NotMeasurable(
-            f"{cannot}: no two works have the same {label}, so no answer is right; "
+            f"{problem}: no two works have the same {label}, so no answer is right; "
             "add works, or take another column"
         )
-    notes, without, single = [], len(labels) - len(known), int((sizes == 1).sum())
-    if without:
-        notes.append(f"{without:,} of {len(labels):,} works have no {label}: they are left out")
-    if single:
-        kinds = f"{single:,} of {len(sizes):,} {_plural(label)}"
-        notes.append(f"{kinds} have one work only; those works are no queries")
-    return known, notes
+    unlabelled, single = int((labels == "").sum()), int((sizes == 1).sum())
+    works = f"{unlabelled:,} of {len(labels):,} works have no {label}: they are left out"
+    kinds = f"{single:,} of {len(sizes):,} {_plural(label)} have one work only"
+    return _note_counts({works: unlabelled, f"{kinds}; those works are no queries": single})
 
 
-def _note_lost(label: str, table: pd.DataFrame) -> list[str]:
+def _note_lost(table: pd.DataFrame, label: str) -> list[str]:
     """Note which queries are lost with the works of their artists; raise if all are."""
     if not table["relevant"].any():
         raise NotMeasurable(
             f"how works of the same {label} by other artists are found cannot be measured: those "
             f"of each {label} are all by one artist; take same_artist=True, or add works"
         )
-    notes = []
     lost = int(((table["relevant"] == 0) & table["label"].duplicated(keep=False)).sum())
-    if lost:
-        notes.append(f"{lost:,} works have a {label} of one artist only: they are no queries")
     nameless = int((table["artist"] == table.index).sum())
-    if nameless:
-        notes.append(
-            f"{nameless:,} of {len(table):,} works have no artist: nothing is left out for them"
-        )
-    return notes
+    left = f"{nameless:,} of {len(table):,} works have no artist: nothing is left out for them"
+    queries = f"{lost:,} works have a {label} of one artist only: they are no queries"
+    return _note_counts({queries: lost, left: nameless})
 
 
-def _note_few(k: int, enough: np.ndarray) -> list[str]:
-    few = int((~enough).sum())
-    if few == len(enough):
+def _note_few(k: int, candidates: np.ndarray) -> list[str]:
+    """Note how many queries have too few works to rank for precision and recall."""
+    few = int((candidates < k).sum())
+    if few == len(candidates):
         return [f"no query has {k} works to rank: precision and recall want a smaller k"]
-    count = f"{few:,} of {len(enough):,} queries have fewer than {k} works to rank"
-    return [f"{count}: they do not count in precision and recall"] if few else []
+    queries = f"{few:,} of {len(candidates):,} queries have fewer than {k} works to rank"
+    return _note_counts({f"{queries}: they do not count in precision and recall": few})
 
 
 def _note_units(units: pd.Series, resample: str | None) -> list[str]:
-    number = units.nunique()
-    if number >= FEWEST_UNITS:
-        return []
-    return [f"the queries have {number} {_plural(resample or 'artist')}: too few for an interval"]
+    names = f"{units.nunique()} {_plural(resample or 'artist')}"
+    note = f"the queries have {names}: too few for an interval"
+    return _note_counts({note: units.nunique() < FEWEST_UNITS})
+
+
+def _note_counts(notes: dict[str, int]) -> list[str]:
+    """Return the notes whose count is not 0."""
+    return [note for note, count in notes.items() if count]
 
 
 def _common(first: Features, second: Features) -> tuple[Features, Features]:

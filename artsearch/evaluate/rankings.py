@@ -72,10 +72,10 @@ def ranked(
 
     Works that are equally near come in the order of their rows.
     """
-    for some, block in similarities(features, correction, rows):
+    for block, similar in similarities(features, correction, rows):
         # The work itself, at −∞, comes last.
-        orders = np.argsort(-block, axis=1, kind="stable")[:, :-1]
-        yield from zip(some.tolist(), orders, strict=True)
+        orders = np.argsort(-similar, axis=1, kind="stable")[:, :-1]
+        yield from zip(block.tolist(), orders, strict=True)
 
 
 def nearest(features: Features, k: int = 10, correction: str | None = None) -> np.ndarray:
@@ -195,9 +195,9 @@ def rank_biased_overlap(first: Sequence, second: Sequence, p: float = 0.9) -> fl
         raise ArtsearchError("a ranking is empty, or has a work twice; list each work once")
     if not 0 < p < 1:
         raise ArtsearchError(f"p is {p!r}; take a number between 0 and 1, such as 0.9")
-    place = {work: depth for depth, work in enumerate(second)}
+    ranks = {work: rank for rank, work in enumerate(second)}
     # A work counts from the depth on at which both lists have had it.
-    depths = [max(depth, place[work]) for depth, work in enumerate(first) if work in place]
+    depths = [max(rank, ranks[work]) for rank, work in enumerate(first) if work in ranks]
     common = np.bincount(np.array(depths, np.int64), minlength=len(first)).cumsum()
     return extrapolate(common / np.arange(1, len(first) + 1), p)
 

@@ -4,7 +4,6 @@ With real works nobody can say for certain whether two neighbours share their co
 manner. With these, "this network follows the content, that one the manner" becomes a count.
 """
 
-import hashlib
 import json
 import os
 import sys
@@ -17,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
-from artsearch.base.disk import write_whole
+from artsearch.base.disk import hash_now, write_whole
 from artsearch.base.errors import ArtsearchError
 from artsearch.base.progress import Progress
 from artsearch.works.collection import MACHINE_MADE, TABLE
@@ -116,20 +115,18 @@ def _read_paintings(folder: Path) -> dict[str, dict[str, str]]:
 
 def _recipe(folder: Path, works: dict[str, dict[str, str]]) -> bytes:
     """Write down all that the pixels depend on."""
-    prints = {stem: _fingerprint(folder / row["file"]) for stem, row in works.items()}
+    hashes = {}
+    for stem, row in works.items():
+        try:
+            hashes[stem] = hash_now(folder / row["file"])
+        except OSError as error:
+            raise ArtsearchError(
+                f"{TABLE} names {Path(row['file']).name!r}, which cannot be read "
+                f"({error.strerror}); put the file there, or take the row out"
+            ) from None
     tool = f"{TOOL} {version(TOOL)}"
-    recipe = {"tool": tool, "side": SIDE, "quality": QUALITY, "paintings": prints}
+    recipe = {"tool": tool, "side": SIDE, "quality": QUALITY, "paintings": hashes}
     return json.dumps(recipe, indent=1, ensure_ascii=False).encode()
-
-
-def _fingerprint(path: Path) -> str:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise ArtsearchError(
-            f"{TABLE} names {path.name!r}, which cannot be read ({error.strerror}); "
-            "put the file there, or take the row out"
-        ) from None
 
 
 def _start_over(out: Path, recipe: bytes) -> None:

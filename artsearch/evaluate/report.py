@@ -118,13 +118,14 @@ def make_report(
     searches = Searches(collection, networks, crops, cache, progress=progress)
     say(searches.sentence)
     searches.extract()
-    made: list[Collection] = []
+    with_content: Collection | None = None
     notes: dict[str, None] = {}
 
     def measure_dial() -> MetricsTable:
-        made.append(find_repainted(collection, repainted))
+        nonlocal with_content
+        with_content = find_repainted(collection, repainted)
         names = [network.name for network in searches.networks]
-        others = Searches(made[0], names, searches.crops, cache, progress=progress)
+        others = Searches(with_content, names, searches.crops, cache, progress=progress)
         others.extract()
         return content_and_manner(others, seed=seed)
 
@@ -138,17 +139,17 @@ def make_report(
         notes.update(dict.fromkeys(f"{title}: {note}" for note in metrics.notes))
         return metrics
 
-    def of_each_network(experiment: Callable[[str, str], object]) -> dict[str, object]:
-        found, crop = {}, default_crop(searches.crops)
+    def of_each_network(experiment: Callable[[str, str], pd.DataFrame]) -> dict[str, pd.DataFrame]:
+        tables, crop = {}, default_crop(searches.crops)
         for network in searches.networks:
             with suppress(ArtsearchError):  # whose reason was noted before
-                found[network.name] = experiment(network.name, crop)
-        return found
+                tables[network.name] = experiment(network.name, crop)
+        return tables
 
     dial = measure("Content and manner", measure_dial)
     return Report(
         searches,
-        made[0] if made else None,
+        with_content,
         {"k": k, "sample": sample, "seed": seed},
         dial,
         measure("Labels", by_label, searches, labels, k, seed=seed),
