@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from artsearch.base.errors import ArtsearchError, MismatchError, check_whole, unknown
-from artsearch.base.vectors import CHUNK, chunks_of
+from artsearch.base.vectors import CHUNK, chunks_of, largest
 from artsearch.features.features import Features
 from artsearch.index.metrics import check_finite
 
@@ -55,12 +55,12 @@ def _compare(
 ) -> np.ndarray:
     queries = np.asarray(features.vectors[rows], np.float64) / lengths[rows][:, None]
     chunks = chunks_of(features.vectors, CHUNK)
-    cosines = np.hstack([queries @ np.asarray(chunk, np.float64).T for chunk in chunks]) / lengths
+    similar = np.hstack([queries @ np.asarray(chunk, np.float64).T for chunk in chunks]) / lengths
     if crowding is not None:
-        cosines = 2 * cosines - crowding[rows][:, None] - crowding
+        similar = 2 * similar - crowding[rows][:, None] - crowding
     # A product of matrices may give copies of a work cosines that differ in the last digit.
     # Rounded, they tie wherever they stand, and the order does not depend on the blocks.
-    similar = cosines.round(12)
+    similar = similar.round(12)
     similar[np.arange(len(rows)), rows] = -np.inf
     return similar
 
@@ -86,35 +86,19 @@ def nearest(features: Features, k: int = 10, correction: str | None = None) -> n
     >>> nearest(Features(np.array([[1, 0], [2, 1], [0, 1]]), "abc"), k=1).tolist()
     [[1], [0], [1]]
     """
-    blocks = similarities(features, correction)
-    check_depth("k", k, len(features) - 1)
-    return np.concatenate([_first(block, k) for _, block in blocks])
+    blocks, others = similarities(features, correction), len(features) - 1
+    check_whole("k", k)
+    if k > others:
+        raise ArtsearchError(
+            f"k is {k}, but there are {others} other works; take a whole number up to {others}"
+        )
+    return np.concatenate([largest(block, k) for _, block in blocks])
 
 
 def take_rows(features: Features, rows: np.ndarray) -> Features:
     """Return the features of some works."""
     ids = [features.ids[row] for row in rows]
     return Features(features.vectors[rows], ids, features.provenance)
-
-
-def check_depth(name: str, k: int, others: int) -> None:
-    """Raise ArtsearchError unless k is a whole number from 1 to the number of other works."""
-    check_whole(name, k)
-    if k > others:
-        raise ArtsearchError(
-            f"{name} is {k}, but there are {others} other works; take a whole number up to {others}"
-        )
-
-
-def _first(block: np.ndarray, k: int) -> np.ndarray:
-    """Return the columns of the k largest values of each row, ties in the order of columns."""
-    # All that tie with the k-th are candidates; sorting whole rows would take ten times as long.
-    least = np.partition(block, -k, axis=1)[:, -k]
-    firsts = np.empty((len(block), k), np.int64)
-    for row, (values, limit) in enumerate(zip(block, least, strict=True)):
-        columns = np.flatnonzero(values >= limit)
-        firsts[row] = columns[np.argsort(-values[columns], kind="stable")[:k]]
-    return firsts
 
 
 def _lengths(features: Features) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 
 import matplotlib.pyplot as plt
@@ -87,15 +87,20 @@ def show_answer(collection: Collection, results: Results, columns: int = 9) -> F
     work has in the column of the groups, where there are any, and its distance (for stepping stones
     that of the step).
     """
-    asked = {id: colour for id, colour in _asked(results) if id in collection}
+    question = results.question
+    asked = {results.query: LIKED}
+    if question is not None:
+        asked = {id: LIKED for id, _ in question.positive}
+        asked |= {id: UNLIKED for id, _ in question.negative}
+    asked = {id: colour for id, colour in asked.items() if id in collection}
     cells = len(asked) + len(results)
     lines = max(1, -(-cells // columns))
     figure, axes = _grid(lines, -(-cells // lines), side=1.5)
     for ax, (id, colour) in zip(axes.flat, asked.items(), strict=False):
         picture = _draw_work(ax, collection, id)
         _frame(ax, colour)
-        if results.question is not None and results.question.region is not None:
-            _mark(ax, picture.size, results.question.region, colour)
+        if question is not None and question.region is not None:
+            _mark(ax, picture.size, question.region, colour)
     for ax, work in zip(axes.flat[len(asked) :], results, strict=False):
         group = f"{work.group}\n" if work.group else ""
         title = textwrap.shorten(collection.work(work.id)["title"], 44, placeholder=" …")
@@ -186,8 +191,8 @@ def plot_plane(table: pd.DataFrame, x: str, y: str, chance: float) -> Figure:
     """
     figure, ax = plt.subplots(figsize=(6.5, 5), layout="constrained")
     ax.plot([0, 1], [1, 0], color="gray", linestyle=":", linewidth=1)
-    ax.axvline(chance, color="gray", linestyle="--", linewidth=0.7)
-    ax.axhline(chance, color="gray", linestyle="--", linewidth=0.7)
+    for draw_line in (ax.axvline, ax.axhline):
+        draw_line(chance, color="gray", linestyle="--", linewidth=0.7)
     for pooling, rows in table.groupby("pooling", sort=False):
         ax.scatter(rows[x], rows[y], s=26, label=pooling)
     for name, row in table.iterrows():
@@ -220,8 +225,7 @@ def plot_table(table: pd.DataFrame, title: str = "") -> Figure:
     ax.imshow(table, vmin=0, vmax=1, cmap="YlGnBu", aspect="auto")
     ax.set_xticks(range(len(table.columns)), table.columns, fontsize=8, parse_math=False)
     ax.set_yticks(range(len(table)), table.index, fontsize=8, parse_math=False)
-    for row, column in np.ndindex(*table.shape):
-        value = table.iat[row, column]
+    for (row, column), value in np.ndenumerate(table.to_numpy()):
         color = "white" if value > 0.6 else "black"
         ax.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=8, color=color)
     ax.set_title(title, fontsize=10, parse_math=False)
@@ -236,15 +240,6 @@ def show_pictures(pictures: Mapping[str, object], columns: int = 5) -> Figure:
     return figure
 
 
-def _asked(results: Results) -> Iterator[tuple[str, str]]:
-    """Yield what was asked for, with the colour of its frame."""
-    if results.question is not None:
-        yield from ((id, LIKED) for id, _ in results.question.positive)
-        yield from ((id, UNLIKED) for id, _ in results.question.negative)
-    elif results.query is not None:
-        yield results.query, LIKED
-
-
 def _grid(rows: int, columns: int, side: float) -> tuple[Figure, np.ndarray]:
     size = (columns * side, rows * (side + 0.3))
     figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
@@ -253,12 +248,10 @@ def _grid(rows: int, columns: int, side: float) -> tuple[Figure, np.ndarray]:
     return figure, axes
 
 
-def _draw_work(
-    ax: Axes, collection: Collection, work_id: str, title: str | None = None
-) -> Image.Image:
+def _draw_work(ax: Axes, collection: Collection, work_id: str, title: str = "") -> Image.Image:
     """Draw a work under a title, its own if none is given; return its picture."""
     picture = thumbnail(collection.path(work_id))
-    _draw(ax, picture, collection.work(work_id)["title"] if title is None else title)
+    _draw(ax, picture, title or collection.work(work_id)["title"])
     return picture
 
 
@@ -269,9 +262,7 @@ def _draw(ax: Axes, picture, title: str) -> None:
     ax.set_title("\n".join(lines[:3]), fontsize=7, parse_math=False)
 
 
-def _mark(
-    ax: Axes, size: tuple[int, int], region: Sequence[float], colour: str, text: str = ""
-) -> None:
+def _mark(ax: Axes, size: tuple, region: Sequence[float], colour: str, text: str = "") -> None:
     """Outline a region, given in shares of the width and the height, and number it."""
     left, top, right, bottom = np.array(region) * [*size, *size]
     outline = {"fill": False, "edgecolor": colour, "linewidth": 2}

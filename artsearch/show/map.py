@@ -263,18 +263,22 @@ def show_map(
     points = np.asarray(layout.vectors)
     rows = {id: row for row, id in enumerate(layout.ids)}
     marks = [rows[id] for id in marked if id in rows]
-    figure, ax = plt.subplots(figsize=(8.5, 8.5 * _height(points) + 0.4), layout="constrained")
-    coloured = None
+    least, most = points.min(axis=0), points.max(axis=0)
+    width, height = most - least
+    height = 8.5 * float(np.clip(height / (width or 1), 0.4, 1)) + 0.4
+    figure, ax = plt.subplots(figsize=(8.5, height), layout="constrained")
+    dots, frames = OTHER, np.full(len(points), "none")
     if colour is not None:
-        coloured = colour_by(works_of(collection, layout), colour)
-        _draw_legend(figure, coloured, colour)
-    shades = coloured and np.array(coloured.colours)[coloured.groups]
-    ax.scatter(*points.T, s=7, c=OTHER if shades is None else shades, linewidths=0)
+        colouring = colour_by(works_of(collection, layout), colour)
+        _draw_legend(figure, colouring, colour)
+        dots = frames = np.array(colouring.colours)[colouring.groups]
+    ax.scatter(*points.T, s=7, c=dots, linewidths=0)
     for row in place_pictures(points, side, marks):
-        frame = (MARK, 2.5) if row in marks else (shades[row] if coloured else "none", 1.2)
+        frame = (MARK, 2.5) if row in marks else (frames[row], 1.2)
         _draw_picture(ax, collection, layout.ids[row], points[row], side, frame)
     ax.set(xticks=[], yticks=[], frame_on=False, aspect="equal")
-    ax.set(xlim=_span(points[:, 0], side), ylim=_span(points[:, 1], side))
+    (left, bottom), (right, top) = least - 0.6 * side, most + 0.6 * side
+    ax.set(xlim=(left, right), ylim=(bottom, top))
     return figure
 
 
@@ -283,22 +287,12 @@ def works_of(collection: Collection, layout: Features) -> pd.DataFrame:
     return collection.works.iloc[[collection.row(id) for id in layout.ids]]
 
 
-def _height(points: np.ndarray) -> float:
-    width, height = np.ptp(points, axis=0)
-    return float(np.clip(height / (width or 1), 0.4, 1))
-
-
-def _span(values: np.ndarray, side: float) -> tuple[float, float]:
-    return values.min() - 0.6 * side, values.max() + 0.6 * side
-
-
-def _draw_legend(figure: Figure, coloured: Colouring, column: str) -> None:
+def _draw_legend(figure: Figure, colouring: Colouring, column: str) -> None:
     from matplotlib.lines import Line2D
 
-    dots = [Line2D([], [], color=one, marker="o", linestyle="") for one in coloured.colours]
-    legend = figure.legend(
-        dots, coloured.names, title=column, fontsize=7, ncols=4, loc="outside lower center"
-    )
+    dots = [Line2D([], [], color=c, marker="o", linestyle="") for c in colouring.colours]
+    style = {"title": column, "fontsize": 7, "ncols": 4, "loc": "outside lower center"}
+    legend = figure.legend(dots, colouring.names, **style)
     for text in (legend.get_title(), *legend.get_texts()):
         text.set_parse_math(False)  # it is text of the user's: a dollar sign in it is no formula
 
@@ -314,8 +308,7 @@ def _draw_picture(
         return
     height, width = (0.46 * side * length / max(picture.shape) for length in picture.shape[:2])
     x, y = middle
-    box = (x - width, x + width, y - height, y + height)
-    ax.imshow(picture, extent=box, zorder=2)
+    ax.imshow(picture, extent=(x - width, x + width, y - height, y + height), zorder=2)
     colour, thickness = frame
-    corner, size = (box[0], box[2]), (2 * width, 2 * height)
-    ax.add_patch(Rectangle(corner, *size, fill=False, color=colour, linewidth=thickness, zorder=3))
+    outline = {"fill": False, "color": colour, "linewidth": thickness, "zorder": 3}
+    ax.add_patch(Rectangle((x - width, y - height), 2 * width, 2 * height, **outline))
