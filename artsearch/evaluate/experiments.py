@@ -2,7 +2,7 @@
 
 Every table has the columns of `metrics.csv` (COLUMNS). A descriptor is "final" (the article's
 recipe: the final layer), "blend" (ours: the dial half way), "content" and "style" (its ends),
-"blend at 0.25" (other places), a layer by its name ("blocks.4:gram"), any of these with ", csls"
+"blend at 0.25" (other weights), a layer by its name ("blocks.4:gram"), any of these with ", csls"
 (corrected for hubs), or "chance".
 """
 
@@ -34,8 +34,8 @@ from artsearch.works.collection import MACHINE_MADE, TABLE, Collection
 #: What is compared by labels, the article's recipe first; and with csls, the first and ours.
 DESCRIPTORS = ("final", "content", "blend", "style")
 CORRECTED = ("final", "blend")
-#: Places of the dial at which content and manner are measured.
-DIAL = tuple(place / 8 for place in range(9))
+#: Weights of the dial, from content to style, at which content and manner are measured.
+DIAL = tuple(eighth / 8 for eighth in range(9))
 #: What the repainted works are told apart by; one is resampled where the other is asked for.
 CONTENT, MANNER = "content", "manner"
 #: With more works nothing is compared each with each: for 100,000 that takes hours.
@@ -45,7 +45,7 @@ NO_LABELS = {"id", "title", "year", "licence", "source", "file", CONTENT, MANNER
 
 
 def content_and_manner(
-    searches: Searches, k: int | None = None, places: Sequence[float] = DIAL, seed: int = 0
+    searches: Searches, k: int | None = None, alphas: Sequence[float] = DIAL, seed: int = 0
 ) -> MetricsTable:
     """Measure how many of the k nearest have the same content, and how many the same manner.
 
@@ -53,7 +53,7 @@ def content_and_manner(
     20 for the shipped ones, so that all that are found may be right.
 
     For a collection with the columns content and manner, such as data/repainted: precision of
-    "final" and of each place of the dial, for each network and crop, beside chance. Intervals draw
+    "final" and of each weight of the dial, for each network and crop, beside chance. Intervals draw
     manners again where the content is asked for, and the other way round.
     """
     metrics, works = MetricsTable(), searches.collection.works
@@ -66,10 +66,10 @@ def content_and_manner(
         both = _add_both(metrics, works, (network, crop, "final"), final.features, k, seed)
         if not of_dial:
             metrics.note(_no_dial(network))
-        for place in places if of_dial else ():
-            # One place after the other: all of them would take nine times the memory.
-            features = of_dial[0].blend.at(place)
-            _add_both(metrics, works, (network, crop, place_name(place)), features, k, seed)
+        for alpha in alphas if of_dial else ():
+            # One weight after the other: all of them would take nine times the memory.
+            features = of_dial[0].blend.at(alpha)
+            _add_both(metrics, works, (network, crop, name_alpha(alpha)), features, k, seed)
         for label, estimate in both.items():
             metrics.add_chance((network, crop, "chance", label), estimate)
     return metrics
@@ -118,7 +118,7 @@ def verdict(network_title: str, content: Estimate, manner: Estimate) -> str:
     VGG-16 sees content: 70 % of the nearest works have the same content (60 to 80 %, by chance \
 5 %), 20 % the same manner (10 to 30 %, by chance 5 %).
     """
-    above = [_above_chance(share) for share in (content, manner)]
+    above = [_above_chance(estimate) for estimate in (content, manner)]
     if not any(above):
         words = "sees neither content nor style"
     elif max(above) >= 2 * min(above):
@@ -149,8 +149,8 @@ def find_labels(works: pd.DataFrame) -> list[str]:
     One of the others is taken where at least two of its values have two works or more, and where
     most of the works that have a value share it with another.
     """
-    others = [column for column in works if column not in NO_LABELS | {"style", "artist"}]
-    return ["style", "artist", *(name for name in others if _tells_kinds(works[name]))]
+    columns = [column for column in works if column not in NO_LABELS | {"style", "artist"}]
+    return ["style", "artist", *(name for name in columns if _tells_kinds(works[name]))]
 
 
 def real_works(works: pd.DataFrame) -> pd.DataFrame:
@@ -226,20 +226,20 @@ def recovered(
     return metrics
 
 
-def place_name(place: float) -> str:
-    """Return what a place of the dial is called in tables.
+def name_alpha(alpha: float) -> str:
+    """Return what a weight of the dial is called in tables.
 
-    >>> place_name(0), place_name(0.25), place_name(0.5)
+    >>> name_alpha(0), name_alpha(0.25), name_alpha(0.5)
     ('content', 'blend at 0.25', 'blend')
     """
     names = {number: name for name, number in ALPHAS.items()}
-    return names.get(place, f"blend at {place:g}")
+    return names.get(alpha, f"blend at {alpha:g}")
 
 
-def place_of(descriptor: str) -> float | None:
-    """Return the place of the dial that a descriptor is; None for what is none.
+def alpha_of(descriptor: str) -> float | None:
+    """Return the weight of the dial that a descriptor is; None for what is none.
 
-    >>> place_of("blend at 0.25"), place_of("style"), place_of("final")
+    >>> alpha_of("blend at 0.25"), alpha_of("style"), alpha_of("final")
     (0.25, 1.0, None)
     """
     head, _, number = descriptor.partition("blend at ")
@@ -283,8 +283,8 @@ def _add_both(
 def _usual_others(works: pd.DataFrame) -> int:
     """Return how many others of its content, or of its manner if fewer, a work usually has."""
     columns = (works[label][works[label] != ""] for label in (CONTENT, MANNER))
-    others = [column.map(column.value_counts()).median() - 1 for column in columns]
-    return max(1, int(np.nanmin([*others, len(works)])))
+    medians = [column.map(column.value_counts()).median() - 1 for column in columns]
+    return max(1, int(np.nanmin([*medians, len(works)])))
 
 
 def _add_scores(
@@ -316,16 +316,17 @@ def _tells_kinds(column: pd.Series) -> bool:
     return len(shared) > 1 and shared.sum() > sizes.sum() / 2
 
 
-def _above_chance(share: Estimate) -> float:
-    # Without an interval (fewer than three groups) the value itself has to do.
-    at_chance = not (share.value if np.isnan(share.low) else share.low) > share.chance
-    return 0.0 if at_chance else share.value - share.chance
+def _above_chance(estimate: Estimate) -> float:
+    # Without an interval (fewer than three units) the value itself has to do.
+    least = estimate.value if np.isnan(estimate.low) else estimate.low
+    return estimate.value - estimate.chance if least > estimate.chance else 0.0
 
 
-def _percent(share: Estimate, what: str, words: str = "") -> str:
-    span = "" if np.isnan(share.low) else f"{share.low * 100:.0f} to {share.high * 100:.0f} %, "
-    chance = f"({span}by chance {share.chance * 100:.0f} %)"
-    return f"{share.value * 100:.0f} % {words}the same {what} {chance}"
+def _percent(estimate: Estimate, what: str, words: str = "") -> str:
+    low, high, chance = estimate.low * 100, estimate.high * 100, estimate.chance * 100
+    span = "" if np.isnan(low) else f"{low:.0f} to {high:.0f} %, "
+    value = f"{estimate.value * 100:.0f} %"
+    return f"{value} {words}the same {what} ({span}by chance {chance:.0f} %)"
 
 
 def _no_dial(network: str) -> str:

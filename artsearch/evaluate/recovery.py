@@ -84,9 +84,10 @@ def recover(
     check_whole("sample", sample)
     check_whole("seed", seed, least=0)
     _check_asked(probes, alterations, details)
-    known = [d.features.ids for probe in probes.values() for d in probe.descriptors.values()]
-    common = _common(collection, known)
-    ks, notes = _check_ks(ks, min(map(len, known)))
+    descriptors = [one for probe in probes.values() for one in probe.descriptors.values()]
+    works = [descriptor.features.ids for descriptor in descriptors]
+    common = _common(collection, works)
+    ks, notes = _check_ks(ks, min(map(len, works)))
     if len(common) < len(collection):
         missing = len(collection) - len(common)
         notes += (f"{missing:,} works are not drawn: not all descriptors have a row of them",)
@@ -210,13 +211,13 @@ def _preprocess(collection: Collection, probes: Mapping, alter: Callable, work_i
     return work_id, inputs, ""
 
 
-def _common(collection: Collection, known: Sequence[Sequence[str]]) -> list[str]:
+def _common(collection: Collection, works: Sequence[Sequence[str]]) -> list[str]:
     """Return the works of a collection that all features hold, in the collection's order."""
     if len(collection) < 2:
         raise ArtsearchError(f"{collection.name} holds one work; to be found, it takes two or more")
-    in_all = set.intersection(*map(set, known))
+    in_all = set.intersection(*map(set, works))
     ids = [id for id in collection.ids if id in in_all]
-    if not ids or min(map(len, known)) < 2:
+    if not ids or min(map(len, works)) < 2:
         raise ArtsearchError(
             f"{len(ids)} of the {len(collection):,} works of {collection.name} are in all "
             "descriptors' features, and each must hold two or more; compute all of them for this "

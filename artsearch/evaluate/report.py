@@ -125,9 +125,9 @@ def make_report(
         nonlocal with_content
         with_content = find_repainted(collection, repainted)
         names = [network.name for network in searches.networks]
-        others = Searches(with_content, names, searches.crops, cache, progress=progress)
-        others.extract()
-        return content_and_manner(others, seed=seed)
+        by_dial = Searches(with_content, names, searches.crops, cache, progress=progress)
+        by_dial.extract()
+        return content_and_manner(by_dial, seed=seed)
 
     def measure(title: str, experiment: Callable[..., MetricsTable], *args, **options):
         say(f"{title} …")

@@ -111,7 +111,7 @@ def show_answer(collection: Collection, results: Results, columns: int = 9) -> F
 def show_matches(
     first: ImageSource, second: ImageSource, matches: Sequence[Match], titles: Sequence[str] = ()
 ) -> Figure:
-    """Show two pictures side by side, with the places that match in the same colour and number."""
+    """Show two pictures side by side, with the regions that match in the same colour and number."""
     figure, axes = _grid(1, 2, 4.5)
     for ax, source, side, title in zip_longest(
         axes.flat, (first, second), ("first", "second"), titles, fillvalue=""
@@ -158,7 +158,7 @@ def plot_dial(
 ) -> Figure:
     """Draw what the nearest share with the query along the dial, a panel a network.
 
-    `table` has the columns network, place, label, k, value, low, high; the band is the interval.
+    `table` has the columns network, alpha, label, k, value, low, high; the band is the interval.
     `final` has network, label and value of the final layer, drawn as diamonds at the left. `titles`
     are the networks' titles by name, `chance` what any order of the works would give.
     """
@@ -168,12 +168,12 @@ def plot_dial(
     for ax, (network, title) in zip(axes, titles.items(), strict=True):
         rows = table[table["network"] == network]
         for label, line in rows.groupby("label", sort=False):
-            (curve,) = ax.plot(line["place"], line["value"], marker="o", label=f"same {label}")
+            (curve,) = ax.plot(line["alpha"], line["value"], marker="o", label=f"same {label}")
             color = curve.get_color()
-            ax.fill_between(line["place"], line["low"], line["high"], color=color, alpha=0.2)
+            ax.fill_between(line["alpha"], line["low"], line["high"], color=color, alpha=0.2)
             values = final[(final["network"] == network) & (final["label"] == label)]["value"]
             ax.plot([-0.08] * len(values), values, "D", color=color, label=f"{label}, final layer")
-        either = rows.groupby("place")["value"].sum()
+        either = rows.groupby("alpha")["value"].sum()
         ax.plot(either.index, either, color="gray", linestyle=":", label="either")
         ax.axhline(chance, color="gray", linestyle="--", linewidth=1, label="by chance")
         ax.set(title=title, xlabel="content  ←  dial  →  style", ylim=(0, 1.03))
@@ -205,10 +205,10 @@ def plot_plane(table: pd.DataFrame, x: str, y: str, chance: float) -> Figure:
 def plot_intervals(table: pd.DataFrame, title: str = "", chance: float | None = None) -> Figure:
     """Draw values with their intervals, a line a row of the table: columns value, low, high."""
     figure, ax = plt.subplots(figsize=(8, 0.6 + 0.27 * len(table)), layout="constrained")
-    places = np.arange(len(table))[::-1]
+    heights = np.arange(len(table))[::-1]
     spans = [table["value"] - table["low"], table["high"] - table["value"]]
-    ax.errorbar(table["value"], places, xerr=spans, fmt="o", capsize=3)
-    ax.set_yticks(places, [str(name) for name in table.index], parse_math=False)
+    ax.errorbar(table["value"], heights, xerr=spans, fmt="o", capsize=3)
+    ax.set_yticks(heights, [str(name) for name in table.index], parse_math=False)
     if chance is not None:
         ax.axvline(chance, color="gray", linestyle="--", linewidth=1, label="by chance")
         ax.legend(fontsize=8)

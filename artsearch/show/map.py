@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 #: Works that UMAP takes for a work's surroundings, and how close two may come. Its own 15 and 0.1
 #: make denser crowds with wider gaps, which leaves pictures little room: of 895 paintings 68 could
 #: be shown at once, and 85 so, for a trustworthiness of 0.94 in place of 0.96.
-NEIGHBOURS, APART = 25, 0.3
+N_NEIGHBORS, MIN_DIST = 25, 0.3
 #: Fewer works than this have no surroundings to speak of: their principal axes are the map.
 FEW = 10
 #: Works that are looked at to judge a map; all pairs of more would take minutes.
@@ -55,7 +55,7 @@ def map_layout(
     features: Features,
     seed: int = 0,
     folder: str | os.PathLike | None = None,
-    neighbours: int = NEIGHBOURS,
+    neighbours: int = N_NEIGHBORS,
 ) -> Features:
     """Lay out works so that those with similar rows lie close: works × 2, from -1 to 1.
 
@@ -73,25 +73,25 @@ def map_layout(
     check_finite(features)
     marks = map(str, checksum_rows(features).tolist())
     rows = fingerprint(zip(features.ids, marks, strict=True))
-    note = {"map": "umap", "rows": rows, "seed": int(seed), "neighbours": int(neighbours)}
+    provenance = {"map": "umap", "rows": rows, "seed": int(seed), "neighbours": int(neighbours)}
     if folder is None:
-        return _lay_out(features, note)
-    place = Path(folder, "-".join(str(value) for value in note.values()))
+        return _lay_out(features, provenance)
+    path = Path(folder, "-".join(map(str, provenance.values())))
     with suppress(ArtsearchError):  # none there yet, or a damaged one
-        return load_features(place, **note)
-    layout = _lay_out(features, note)
-    save_features(layout, place)
+        return load_features(path, **provenance)
+    layout = _lay_out(features, provenance)
+    save_features(layout, path)
     return layout
 
 
-def _lay_out(features: Features, note: dict) -> Features:
+def _lay_out(features: Features, provenance: dict) -> Features:
     vectors = unit_rows(np.asarray(features.vectors))
-    points = _principal_axes(vectors, note["seed"])
+    points = _principal_axes(vectors, provenance["seed"])
     if len(points) >= FEW and np.ptp(points, axis=0).all():
         # Any way may be up: the broad side lies along the longer side of a screen.
-        points = _principal_axes(_umap(vectors, points, note), note["seed"])
+        points = _principal_axes(_umap(vectors, points, provenance), provenance["seed"])
     points = points - (points.min(axis=0) + points.max(axis=0)) / 2
-    return Features(points / (np.abs(points).max() or 1), features.ids, note)
+    return Features(points / (np.abs(points).max() or 1), features.ids, provenance)
 
 
 def _principal_axes(vectors: np.ndarray, seed: int) -> np.ndarray:
@@ -104,7 +104,7 @@ def _principal_axes(vectors: np.ndarray, seed: int) -> np.ndarray:
     return points
 
 
-def _umap(vectors: np.ndarray, start: np.ndarray, note: dict) -> np.ndarray:
+def _umap(vectors: np.ndarray, start: np.ndarray, provenance: dict) -> np.ndarray:
     try:
         from umap import UMAP
     except ImportError:
@@ -112,11 +112,11 @@ def _umap(vectors: np.ndarray, start: np.ndarray, note: dict) -> np.ndarray:
             "a map wants the package umap-learn: pip install 'artsearch[map]'"
         ) from None
     model = UMAP(
-        n_neighbors=min(note["neighbours"], len(vectors) - 1),
+        n_neighbors=min(provenance["neighbours"], len(vectors) - 1),
         # As wide as UMAP's own beginnings are.
         init=(10 * start / (np.abs(start).max() or 1)).astype(np.float32),
-        min_dist=APART,
-        random_state=note["seed"],
+        min_dist=MIN_DIST,
+        random_state=provenance["seed"],
         n_jobs=1,  # with several threads no two maps are the same
     )
     # numba sets the number of threads that torch has from OpenMP too: it gets its own back.

@@ -17,7 +17,7 @@ import artsearch
 from artsearch.base.disk import write_whole
 from artsearch.evaluate.agreement import compare_crops
 from artsearch.evaluate.alterations import ALTERATIONS
-from artsearch.evaluate.experiments import CONTENT, CORRECTED, MANNER, place_of, verdicts
+from artsearch.evaluate.experiments import CONTENT, CORRECTED, MANNER, alpha_of, verdicts
 from artsearch.evaluate.report import Report, make_folder, make_report
 from artsearch.networks.transforms import default_crop
 from artsearch.search.wording import say_networks, words
@@ -130,9 +130,9 @@ def _figure(report: Report, titles: dict[str, str], crop: str) -> Markup:
     from artsearch.show.figures import plot_dial
 
     rows = report.dial.select(crop=crop)
-    path = rows.assign(place=[place_of(name) for name in rows["descriptor"]])
+    path = rows.assign(alpha=[alpha_of(name) for name in rows["descriptor"]])
     chance, final = (rows[rows["descriptor"] == name] for name in ("chance", "final"))
-    figure = plot_dial(path[path["place"].notna()], final, titles, chance["value"].mean())
+    figure = plot_dial(path[path["alpha"].notna()], final, titles, chance["value"].mean())
     out = io.BytesIO()
     with plt.rc_context({"svg.hashsalt": "artsearch"}):
         figure.savefig(out, format="svg", facecolor="white", metadata={"Date": None})

@@ -11,12 +11,12 @@ from artsearch.base.errors import ArtsearchError
 from artsearch.evaluate.agreement import agreement, compare_crops, crop_changes, find_hubs, hubs
 from artsearch.evaluate.estimates import COLUMNS, NotMeasurable
 from artsearch.evaluate.experiments import (
+    alpha_of,
     by_label,
     by_layer,
     content_and_manner,
     find_labels,
-    place_name,
-    place_of,
+    name_alpha,
     recovered,
     verdict,
     verdicts,
@@ -83,7 +83,7 @@ def test_every_table_has_the_same_columns(painted, styled):
 
 
 def test_content_and_manner_as_worked_out_by_hand(painted):
-    found = content_and_manner(painted, k=4, places=(0, 0.5, 1))
+    found = content_and_manner(painted, k=4, alphas=(0, 0.5, 1))
     # Each work has four others of its content and four of its manner, among 24.
     for descriptor, content, manner in (("final", 1, 0), ("content", 1, 0), ("style", 0, 1)):
         assert found.value(descriptor=descriptor, label="content") == content
@@ -95,10 +95,10 @@ def test_content_and_manner_as_worked_out_by_hand(painted):
     assert found.notes == ()
 
 
-def test_places_of_the_dial_have_names():
-    assert [place_name(place) for place in ALPHAS.values()] == list(ALPHAS)
-    assert place_of(place_name(0.125)) == 0.125
-    assert place_of("blocks.4:gram") is None
+def test_weights_of_the_dial_have_names():
+    assert [name_alpha(alpha) for alpha in ALPHAS.values()] == list(ALPHAS)
+    assert alpha_of(name_alpha(0.125)) == 0.125
+    assert alpha_of("blocks.4:gram") is None
 
 
 def test_without_the_columns_content_and_manner_a_note_says_so(styled):
@@ -339,7 +339,7 @@ def test_the_reach_on_the_repainted_works(paintings, build, one_thread):
     found = content_and_manner(searches)
     assert found.value(descriptor="content", label="content") >= 0.80  # 0.934 (0.905 to 0.959)
     assert found.value(descriptor="style", label="manner") >= 0.95  # 0.989 (0.987 to 0.991)
-    both = found.table[found.table["descriptor"].map(place_of).notna()]
+    both = found.table[found.table["descriptor"].map(alpha_of).notna()]
     either = both.groupby("descriptor")["value"].sum()
     assert len(either) == 9
     assert either.min() >= 0.90  # 0.926, half way
