@@ -9,7 +9,8 @@ recipe: the final layer), "blend" (ours: the dial half way), "content" and "styl
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -63,15 +64,12 @@ def content_and_manner(
     k = k or _usual_others(works)
     for network, crop in searches:
         final, *of_dial = searches.descriptors(network, crop).values()
-        both = _add_both(metrics, works, (network, crop, "final"), final.features, k, seed)
+        # One weight after the other: all of them would take nine times the memory.
+        named = ((name_alpha(alpha), of_dial[0].blend.at(alpha)) for alpha in alphas if of_dial)
+        named = chain([("final", final.features)], named)
+        _measure_both(metrics, works, (network, crop), named, k, seed)
         if not of_dial:
             metrics.note(_no_dial(network))
-        for alpha in alphas if of_dial else ():
-            # One weight after the other: all of them would take nine times the memory.
-            features = of_dial[0].blend.at(alpha)
-            _add_both(metrics, works, (network, crop, name_alpha(alpha)), features, k, seed)
-        for label, estimate in both.items():
-            metrics.add_chance((network, crop, "chance", label), estimate)
     return metrics
 
 
@@ -91,15 +89,12 @@ def by_layer(
     `layers` are names such as "blocks.4:gram", and the descriptors of the table. Features are kept
     below `out`. Raises what `extract` raises.
     """
-    metrics, k = MetricsTable(), k or _usual_others(collection.works)
+    metrics, works = MetricsTable(), collection.works
     extractor = FeatureExtractor(network, crop, layers, precision=precision)
     by_key = extract(collection, [extractor], out, progress=progress)
-    both = [
-        _add_both(metrics, collection.works, (name, crop, layer), features, k, seed)
-        for (name, _, layer), features in by_key.items()
-    ]
-    for label, estimate in both[0].items():
-        metrics.add_chance((extractor.network.name, crop, "chance", label), estimate)
+    named = ((layer, features) for (_, _, layer), features in by_key.items())
+    key, k = (extractor.network.name, crop), k or _usual_others(works)
+    _measure_both(metrics, works, key, named, k, seed)
     return metrics
 
 
@@ -262,22 +257,29 @@ def _compared(
     return compared | {f"{name}, csls": (features[name], "csls") for name in corrected}
 
 
-def _add_both(
-    metrics: MetricsTable, works: pd.DataFrame, key: tuple, features: Features, k: int, seed: int
-) -> dict[str, Estimate]:
-    """Add the precision of content and of manner, note what cannot be measured; return them."""
-    both = {}
-    for label, resample in ((CONTENT, MANNER), (MANNER, CONTENT)):
-        try:
-            scores = score_labels(features, works, label, k, seed=seed, resample=resample)
-        except NotMeasurable as error:
-            metrics.note(str(error))
-            continue
-        metrics.note(*scores.notes)
-        if "precision" in scores:  # with fewer works than k it is not; the notes say so
-            both[label] = scores["precision"]
-            metrics.add((*key, label), both[label])
-    return both
+def _measure_both(
+    metrics: MetricsTable,
+    works: pd.DataFrame,
+    key: tuple[str, str],
+    named: Iterable[tuple[str, Features]],
+    k: int,
+    seed: int,
+) -> None:
+    """Add the precision of content and of manner for some features by name, and that of chance."""
+    estimates: dict[str, Estimate] = {}
+    for descriptor, features in named:
+        for label, resample in ((CONTENT, MANNER), (MANNER, CONTENT)):
+            try:
+                scores = score_labels(features, works, label, k, seed=seed, resample=resample)
+            except NotMeasurable as error:
+                metrics.note(str(error))
+                continue
+            metrics.note(*scores.notes)
+            if "precision" in scores:  # with fewer works than k it is not; the notes say so
+                metrics.add((*key, descriptor, label), scores["precision"])
+                estimates.setdefault(label, scores["precision"])
+    for label, estimate in estimates.items():
+        metrics.add_chance((*key, "chance", label), estimate)
 
 
 def _usual_others(works: pd.DataFrame) -> int:
