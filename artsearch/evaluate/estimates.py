@@ -66,9 +66,9 @@ class Estimate:
     @property
     def significance(self) -> str:
         """Say "better" or "worse" where the interval excludes chance, else "same"."""
-        return (
-            "better" if self.low > self.chance else "worse" if self.high < self.chance else "same"
-        )
+        if self.low > self.chance:
+            return "better"
+        return "worse" if self.high < self.chance else "same"
 
 
 class Estimates(dict[str, Estimate]):

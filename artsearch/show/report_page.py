@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -18,12 +18,11 @@ from artsearch.base.disk import write_whole
 from artsearch.evaluate.agreement import compare_crops
 from artsearch.evaluate.alterations import ALTERATIONS
 from artsearch.evaluate.experiments import CONTENT, CORRECTED, MANNER, alpha_of, verdicts
-from artsearch.evaluate.report import Report, make_folder, make_report
+from artsearch.evaluate.report import Report
 from artsearch.networks.transforms import default_crop
 from artsearch.search.wording import say_networks, words
 from artsearch.show import html
 from artsearch.show.html import Pictures, parts
-from artsearch.works.collection import Collection
 
 #: Works that are shown of those that change their neighbours most.
 SHOWN = 8
@@ -39,20 +38,6 @@ def write(report: Report, out: str | os.PathLike) -> Path:
     page, table = make_page(report), report.table.to_csv(index=False, lineterminator="\n")
     write_whole(out / METRICS, table.encode())
     return write_whole(out / PAGE, page.encode())
-
-
-def write_report(
-    collection: Collection | str | os.PathLike,
-    networks: str | Sequence[str] = "auto",
-    out: str | os.PathLike = "build/evaluate",
-    **options,
-) -> Path:
-    """Measure all that can be measured, write it below `out`, and return the path of the page.
-
-    `options` are those of make_report.
-    """
-    make_folder(out)
-    return write(make_report(collection, networks, **options), out)
 
 
 def make_page(report: Report) -> str:

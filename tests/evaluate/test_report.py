@@ -22,7 +22,7 @@ from artsearch.evaluate import report as module
 from artsearch.evaluate.estimates import COLUMNS
 from artsearch.evaluate.report import find_repainted, make_report
 from artsearch.features.features import Features
-from artsearch.show.report_page import write, write_report
+from artsearch.show.report_page import write
 from artsearch.works.collection import Collection
 
 ROOT = Path(__file__).parents[2]
@@ -237,17 +237,11 @@ def test_what_is_asked_wrongly_is_said_at_once(by_colour, tmp_path, options, sai
         report_on(fill(tmp_path / "mine"), None, **options)
 
 
-def test_where_it_cannot_write_it_says_so_before_it_computes(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(ArtsearchError, match="cannot write .*file.*; name another folder"):
-        write_report("nowhere", out=tmp_path / "file" / "out")
-
-
 def test_a_report_takes_the_place_of_an_older_one(by_colour, repainted, tmp_path):
     folder = fill(tmp_path / "mine", style=["a", "b", "c"] * 4)
     options = {"crops": ["no_crop"], "repainted": repainted, "sample": 1, "progress": False}
     for _ in range(2):
-        path = write_report(folder, "any", tmp_path / "out", **options)
+        path = write(make_report(folder, "any", **options), tmp_path / "out")
     assert sorted(one.name for one in path.parent.iterdir()) == ["metrics.csv", "report.html"]
 
 
@@ -308,6 +302,13 @@ def test_errors_of_the_command_are_one_sentence(run, words, said, tmp_path):
     assert done.exit_code == 1
     assert done.stderr.startswith("Error: ")
     assert said in done.stderr
+
+
+def test_where_it_cannot_write_it_says_so_before_it_computes(run, tmp_path):
+    (tmp_path / "file").write_text("")
+    done = run("nowhere", "--out", str(tmp_path / "file" / "out"))
+    assert done.exit_code == 1
+    assert re.match("Error: cannot write .*file.*; name another folder", done.stderr)
 
 
 def test_make_has_the_target():
