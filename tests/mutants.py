@@ -86,6 +86,27 @@ FAULTS = [
         "values.astype(np.float32)",
     ),
     Fault(
+        "white-is-zero-shown-as-black",
+        "works/tiff.py",
+        "works/test_images_tiff.py",
+        "    return 255 - pixels if colours == WHITE_IS_ZERO else pixels\n",
+        "    return pixels\n",
+    ),
+    Fault(
+        "profile-passed-over",
+        "works/images.py",
+        "works/test_images_colour.py",
+        "        image = to_srgb(image)\n",
+        "        pass\n",
+    ),
+    Fault(
+        "reduced-page-taken",
+        "works/tiff.py",
+        "works/test_images_tiff.py",
+        "if not page.subfiletype & (REDUCED | IS_MASK)",
+        "if page",
+    ),
+    Fault(
         "lower-table-wins",
         "works/collection.py",
         "works/test_collection.py",
