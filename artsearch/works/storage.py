@@ -18,8 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
 
-from artsearch.base.errors import ArtsearchError, CollectionError, unknown
-from artsearch.base.text import shorten
+from artsearch.base.errors import ArtsearchError, CollectionError, reason_of, unknown
 
 #: What stores call that which changes with an object's content, and the date of its last change.
 _MARKS = ("ETag", "etag", "e_tag", "md5Hash", "content_hash", "checksum", "sha", "blob_id")
@@ -190,9 +189,8 @@ def as_local(address: str) -> Path | None:
     if protocol not in ("file", "local"):
         return None
     rest = rest.removeprefix("localhost")
-    literal, decoded = (
-        Path(text.lstrip("/") if os.name == "nt" else text) for text in (rest, unquote(rest))
-    )
+    rest = rest.lstrip("/") if os.name == "nt" else rest
+    literal, decoded = Path(rest), Path(unquote(rest))
     # A file manager writes %20 for a blank, fsspec and pandas take it as it stands.
     return literal if literal.exists() or not decoded.exists() else decoded
 
@@ -229,9 +227,9 @@ def _join(folder: str, inside: str) -> str:
     """Return the address of a file; of linked ones (zip://art::s3://…) the first has the path."""
     first, link, others = folder.partition("::")
     if "://" not in first:
-        return f"{folder.rstrip('/')}/{inside}"
-    end = "" if first.endswith("/") else "/"
-    return f"{first}{end}{inside}{link}{others}"
+        first, link, others = folder, "", ""
+    slash = "" if first.endswith("/") else "/"
+    return f"{first}{slash}{inside}{link}{others}"
 
 
 def _connect(address: str):
@@ -293,8 +291,7 @@ def _walk(file_system, root: str, skipped: list[tuple[str, str]]) -> dict[str, d
         except (PermissionError, FileNotFoundError) as error:
             if folder == root:
                 raise
-            said = error.strerror or error
-            skipped.append((folder, f"the folder cannot be read: {_unsigned(str(said))}"))
+            skipped.append((folder, f"the folder cannot be read: {_unsigned(reason_of(error))}"))
             continue
         for info in listed:
             path = info["name"].rstrip("/")
@@ -317,8 +314,7 @@ def _reason(error: Exception) -> str:
         return "no permission; give the environment credentials that may list and read it"
     if "Credential" in type(error).__name__:
         return "no credentials; put them into the environment, as the store's own tools have them"
-    text = str(getattr(error, "strerror", None) or error) or type(error).__name__
-    return shorten(_unsigned(text), 200)
+    return _unsigned(reason_of(error))
 
 
 def _unsigned(text: str) -> str:

@@ -80,6 +80,7 @@ def test_memory_is_an_address_like_others(art):
         nested = Collection("memory://")
         assert (nested.name, len(nested)) == ("memory", 6)
         assert nested.ids[0] == "gallery/deep/er/a größer wave.png"
+        assert str(nested.path(nested.ids[0])) == f"memory://{nested.ids[0]}"
         assert open_image("memory://gallery/work 00002.png").size == (48, 64)
     finally:
         files.rm("/gallery", recursive=True)
