@@ -233,9 +233,9 @@ def _check_asked(probes: Mapping, alterations: Mapping, details: Sequence[float]
         raise ArtsearchError(f"nothing to alter; name one or more of {', '.join(ALTERATIONS)}")
     for share in details:
         check_share(share)
-    taken = set(alterations) & {detail_name(share) for share in details}
-    if taken:
-        raise ArtsearchError(f"two alterations are called {min(taken)!r}; rename yours")
+        if detail_name(share) in alterations:
+            name = detail_name(share)
+            raise ArtsearchError(f"two alterations are called {name!r}; rename yours")
 
 
 def _check_ks(ks: Sequence[int], works: int) -> tuple[tuple[int, ...], tuple[str, ...]]:

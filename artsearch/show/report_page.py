@@ -135,21 +135,18 @@ def _recovery_tables(titles: dict[str, str], table: pd.DataFrame) -> dict[str, d
     """Return tables by what was done and by network: a row an alteration, a column a descriptor."""
     table = table.assign(key=list(zip(table["crop"], table["descriptor"], strict=True)))
     details = table["label"].str.startswith("detail of ")
+    descriptions = {name: alteration.description for name, alteration in ALTERATIONS.items()}
     tables: dict[str, dict[str, Markup]] = {"Altered works": {}, "Details": {}}
-    for by_network, rows in zip(tables.values(), (table[~details], table[details]), strict=True):
-        for network, of_network in rows.groupby("network", sort=False):
+    for by_network, part in zip(tables.values(), (table[~details], table[details]), strict=True):
+        for network, of_network in part.groupby("network", sort=False):
             columns = of_network["key"].unique()
             heads = ["", *(f"{html.title(name)}, {words(crop)}" for crop, name in columns)]
             body = [
-                [parts.head(label, _description(label)), *html.cells(of_label, "key", columns)]
-                for label, of_label in of_network.groupby("label", sort=False)
+                [parts.head(label, descriptions.get(label, "")), *html.cells(rows, "key", columns)]
+                for label, rows in of_network.groupby("label", sort=False)
             ]
             by_network[titles[network]] = parts.table(heads, [parts.group([], body)])
     return tables
-
-
-def _description(label: str) -> str:
-    return ALTERATIONS[label].description if label in ALTERATIONS else ""
 
 
 def _crop_table(titles: dict[str, str], table: pd.DataFrame) -> Markup | str:
