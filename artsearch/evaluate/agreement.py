@@ -84,8 +84,10 @@ def crop_changes(
     """
     if len(searches.crops) < 2:
         raise NotMeasurable(_one_crop(searches))
-    crops = (searches.descriptors(network, crop)[descriptor] for crop in (CENTER_CROP, NO_CROP))
-    depth, pair = _limit(MetricsTable(), k, [of_crop.features for of_crop in crops])
+    pair = [
+        searches.descriptors(network, crop)[descriptor].features for crop in (CENTER_CROP, NO_CROP)
+    ]
+    depth, pair = _limit(MetricsTable(), k, pair)
     estimate = overlap_at_k(*pair, depth)
     table = pd.DataFrame({"id": estimate.ids, "overlap": estimate.values})
     return table.sort_values("overlap", kind="stable", ignore_index=True)
@@ -114,7 +116,7 @@ def compare_crops(*tables: MetricsTable) -> pd.DataFrame:
 
 def _pairs(searches: Searches, descriptor: str) -> Iterator[tuple[str, str, Features, Features]]:
     """Yield pairs of networks for each crop, then of crops for each network, with features."""
-    known = {key: searches.descriptors(*key) for key in searches}
+    descriptors = {key: searches.descriptors(*key) for key in searches}
     names = [network.name for network in searches.networks]
     pairs = [
         (f"{first} + {second}", crop, (first, crop), (second, crop))
@@ -127,21 +129,21 @@ def _pairs(searches: Searches, descriptor: str) -> Iterator[tuple[str, str, Feat
         for first, second in combinations(sorted(searches.crops), 2)
     ]
     for network, crop, *keys in pairs:
-        if all(descriptor in known[key] for key in keys):
-            yield network, crop, *(known[key][descriptor].features for key in keys)
+        if all(descriptor in descriptors[key] for key in keys):
+            yield network, crop, *(descriptors[key][descriptor].features for key in keys)
 
 
 def _limit(
-    metrics: MetricsTable, k: int, several: list[Features], seed: int = 0
+    metrics: MetricsTable, k: int, features_list: list[Features], seed: int = 0
 ) -> tuple[int, list[Features]]:
     """Lower k where there are few works, draw works where there are very many, and note it."""
     check_whole("k", k)
-    several = [_draw(metrics, features, seed) for features in several]
-    works = len(several[0])
+    features_list = [_draw(metrics, features, seed) for features in features_list]
+    works = len(features_list[0])
     if 1 < works <= k:
         metrics.note(f"k is {works - 1} in place of {k} for neighbours: there are {works} works")
         k = works - 1
-    return k, several
+    return k, features_list
 
 
 def _draw(metrics: MetricsTable, features: Features, seed: int) -> Features:

@@ -249,7 +249,7 @@ def _compared(
     features = {name: descriptors[name].features for name in DESCRIPTORS if name in descriptors}
     if len(features) == 1:
         metrics.note(_no_dial(network))
-    compared = {name: (of_name, None) for name, of_name in features.items()}
+    compared = {name: (rows, None) for name, rows in features.items()}
     if len(features["final"]) > MOST_WORKS:
         metrics.note(f"csls compares each work with each: with more than {MOST_WORKS:,} left out")
         return compared
@@ -294,8 +294,8 @@ def _add_scores(
 ) -> None:
     """Add the scores of all descriptors by one label, and how each compares with "final"."""
     final = scores["final"]
-    for name, of_name in scores.items():
-        for metric, estimate in of_name.items():
+    for name, by_metric in scores.items():
+        for metric, estimate in by_metric.items():
             compared = "" if name == "final" else difference(estimate, final[metric]).significance
             metrics.add((*key, name, label), estimate, same_artist, compared)
     for estimate in final.values():

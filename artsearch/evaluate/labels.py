@@ -115,9 +115,9 @@ def score_labels(
     if len(rows) > queries:
         notes.append(f"{queries:,} of {len(rows):,} queries were drawn")
         rows = np.sort(np.random.default_rng(seed).choice(rows, queries, replace=False))
-    asked = table.iloc[rows]
-    relevant, candidates = (asked[name].to_numpy() for name in ("relevant", "candidates"))
-    notes += _note_few(k, candidates) + _note_units(asked["unit"], resample)
+    of_queries = table.iloc[rows]
+    relevant, candidates = (of_queries[name].to_numpy() for name in ("relevant", "candidates"))
+    notes += _note_few(k, candidates) + _note_units(of_queries["unit"], resample)
     values = _measure(features, table, rows, k, correction)
     chances = _chances(relevant, candidates, k)
     estimates = {}
@@ -125,9 +125,9 @@ def score_labels(
         at_k = None if metric == "map" else k
         counted = (candidates >= k) | (at_k is None)
         if counted.any():
-            of_metric = values[metric][counted], chances[metric][counted].mean()
-            of_queries = asked.index[counted], asked["unit"][counted]
-            estimates[metric] = estimate_mean(metric, at_k, *of_metric, *of_queries, seed)
+            sample, chance = values[metric][counted], chances[metric][counted].mean()
+            ids, units = of_queries.index[counted], of_queries["unit"][counted]
+            estimates[metric] = estimate_mean(metric, at_k, sample, chance, ids, units, seed)
     return Estimates(estimates, notes)
 
 
@@ -211,11 +211,12 @@ def _prepare(
     works, ids = works.iloc[rows], works.index[rows].to_numpy(object)
     table = pd.DataFrame({"label": labels.iloc[rows], "unit": _group(works, resample)})
     table["artist"] = ids if same_artist else _group(works)
-    sizes, of_label, of_both = (
+    same_artist_count, same_label, same_both = (
         table.groupby(columns)["unit"].transform("size")
         for columns in ("artist", "label", ["label", "artist"])
     )
-    table = table.assign(relevant=of_label - of_both, candidates=len(table) - sizes)
+    candidates = len(table) - same_artist_count
+    table = table.assign(relevant=same_label - same_both, candidates=candidates)
     if not same_artist:
         notes += _note_lost(table, label)
     return take_rows(features, rows), table, notes

@@ -88,20 +88,20 @@ def show_answer(collection: Collection, results: Results, columns: int = 9) -> F
     that of the step).
     """
     question = results.question
-    asked = {results.query: LIKED}
+    queries = {results.query: LIKED}
     if question is not None:
-        asked = {id: LIKED for id, _ in question.positive}
-        asked |= {id: UNLIKED for id, _ in question.negative}
-    asked = {id: colour for id, colour in asked.items() if id in collection}
-    cells = len(asked) + len(results)
+        queries = {id: LIKED for id, _ in question.positive}
+        queries |= {id: UNLIKED for id, _ in question.negative}
+    queries = {id: colour for id, colour in queries.items() if id in collection}
+    cells = len(queries) + len(results)
     lines = max(1, -(-cells // columns))
     figure, axes = _grid(lines, -(-cells // lines), side=1.5)
-    for ax, (id, colour) in zip(axes.flat, asked.items(), strict=False):
+    for ax, (id, colour) in zip(axes.flat, queries.items(), strict=False):
         picture = _draw_work(ax, collection, id)
         _frame(ax, colour)
         if question is not None and question.region is not None:
             _mark(ax, picture.size, question.region, colour)
-    for ax, work in zip(axes.flat[len(asked) :], results, strict=False):
+    for ax, work in zip(axes.flat[len(queries) :], results, strict=False):
         group = f"{work.group}\n" if work.group else ""
         title = textwrap.shorten(collection.work(work.id)["title"], 44, placeholder=" …")
         _draw_work(ax, collection, work.id, f"{group}{work.distance:.2f}  {title}")
