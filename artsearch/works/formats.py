@@ -20,6 +20,8 @@ HEIC = (".heic", ".heif")
 #: Of cameras: a TIFF by its content, of which no picture has been made yet.
 RAW = (".dng", ".nef", ".nrw", ".cr2", ".arw", ".orf", ".pef", ".rw2", ".srw")
 WANTS_PACKAGE = "a HEIC picture wants the package pillow-heif: pip install 'artsearch[heic]'"
+#: Of pictures that are not read and that Python's own table of endings does not have.
+OTHERS = (".psd", ".psb", ".jxl", ".exr", ".xcf", ".djvu")
 #: The kinds that are read, for messages.
 NAMED = "JPEG, PNG, WebP, TIFF, BMP, GIF, AVIF, JPEG 2000 or HEIC"
 
@@ -47,6 +49,9 @@ MAGIC = {
     "OpenEXR": (b"v/1\x01",),
     "Radiance": (b"#?RADIANCE",),
     "DjVu": (b"AT&TFORM",),
+    "QOI": (b"qoif",),
+    "BPG": (b"BPG\xfb",),
+    "icon": (b"\0\0\1\0",),
     "Netpbm": tuple(b"P%d\n" % number for number in range(1, 7)),
 }
 _BRANDS = {b"avif": "AVIF", b"avis": "AVIF", b"crx ": "raw"}
@@ -66,6 +71,8 @@ def kind_of(head: bytes) -> str:
         return "SVG"
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "WebP"
+    if head[128:132] == b"DICM":
+        return "DICOM"
     if head[:2] == b"BM" and head[6:10] == bytes(4):
         return "BMP"
     if head[4:8] == b"ftyp":
@@ -113,11 +120,7 @@ def why_left_out(path: Path | RemoteFile) -> str:
     wants_package = ending in HEIC and not reads_heic()
     if ending in SUFFIXES and not wants_package:
         return ""
-    if isinstance(path, RemoteFile):
-        kind = "HEIC" if wants_package else (mimetypes.guess_type(path.name)[0] or "")
-        kind = kind.removeprefix("image/") if wants_package or kind.startswith("image/") else ""
-    else:
-        kind = _kind_of_file(path)
+    kind = _kind_by_name(path.name) if isinstance(path, RemoteFile) else _kind_of_file(path)
     if kind == "HEIC" and wants_package:
         return WANTS_PACKAGE
     if ending in SUFFIXES or not kind:
@@ -130,7 +133,15 @@ def why_left_out(path: Path | RemoteFile) -> str:
 
 
 def _a(kind: str) -> str:
-    return f"{'an' if kind.startswith(('A', 'O', 'SVG')) else 'a'} {kind}"
+    return f"{'an' if kind.startswith(('A', 'E', 'O', 'SVG', 'i')) else 'a'} {kind}"
+
+
+def _kind_by_name(name: str) -> str:
+    ending = Path(name).suffix.lower()
+    is_picture = (mimetypes.guess_type(name)[0] or "").startswith("image/")
+    if ending in HEIC:
+        return "HEIC"
+    return ending[1:].upper() if is_picture or ending in (*RAW, *OTHERS) else ""
 
 
 def _kind_of_file(path: Path) -> str:

@@ -135,6 +135,8 @@ UNREAD = {
     "light.exr": (b"v/1\x01" + bytes(99), "an OpenEXR picture"),
     "raw.cr3": (b"\0\0\0\x18ftypcrx \0\0\0\1" + bytes(99), "a raw picture"),
     "drawing.svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "an SVG picture"),
+    "window.ico": (b"\0\0\1\0\1\0" + bytes(99), "an icon picture"),
+    "x-ray.dcm": (bytes(128) + b"DICM" + bytes(99), "a DICOM picture"),
     "text.svg": (b"<?xml version='1.0'?>\n<!-- made by hand -->\n<svg/>", "an SVG picture"),
 }
 
@@ -148,7 +150,7 @@ def test_pictures_that_are_not_read_are_named_with_what_they_are(tmp_path, paint
     for name in ("notes.txt", "empty.dat", "BM.txt"):
         (tmp_path / name).write_bytes({"BM.txt": b"BMW, 1972"}.get(name, b""))
     (tmp_path / ".hidden.psd").write_bytes(UNREAD["layers.psd"][0])
-    with pytest.warns(UserWarning, match="9 left out of .*; and 4 more"):
+    with pytest.warns(UserWarning, match="11 left out of .*; and 6 more"):
         collection = Collection(tmp_path)
     reasons = dict(collection.skipped)
     assert reasons.keys() == {*UNREAD, "no ending", "negative.dng"}
@@ -164,7 +166,8 @@ def test_far_away_the_name_decides(no_heif):
         return artsearch.works.formats.why_left_out(RemoteFile.at(f"memory://bucket/{name}"))
 
     assert "pip install" in why("phone.HEIC")
-    assert "not read" in why("drawing.svg")
+    for name in ("drawing.svg", "layers.PSD", "new.jxl", "camera.nef"):
+        assert "not read" in why(name), name
     for name in ("works.json", "a.jpg", "b.JP2", "no ending"):
         assert why(name) == ""
 
