@@ -52,10 +52,10 @@ def check_alpha(alpha: float) -> float:
     return float(alpha)
 
 
-def dial_place(alpha: float) -> float:
+def round_alpha(alpha: float) -> float:
     """Return a content-style weight as a visitor's dial has it, rounded to hundredths.
 
-    >>> dial_place(0.3333)
+    >>> round_alpha(0.3333)
     0.33
     """
     return round(check_alpha(alpha), 2)

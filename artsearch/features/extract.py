@@ -140,17 +140,17 @@ def store_folder(
     # Cut, since a file name holds 255 bytes at most; the manifest inside tells all.
     parts = [provenance["network"][-60:], provenance["weights"][:8]]
     parts += [layer[-40:], f"pool{provenance['pool']}", provenance["crop"], provenance["precision"]]
-    return Path(out, "stores", f"{collection_key(collection)}-{_tame('-'.join(parts))}")
+    return Path(out, "stores", f"{collection_key(collection)}-{_safe_name('-'.join(parts))}")
 
 
 def collection_key(collection: Collection) -> str:
     """Return how the names of a collection's stores begin."""
     # Two collections may have the same name; the same one keeps its store when it grows.
     address = hashlib.sha256(os.fsencode(collection.folder.resolve())).hexdigest()[:8]
-    return f"{_tame(collection.name[:20])}-{address}"
+    return f"{_safe_name(collection.name[:20])}-{address}"
 
 
-def _tame(name: str) -> str:
+def _safe_name(name: str) -> str:
     return "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
 
 

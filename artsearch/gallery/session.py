@@ -140,13 +140,13 @@ class Session:
 
     def add(self, question: Question, answer: Results, goal: str = "") -> None:
         """Note a question and its answer; the same ones again at once are not noted again."""
-        made_by, groups = answer.provenance, tuple(work.group for work in answer)
+        provenance, groups = answer.provenance, tuple(work.group for work in answer)
         named = (*question.works, *([goal] if goal else []))
         step = Step(
             question=question,
-            network=made_by.get("network", ""),
-            crop=made_by.get("crop", ""),
-            dial=made_by.get("dial"),
+            network=provenance.get("network", ""),
+            crop=provenance.get("crop", ""),
+            dial=provenance.get("dial"),
             ids=tuple(answer.ids),
             distances=tuple(map(float, answer.distances)),
             groups=groups if any(groups) else (),
@@ -205,10 +205,10 @@ class Session:
         )
         gone, works = len(step.ids) - len(found), step.question.works
         notes = (f"No longer in the collection: {gone:,} of the works.",) if gone else ()
-        made_by = {"network": step.network, "crop": step.crop, "dial": step.dial}
-        made_by = {name: value for name, value in made_by.items() if value is not None}
+        provenance = {"network": step.network, "crop": step.crop, "dial": step.dial}
+        provenance = {name: value for name, value in provenance.items() if value is not None}
         query = works[0] if len(works) == 1 and works[0] in self.collection else None
-        return Results(query, found, step.metric, made_by, step.question, (*step.notes, *notes))
+        return Results(query, found, step.metric, provenance, step.question, (*step.notes, *notes))
 
     # ---- as a file ------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from artsearch.base.errors import ArtsearchError, ImageError, unknown
 from artsearch.base.text import fold
-from artsearch.features.blend import dial_place
+from artsearch.features.blend import round_alpha
 from artsearch.gallery.answers import Answers
 from artsearch.gallery.moment import Moment
 from artsearch.gallery.session import Session
@@ -317,7 +317,7 @@ class GalleryState:
                 f"the dial is {dial!r}, but these searches have none; take None, the network's "
                 "final layer"
             )
-        return None if dial is None else dial_place(dial)
+        return None if dial is None else round_alpha(dial)
 
     def _ask(self, now: Moment) -> dict[str, Results]:
         """Ask the network chosen, or all of them, for the neighbours of the query."""

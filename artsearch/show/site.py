@@ -23,7 +23,7 @@ import artsearch
 from artsearch.base.disk import write_folder
 from artsearch.base.errors import ArtsearchError, MismatchError
 from artsearch.base.progress import Progress
-from artsearch.features.blend import dial_place
+from artsearch.features.blend import round_alpha
 from artsearch.index.base import Index
 from artsearch.networks.network import Network
 from artsearch.networks.transforms import default_crop
@@ -103,7 +103,7 @@ def write_site(
     """
     out = Path(out)
     _refuse_other_folder(out)
-    stops = sorted({dial_place(alpha) for alpha in dial}) if has_dial(searches) else []
+    stops = sorted({round_alpha(alpha) for alpha in dial}) if has_dial(searches) else []
     asked = [Asked(*key, alpha) for key in searches for alpha in (None, *stops)]
     ids = _common_ids(collection, searches, asked)
     k, unit = min(k, len(ids) - 1), unit_of(next(iter(searches.values())).index)

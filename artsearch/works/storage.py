@@ -93,7 +93,7 @@ class RemoteFile:
     """A file that is read by its address; it can be sent to another process.
 
     `source` is the address by which its file system is found, `path` its path there, and `listed`
-    its stamp from the listing in which it was found, if that told.
+    its signature from the listing in which it was found, if that told.
     """
 
     source: str
@@ -130,7 +130,7 @@ class RemoteFile:
         return found[0]
 
     def ask(self) -> Stamp | None:
-        """Ask the store for the file's stamp now; None where it has no such file, or hides it.
+        """Ask the store for the file's signature now; None where it has no such file, or hides it.
 
         Raises CollectionError where the store does not answer.
         """

@@ -9,7 +9,7 @@ from madeup import MadeUpDial, searches_by_colour
 from PIL import Image
 
 from artsearch.base.errors import ArtsearchError
-from artsearch.features.blend import dial_place
+from artsearch.features.blend import round_alpha
 from artsearch.gallery.state import GalleryState
 from artsearch.gallery.view import make_view as look
 from artsearch.gallery.view import results, to_csv
@@ -82,7 +82,7 @@ def test_wrong_places_leave_everything_as_it_was(state, wrong):
 
 @pytest.mark.parametrize("place, rounded", [(0.333, 0.33), (np.float32(0.7), 0.7), (1, 1.0)])
 def test_places_are_rounded(place, rounded):
-    assert dial_place(place) == rounded and type(dial_place(place)) is float
+    assert round_alpha(place) == rounded and type(round_alpha(place)) is float
 
 
 @pytest.mark.parametrize(
