@@ -117,7 +117,9 @@ def test_gallery_of_one_work(tmp_path, paint):
     state = GalleryState(collection, searches_by_colour(collection), out=tmp_path)
     view = look(state)
     assert view["query"]["id"] == "a.png" and view["rows"] == [] and view["k_max"] == 0
-    assert sum(len(ax.images) for ax in state.picture().axes) == 1
+    figure = state.picture()
+    assert sum(len(ax.images) for ax in figure.axes) == 1
+    plt.close(figure)
 
 
 # ---- what a visitor does ---------------------------------------------------------------------
