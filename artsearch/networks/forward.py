@@ -112,7 +112,7 @@ class Runner:
         try:
             self._compiled = torch.compile(self._plain, dynamic=False)
             # Weights as constants, with batch normalisation folded into them: 41 works a second by
-            # EfficientNet-Lite0 where it were 34. In bfloat16 what is folded is rounded twice, and
+            # EfficientNet-Lite0 in place of 34. In bfloat16 what is folded is rounded twice, and
             # the mean cosine to float32 fell from 0.9991 to 0.9973; so there they stay as they are.
             with config.patch(freezing=self.precision == "exact"):
                 self(torch.zeros(batch_size, size, size, 3, dtype=torch.uint8))
