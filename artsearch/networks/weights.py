@@ -11,7 +11,6 @@ from pathlib import Path
 
 from artsearch.base.disk import file_sha256
 from artsearch.base.errors import WeightsError
-from artsearch.base.http import download, host, hub_endpoint, is_offline, unreachable
 
 #: The file's name in a repository of the Hugging Face hub.
 HUB_FILE = "model.safetensors"
@@ -37,6 +36,9 @@ class Weights:
     def address(self) -> str:
         """Where the file is downloaded from; "" when it only comes as a package."""
         if self.hub:
+            # Here, and where else it is used: importing requests takes a seventh of a second.
+            from artsearch.base.http import hub_endpoint
+
             return f"{hub_endpoint()}/{self.hub}/resolve/main/{HUB_FILE}"
         return self.url
 
@@ -78,6 +80,8 @@ def why_not(wanted: list[Weights]) -> str:
     """Return "" where all files can be downloaded, else the reason; answers within 10 seconds."""
     if not wanted:
         return ""
+    from artsearch.base.http import is_offline, unreachable
+
     if is_offline():
         return "downloads are switched off (ARTSEARCH_OFFLINE or HF_HUB_OFFLINE is set)"
     addresses = [weights.address for weights in wanted]
@@ -89,6 +93,8 @@ def download_weights(weights: Weights) -> Path:
     # Not by huggingface_hub 2.4: with a server that stops in the middle it ends after 66 seconds,
     # with one that never answers after 394, and it keeps a file whose hash is another one than the
     # hub states (each measured against tests/loopback.py).
+    from artsearch.base.http import download
+
     path = _torch_cache() / weights.file
     download(weights.address, path, weights.sha256)
     return path
@@ -171,6 +177,8 @@ def _cannot_be_had(weights: Weights, name: str, reason: str) -> WeightsError:
     place = f"put {weights.file} into a folder and name that folder in ARTSEARCH_WEIGHTS"
     if not weights.address:
         return WeightsError(f"{start}: {reason}; {place}")
+    from artsearch.base.http import host
+
     return WeightsError(
         f"{start}: {reason}\n"
         f"Three remedies: 1. run once with a connection to {host(weights.address)}; "
