@@ -197,6 +197,17 @@ def test_fewer_than_two_works_are_a_sentence(show, few, tmp_path, works, message
     done = show("--collection", str(folder), "--out", str(tmp_path / "out"))
     assert done.exit_code == 1
     assert done.output.splitlines()[-1].startswith(f"Error: {message}")
+    asked = [
+        "site",
+        str(tmp_path / "site"),
+        "--collection",
+        str(folder),
+        "--networks",
+        "efficientnet_lite0",
+    ]
+    site = CliRunner().invoke(main, [*asked, "--out", str(tmp_path / "out")])
+    assert site.exit_code == 1 and not (tmp_path / "site").exists()
+    assert site.output.splitlines()[-1] == done.output.splitlines()[-1]
 
 
 # For real
