@@ -509,10 +509,10 @@ FAULTS = [
     ),
     Fault(
         "formulas-let-into-tables",
-        "gallery/view.py",
+        "works/table.py",
         "gallery/test_gallery.py",
-        "table[column].map(disarm) for column in texts",
-        "table[column] for column in texts",
+        "table.assign(**texts.map(disarm)).to_csv(",
+        "table.to_csv(",
     ),
     Fault(
         "markup-let-into-the-page",

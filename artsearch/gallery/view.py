@@ -8,7 +8,6 @@ from itertools import chain
 
 import pandas as pd
 
-from artsearch.base.text import disarm
 from artsearch.gallery.state import GalleryState
 from artsearch.search.results import Neighbour
 from artsearch.search.wording import (
@@ -20,6 +19,7 @@ from artsearch.search.wording import (
 )
 from artsearch.works.collection import COLUMNS, MACHINE_MADE
 from artsearch.works.images import thumbnail
+from artsearch.works.table import to_safe_csv
 from artsearch.works.thumbnails import SIDES
 
 FEW = 12  # works at once up to which their larger thumbnails are shown
@@ -91,14 +91,8 @@ def results(state: GalleryState) -> pd.DataFrame:
 
 
 def to_csv(state: GalleryState) -> str:
-    """Return the current results as CSV.
-
-    Texts that a spreadsheet would take for a formula begin with an apostrophe.
-    """
-    table = results(state)
-    texts = table.columns.difference(["dial", "rank", "distance"])
-    safe = {column: table[column].map(disarm) for column in texts}
-    return table.assign(**safe).to_csv(index=False)
+    """Return the current results as CSV, in which no text is a formula."""
+    return to_safe_csv(results(state))
 
 
 def _choices(titles: Mapping[str, str], selected: str) -> list[dict]:

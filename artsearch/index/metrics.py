@@ -20,6 +20,15 @@ METRICS = {
 }
 
 
+def unit_of(metric: str) -> str:
+    """Return what a distance means.
+
+    >>> unit_of("euclidean")
+    'euclidean: straight-line distance'
+    """
+    return f"{metric}: {METRICS[metric]}"
+
+
 def check_features(metric: str, features: Features | np.ndarray | None) -> Features:
     """Return features, also of a plain array; raise ArtsearchError if they cannot be compared."""
     if metric not in METRICS:

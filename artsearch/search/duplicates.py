@@ -9,7 +9,7 @@ import pandas as pd
 
 from artsearch.base.errors import ArtsearchError
 from artsearch.index.candidates import nearer_than
-from artsearch.index.metrics import METRICS
+from artsearch.index.metrics import unit_of
 from artsearch.search.search import Search
 
 #: Neighbours of each work that are looked at first; more of those that have as many duplicates.
@@ -64,18 +64,20 @@ def find_duplicates(search: Search, near: float | None = None) -> Duplicates:
     if near is not None and not near > 0:
         raise ArtsearchError(f"the distance is {near!r}; take a number above 0, such as 0.4")
     raw, near = search.raw, near or search.copy_distance
-    unit = f"{raw.metric}: {METRICS[raw.metric]}"
+    unit = unit_of(raw.metric)
     if len(raw) < 2:
         return Duplicates((), {}, near, unit)
     k = min(FIRST, len(raw) - 1)
     found, distances = raw.all_neighbours(k)
     rows, places = np.nonzero(distances < near)
-    others = found[rows, places]
-    for row in np.flatnonzero(distances[:, -1] < near) if k < len(raw) - 1 else ():
-        more = nearer_than(raw, raw.row(raw.ids[row]), near)
-        rows, others = np.append(rows, np.full(len(more), row)), np.append(others, more)
-    pairs = coo_matrix((np.ones(len(rows)), (rows, others)), shape=(len(raw), len(raw)))
+    ends = rows, found[rows, places]
+    pairs = coo_matrix((np.ones(len(rows)), ends), shape=(len(raw), len(raw)))
     _, labels = connected_components(pairs, directed=False)
+    # Not all pairs at once: of thousands of copies there are too many.
+    for row in np.flatnonzero(distances[:, -1] < near) if k < len(raw) - 1 else ():
+        joined = np.unique(labels[nearer_than(raw, raw.row(raw.ids[row]), near)])
+        if len(joined) > 1:
+            labels[np.isin(labels, joined)] = joined[0]
     groups: dict[int, list[str]] = {}
     nearest = {}
     for row in sorted(set(rows.tolist()), key=lambda row: search.collection.row(raw.ids[row])):

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from artsearch.index.base import Index
-from artsearch.index.metrics import METRICS
+from artsearch.index.metrics import unit_of
 from artsearch.search.question import Question
 from artsearch.works.collection import Collection
 from artsearch.works.images import ImageSource
@@ -93,7 +93,7 @@ class Results:
     @property
     def unit(self) -> str:
         """What a distance means."""
-        return f"{self.metric}: {METRICS[self.metric]}"
+        return unit_of(self.metric)
 
     @property
     def groups(self) -> dict[str, tuple[Neighbour, ...]]:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import artsearch
 from artsearch.base.disk import write_whole
-from artsearch.base.text import disarm
 from artsearch.search.duplicates import Duplicates
 from artsearch.search.wording import distance_text
 from artsearch.show.html import Pictures, render, works
 from artsearch.works.collection import Collection
+from artsearch.works.table import to_safe_csv
 
 PAGE, TABLE = "duplicates.html", "duplicates.csv"
 #: Works with a picture on the page; those behind them are in the table alone.
@@ -28,10 +28,8 @@ def write_duplicates(
     """
     folder = Path(folder)
     table = duplicates.table().merge(collection.works, on="id", how="left")
-    texts = table.select_dtypes(exclude="number").columns
-    table[texts] = table[texts].map(disarm)
     # The byte order mark tells Excel that a table is UTF-8.
-    write_whole(folder / TABLE, table.to_csv(index=False).encode("utf-8-sig"))
+    write_whole(folder / TABLE, to_safe_csv(table).encode("utf-8-sig"))
     pictures, groups, shown = Pictures(collection, 160), [], 0
     for group in duplicates.groups:
         if shown + len(group) > PICTURES:

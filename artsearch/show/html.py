@@ -16,8 +16,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from artsearch.base.errors import ImageError
-from artsearch.index.base import Index
-from artsearch.index.metrics import METRICS
 from artsearch.networks.transforms import default_crop
 from artsearch.search.search import Search
 from artsearch.works.collection import Collection
@@ -89,11 +87,6 @@ def first_searches(searches: Mapping[tuple[str, str], Search]) -> dict[str, Sear
     """Return the searches that a visitor sees first, by network."""
     crop = default_crop(searches.crops)
     return {network.name: searches[network.name, crop] for network in searches.networks}
-
-
-def unit_of(index: Index) -> str:
-    """Return what the distances of an index mean."""
-    return f"{index.metric}: {METRICS[index.metric]}"
 
 
 def title(name: str) -> str:

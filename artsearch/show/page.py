@@ -8,6 +8,7 @@ from pathlib import Path
 
 import artsearch
 from artsearch.base.disk import write_whole
+from artsearch.index.metrics import unit_of
 from artsearch.networks.network import Network
 from artsearch.networks.transforms import default_crop
 from artsearch.search.opening import choose_opening
@@ -15,7 +16,7 @@ from artsearch.search.question import Question
 from artsearch.search.results import Results
 from artsearch.search.search import Search
 from artsearch.search.wording import distance_text, say_networks, words
-from artsearch.show.html import Pictures, first_searches, render, unit_of
+from artsearch.show.html import Pictures, first_searches, render
 from artsearch.works.collection import Collection
 
 INTRODUCTION = (
@@ -57,7 +58,7 @@ def write_page(
         machine_made=has_both and sum(id in collection.machines for id in index.ids),
         queries=[_query(id, used, searches.networks, k, pictures, has_both) for id in drawn],
         footer=f"Made by artsearch {artsearch.__version__}. Crop: "
-        f"{words(default_crop(searches.crops))}. Distances are {unit_of(index)}.",
+        f"{words(default_crop(searches.crops))}. Distances are {unit_of(index.metric)}.",
     )
     return write_whole(path, page.encode())
 

@@ -25,12 +25,13 @@ from artsearch.base.errors import ArtsearchError, MismatchError
 from artsearch.base.progress import Progress
 from artsearch.features.blend import round_alpha
 from artsearch.index.base import Index
+from artsearch.index.metrics import unit_of
 from artsearch.networks.network import Network
 from artsearch.networks.transforms import default_crop
 from artsearch.search.opening import choose_opening
 from artsearch.search.search import Search
 from artsearch.search.wording import has_dial, say_networks, words
-from artsearch.show.html import WEB, first_searches, render, unit_of
+from artsearch.show.html import WEB, first_searches, render
 from artsearch.show.page import write_page
 from artsearch.works.collection import MACHINE_MADE, Collection
 from artsearch.works.file_state import hash_file
@@ -106,7 +107,7 @@ def write_site(
     stops = sorted({round_alpha(alpha) for alpha in dial}) if has_dial(searches) else []
     asked = [Asked(*key, alpha) for key in searches for alpha in (None, *stops)]
     ids = _common_ids(collection, searches, asked)
-    k, unit = min(k, len(ids) - 1), unit_of(next(iter(searches.values())).index)
+    k, unit = min(k, len(ids) - 1), unit_of(next(iter(searches.values())).index.metric)
     has_both = collection.has_both(ids)
 
     def write(new: Path) -> None:
@@ -137,7 +138,10 @@ def write_site(
             "works": _pack(json.dumps(works).encode()),
         }
         if stops:
-            head["dial"] = {"stops": stops, "unit": unit_of(asked[-1].search(searches).index)}
+            head["dial"] = {
+                "stops": stops,
+                "unit": unit_of(asked[-1].search(searches).index.metric),
+            }
         _write_data(new, "works", head)
         for name in ASSETS:
             shutil.copyfile(WEB / name, new / name)

@@ -20,7 +20,7 @@ from pathlib import Path
 import pandas as pd
 
 from artsearch.base.errors import CollectionError, reason_of, unknown
-from artsearch.base.text import shorten
+from artsearch.base.text import disarm, shorten
 from artsearch.works.formats import SUFFIXES
 from artsearch.works.storage import RemoteFile
 
@@ -30,6 +30,16 @@ SEPARATORS = ",;\t|"
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _EMPTY_LINES = re.compile(r"(?:[ ,;\t|]*+[\r\n]++)*+")
 _SEPARATOR_LINE = re.compile(r' *"?sep=(.)"?[ ,;\t|]*', re.IGNORECASE)
+
+
+def to_safe_csv(table: pd.DataFrame) -> str:
+    """Return a table as CSV; texts that a spreadsheet takes for a formula get an apostrophe.
+
+    >>> to_safe_csv(pd.DataFrame({"title": ["=1+1"], "k": [-1]}))
+    "title,k\\n'=1+1,-1\\n"
+    """
+    texts = table.select_dtypes(exclude="number")
+    return table.assign(**texts.map(disarm)).to_csv(index=False)
 
 
 def read_table(path: str | os.PathLike | RemoteFile) -> tuple[pd.DataFrame, str]:
