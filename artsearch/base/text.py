@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
+from collections.abc import Iterable
 
 _PLAIN = re.compile(r"[-+]?\d+(?:[.,]\d+)?")
 
@@ -77,3 +79,13 @@ def fold(text: str) -> str:
     # What tells the sounds of kana apart (class 8) is no accent.
     kept = (one for one in letters if unicodedata.combining(one) in (0, 8))
     return " ".join("".join(kept).split())
+
+
+def usual_spellings(texts: Iterable[str]) -> dict[str, str]:
+    """Return the values among some texts, folded, and how each is written most often; "" is none.
+
+    >>> usual_spellings(["HOKUSAI", "Hokusai", "", "Hokusai ", "Dürer"])
+    {'durer': 'Dürer', 'hokusai': 'Hokusai'}
+    """
+    often = Counter(" ".join(text.split()) for text in texts).most_common()
+    return {fold(text): text for text, _ in reversed(often) if fold(text)}

@@ -15,6 +15,7 @@ from itertools import chain
 import numpy as np
 import pandas as pd
 
+from artsearch.base.text import fold
 from artsearch.evaluate.estimates import (
     Estimate,
     Estimates,
@@ -284,7 +285,8 @@ def _measure_both(
 
 def _usual_others(works: pd.DataFrame) -> int:
     """Return how many others of its content, or of its manner if fewer, a work usually has."""
-    columns = (works[label][works[label] != ""] for label in (CONTENT, MANNER))
+    columns = (works[label].map(fold) for label in (CONTENT, MANNER))
+    columns = (column[column != ""] for column in columns)
     medians = [column.map(column.value_counts()).median() - 1 for column in columns]
     return max(1, int(np.nanmin([*medians, len(works)])))
 
@@ -312,7 +314,7 @@ def _note_scores(metrics: MetricsTable, notes: Sequence[str], label: str, same: 
 
 
 def _tells_kinds(column: pd.Series) -> bool:
-    values = column.astype(str).str.strip()
+    values = column.astype(str).map(fold)
     sizes = values[values != ""].value_counts()
     shared = sizes[sizes > 1]
     return len(shared) > 1 and shared.sum() > sizes.sum() / 2

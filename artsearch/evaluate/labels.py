@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from artsearch.base.errors import ArtsearchError, MismatchError, check_whole, unknown
+from artsearch.base.text import fold, usual_spellings
 from artsearch.evaluate.estimates import (
     FEWEST_UNITS,
     Estimate,
@@ -51,8 +52,10 @@ def share_same(
 ) -> float:
     """Return the share of the k nearest works that have the query's label, from 0 to 1.
 
-    Works without a label are no queries; among the neighbours they count as different.
+    Works without a label are no queries; among the neighbours they count as different. What folds
+    alike is the same label (see `fold`).
     """
+    labels = {id: fold(text) for id, text in labels.items()}
     return _mean(
         np.mean([labels.get(other) == labels[id] for other in index.search(id, k)[0]])
         for id in (index.ids if queries is None else queries)
@@ -265,11 +268,12 @@ def _match(features: Features, works: pd.DataFrame) -> pd.DataFrame:
 
 
 def _column(table: pd.DataFrame, name: str) -> pd.Series:
-    """Return a column as texts, "" where it has nothing."""
+    """Return a column as texts, each value as it is written most often; "" where it has nothing."""
     if name not in table:
         raise NotMeasurable(f"{unknown('column', name, table)}; or add it to works.csv")
     column = table[name].astype(object)
-    return column.where(column.notna(), "").astype(str).str.strip().astype(object)
+    texts = column.where(column.notna(), "").astype(str)
+    return texts.map(fold).map({"": ""} | usual_spellings(texts)).astype(object)
 
 
 def _group(table: pd.DataFrame, name: str | None = None) -> pd.Series:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from artsearch.base.disk import fingerprint
 from artsearch.base.errors import ArtsearchError, MismatchError, check_whole, unknown
-from artsearch.base.text import cut_text
+from artsearch.base.text import cut_text, fold, usual_spellings
 from artsearch.evaluate.rankings import nearest
 from artsearch.features.features import Features
 from artsearch.features.store import load_features, save_features
@@ -181,13 +181,15 @@ class Colouring:
 def colour_by(works: pd.DataFrame, column: str) -> Colouring:
     """Divide works by a column of their table, and give each group a colour.
 
-    The most frequent values have one of their own, the rest is one group. A column of numbers, such
+    The most frequent values have one of their own, the rest is one group; what folds alike is one
+    value (see `fold`), under its most frequent spelling. A column of numbers, such
     as years, is divided into up to six steps. Raises ArtsearchError for an unknown column.
     """
     if column not in works:
         raise unknown("column", column, works.columns)
-    texts = works[column].astype(str).str.split().str.join(" ")
-    texts = texts[texts != ""]
+    texts = works[column].astype(str)
+    values, usual = texts.map(fold), usual_spellings(texts)
+    texts = values[values != ""].map(usual)
     numbers = texts.map(lambda text: (read_years(text) or (np.nan,))[0])
     if numbers.notna().mean() > 0.8 and numbers.nunique() > len(COLOURS):
         groups, names, colours = _group_numbers(numbers.dropna())

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from artsearch.base.errors import ArtsearchError, unknown
-from artsearch.base.text import fold, write_number
+from artsearch.base.text import fold, usual_spellings, write_number
 from artsearch.works.years import read_years
 
 #: Characters of the longest condition that is read.
@@ -96,7 +96,7 @@ class Columns:
 
     def names(self, column: str) -> dict[str, str]:
         """Return the values of a column, folded, and how each is written most often; "" is none."""
-        return self._derive(_name_all, column)
+        return self._derive(usual_spellings, column)
 
     def _derive(self, make: Callable[[pd.Series], Any], column: str) -> Any:
         if (make, column) not in self._derived:
@@ -111,11 +111,6 @@ def _read_all(texts: pd.Series) -> np.ndarray:
 
 def _fold_all(texts: pd.Series) -> pd.Series:
     return texts.map(fold)
-
-
-def _name_all(texts: pd.Series) -> dict[str, str]:
-    often = Counter(texts.str.strip()).most_common()
-    return {fold(text): text for text, _ in reversed(often) if fold(text)}
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,8 @@ def test_shares_of_the_same_label_counted_by_hand():
     labels = dict(zip("abcdef", "xxyyxy", strict=True))
     # Nearest: a–b and c–d are of one label, e–f are not.
     assert share_same(exact, labels, k=1) == pytest.approx(4 / 6)
+    otherwise = dict(zip("abcdef", ["x", "X ", "y", "Y", " x", "y"], strict=True))
+    assert share_same(exact, otherwise, k=1) == pytest.approx(4 / 6)
     assert share_same(exact, labels, k=1, queries=["e", "a"]) == 0.5
     assert share_same(exact, labels, k=5) == pytest.approx(2 / 5)
 

@@ -104,6 +104,17 @@ def test_works_without_a_label_are_left_out_of_the_rankings():
         assert score_labels(CIRCLE, other, "style", k=1)["map"].ids == tuple("acde")
 
 
+def test_labels_and_artists_that_fold_alike_are_the_same():
+    other = table("abcde", artist=["M", "m ", "N", "O", ""], style=["x", "Y", " X", "y", "x"])
+    for same in (True, False):
+        scores = score_labels(CIRCLE, other, "style", k=1, same_artist=same)
+        expected = score_labels(CIRCLE, WORKS, "style", k=1, same_artist=same)
+        assert by_id(scores["map"]) == by_id(expected["map"]) and scores.notes == expected.notes
+    one = other.assign(style=["Ö", "ö", "Ö", "O\u0308", ""])
+    with pytest.raises(NotMeasurable, match="have the same, 'Ö'"):
+        score_labels(CIRCLE, one, "style", k=1)
+
+
 def test_classes_of_one_work_are_answers_but_no_queries():
     scores = score_labels(CIRCLE, WORKS.assign(style=list("xzxwx")), "style", k=1)
     # a: z X w X   c: z w X X   e: w X z X

@@ -182,7 +182,7 @@ def test_shuffled_labels_are_found_by_chance():
 def test_other_columns_are_labels_where_they_tell_kinds():
     works = labelled(12).assign(
         title=["one", "two"] * 6,  # which says what a work is called
-        museum=["Louvre", "Prado", ""] * 4,
+        museum=["Louvre", "Prado", "", "LOUVRE", "prado ", ""] * 2,
         number=[str(n) for n in range(12)],  # no two alike
         city=["Paris"] * 12,  # all alike
         donor=["A", "A", "B", "B", *"cdefghij"],  # most alone

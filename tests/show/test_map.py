@@ -211,6 +211,13 @@ def test_the_most_frequent_have_a_colour_of_their_own():
     assert len(named) == len(values)
 
 
+def test_values_that_fold_alike_have_one_colour_and_the_usual_name():
+    values = ["HOKUSAI", "Hokusai", "hokusai ", "Hokusai", "Dürer", "DU\u0308RER", "Dürer", ""]
+    found = colour_by(pd.DataFrame({"artist": values}), "artist")
+    assert found.names == ("Hokusai", "Dürer", "not said")
+    assert found.groups.tolist() == [0, 0, 0, 0, 1, 1, 1, 2]
+
+
 def test_numbers_are_divided_into_steps():
     years = [str(year) for year in range(1500, 1560)] + ["c. 1700", "", "unknown"]
     found = colour_by(pd.DataFrame({"year": years}), "year")
