@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from hypothesis import settings
+from loopback import Loopback, closed_address
 from PIL import Image
 from tiers import FEW as FEW_EXAMPLES
 
@@ -77,6 +78,26 @@ def few_features(few, one_thread):
 
     collection = Collection(few)
     return compute_features(collection, "efficientnet_lite0", progress=False)
+
+
+@pytest.fixture
+def fresh(tmp_path, monkeypatch):
+    """A machine with empty caches; gives the folder of both."""
+    for name in ("ARTSEARCH_WEIGHTS", "ARTSEARCH_OFFLINE", "HF_HUB_OFFLINE", "HF_HUB_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "huggingface"))
+    monkeypatch.setenv("HF_ENDPOINT", closed_address())
+    monkeypatch.setenv("no_proxy", "*")
+    return tmp_path
+
+
+@pytest.fixture
+def server(fresh, monkeypatch):
+    """A loopback server that is also the Hugging Face hub."""
+    with Loopback() as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        yield server
 
 
 @pytest.fixture

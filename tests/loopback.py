@@ -43,9 +43,16 @@ class Loopback:
         self.answers[path] = Answer(body, **answer)
         return self.url + path
 
-    def put_on_hub(self, repository: str, body: bytes, sha256: str = "", **answer) -> None:
+    def put_on_hub(
+        self,
+        repository: str,
+        body: bytes,
+        sha256: str = "",
+        file: str = "model.safetensors",
+        **answer,
+    ) -> None:
         """Answer as the Hugging Face hub does: the file's hash, and its place on another host."""
-        path = f"/{repository}/resolve/main/model.safetensors"
+        path = f"/{repository}/resolve/main/{file}"
         self.put("/storage" + path, body, **answer)
         headers = {
             # Another name of this machine is another host.
@@ -57,6 +64,18 @@ class Loopback:
             "X-HF-Warning": "unauthenticated; You are sending unauthenticated requests to the Hub",
         }
         self.put(path, status=302, headers=headers)
+
+    def put_small_on_hub(self, repository: str, body: bytes, file: str, git: str = "") -> None:
+        """Answer as the hub does for a file that is not large: with Git's hash, from a cache."""
+        own = hashlib.sha1(b"blob %d\0%b" % (len(body), body)).hexdigest()
+        cached = f"/api/resolve-cache/models/{repository}/c0ffee/{file}"
+        headers = {"ETag": f'"{git or own}"', "X-Repo-Commit": "c0ffee" * 6 + "c0ff"}
+        self.put(cached, body, headers=headers)
+        self.put(
+            f"/{repository}/resolve/main/{file}",
+            status=307,
+            headers={**headers, "Location": cached},
+        )
 
     def __enter__(self) -> Loopback:
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()

@@ -50,6 +50,8 @@ LONGEST_WAIT = 300
 MOST_JSON = 32 * 1024**2
 
 _CHUNK = 1 << 16
+#: Digits of the hash by which Git, and so the Hugging Face hub, names a file that is not large.
+_GIT = 40
 _REDIRECTS = 5
 
 
@@ -91,14 +93,17 @@ def download(address: str, path: Path, sha256: str = "") -> None:
     """Download a file to `path` with a progress bar, after checking its hash.
 
     `sha256` is the whole hash or its first digits; without it, it is the one that the Hugging Face
-    hub states. Nothing but the right file is ever at `path`. Raises WeightsError with the reason
-    when the server fails, sends something else, or stops for TIMEOUT seconds.
+    hub states (of a small file Git's own, a SHA-1). Nothing but the right file is ever at `path`.
+    Raises WeightsError with the reason when the server fails, sends something else, or stops for
+    TIMEOUT seconds.
     """
     partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("xb") as file:
             found, stated = _receive(address, file, path.name)
+        if not sha256 and len(stated) == _GIT:
+            found = _git_hash(partial.read_bytes())
         _compare(address, found, sha256 or stated)
         partial.replace(path)
     except (OSError, HTTPError, ValueError) as error:
@@ -118,7 +123,7 @@ def host(address: str) -> str:
 
 
 def _receive(address: str, file: BinaryIO, title: str) -> tuple[str, str]:
-    """Write what the server sends; return its SHA-256, and the one that the hub stated or ""."""
+    """Write what the server sends; return its SHA-256, and the hash that the hub stated or ""."""
     from artsearch.base.progress import Progress
 
     digest, stated = hashlib.sha256(), []
@@ -140,9 +145,9 @@ def _receive(address: str, file: BinaryIO, title: str) -> tuple[str, str]:
 def _follow(
     session: requests.Session, method: str, address: str, timeout: float, stated: list[str]
 ) -> Iterator[requests.Response]:
-    """Open an address, where it leads to; note the SHA-256 that the Hugging Face hub states.
+    """Open an address, where it leads to; note the hash that the Hugging Face hub states.
 
-    The hub's name for a large file is its SHA-256: 64 digits.
+    The hub's name for a large file is its SHA-256: 64 digits; for another one Git's hash: 40.
     https://huggingface.co/docs/huggingface_hub/package_reference/file_download
     """
     headers = {"User-Agent": "artsearch", "Accept-Encoding": "identity"}
@@ -150,7 +155,9 @@ def _follow(
         asked = session.request(method, address, stream=True, timeout=timeout, headers=headers)
         with asked as response:
             name = (response.headers.get("X-Linked-ETag") or "").strip('"')
+            git = (response.headers.get("ETag") or "").removeprefix("W/").strip('"')
             stated += [name] if len(name) == 64 else []
+            stated += [git] if not stated and len(git) == _GIT else []
             if not response.is_redirect:
                 yield response
                 return
@@ -174,11 +181,21 @@ def _chunks(response: requests.Response) -> Iterator[bytes]:
 def _compare(address: str, found: str, wanted: str) -> None:
     if not wanted:
         raise WeightsError(f"{host(address)} does not state the file's SHA-256")
+    kind = "Git hash" if len(found) == _GIT else "SHA-256"
     if not found.startswith(wanted):
         raise WeightsError(
-            f"{host(address)} sent another file: its SHA-256 begins with {found[:8]}, "
+            f"{host(address)} sent another file: its {kind} begins with {found[:8]}, "
             f"not {wanted[:8]}"
         )
+
+
+def _git_hash(body: bytes) -> str:
+    r"""Return the hash by which Git names a file.
+
+    >>> _git_hash(b"hello\n")
+    'ce013625030ba8dba906f756967f9e9ca394464a'
+    """
+    return hashlib.sha1(b"blob %d\0%b" % (len(body), body), usedforsecurity=False).hexdigest()
 
 
 def _ask(address: str, timeout: float, answers: dict[str, str]) -> None:

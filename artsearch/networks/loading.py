@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,8 +24,12 @@ def build_model(network: Network) -> nn.Module:
         if network.architecture not in known:
             raise unknown("architecture of torchvision", network.architecture, known)
         return torchvision.models.get_model(network.architecture, weights=None).eval()
+    if network.library == "open_clip":
+        from artsearch.networks.open_clip import build_towers
+
+        return build_towers(network).visual
     if network.library != "timm":
-        raise unknown("library", network.library, ("timm", "torchvision"))
+        raise unknown("library", network.library, ("open_clip", "timm", "torchvision"))
     import timm
 
     if not timm.is_model(network.architecture):
@@ -39,9 +44,23 @@ def load_model(network: Network) -> nn.Module:
     or the download, in this order. Raises WeightsError when none of them has the weights, or when
     a file is not what it should be.
     """
+    return _load_with(_load, network)
+
+
+def load_both_towers(network: Network) -> nn.Module:
+    """Return a network of open_clip with the tower that takes words; raises what load_model does.
+
+    `model.visual` is what load_model returns of it.
+    """
+    from artsearch.networks.open_clip import load_towers
+
+    return _load_with(load_towers, network)
+
+
+def _load_with(load: Callable[[Network, Path], nn.Module], network: Network) -> nn.Module:
     path = find_weights(network.weights) or fetch_weights(network.weights, network.name)
     try:
-        return _load(network, path)
+        return load(network, path)
     except ArtsearchError:
         raise
     except pickle.UnpicklingError:
@@ -55,6 +74,10 @@ def load_model(network: Network) -> nn.Module:
 
 
 def _load(network: Network, path: Path) -> nn.Module:
+    if network.library == "open_clip":
+        from artsearch.networks.open_clip import load_towers
+
+        return load_towers(network, path).visual
     if network.library == "timm" and network.layer == "":
         return _load_with_timm(network, path)
     model = build_model(network)

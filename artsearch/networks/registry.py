@@ -17,14 +17,26 @@ HALF = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
 
 
 class Registry(dict):
-    """Networks by name; an unknown name is answered with the nearest ones, `timm:NAME` by timm."""
+    """Networks by name; an unknown name is answered with the nearest ones.
+
+    `timm:NAME` and `open_clip:NAME` are answered by timm and by open_clip.
+    """
 
     def __missing__(self, name: str) -> Network:
         if str(name).startswith("timm:"):
             from artsearch.networks.timm import timm_network
 
             return timm_network(str(name).removeprefix("timm:"))
-        raise unknown("network", name, self, ", and any network of timm as 'timm:NAME'")
+        if str(name).startswith("open_clip:"):
+            from artsearch.networks.open_clip import open_clip_network
+
+            return open_clip_network(str(name).removeprefix("open_clip:"))
+        raise unknown(
+            "network",
+            name,
+            self,
+            ", and any network of timm as 'timm:NAME', of open_clip as 'open_clip:NAME'",
+        )
 
 
 def _lite(number: int, size: int, file: str, megabytes: int) -> Network:

@@ -12,7 +12,7 @@ from pathlib import Path
 from artsearch.base.disk import file_sha256
 from artsearch.base.errors import WeightsError
 
-#: The file's name in a repository of the Hugging Face hub.
+#: The file's name in a repository of the Hugging Face hub, where its network is timm's.
 HUB_FILE = "model.safetensors"
 
 
@@ -21,8 +21,10 @@ class Weights:
     """A file of weights and its sources; `sha256` is the whole hash or its first digits.
 
     `url` is a plain download, `hub` a repository of the Hugging Face hub (which states the file's
-    hash itself), `package` a Python package that brings the file along. `megabytes` is the size in
-    millions of bytes, 0 where it is not known.
+    hash itself) where the file has the name `hub_file`, `package` a Python package that brings the
+    file along, `path` a file of the user's own. `otherwise` has the same weights in another form,
+    taken where this file is nowhere. `megabytes` is the size in millions of bytes, 0 where it is
+    not known.
     """
 
     file: str
@@ -31,6 +33,9 @@ class Weights:
     hub: str = ""
     package: str = ""
     megabytes: int = 0
+    hub_file: str = HUB_FILE
+    path: str = ""
+    otherwise: Weights | None = None
 
     @property
     def address(self) -> str:
@@ -39,7 +44,7 @@ class Weights:
             # Here, and where else it is used: importing requests takes a seventh of a second.
             from artsearch.base.http import hub_endpoint
 
-            return f"{hub_endpoint()}/{self.hub}/resolve/main/{HUB_FILE}"
+            return f"{hub_endpoint()}/{self.hub}/resolve/main/{self.hub_file}"
         return self.url
 
 
@@ -59,7 +64,7 @@ def find_weights(weights: Weights) -> Path | None:
             raise WeightsError(
                 f"{path} cannot be read ({error.strerror}); allow it, or remove it and run again"
             ) from None
-    return None
+    return find_weights(weights.otherwise) if weights.otherwise else None
 
 
 def fetch_weights(weights: Weights, name: str) -> Path:
@@ -67,7 +72,11 @@ def fetch_weights(weights: Weights, name: str) -> Path:
 
     Raises WeightsError, with the three remedies, when it cannot be had.
     """
+    if weights.path:
+        raise WeightsError(f"{name}: there is no file {weights.path}; name the one that is meant")
     reason = why_not([weights])
+    if reason and weights.otherwise and not why_not([weights.otherwise]):
+        return fetch_weights(weights.otherwise, name)
     if reason:
         raise _cannot_be_had(weights, name, reason)
     try:
@@ -113,6 +122,9 @@ def check_hash(path: Path, weights: Weights) -> None:
 
 
 def _places(weights: Weights) -> Iterator[Path]:
+    if weights.path:
+        yield Path(weights.path)
+        return
     folder = os.environ.get("ARTSEARCH_WEIGHTS")
     if folder:
         yield from _in_folder(folder, weights)
@@ -121,7 +133,7 @@ def _places(weights: Weights) -> Iterator[Path]:
     if weights.hub:
         from huggingface_hub import try_to_load_from_cache
 
-        cached = try_to_load_from_cache(weights.hub, HUB_FILE, cache_dir=_hub_cache())
+        cached = try_to_load_from_cache(weights.hub, weights.hub_file, cache_dir=_hub_cache())
         if isinstance(cached, str):
             yield Path(cached)
     if weights.package:
@@ -137,7 +149,7 @@ def _in_folder(name: str, weights: Weights) -> Iterator[Path]:
         )
     yield folder / weights.file
     if weights.hub:
-        yield folder / weights.hub.rpartition("/")[2] / HUB_FILE
+        yield folder / weights.hub.rpartition("/")[2] / weights.hub_file
 
 
 def _packaged(weights: Weights) -> Iterator[Path]:

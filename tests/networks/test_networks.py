@@ -176,7 +176,7 @@ def test_no_network_is_an_error(names):
 @pytest.mark.parametrize(
     "change, message",
     [
-        ({"library": "keras"}, "unknown library 'keras'; known: timm, torchvision"),
+        ({"library": "keras"}, "unknown library 'keras'; known: open_clip, timm, torchvision"),
         ({"architecture": "resnet5"}, "unknown architecture of torchvision 'resnet5'; did you"),
         ({"library": "timm", "architecture": "resnet5"}, "unknown architecture of timm 'resnet5'"),
     ],

@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from loopback import Loopback, closed_address, dropping_address
+from loopback import closed_address, dropping_address
 
 from artsearch.base import http as download
 from artsearch.base.disk import file_sha256
@@ -31,29 +31,9 @@ PATIENCE, SLACK = 1, 5
 
 
 @pytest.fixture
-def fresh(tmp_path, monkeypatch):
-    """A machine with empty caches; gives the folder of both."""
-    for name in ("ARTSEARCH_WEIGHTS", "ARTSEARCH_OFFLINE", "HF_HUB_OFFLINE", "HF_HUB_CACHE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    monkeypatch.setenv("HF_HOME", str(tmp_path / "huggingface"))
-    monkeypatch.setenv("HF_ENDPOINT", closed_address())
-    monkeypatch.setenv("no_proxy", "*")
-    return tmp_path
-
-
-@pytest.fixture
 def impatient(monkeypatch):
     """Wait for a server PATIENCE seconds only."""
     monkeypatch.setattr(download, "TIMEOUT", PATIENCE)
-
-
-@pytest.fixture
-def server(fresh, monkeypatch):
-    """A loopback server that is also the Hugging Face hub."""
-    with Loopback() as server:
-        monkeypatch.setenv("HF_ENDPOINT", server.url)
-        yield server
 
 
 def files(folder) -> list[str]:

@@ -1,0 +1,207 @@
+"""Networks of open_clip as entries: each has a tower for pictures and one for words.
+
+What both give lies in one space, in which a picture and words that tell of it are near by cosine
+(Radford et al. 2021, arXiv:2103.00020).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from artsearch.base.errors import ArtsearchError, EngineError, unknown
+from artsearch.networks.network import Network
+from artsearch.networks.weights import Weights
+
+if TYPE_CHECKING:
+    from torch import nn
+
+#: How the name of a folder begins that holds a network in the hub's form, as open_clip writes it.
+FOLDER = "local-dir:"
+CONFIG = "open_clip_config.json"
+#: The two forms of weights in a repository of the hub, in the order in which open_clip asks.
+FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+#: What a tokenizer may be made of; the last is there for all, and is fetched when the others were.
+TOKENIZER = ("tokenizer_config.json", "special_tokens_map.json", "config.json", "tokenizer.json")
+#: A network of open_clip that errors name.
+EXAMPLE = "open_clip:ViT-B-16-SigLIP2"
+
+
+@lru_cache
+def open_clip_network(name: str) -> Network:
+    """Return the entry for NAME, NAME/TAG, or local-dir:FOLDER.
+
+    NAME is a configuration of open_clip, TAG one of the weights that it lists for it: without one
+    the first that was trained with the configuration's own activation. FOLDER holds a network as
+    open_clip saves it for the hub. Raises ArtsearchError for what is unknown.
+    """
+    if name.startswith(FOLDER):
+        return _in_folder(name)
+    from_hub = _trained()
+    architecture, _, tag = name.partition("/")
+    if architecture not in from_hub:
+        raise unknown("network of open_clip", architecture, from_hub)
+    tags = from_hub[architecture]
+    if tag and tag not in tags:
+        raise unknown(
+            f"weights of {architecture}", tag, tags, f", as in {architecture}/{[*tags][0]}"
+        )
+    tag = tag or next(iter(tags))
+    found = tags[tag]
+    hub, _, file = found["hf_hub"].rpartition("/")
+    files = (f"{Path(file).stem}.safetensors", file) if file else FILES
+    licence = _licence(hub, read_config(architecture)["vision_cfg"].get("timm_model_name"))
+    return _entry(
+        name, f"{architecture} ({tag})", architecture, found, _from_hub(hub, files), licence
+    )
+
+
+def read_config(architecture: str) -> dict:
+    """Return open_clip's configuration of a network, by its name or its folder."""
+    return _library().get_model_config(architecture)
+
+
+def build_towers(network: Network) -> nn.Module:
+    """Return both towers with random weights: for shapes and speed, never for search."""
+    library, config = _library(), read_config(network.architecture)
+    config["vision_cfg"]["timm_model_pretrained"] = False
+    custom = config.pop("custom_text", False)
+    return (library.CustomTextCLIP if custom else library.CLIP)(**config).eval()
+
+
+def load_towers(network: Network, path: Path) -> nn.Module:
+    """Return both towers with the weights of a file, in eval mode."""
+    model = build_towers(network)
+    _library().load_checkpoint(model, str(path), weights_only=True)
+    return model.eval()
+
+
+def tokenizer_weights(network: Network) -> dict[str, Weights]:
+    """Return the files of a network's tokenizer by their names; none where open_clip brings it."""
+    hub = read_config(network.architecture)["text_cfg"].get("hf_tokenizer_name")
+    if not hub:
+        return {}
+    if network.architecture.startswith(FOLDER):
+        folder = network.architecture.removeprefix(FOLDER)
+        return {file: Weights(file=file, path=str(Path(folder, file))) for file in TOKENIZER}
+    name = hub.rpartition("/")[2]
+    return {file: Weights(file=f"{name}/{file}", hub=hub, hub_file=file) for file in TOKENIZER}
+
+
+def save_random(folder: str | Path, seed: int = 0) -> str:
+    """Write a tiny network with random weights as a folder in the hub's form; return its name.
+
+    It shows how words are asked where no trained weights are to be had. What it finds means
+    nothing.
+    """
+    import torch
+    from safetensors.torch import save_file
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    tower = {"width": 32, "layers": 2}
+    picture = tower | {"image_size": 32, "patch_size": 8, "head_width": 16}
+    words = tower | {"context_length": 32, "vocab_size": 49408, "heads": 2}
+    config = {"embed_dim": 24, "vision_cfg": picture, "text_cfg": words, "custom_text": True}
+    (folder / CONFIG).write_text(json.dumps({"model_cfg": config, "preprocess_cfg": {}}))
+    network = _in_folder(f"{FOLDER}{folder}")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = build_towers(network)
+    save_file(
+        {name: value.contiguous() for name, value in model.state_dict().items()}, folder / FILES[0]
+    )
+    return network.name
+
+
+def _library() -> ModuleType:
+    try:
+        import open_clip
+    except ImportError:
+        raise EngineError(
+            "networks that take words want the package open_clip_torch: pip install "
+            "'artsearch[text]'"
+        ) from None
+    return open_clip
+
+
+@lru_cache
+def _trained() -> dict[str, dict[str, dict]]:
+    """Return what open_clip knows of weights, by configuration and tag: those that are taken.
+
+    Left out are weights that want another activation than their configuration has (their own one is
+    called -quickgelu), and networks whose words are read by a model of transformers, or that write
+    captions.
+    """
+    library, found = _library(), {}
+    for name, tag in library.list_pretrained():
+        config = library.get_model_config(name)
+        if config is None or "multimodal_cfg" in config or "hf_model_name" in config["text_cfg"]:
+            continue
+        weights = library.get_pretrained_cfg(name, tag)
+        if weights.get("quick_gelu", False) == config.get("quick_gelu", False):
+            found.setdefault(name, {})[tag] = weights
+    return found
+
+
+def _in_folder(name: str) -> Network:
+    folder = Path(name.removeprefix(FOLDER)).expanduser()
+    try:
+        about = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        about["model_cfg"]["text_cfg"], about["model_cfg"]["vision_cfg"]["image_size"]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise ArtsearchError(
+            f"{str(folder)!r} holds no network of open_clip: {CONFIG} is not there or not in its "
+            f"form ({type(error).__name__}); name a folder that open_clip saved for the hub"
+        ) from None
+    forms = [Weights(file=file, path=str(folder / file)) for file in FILES]
+    weights = next((one for one in forms if Path(one.path).exists()), forms[0])
+    return _entry(name, folder.name, f"{FOLDER}{folder}", about.get("preprocess_cfg", {}), weights)
+
+
+def _entry(
+    name: str, title: str, architecture: str, pixels: dict, weights: Weights, licence: str = ""
+) -> Network:
+    library, config = _library(), read_config(architecture)
+    size = config["vision_cfg"].get("image_size", 224)
+    return Network(
+        name=f"open_clip:{name}",
+        title=title,
+        library="open_clip",
+        architecture=architecture,
+        layer="",
+        dims=config["embed_dim"],
+        size=size if isinstance(size, int) else size[0],
+        mean=tuple(pixels.get("mean", library.OPENAI_DATASET_MEAN)),
+        std=tuple(pixels.get("std", library.OPENAI_DATASET_STD)),
+        interpolation=pixels.get("interpolation", "bicubic"),
+        weights=weights,
+        licence=licence or "not stated",
+        paper="see open_clip",
+    )
+
+
+def _from_hub(hub: str, files: tuple[str, str]) -> Weights:
+    """Return the weights of a repository: the first of these files, or else the second."""
+    name = hub.rpartition("/")[2]
+    first, second = (
+        Weights(file=f"{name}{Path(file).suffix}", hub=hub, hub_file=file) for file in files
+    )
+    return replace(first, otherwise=second)
+
+
+def _licence(hub: str, tower: str | None) -> str:
+    """Return the licence that timm states of a repository, or of all weights of an image tower."""
+    import timm
+
+    configs = [timm.get_pretrained_cfg(name) for name in timm.list_pretrained()]
+    stated = {config.license for config in configs if config.hf_hub_id == hub}
+    if not stated and tower:
+        stated = {
+            timm.get_pretrained_cfg(name).license for name in timm.list_pretrained(f"{tower}.*")
+        }
+    return stated.pop() or "" if len(stated) == 1 else ""
