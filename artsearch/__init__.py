@@ -18,6 +18,7 @@ _WHERE = {
     "Results": "search.results",
     "Search": "search.search",
     "Searches": "search.searches",
+    "Words": "search.question",
     "choose_networks": "networks.registry",
     "compute_features": "features.compute",
     "construct_ann_index": "index.factory",

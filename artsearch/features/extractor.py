@@ -99,6 +99,15 @@ class FeatureExtractor:
                 }
         return {layer: rows.cpu().numpy() for layer, rows in pooled.items()}
 
+    def read(self, texts: Sequence[str]) -> np.ndarray:
+        """Return a float32 array of texts × dims, by the network's tower for words.
+
+        Raises WeightsError, and ArtsearchError for a text that is too long.
+        """
+        from artsearch.features.words import text_encoder
+
+        return text_encoder(self.network)(texts)
+
     @cached_property
     def model(self) -> nn.Module:
         """The network with its weights, in eval mode; raises WeightsError where it has none."""

@@ -27,8 +27,6 @@ CONFIG = "open_clip_config.json"
 FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 #: What a tokenizer may be made of; the last is there for all, and is fetched when the others were.
 TOKENIZER = ("tokenizer_config.json", "special_tokens_map.json", "config.json", "tokenizer.json")
-#: A network of open_clip that errors name.
-EXAMPLE = "open_clip:ViT-B-16-SigLIP2"
 
 
 @lru_cache

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from pathlib import PurePath
 
 import numpy as np
 from PIL import Image
 
-from artsearch.base.errors import ArtsearchError
+from artsearch.base.errors import ArtsearchError, unknown
+from artsearch.base.text import shorten
+from artsearch.base.vectors import unit_rows
 from artsearch.index.base import Index
 from artsearch.index.candidates import Candidates
-from artsearch.search.question import Question, Region
-from artsearch.search.results import Described, Neighbour, Results, Searched
+from artsearch.search.question import SIDES, Question, Region, Thing, Words
+from artsearch.search.results import WORDY, Described, Neighbour, Results, Searched
+from artsearch.works.formats import SUFFIXES
 from artsearch.works.images import open_image
 from artsearch.works.storage import RemoteFile
 
@@ -20,6 +24,9 @@ from artsearch.works.storage import RemoteFile
 ADDABLE = ("angular", "euclidean", "manhattan", "dot")
 #: What can be liked besides a list of it.
 THING = str | bytes | bytearray | memoryview | os.PathLike | RemoteFile | np.ndarray | Image.Image
+THING |= Words
+#: Works over which it is learnt how much the cosines of works and of words differ.
+SAMPLE = 1_000
 
 
 def answer(search: Searched, question: Question, given: Mapping[str, object]) -> Results:
@@ -28,7 +35,7 @@ def answer(search: Searched, question: Question, given: Mapping[str, object]) ->
     `given` has by its name what is no work of the collection: an image, a row, or a Described.
     """
     index, known = search.comparing, describe_all(search, question, given)
-    vector = combine(index, question, {id: one.row for id, one in known.items()})
+    vector = combine(index, question, {thing: one.row for thing, one in known.items()})
     candidates = find_candidates(search, question, known)
     behind: dict[int, int] = {}
     notes = tuple(candidates.notes)
@@ -43,9 +50,9 @@ def answer(search: Searched, question: Question, given: Mapping[str, object]) ->
     captions = map(search.collection.caption, ids)
     duplicates = [behind.get(row, 0) for row in rows]
     neighbours = map(Neighbour, ids, distances.tolist(), captions, groups, duplicates)
-    one = question.works[0] if len(question.works) == 1 else None
+    one = next(iter(known)) if len(known) == 1 else None
     return Results(
-        one if one in search.collection else None,
+        one if isinstance(one, str) and one in search.collection else None,
         tuple(neighbours),
         index.metric,
         search.index.provenance,
@@ -85,7 +92,7 @@ def candidates_of(search: Searched) -> Candidates:
 
 
 def find_candidates(
-    search: Searched, question: Question, known: Mapping[str, Described]
+    search: Searched, question: Question, known: Mapping[Thing, Described]
 ) -> Candidates:
     """Return the works that may answer a question; `known` describes what it names.
 
@@ -101,30 +108,37 @@ def find_candidates(
     liked = tuple(id for id, _ in question.positive)
     for column in question.exclude_same:
         candidates.leave_out_same(column, liked)
-    if not question.near_duplicates:
+    if not question.near_duplicates and liked:
         vectors = [known[id].raw for id in liked]
         candidates.leave_out_near_duplicates(vectors, search.raw, search.copy_distance)
     return candidates
 
 
-def combine(index: Index, question: Question, rows: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Return the row that a question is near to: the works liked, less those not liked, by weight.
+def combine(index: Index, question: Question, rows: Mapping[Thing, np.ndarray]) -> np.ndarray:
+    """Return the row that a question is near to: what is liked, less what is not, by weight.
 
     That is the weighted mean of the rows liked, less the rows not liked on the same scale, all of
     unit length where the metric compares directions (Rocchio's formula; Manning, Raghavan and
-    Schütze 2008, Introduction to Information Retrieval, equation 9.3). Raises ArtsearchError where
-    they cancel each other out, and for Hamming, whose bits cannot be added.
+    Schütze 2008, Introduction to Information Retrieval, equation 9.3). Where works and words are
+    asked together, each row is first divided by `spread`. Raises ArtsearchError where they cancel
+    each other out, and for Hamming, whose bits cannot be added.
     """
-    if len(question.works) == 1:
-        return rows[question.works[0]]
+    signed = [*question.liked, *((thing, -weight) for thing, weight in question.unliked)]
+    if len(signed) == 1:
+        return rows[signed[0][0]]
     if index.metric not in ADDABLE:
         raise ArtsearchError(
             f"several works cannot be put together in the metric {index.metric!r}; take one of "
             f"{', '.join(ADDABLE)}"
         )
-    total = sum(weight for _, weight in question.positive)
-    signed = [*question.positive, *((id, -weight) for id, weight in question.negative)]
-    parts = [np.float32(weight / total) * index.prepare(rows[id]) for id, weight in signed]
+    total = sum(weight for _, weight in question.liked)
+    prepared = {thing: index.prepare(rows[thing]) for thing, _ in signed}
+    if len({isinstance(thing, Words) for thing in prepared}) == 2:
+        spreads = spread(index, np.stack([*prepared.values()]), question.works)
+        prepared = {
+            thing: row / one for (thing, row), one in zip(prepared.items(), spreads, strict=True)
+        }
+    parts = [np.float32(weight / total) * prepared[thing] for thing, weight in signed]
     vector = np.sum(parts, axis=0)
     if np.linalg.norm(vector) < 1e-3 * max(np.linalg.norm(part) for part in parts):
         raise ArtsearchError(
@@ -133,33 +147,74 @@ def combine(index: Index, question: Question, rows: Mapping[str, np.ndarray]) ->
     return vector
 
 
+def spread(index: Index, rows: np.ndarray, named: tuple[str, ...]) -> np.ndarray:
+    """Return for each row by how much its cosines with the works differ: their deviation.
+
+    Pictures and words lie in two narrow cones apart from each other (Liang et al. 2022, Mind the
+    Gap, arXiv:2203.02053), and the cosines of words with pictures differ less than those of
+    pictures with one another: in a plain sum the words would hardly count. Divided by the
+    deviation, all that is asked for has the same say at the same weight, as where the scores of
+    several searches are brought to variance one before they are added (Montague and Aslam 2001,
+    Relevance Score Normalization for Metasearch). It is taken over up to SAMPLE works drawn by
+    chance, without those that the question names.
+    """
+    drawn = np.random.default_rng(0).permutation(len(index))[:SAMPLE]
+    drawn = drawn[~np.isin(drawn, index.rows_of(named))]
+    if len(drawn) < 2:
+        return np.ones((len(rows), 1), np.float32)
+    cosines = unit_rows(index.fetch(np.sort(drawn))) @ rows.T
+    return np.maximum(cosines.std(axis=0, dtype=np.float64), 1e-6).astype(np.float32)[:, None]
+
+
 def describe_all(
     search: Searched, question: Question, given: Mapping[str, object]
-) -> dict[str, Described]:
+) -> dict[Thing, Described]:
     """Return what is known of all that a question names: by the index, or by the network."""
-    known = {}
-    for id in question.works:
-        region = question.region if id == question.positive[0][0] else None
-        known[id] = _describe(search, given.get(id, id), region)
+    first = question.works[0] if question.positive else None
+    known: dict[Thing, Described] = {}
+    for thing, _ in (*question.liked, *question.unliked):
+        if isinstance(thing, Words):
+            known[thing] = search.read(thing)
+            continue
+        region = question.region if thing == first else None
+        known[thing] = _describe(search, given.get(thing, thing), region)
     return known
 
 
-def name_things(sides: Mapping[str, object]) -> tuple[dict, dict]:
-    """Return what is liked and not liked, with weights, and by its name what is no work.
+def name_things(search: Searched, sides: Mapping[str, object]) -> tuple[dict, dict, list[str]]:
+    """Return what is liked and not liked, with weights, by its name what is no work, and notes.
 
-    A text is a work's id; a path, bytes or a PIL image is an image; an array is a row.
+    A text is a work's id; a path, bytes or a PIL image is an image; an array is a row. A text that
+    is no work's id is taken for words, and a note says so, where the network takes words and the
+    text is not the name of a picture file. Raises ArtsearchError for another one.
     """
-    works, given = {}, {}
+    asked: dict[str, list] = {side: [] for side in SIDES}
+    given, notes = {}, []
     for side, things in sides.items():
-        named = []
+        in_words = "words" if side == "positive" else "negative_words"
         for thing, weight in _pairs(things):
+            if isinstance(thing, str) and thing not in search.collection:
+                thing = _as_words(search, thing)
+                notes.append(f"No work is called {shorten(thing.text, 80)!r}: asked in words.")
+            if isinstance(thing, Words):
+                asked[in_words].append((thing.text, weight))
+                continue
             if not isinstance(thing, str):
                 name = f"image {len(given) + 1}"
                 given[name] = thing
                 thing = name
-            named.append((thing, weight))
-        works[side] = tuple(named)
-    return works, given
+            asked[side].append((thing, weight))
+    return asked, given, notes
+
+
+def _as_words(search: Searched, text: str) -> Words:
+    """Return a text as words; raise ArtsearchError where it is more likely a work's id."""
+    hint = f"; for words take a network that takes them, such as {WORDY!r}"
+    if not search.no_words:
+        if text.strip() and PurePath(text).suffix.lower() not in SUFFIXES:
+            return Words(text)
+        hint = "; words that look like a file are asked by as Words('…')"
+    raise unknown("work", text, search.collection.ids, hint)
 
 
 def cut(image: Image.Image, region: Region) -> Image.Image:
@@ -179,8 +234,8 @@ def _pairs(things: object) -> Iterator[tuple[object, object]]:
         pair = one if isinstance(one, tuple) and len(one) == 2 else (one, 1.0)
         if not isinstance(pair[0], THING):
             raise ArtsearchError(
-                f"{pair[0]!r} cannot be liked; take a work's id, an image, a row of numbers, or a "
-                "list of these"
+                f"{pair[0]!r} cannot be liked; take a work's id, an image, a row of numbers, "
+                "words, or a list of these"
             )
         yield pair
 

@@ -14,10 +14,37 @@ from artsearch.works.conditions import as_text
 
 #: Left, top, right and bottom of a part of a work, as shares of its width and height.
 Region = tuple[float, float, float, float]
-#: What a link calls the works that an answer is to be near to, and far from.
-SIDES = {"positive": "like", "negative": "unlike"}
+#: What a link calls the works, and the words, that an answer is to be near to, and far from.
+SIDES = {
+    "positive": "like",
+    "negative": "unlike",
+    "words": "words",
+    "negative_words": "unlike-words",
+}
 #: A part narrower or lower than this share of its work shows nothing.
 SMALLEST = 0.02
+
+
+@dataclass(frozen=True)
+class Words:
+    """Words to be asked by, where a plain text may be the id of a work.
+
+    >>> Words("  a mountain lake\\nat dusk ")
+    Words(text='a mountain lake at dusk')
+
+    Raises ArtsearchError where there are none.
+    """
+
+    text: str
+
+    def __post_init__(self):
+        if not isinstance(self.text, str) or not self.text.strip():
+            raise ArtsearchError(f"the words are {self.text!r}; take some, as 'a mountain lake'")
+        object.__setattr__(self, "text", " ".join(self.text.split()))
+
+
+#: What an answer is near to, or not: a work by its id, or words.
+Thing = str | Words
 
 
 @dataclass(frozen=True)
@@ -25,17 +52,20 @@ class Question:
     """All that can be asked at once, as plain data.
 
     `positive` and `negative` are works with their weights: examples of what the answer is to be
-    like, and of what not. `where` is a condition (see artsearch.works.conditions), `exclude_same`
+    like, and of what not; `words` and `negative_words` are texts with theirs, for a network that
+    takes words. `where` is a condition (see artsearch.works.conditions), `exclude_same`
     names columns in which an answer differs from the positive works, `near_duplicates` says whether
     near-duplicates may come, of these and of one another, `machine_made` whether works made by a
     machine may (see Collection.machine_made), `exclude` are works that may not. With `group_by`, a
     column, come the `group_size` nearest of each of its values, else the `k` nearest. `region` is a
     rectangle of the one positive work: (left, top, right, bottom), each from 0 to 1. A link has
-    shorter words for some of these: like, unlike, other, copies, per, each, part.
+    shorter words for some of these: like, unlike, unlike-words, other, copies, per, each, part.
     """
 
-    positive: tuple[tuple[str, float], ...]
+    positive: tuple[tuple[str, float], ...] = ()
     negative: tuple[tuple[str, float], ...] = ()
+    words: tuple[tuple[str, float], ...] = ()
+    negative_words: tuple[tuple[str, float], ...] = ()
     where: str = ""
     exclude_same: tuple[str, ...] = ()
     near_duplicates: bool = True
@@ -50,6 +80,9 @@ class Question:
         set_ = object.__setattr__
         for side in SIDES:
             set_(self, side, weigh(getattr(self, side)))
+        for side in ("words", "negative_words"):
+            pairs = getattr(self, side)
+            set_(self, side, weigh([(Words(text).text, weight) for text, weight in pairs]))
         set_(self, "where", as_text(self.where))
         for names in ("exclude_same", "exclude"):
             value = getattr(self, names)
@@ -57,9 +90,9 @@ class Question:
         set_(self, "region", None if self.region is None else check_region(self.region))
         check_whole("k", self.k)
         check_whole("group_size", self.group_size)
-        if not self.positive:
+        if not self.positive and not self.words:
             raise ArtsearchError("nothing is liked; name one work or more that the answer is near")
-        if self.region is not None and len(self.positive) > 1:
+        if self.region is not None and len(self.positive) != 1:
             raise ArtsearchError("a part is of one work; like one alone, or leave the part out")
 
     @property
@@ -68,9 +101,19 @@ class Question:
         return tuple(id for id, _ in (*self.positive, *self.negative))
 
     @property
+    def liked(self) -> tuple[tuple[Thing, float], ...]:
+        """What is liked, with its weights: works by their ids, and words."""
+        return (*self.positive, *((Words(text), weight) for text, weight in self.words))
+
+    @property
+    def unliked(self) -> tuple[tuple[Thing, float], ...]:
+        """What is not liked, with its weights."""
+        return (*self.negative, *((Words(text), weight) for text, weight in self.negative_words))
+
+    @property
     def is_plain(self) -> bool:
         """Whether this asks for the nearest works to one work and nothing else."""
-        return self == Question(positive=self.positive[:1], k=self.k)
+        return bool(self.positive) and self == Question(positive=self.positive[:1], k=self.k)
 
     def to_link(self, **more: object) -> str:
         """Return the question as the end of an address, from `?` on; `more` are further pairs.
@@ -100,8 +143,8 @@ class Question:
 #: What a link may hold besides a question: which search it is put to, and where a path leads.
 VIEW = ("network", "crop", "dial", "goal")
 #: The words of a link.
-WORDS = ("like", "like-weight", "unlike", "unlike-weight", "where", "other", "copies", "machine")
-WORDS += ("exclude", "per", "each", "part", "k", *VIEW)
+WORDS = tuple(name for side in SIDES.values() for name in (side, f"{side}-weight"))
+WORDS += ("where", "other", "copies", "machine", "exclude", "per", "each", "part", "k", *VIEW)
 #: How words begin that others put into addresses: Voilà, and those who count visitors.
 OTHERS = ("theme", "voila-", "utm_", "fbclid", "gclid")
 

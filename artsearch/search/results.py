@@ -11,9 +11,12 @@ import pandas as pd
 
 from artsearch.index.base import Index
 from artsearch.index.metrics import unit_of
-from artsearch.search.question import Question
+from artsearch.search.question import Question, Words
 from artsearch.works.collection import Collection
 from artsearch.works.images import ImageSource
+
+#: A network that takes words, for errors to name.
+WORDY = "open_clip:ViT-B-16-SigLIP2"
 
 
 class Described(NamedTuple):
@@ -36,8 +39,10 @@ class Searched(Protocol):
     raw: Index
     collection_rows: np.ndarray
     copy_distance: float
+    no_words: str
 
     def look(self, image: ImageSource) -> Described: ...
+    def read(self, words: Words) -> Described: ...
 
 
 @dataclass(frozen=True)

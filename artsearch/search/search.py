@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from artsearch.base.errors import MismatchError
+from artsearch.base.errors import ArtsearchError, MismatchError
 from artsearch.index.base import Index
-from artsearch.search.results import Described, Neighbour, Results
+from artsearch.search.results import WORDY, Described, Neighbour, Results
 from artsearch.works.collection import Collection
 from artsearch.works.images import ImageSource
 
 if TYPE_CHECKING:
     from artsearch.features.extractor import FeatureExtractor
     from artsearch.search.matches import Match, Matcher
-    from artsearch.search.question import Question, Region
+    from artsearch.search.question import Question, Region, Words
 
 
 class Search:
@@ -70,16 +71,17 @@ class Search:
     ) -> Results:
         """Return the works that answer a question, exactly: none that matches is missed.
 
-        `positive` is a work's id, an image (a path, bytes, a PIL image), a row of numbers, a list
-        of these or of pairs with a weight, or a mapping from id to weight; so is `negative`. The
+        `positive` is a work's id, words, an image (a path, bytes, a PIL image), a row of numbers, a
+        list of these or of pairs with a weight, or a mapping from id to weight; so is `negative`.
+        Words are Words("at night"), or a text that is no work's id, of which a note tells. The
         others are those of Question. Raises ArtsearchError, WhereError for a condition, ImageError.
         """
         from artsearch.search.answer import name_things
         from artsearch.search.question import Question
 
-        works, given = name_things({"positive": positive, "negative": negative})
+        asked, given, notes = name_things(self, {"positive": positive, "negative": negative})
         question = Question(
-            **works,
+            **asked,
             where=where,
             exclude_same=exclude_same,
             near_duplicates=near_duplicates,
@@ -90,7 +92,8 @@ class Search:
             region=region,
             k=k,
         )
-        return self.answer(question, given)
+        answer = self.answer(question, given)
+        return replace(answer, notes=(*notes, *answer.notes))
 
     def answer(self, question: Question, given: Mapping[str, Described] | None = None) -> Results:
         """Return the works that answer a Question; raises what `ask` raises.
@@ -128,8 +131,13 @@ class Search:
     ) -> list[Match]:
         """Return the regions that match in two works or images, as the index's network sees it.
 
-        See Matcher.match; raises ImageError and what `extractor` raises.
+        See Matcher.match; raises ImageError and what `extractor` raises, and ArtsearchError for
+        words, which have no regions.
         """
+        from artsearch.search.question import Words
+
+        if isinstance(first, Words) or isinstance(second, Words):
+            raise ArtsearchError("words have no regions that could match; take two works or images")
         first, second = (
             self.collection.path(one) if isinstance(one, str) else one for one in (first, second)
         )
@@ -175,6 +183,31 @@ class Search:
     def look(self, image: ImageSource) -> Described:
         """Return all that `answer` wants to know of an image; raises ImageError."""
         row = self.describe(image)
+        return Described(row, row)
+
+    @property
+    def no_words(self) -> str:
+        """Why it cannot be asked in words, in a sentence; "" where it can."""
+        made = self.index.provenance
+        takes = str(made.get("network")).startswith("open_clip:") and made.get("layer") == ""
+        if not takes or "dial" in made:
+            name = made.get("network", "this index")
+            return f"{name} takes no words; take a network that does, such as {WORDY!r}"
+        if self.index.metric != "angular":
+            return (
+                f"words and works are compared by cosine, and the metric is {self.index.metric!r}; "
+                "take 'angular'"
+            )
+        return ""
+
+    def read(self, words: Words) -> Described:
+        """Return what `answer` wants to know of words; raises ArtsearchError where none are taken.
+
+        The row is that of the network's tower for words; its weights come from the same file.
+        """
+        if self.no_words:
+            raise ArtsearchError(self.no_words)
+        row = self.extractor.read([words.text])[0]
         return Described(row, row)
 
     @property
