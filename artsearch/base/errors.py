@@ -33,6 +33,10 @@ class WeightsError(ArtsearchError):
     """A network's weights that cannot be had, or are not what they should be."""
 
 
+class TooFewWorks(ArtsearchError):
+    """Something that takes more works than there are."""
+
+
 class EngineError(ArtsearchError):
     """A library or an engine that is not installed, does not start, or ends before its time."""
 

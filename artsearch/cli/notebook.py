@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import symtable
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
 
-from artsearch.base.errors import ArtsearchError, EngineError, check_whole, unknown
+from artsearch.base.errors import ArtsearchError, EngineError, TooFewWorks, check_whole, unknown
 from artsearch.evaluate.repaint import ensure_demo_data
 from artsearch.index.factory import check_kind
 from artsearch.index.metrics import METRICS
 from artsearch.networks.transforms import CROPS
 from artsearch.works.storage import is_address
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
 
 #: The parameters of every notebook, and the type of each, or the least that a whole number may be.
 PARAMETERS: dict[str, type | tuple[type, ...] | int] = {
@@ -72,10 +79,15 @@ def setup_notebook(names: Mapping[str, object]) -> tuple[Path | str, Path]:
     """Check the parameters of a notebook and set up its pictures; return COLLECTION and OUT.
 
     The shipped collection is completed first: its repainted works are made when they are missing,
-    which takes one or two minutes, once.
+    which takes one or two minutes, once. Of a collection of one work, cells that want more say so
+    in a sentence, and the others run.
     """
+    from IPython import get_ipython
+
     check_parameters(names)
     _use_small_pictures()
+    if shell := get_ipython():
+        LeftOut(shell)
     collection = ensure_demo_data(project_path(str(names["COLLECTION"])))
     return collection, project_path(str(names["OUT"]))
 
@@ -92,6 +104,59 @@ def if_possible() -> Iterator[None]:
         yield
     except EngineError as error:
         print(f"Left out here: {error}.")
+
+
+class LeftOut:
+    """Lets cells that want more works than there are say so in a sentence, and the next ones run.
+
+    What such a cell was to make is gone from earlier cells, too: a cell that needs it is left out.
+    """
+
+    def __init__(self, shell: InteractiveShell):
+        self._shell = shell
+        self._names: set[str] = set()
+        # One of these at a time, however often its cell is run.
+        if before := getattr(shell, "artsearch_left_out", None):
+            shell.events.unregister("post_run_cell", before._go_on)
+        shell.artsearch_left_out = self
+        shell.set_custom_exc((TooFewWorks, NameError), self._say)
+        shell.events.register("post_run_cell", self._go_on)
+
+    def _say(self, shell, kind: type, error: Exception, trace: TracebackType, tb_offset=None):
+        if not self._is_ours(error):
+            return shell.showtraceback((kind, error, trace), tb_offset=tb_offset)
+        if pyplot := sys.modules.get("matplotlib.pyplot"):
+            pyplot.close("all")  # else a figure that was begun would be shown, empty
+        is_first = isinstance(error, TooFewWorks)
+        print(f"Left out here: {error if is_first else f'it wants {error.name!r} from above'}.")
+
+    def _go_on(self, result: ExecutionResult) -> None:
+        """Let a cell that was left out count as one that ran; forget what it was to make."""
+        made = _names_in(self._shell.transform_cell(result.info.raw_cell))
+        if self._is_ours(result.error_in_exec):
+            result.error_in_exec = None
+            self._names |= made
+            for name in made:
+                self._shell.user_ns.pop(name, None)
+        elif result.success:
+            self._names -= made
+
+    def _is_ours(self, error: BaseException | None) -> bool:
+        missing = isinstance(error, NameError) and error.name in self._names
+        return missing or isinstance(error, TooFewWorks)
+
+
+def _names_in(source: str) -> set[str]:
+    """Return the names that a cell gives to values and functions.
+
+    >>> sorted(_names_in("a, b = 1, 2; f = lambda c: [d for d in c]"))
+    ['a', 'b', 'f']
+    """
+    try:
+        table = symtable.symtable(source, "a cell", "exec")
+    except SyntaxError:
+        return set()
+    return {symbol.get_name() for symbol in table.get_symbols() if symbol.is_assigned()}
 
 
 def _looks_like_one(name: str, value: object) -> bool:

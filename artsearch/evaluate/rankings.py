@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from artsearch.base.errors import ArtsearchError, MismatchError, check_whole, unknown
+from artsearch.base.errors import ArtsearchError, MismatchError, TooFewWorks, check_whole, unknown
 from artsearch.base.vectors import CHUNK, chunks_of, largest
 from artsearch.features.features import Features
 from artsearch.index.metrics import check_finite
@@ -32,14 +32,14 @@ def similarities(
     zeros has the cosine 0 to all others.
 
     Similarities are rows × works in double precision, −∞ between a work and itself. `rows` are all
-    works if not given. Raises ArtsearchError for an unknown correction, fewer than two works, and
-    numbers that are not finite.
+    works if not given. Raises ArtsearchError for an unknown correction and numbers that are not
+    finite, TooFewWorks for fewer than two works.
     """
     works = len(features)
     if correction is not None and correction not in CORRECTIONS:
         raise unknown("correction", correction, CORRECTIONS, "; or None for the cosine itself")
     if works < 2:
-        raise ArtsearchError("there is no other work to rank; features of two or more are due")
+        raise TooFewWorks("there is no other work to rank; features of two or more are due")
     lengths, crowding = _lengths(features), None
     if correction == "csls":
         k = min(LOCAL, works - 1)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from artsearch.base.errors import ArtsearchError, MismatchError
+from artsearch.base.errors import ArtsearchError, MismatchError, TooFewWorks
 from artsearch.base.sealed import open_sealed, seal
 from artsearch.base.vectors import first_not_finite, largest, unit_rows
 from artsearch.features.features import Features
@@ -140,13 +140,13 @@ class Blend:
     def fit(cls, features: Mapping[str, Features], layers: BlendLayers, most_dims: int) -> Blend:
         """Make the blend of a collection from the features of its layers.
 
-        Raises ArtsearchError for fewer than two works, a layer without features, and numbers that
-        are not finite, MismatchError for layers of other works.
+        Raises TooFewWorks for fewer than two works, ArtsearchError for a layer without features and
+        numbers that are not finite, MismatchError for layers of other works.
         """
         _check_same(features, layers)
         first = features[layers.names[0]]
         if len(first) < 2:
-            raise ArtsearchError("a blend is learnt from a collection: it wants two or more works")
+            raise TooFewWorks("a blend is learnt from a collection: it wants two or more works")
         _check_finite(features, layers)
         dims = min(DIMS, most_dims)
         components = {

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from artsearch.base.errors import CollectionError, ImageError, check_whole
+from artsearch.base.errors import ImageError, check_whole
 from artsearch.base.progress import Progress
 from artsearch.features.extractor import FeatureExtractor
 from artsearch.features.features import Features
 from artsearch.networks.network import Network
 from artsearch.networks.transforms import NO_CROP
-from artsearch.works.collection import Collection
+from artsearch.works.collection import Collection, none_readable
 
 if TYPE_CHECKING:
     from torch import nn
@@ -68,11 +68,3 @@ def compute_features(
         for layer in extractor.layers
     }
     return found[extractor.layers[0]] if layers is None or isinstance(layers, str) else found
-
-
-def none_readable(collection: Collection, skipped: Sequence[tuple[str, str]]) -> CollectionError:
-    """Make the error for a collection in which no work can be read."""
-    return CollectionError(
-        f"none of the {len(collection)} works of {collection.name} can be read as an image, the "
-        f"first one because: {skipped[0][1]}"
-    )

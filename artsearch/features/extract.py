@@ -19,7 +19,6 @@ import numpy as np
 from artsearch.base.disk import cannot_write, fingerprint, has_leftovers, recover_folder
 from artsearch.base.errors import ArtsearchError, MismatchError, unknown
 from artsearch.base.vectors import SHARD_ROWS
-from artsearch.features.compute import none_readable
 from artsearch.features.extractor import FeatureExtractor
 from artsearch.features.features import Features
 from artsearch.features.journal import Entry, Journal
@@ -39,7 +38,7 @@ from artsearch.features.store import (
 )
 from artsearch.networks.network import Network
 from artsearch.networks.transforms import CROPS, NO_CROP
-from artsearch.works.collection import Collection
+from artsearch.works.collection import Collection, none_readable
 from artsearch.works.file_state import is_proof, signature
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import pandas as pd
 import traitlets
 
 from artsearch.base.errors import ArtsearchError, unknown
-from artsearch.base.text import shorten
+from artsearch.base.text import count_of, shorten
 from artsearch.features.features import Features
 from artsearch.search.results import Results
 from artsearch.show.html import WEB
@@ -82,7 +82,7 @@ class ArtMap(ipywidgets.VBox):
 
     def __repr__(self) -> str:
         # Stands in the notebook's file for readers without a kernel.
-        return f"<ArtMap of {len(self.ids):,} works; it needs a running notebook>"
+        return f"<ArtMap of {count_of(len(self.ids), 'work')}; it needs a running notebook>"
 
     @property
     def state(self) -> dict:
@@ -129,7 +129,7 @@ class ArtMap(ipywidgets.VBox):
         rows = np.asarray(change["new"] if change["new"] is not None else [], np.int64)
         self.selection = [self.ids[row] for row in rows if row < len(self.ids)]
         count = len(self.selection)
-        self.pictures.said = f"{count:,} work{'' if count == 1 else 's'} selected" if count else ""
+        self.pictures.said = f"{count_of(count, 'work')} selected" if count else ""
         self.pictures.answer = []
         if self._ask is None or not count:
             return

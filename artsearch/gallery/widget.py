@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import anywidget
 import traitlets
 
+from artsearch.base.text import count_of
 from artsearch.gallery.session_page import KINDS, to_bytes
 from artsearch.gallery.state import GalleryState
 from artsearch.gallery.view import make_view, to_csv
@@ -75,7 +76,7 @@ class Gallery(anywidget.AnyWidget):
 
     def __repr__(self) -> str:
         # Stands in the notebook's file for readers without a kernel.
-        return f"<Gallery of {len(self.state):,} works; it needs a running notebook>"
+        return f"<Gallery of {count_of(len(self.state), 'work')}; it needs a running notebook>"
 
     def picture(self) -> Figure:
         """Draw what the gallery shows, for a reader without a kernel and for saving."""

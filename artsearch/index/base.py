@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from artsearch.base.errors import ArtsearchError, MismatchError, check_whole, unknown
+from artsearch.base.errors import ArtsearchError, MismatchError, TooFewWorks, check_whole, unknown
 from artsearch.base.sealed import seal
+from artsearch.base.text import count_of
 from artsearch.base.vectors import unit_rows
 from artsearch.index.folder import CHECKSUMS, IDS, KIND, MEDIANS, OWN, Basics, Saved
 from artsearch.index.metrics import METRICS, stack_answers, to_bits
@@ -150,14 +151,12 @@ class Index(ABC):
 
     def _check_k(self, k: int, most: int) -> None:
         if most < 1:
-            raise ArtsearchError("the index holds no other work; a collection needs two or more")
+            raise TooFewWorks("the index holds no other work; a search wants two works or more")
         whole = isinstance(k, int | np.integer) and not isinstance(k, bool)
         if not whole or not 1 <= k <= most:
-            others = "other works" if most < len(self) else "works"
-            raise ArtsearchError(
-                f"k is {k!r}, but there are {most} {others} to choose from; "
-                f"take a whole number from 1 to {most}"
-            )
+            others = count_of(most, "other work" if most < len(self) else "work")
+            are, take = ("is", "1") if most == 1 else ("are", f"a whole number from 1 to {most}")
+            raise ArtsearchError(f"k is {k!r}, but there {are} {others} to choose from; take {take}")
 
     def check_vector(self, vector: np.ndarray) -> np.ndarray:
         """Return a query's row as it is compared; raises ArtsearchError where it does not fit."""

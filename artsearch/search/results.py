@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import pandas as pd
 
+from artsearch.base.errors import TooFewWorks
 from artsearch.index.base import Index
 from artsearch.index.metrics import unit_of
 from artsearch.search.question import Question, Words
@@ -83,6 +84,8 @@ class Results:
         return iter(self.neighbours)
 
     def __getitem__(self, position: int) -> Neighbour:
+        if not self.neighbours:
+            raise TooFewWorks(" ".join(["the answer holds no work.", *self.notes]).rstrip("."))
         return self.neighbours[position]
 
     @property

@@ -241,6 +241,12 @@ def show_pictures(pictures: Mapping[str, object], columns: int = 5) -> Figure:
 
 
 def _grid(rows: int, columns: int, side: float) -> tuple[Figure, np.ndarray]:
+    """Return a figure of squares and their axes, rows × columns; where there are none, it says so."""
+    if not rows * columns:
+        figure, ax = plt.subplots(figsize=(4, 0.4))
+        ax.set_axis_off()
+        ax.text(0, 0.5, "There is no work to show.", fontsize=9, va="center")
+        return figure, np.empty((rows, columns), object)
     size = (columns * side, rows * (side + 0.3))
     figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
     for ax in axes.flat:

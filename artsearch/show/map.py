@@ -129,6 +129,23 @@ def _umap(vectors: np.ndarray, start: np.ndarray, provenance: dict) -> np.ndarra
             torch.set_num_threads(threads)
 
 
+def shadow_layout(features: Features) -> tuple[Features, float]:
+    """Lay out works along the two axes in which they differ most; return the share of it, too.
+
+    It is the shadow that the rows throw on a plane, works × 2, from -1 to 1; where no two works
+    differ, all are in the middle, and there is nothing to share.
+    """
+    from sklearn.decomposition import PCA
+
+    vectors = np.asarray(features.vectors)
+    if not np.ptp(vectors, axis=0).any():
+        return Features(np.zeros((len(vectors), 2)), features.ids), 0.0
+    axes = PCA(2, svd_solver="full")
+    points = axes.fit_transform(vectors)
+    share = float(axes.explained_variance_ratio_.sum())
+    return Features(points / np.abs(points).max(), features.ids), share
+
+
 class Trust(NamedTuple):
     """How far a map can be believed, about the `k` nearest of each work.
 
@@ -281,6 +298,8 @@ def show_map(
     ax.set(xticks=[], yticks=[], frame_on=False, aspect="equal")
     (left, bottom), (right, top) = least - 0.6 * side, most + 0.6 * side
     ax.set(xlim=(left, right), ylim=(bottom, top))
+    if len(points) > 1 and not (most - least).any():
+        ax.set_title("All works lie in one place: to the network they are the same.", fontsize=9)
     return figure
 
 

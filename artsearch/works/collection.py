@@ -101,11 +101,20 @@ class Collection:
         return open_image(self.path(work_id))
 
     def readable(self) -> Iterator[str]:
-        """Yield the ids of the works that can be opened, opening one after the other."""
+        """Yield the ids of the works that can be opened, opening one after the other.
+
+        Raises CollectionError where there is none.
+        """
+        skipped = []
         for id in self.ids:
-            with suppress(ImageError):
+            try:
                 self.open(id)
+            except ImageError as error:
+                skipped.append((id, str(error)))
+            else:
                 yield id
+        if len(skipped) == len(self):
+            raise none_readable(self, skipped)
 
     def work(self, work_id: str) -> dict[str, str]:
         """Return all that is known of a work, by column."""
@@ -227,6 +236,14 @@ class Collection:
         )
         more = f"; and {len(self.skipped) - 5} more" if len(self.skipped) > 5 else ""
         return f"{len(self.skipped)} left out of {self.name}: {shown}{more}"
+
+
+def none_readable(collection: Collection, skipped: Sequence[tuple[str, str]]) -> CollectionError:
+    """Make the error for a collection in which no work can be read."""
+    return CollectionError(
+        f"none of the {count_of(len(collection), 'work')} of {collection.name} can be read as an "
+        f"image, the first one because: {skipped[0][1]}"
+    )
 
 
 def _check_folder(folder: str | os.PathLike) -> Path | RemoteFolder:

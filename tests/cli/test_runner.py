@@ -70,3 +70,39 @@ def test_a_negative_number_reaches_the_notebook_as_a_number(tmp_path, monkeypatc
     words = ["run", "in.ipynb", "out.ipynb", "-p", "X", "-5", "-p", "Y", "-0.5", "-p", "Z", "-"]
     assert CliRunner().invoke(main, words).exit_code == 0
     assert given == {"X": -5, "Y": -0.5, "Z": "-"}
+
+
+SMALL = """
+import matplotlib.pyplot as plt
+from artsearch.base.errors import TooFewWorks
+from artsearch.cli.notebook import LeftOut
+LeftOut(get_ipython())
+LeftOut(get_ipython())  # as when the cell is run again
+found, later = "of an earlier cell", 2
+"""
+WANTS = """
+print("as far as this")
+plt.figure()
+raise TooFewWorks("a pair wants two works")
+found = 1
+"""
+
+
+def test_a_cell_that_wants_more_works_says_so_and_the_others_run(tmp_path):
+    notebook = put_notebook(tmp_path, SMALL, WANTS, "print(found)", "found = later", "print(found)")
+    cells = nbformat.read(run_notebook(notebook, tmp_path / "out.ipynb", {}), 4).cells
+    said = ["".join(output.text for output in cell.outputs) for cell in cells]
+    assert said == [
+        "",
+        "as far as this\nLeft out here: a pair wants two works.\n",
+        "Left out here: it wants 'found' from above.\n",
+        "",
+        "2\n",
+    ]
+
+
+@pytest.mark.parametrize("wrong", ["print(nowhere)", "1 / 0"])
+def test_another_error_still_ends_a_run(wrong, tmp_path):
+    notebook = put_notebook(tmp_path, SMALL, WANTS, wrong)
+    with pytest.raises(ArtsearchError, match="cell 3: (NameError|ZeroDivisionError)"):
+        run_notebook(notebook, tmp_path / "out.ipynb", {})

@@ -29,6 +29,13 @@ class Wrong:
         return [other for other in self.ids if other != id][:k], np.zeros(k)
 
 
+def test_true_duplicates_are_no_misses_of_recall():
+    same = Features(np.tile(np.linspace(0.1, 1, 40), (60, 1)), tuple(map(str, range(60))))
+    shaken = Features(same.vectors * np.linspace(1, 1.001, 60)[:, None], same.ids)
+    exact = construct_exact_index("angular", shaken)
+    assert recall_at_k(construct_ann_index("angular", 1, shaken), exact, 5, search_k=5) == 1
+
+
 def test_recall_counted_by_hand():
     exact = construct_exact_index("euclidean", LINE)
     assert recall_at_k(exact, exact, k=3) == 1

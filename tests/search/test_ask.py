@@ -18,7 +18,7 @@ from asking import (
 from PIL import Image
 from tiers import slow
 
-from artsearch.base.errors import ArtsearchError, ImageError, MismatchError
+from artsearch.base.errors import ArtsearchError, ImageError, MismatchError, TooFewWorks
 from artsearch.features.compute import compute_features
 from artsearch.features.features import Features
 from artsearch.index.candidates import COPY, copy_distance
@@ -535,6 +535,8 @@ def test_a_collection_of_one_work_has_no_other(tmp_path):
     search = make_search(collection, "exact", "angular", make_vectors(1))
     answer = search.ask(collection.ids[0], near_duplicates=False)
     assert len(answer) == 0 and answer.notes[-1] == "0 works left to show, of 10 asked for."
+    with pytest.raises(TooFewWorks, match="the answer holds no work. .* 0 works left to show, of 10"):
+        answer[0]
 
 
 @pytest.mark.parametrize("metric", METRICS)

@@ -2,6 +2,7 @@
 
 import sys
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +13,7 @@ from artsearch.features.features import Features
 from artsearch.gallery.map_widget import MOST, ArtMap
 from artsearch.search.results import Neighbour, Results
 from artsearch.show import map as maps
+from artsearch.show.figures import show_works
 from artsearch.show.map import (
     COLOURS,
     OTHER,
@@ -19,10 +21,18 @@ from artsearch.show.map import (
     colour_by,
     map_layout,
     place_pictures,
+    shadow_layout,
     show_map,
     trust,
 )
 from artsearch.works.collection import Collection
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    """Close the figures that a test draws."""
+    yield
+    plt.close("all")
 
 
 def rows(count, dims=12, seed=0, ids=None):
@@ -151,6 +161,15 @@ def test_missing_packages_are_named(monkeypatch, tmp_path):
         ArtMap(collection, layout)
 
 
+def test_a_shadow_falls_along_the_axes_in_which_works_differ():
+    features = Features(np.array([[0, 5, 0], [2, 5, 1], [4, 5, 0]]), "abc")
+    shadow, share = shadow_layout(features)
+    assert share == pytest.approx(1) and shadow.ids == features.ids
+    assert np.abs(shadow.vectors[:, 0]) == pytest.approx([1, 0, 1], abs=1e-6)
+    shadow, share = shadow_layout(Features(np.ones((3, 2)), "abc"))
+    assert share == 0 and not shadow.vectors.any()
+
+
 # ---- how far it is true ----------------------------------------------------------------------
 
 
@@ -267,6 +286,19 @@ def test_a_map_is_drawn_with_hostile_texts(tmp_path):
     assert len(ax.images) == len(titles)
     assert [patch.get_linewidth() for patch in ax.patches].count(2.5) == 1
     assert "$\\frac{" in [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_works_that_are_all_the_same_are_said_to_lie_in_one_place(tmp_path):
+    collection, layout = made_up(tmp_path, 3)
+    same = Features(np.zeros((3, 2)), layout.ids)
+    assert show_map(collection, same, "artist").axes[0].get_title().startswith("All works lie in")
+    assert show_map(collection, layout, "artist").axes[0].get_title() == ""
+
+
+def test_where_there_is_no_work_a_figure_says_so(tmp_path):
+    collection, _ = made_up(tmp_path, 1)
+    (ax,) = show_works(collection, []).axes
+    assert ax.texts[0].get_text() == "There is no work to show."
 
 
 def test_a_work_that_cannot_be_read_any_more_is_a_dot(tmp_path):

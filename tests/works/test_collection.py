@@ -398,3 +398,12 @@ def test_a_file_name_of_a_megabyte_is_named_in_short(tmp_path, paint):
     with pytest.warns(UserWarning) as caught:
         Collection(tmp_path)
     assert len(str(caught[0].message)) < 1_000
+
+
+def test_that_no_work_can_be_opened_is_said(tmp_path, paintings):
+    for name in "ab":
+        (tmp_path / f"{name}.jpg").write_bytes(b"no picture")
+    with pytest.raises(CollectionError, match="none of the 2 works of .* because: cannot read 'a.j"):
+        list(Collection(tmp_path).readable())
+    shutil.copy(paintings / MONA_LISA, tmp_path / "b.jpg")
+    assert list(Collection(tmp_path).readable()) == ["b.jpg"]
