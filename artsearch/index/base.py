@@ -156,7 +156,9 @@ class Index(ABC):
         if not whole or not 1 <= k <= most:
             others = count_of(most, "other work" if most < len(self) else "work")
             are, take = ("is", "1") if most == 1 else ("are", f"a whole number from 1 to {most}")
-            raise ArtsearchError(f"k is {k!r}, but there {are} {others} to choose from; take {take}")
+            raise ArtsearchError(
+                f"k is {k!r}, but there {are} {others} to choose from; take {take}"
+            )
 
     def check_vector(self, vector: np.ndarray) -> np.ndarray:
         """Return a query's row as it is compared; raises ArtsearchError where it does not fit."""

@@ -241,7 +241,7 @@ def show_pictures(pictures: Mapping[str, object], columns: int = 5) -> Figure:
 
 
 def _grid(rows: int, columns: int, side: float) -> tuple[Figure, np.ndarray]:
-    """Return a figure of squares and their axes, rows × columns; where there are none, it says so."""
+    """Return a figure of squares and their axes, rows × columns; of none, one that says so."""
     if not rows * columns:
         figure, ax = plt.subplots(figsize=(4, 0.4))
         ax.set_axis_off()

@@ -7,7 +7,6 @@ import unicodedata
 import warnings
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 

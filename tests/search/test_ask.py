@@ -535,7 +535,9 @@ def test_a_collection_of_one_work_has_no_other(tmp_path):
     search = make_search(collection, "exact", "angular", make_vectors(1))
     answer = search.ask(collection.ids[0], near_duplicates=False)
     assert len(answer) == 0 and answer.notes[-1] == "0 works left to show, of 10 asked for."
-    with pytest.raises(TooFewWorks, match="the answer holds no work. .* 0 works left to show, of 10"):
+    with pytest.raises(
+        TooFewWorks, match="the answer holds no work. .* 0 works left to show, of 10"
+    ):
         answer[0]
 
 

@@ -403,7 +403,9 @@ def test_a_file_name_of_a_megabyte_is_named_in_short(tmp_path, paint):
 def test_that_no_work_can_be_opened_is_said(tmp_path, paintings):
     for name in "ab":
         (tmp_path / f"{name}.jpg").write_bytes(b"no picture")
-    with pytest.raises(CollectionError, match="none of the 2 works of .* because: cannot read 'a.j"):
+    with pytest.raises(
+        CollectionError, match="none of the 2 works of .* because: cannot read 'a.j"
+    ):
         list(Collection(tmp_path).readable())
     shutil.copy(paintings / MONA_LISA, tmp_path / "b.jpg")
     assert list(Collection(tmp_path).readable()) == ["b.jpg"]
