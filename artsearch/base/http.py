@@ -283,6 +283,7 @@ class Client:
         self.absent = ABSENT
         self._retry = _Patience(retries, backoff_factor=pause, backoff_max=60)
         self._free: dict[str, float] = {}  # when each host may be asked again
+        self._lock = threading.Lock()  # several threads may ask
         self._session = _Session()
         self._session.headers.update(HEADERS)
 
@@ -357,9 +358,10 @@ class Client:
 
     def _wait(self, address: str) -> None:
         """Sleep until the host may be asked again."""
-        host, now = _host(address), time.monotonic()
-        start = max(now, self._free.get(host, now))
-        self._free[host] = start + 1 / self.rate
+        with self._lock:
+            host, now = _host(address), time.monotonic()
+            start = max(now, self._free.get(host, now))
+            self._free[host] = start + 1 / self.rate
         time.sleep(start - now)
 
 

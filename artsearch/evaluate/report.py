@@ -25,6 +25,7 @@ from artsearch.evaluate.experiments import (
     verdicts,
 )
 from artsearch.evaluate.repaint import ensure_demo_data
+from artsearch.features.published import no_network
 from artsearch.networks.transforms import CROPS, default_crop
 from artsearch.search.searches import Searches
 from artsearch.works.collection import TABLE, Collection
@@ -123,6 +124,8 @@ def make_report(
 
     def measure_dial() -> MetricsTable:
         nonlocal with_content
+        if not collection.has_pictures:
+            raise no_network(searches.networks[0].name, "looking at repainted works")
         with_content = find_repainted(collection, repainted)
         names = [network.name for network in searches.networks]
         by_dial = Searches(with_content, names, searches.crops, cache, progress=progress)

@@ -97,6 +97,11 @@ def extract(
     Raises what compute_features raises, MismatchError where a folder holds features of something
     else, and ArtsearchError where it cannot write; nothing computed is lost then.
     """
+    if not collection.has_pictures:
+        raise ArtsearchError(
+            f"{collection.name} has vectors that others published, and no pictures to look at; "
+            "name a folder of pictures (python -m artsearch fetch brings some)"
+        )
     pipeline = _choose_engine(engine, address)
     folders = {key: store_folder(out, collection, *key) for key in _keys(extractors)}
     if _outdated(folders, collection):

@@ -47,21 +47,38 @@ _USUAL = {
         numeroinventaire numerodinventario numeroinventario inventario inventarisnummer objectnummer
         """,
 }
-_WORDS = " ".join(_USUAL.values()).split()
-_TARGET = {word: target for target, words in _USUAL.items() for word in words.split()}
+#: The columns that come with vectors; those of the Met, of go-embeddingsdb and of clip-retrieval.
+_OF_VECTORS = {
+    "id": "objectid depictionid workid artworkid imageid id key imagepath filepath filename file",
+    "vector": "embedding embeddings vector vectors feature features",
+    "model": "model modelname",
+    "dim": "dim dims dimension dimensions",
+    "image": "image imageurl primaryimage primaryimagesmall imageaddress thumbnail thumbnailurl",
+    "link": "link linkresource objecturl weblink permalink url",
+    "source": "provider source museum institution",
+}
+_SHARED = ("artist", "title", "year", "style", "licence", "inventory")
+USUAL = {word: target for target, words in _USUAL.items() for word in words.split()}
+OF_VECTORS = {word: target for target, words in _OF_VECTORS.items() for word in words.split()}
+OF_VECTORS |= {word: target for word, target in USUAL.items() if target in _SHARED}
 
 
-def usual_column(name: str) -> str | None:
+def usual_column(name: str, usual: Mapping[str, str] = USUAL) -> str | None:
     """Return our name for what a column is called in six languages, or None.
 
     >>> [usual_column(name) for name in ("Künstler/in", "Date de création", "Provenance")]
     ['artist', 'year', None]
     """
-    return _TARGET.get(_plain(name))
+    return usual.get(_plain(name))
 
 
-def map_columns(names: list[str], columns: Mapping[str, str]) -> dict[str, str]:
+def map_columns(
+    names: list[str], columns: Mapping[str, str], usual: Mapping[str, str] = USUAL
+) -> dict[str, str]:
     """Return our name for each column of a table; raises ArtsearchError for one it does not have.
+
+    `columns` has the table's name for ours, `usual` what columns are called otherwise: USUAL, or
+    OF_VECTORS for tables that come with vectors.
 
     >>> map_columns(["Bild", "Künstler", "Ort", "Wer"], {"artist": "Wer"})
     {'Bild': 'file', 'Künstler': 'Künstler', 'Ort': 'Ort', 'Wer': 'artist'}
@@ -73,8 +90,9 @@ def map_columns(names: list[str], columns: Mapping[str, str]) -> dict[str, str]:
             raise unknown("column", theirs, names)
         mapping[folded[fold(str(theirs))]] = ours
     taken = set(mapping.values())
-    for name in sorted(names, key=_rank):
-        ours = usual_column(name)
+    rank = {word: place for place, word in enumerate(usual)}
+    for name in sorted(names, key=lambda name: rank.get(_plain(name), 0)):
+        ours = usual_column(name, usual)
         if name not in mapping and ours and ours not in taken:
             mapping[name] = ours
             taken.add(ours)
@@ -85,7 +103,3 @@ def map_columns(names: list[str], columns: Mapping[str, str]) -> dict[str, str]:
 
 def _plain(name: str) -> str:
     return re.sub(r"[\W_]", "", fold(name))
-
-
-def _rank(name: str) -> int:
-    return _WORDS.index(_plain(name)) if usual_column(name) else 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -133,6 +134,28 @@ def folder(
     for name, reason in report.left_out:
         click.echo(f"left out: {name!r}: {reason}")
     _bring(found, out, count, side)
+
+
+@fetch.command()
+@click.argument("source")
+@click.option("--out", required=True, help="Folder for the vectors; a new one, or the same.")
+@click.option("--model", default="", help="The model that is meant, or that made them.")
+@click.option("--source", "name", default="", help="What the works' column 'source' is to say.")
+@click.option("--table", default=None, help="What is known of the works: a table with their ids.")
+@click.option("--columns", multiple=True, metavar="NAME=COLUMN", help="As in vector=embedding.")
+def vectors(
+    out: str, source: str, model: str, name: str, table: str | None, columns: tuple[str, ...]
+) -> None:
+    """The vectors that others publish, with or without pictures: SOURCE is a file or folder of them
+    (Parquet, JSON lines, .npy with a table), or a dataset of the Hugging Face hub.
+
+    docs/vectors.md has the forms. Another source, or another model, is added to the same folder.
+    """
+    from artsearch.fetch.vectors import fetch_vectors
+
+    pairs = [pair for text in columns for pair in re.split(r",(?=\w+=)", text)]
+    fetched = fetch_vectors(source, out, model, name, table, dict(_pairs(tuple(pairs))))
+    click.echo(fetched.report())
 
 
 def _bring(items: Iterable, out: str, count: int | None, side: int, client=None) -> None:

@@ -65,7 +65,7 @@ class FetchFolder:
 
     def add(self, key: str, about: Mapping[str, object], picture: bytes) -> None:
         """Write a work's picture, then note that it is there."""
-        texts = {_name_column(name): clean(value) for name, value in about.items()}
+        texts = {name_column(name): clean(value) for name, value in about.items()}
         name = name_file(key, texts.get("artist", ""), texts.get("title", ""))
         row = {"file": name} | {name: texts[name] for name in texts if name not in ("", "file")}
         with using(self.path):
@@ -181,7 +181,7 @@ def name_file(key: str, artist: str = "", title: str = "") -> str:
     return "_".join(filter(None, (*words, mark))) + ".jpg"
 
 
-def _name_column(name: str) -> str:
+def name_column(name: str) -> str:
     """Return a column's name as a table has it, without anything that could part columns."""
     return " ".join(re.sub(r"[^\w ]", " ", clean(name)).lower().split())[:60]
 

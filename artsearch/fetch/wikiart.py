@@ -11,13 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
 from artsearch.base.errors import ArtsearchError, check_whole, reason_of, unknown
-from artsearch.base.http import hub_endpoint, is_offline, unreachable
 from artsearch.base.text import fold
+from artsearch.fetch.data_files import find_dataset, import_datasets, open_file
 from artsearch.fetch.items import Item
 
 #: What the data says of a work besides its picture.
@@ -179,7 +178,7 @@ class _Dataset:
 
         address = self.files[shard]
         try:
-            with _open(address) as file:
+            with open_file(address) as file:
                 yield pq.ParquetFile(file, pre_buffer=False)
         # A broken file, a full disk, a hub that hangs up: each library has its own errors.
         except Exception as error:
@@ -196,21 +195,14 @@ class _Dataset:
 
     def _find(self):
         """Return what `datasets` knows of the data before it is read."""
-        datasets = _import_datasets()
-        reason = "" if os.path.isdir(self.name) else _why_no_hub(self.name)
-        try:
-            if not reason:
-                return datasets.load_dataset_builder(self.name)
-        # Whatever goes wrong with a hub or a folder there, in any of its many ways: it is no use.
-        except Exception as error:
-            reason = reason_of(error)
-        raise ArtsearchError(
-            f"cannot open the dataset {self.name!r} ({reason}); name one of the Hugging Face hub, "
-            "such as 'huggan/wikiart', or a folder of its Parquet files"
+        hint = (
+            "name one of the Hugging Face hub, such as 'huggan/wikiart', or a folder of its "
+            "Parquet files"
         )
+        return find_dataset(self.name, hint)
 
     def _read_features(self) -> Mapping[str, object]:
-        datasets = _import_datasets()
+        datasets = import_datasets()
         with self.open(0) as table:
             return datasets.Features.from_arrow_schema(table.schema_arrow)
 
@@ -320,33 +312,3 @@ def _bytes_of(cell: object) -> bytes:
     """Return the file in a cell of pictures: the bytes alone, or beside their path."""
     found = cell.get("bytes") if isinstance(cell, Mapping) else cell
     return found if isinstance(found, bytes) else b""
-
-
-def _open(address: str) -> BinaryIO:
-    # fsspec knows the hub's hf:// once `datasets` is imported; a local name may hold signs that
-    # mean something to it.
-    if "://" not in address:
-        return open(address, "rb")
-    import fsspec
-
-    return fsspec.open(address, "rb").open()
-
-
-def _why_no_hub(name: str) -> str:
-    """Return why a dataset cannot be had from the hub, or ""; `datasets` itself is slow to say."""
-    if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name):
-        return "no such folder"
-    if is_offline():
-        return "downloads are switched off: ARTSEARCH_OFFLINE or HF_HUB_OFFLINE is set"
-    return unreachable([f"{hub_endpoint()}/api/datasets/{name}"])
-
-
-def _import_datasets():
-    try:
-        import datasets
-    except ImportError:
-        raise ArtsearchError(
-            "WikiArt is read by the package datasets; install it with "
-            "`pip install 'artsearch[fetch]'`"
-        ) from None
-    return datasets

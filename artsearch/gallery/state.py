@@ -77,7 +77,7 @@ class GalleryState:
         self.error = ""
         self.listeners: list[Callable[[], None]] = []
         self._drawer = drawer
-        network, crop = network or next(iter(self.titles)), crop or default_crop(searches.crops)
+        network, crop = network or next(iter(self.titles)), default_crop(searches.crops, crop)
         dial = self._check(network, crop, dial)
         self._ids = list(searches[network, crop].index.ids)
         self.k_max = min(max(MOST, k), len(self._ids) - 1)

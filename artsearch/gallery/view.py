@@ -127,6 +127,7 @@ def _work(state: GalleryState, work_id: str, kind: str) -> dict:
     else:
         caption, work = state.collection.caption(work_id), state.collection.work(work_id)
         work[MACHINE_MADE] = state.collection.machine_made(work_id)
+        work["source"] = work.get("link") or work.get("source", "")
         width, height = state.thumbnails.size(work_id)
     # Only the selected work has a large picture.
     large = {"thumb": f"thumb/{work_id}", "image": f"image/{work_id}"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,7 +63,7 @@ class Gallery(anywidget.AnyWidget):
             machine_made = query is not None or bool(link)
         key = (
             options.get("network") or searches.networks[0].name,
-            options.get("crop") or default_crop(searches.crops),
+            default_crop(searches.crops, options.get("crop")),
         )
         if query is None and not link and key in searches:  # else GalleryState says what is wrong
             seed = options.get("seed", 0)
@@ -103,7 +104,9 @@ class Gallery(anywidget.AnyWidget):
         state = self.state
         match message:
             case {"do": "pictures", "names": names}:
-                files = [state.picture_file(name) for name in names]
+                # Decoding, and waiting for the servers of museums, run side by side.
+                with ThreadPoolExecutor(8) as pool:
+                    files = list(pool.map(state.picture_file, names))
                 self.send({"pictures": names}, files)
             case {"do": "change", **choices}:
                 state.change(**choices)

@@ -22,6 +22,8 @@ CENTER_CROP = "center_crop"
 #: Squeeze the whole work into a square, and lose its proportions.
 NO_CROP = "no_crop"
 CROPS = (NO_CROP, CENTER_CROP)
+#: The crop of vectors that came without their network: whichever it was.
+AS_PUBLISHED = "as_published"
 
 
 @dataclass(frozen=True)
@@ -95,8 +97,13 @@ class Transform:
         return self.normalise(self.resize(image))
 
 
-def default_crop(crops: Sequence[str]) -> str:
-    """Return the crop that a gallery begins with: the whole work, where that was computed."""
+def default_crop(crops: Sequence[str], wanted: str | None = None) -> str:
+    """Return the crop that a gallery begins with: the whole work, where that was computed.
+
+    What is `wanted` comes first; but vectors as published have no other crop than theirs.
+    """
+    if wanted and list(crops) != [AS_PUBLISHED]:
+        return wanted
     return NO_CROP if NO_CROP in crops else crops[0]
 
 

@@ -215,8 +215,11 @@ class Search:
         """The network that made the index, loaded when it is first needed."""
         if self._extractor is None:
             from artsearch.features.extractor import FeatureExtractor
+            from artsearch.features.published import PREFIX, no_network
 
             provenance = self.index.provenance
+            if provenance.get("network", "").startswith(PREFIX):
+                raise no_network(provenance["network"], "looking at a picture")
             if not {"network", "weights", "layer", "pool", "crop"} <= provenance.keys():
                 raise MismatchError(
                     "the index does not say which network made it, so an image cannot be "

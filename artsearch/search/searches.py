@@ -18,16 +18,23 @@ from artsearch.features.blend import (
     dial_weights,
     stored_blend,
 )
-from artsearch.features.extract import extract, store_folder
+from artsearch.features.extract import collection_key, extract, store_folder
 from artsearch.features.extractor import FeatureExtractor
 from artsearch.features.features import Features
+from artsearch.features.published import (
+    PREFIX,
+    choose_vectors,
+    no_network,
+    safe_name,
+    vector_features,
+)
 from artsearch.index.base import Index
 from artsearch.index.blend import BlendIndex
 from artsearch.index.factory import METRICS, check_kind, options_of
 from artsearch.index.stored import stored_index
 from artsearch.networks.network import Network
 from artsearch.networks.registry import as_network, choose_networks
-from artsearch.networks.transforms import CROPS
+from artsearch.networks.transforms import AS_PUBLISHED, CROPS
 from artsearch.search.results import Described
 from artsearch.search.search import Search
 from artsearch.works.collection import Collection
@@ -76,7 +83,9 @@ class Searches(Mapping):
     `reason` why, where others stand in for the article's. `searches.dial("vgg16", "no_crop", 0.5)`
     is a search in the network's blend, at a weight from 0 (content) to 1 (style). Features are
     computed when a search is first asked for, and kept below `out` for the next time; `extract`
-    computes all of them in one pass.
+    computes all of them in one pass. Where a collection has vectors that others published in place
+    of pictures, these are its networks, `vectors:MODEL`, and AS_PUBLISHED is their crop: they have
+    no dial, and take no image.
 
     `index` is a kind of index, or "auto": the one that answers soonest at the `recall` asked for,
     as measured on the collection (see choose_index). `num_trees` and `seed` are those of "annoy",
@@ -104,7 +113,11 @@ class Searches(Mapping):
         self.crops = [crops] if isinstance(crops, str) else list(crops)
         _check_names(self.crops, metric, index)  # now, and not after minutes of computing
         self.networks: list[Network]
-        self.networks, self.sentence, self.reason = choose_networks(names)
+        self.networks, self.sentence, self.reason = (
+            choose_networks(names) if collection.has_pictures else choose_vectors(collection, names)
+        )
+        if not collection.has_pictures:
+            self.crops = [AS_PUBLISHED]
         self._kind, self._metric = index, metric
         options = {"num_trees": num_trees, "seed": seed, "recall": recall}
         self._options = {name: options[name] for name in options_of(index) if name in options}
@@ -114,6 +127,8 @@ class Searches(Mapping):
         self._dials: dict[tuple[str, str], BlendSearch] = {}
 
     def __getitem__(self, key: tuple[str, str]) -> Search:
+        if not self.collection.has_pictures and key[1] in CROPS:
+            key = key[0], AS_PUBLISHED
         if key not in list(self):
             raise KeyError(key)
         if key not in self._made:
@@ -133,6 +148,8 @@ class Searches(Mapping):
 
     def extract(self) -> None:
         """Bring the features of all searches and blends up to date, in one pass over the files."""
+        if not self.collection.has_pictures:
+            return
         extractors = []
         for network in self.networks:
             first = self.extractor(network, self.crops[0], blend=network.blend is not None)
@@ -148,6 +165,8 @@ class Searches(Mapping):
 
     def features(self, network: str, crop: str) -> Features:
         """Return the features behind one of the searches."""
+        if not self.collection.has_pictures:
+            return vector_features(self.collection, network)
         extractor = self.extractor(network, crop)
         (features,) = extract(
             self.collection, [extractor], self._out, progress=self._progress
@@ -159,6 +178,8 @@ class Searches(Mapping):
 
         Raises ArtsearchError for a network that states no layers for it.
         """
+        if not self.collection.has_pictures:
+            raise no_network(network, "a dial")
         dial_weights(alpha)  # a wrong weight is said now, and not after minutes of computing
         return self._blend_search(network, crop).at(alpha)
 
@@ -174,6 +195,8 @@ class Searches(Mapping):
     def extractor(self, network: Network | str, crop: str, blend: bool = False) -> FeatureExtractor:
         """Return what makes the rows of one of the searches, or with `blend` those of its dial."""
         network = self._network(network)
+        if network.name.startswith(PREFIX):
+            raise no_network(network.name, "looking at a picture")
         layers = blend_layers(network).names if blend else None
         return FeatureExtractor(network, crop, layers, precision=self._precision)
 
@@ -198,18 +221,23 @@ class Searches(Mapping):
         return self._dials[key]
 
     def _index(self, network: str, crop: str) -> Index:
-        extractor, features = self.extractor(network, crop), self.features(network, crop)
-        store = store_folder(self._out, self.collection, extractor, extractor.layers[0])
-        kind, metric = self._kind, self._metric
+        features, kind, metric = self.features(network, crop), self._kind, self._metric
+        store = self._store_name(network, crop)
         if kind == "milvus":
             from artsearch.index.milvus.index import MilvusIndex
 
-            name = f"{store.name}-{metric}"
+            name = f"{store}-{metric}"
             return MilvusIndex.build(
                 metric, features, uri=self._uri, name=name, works=self.collection.works
             )
-        folder = Path(self._out, "indexes", f"{store.name}-{kind}-{metric}")
+        folder = Path(self._out, "indexes", f"{store}-{kind}-{metric}")
         return stored_index(features, folder, kind, metric, **self._options)
+
+    def _store_name(self, network: str, crop: str) -> str:
+        if not self.collection.has_pictures:
+            return f"{collection_key(self.collection)}-{safe_name(network)}"
+        extractor = self.extractor(network, crop)
+        return store_folder(self._out, self.collection, extractor, extractor.layers[0]).name
 
     def _blend_index(self, blend: Blend, name: str) -> MilvusBlendIndex | None:
         if self._kind != "milvus":

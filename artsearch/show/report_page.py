@@ -194,7 +194,9 @@ def _facts(report: Report, titles: dict[str, str]) -> dict[str, object]:
         "Content and manner": repainted.folder if repainted else "not measured",
         "Networks": ", ".join(titles.values()),
         "Crops": f"{crops}; what is said of one crop is of {words(default_crop(searches.crops))}",
-        "Precision": searches.extractor(*next(iter(searches))).precision,
+        "Precision": searches.features(*next(iter(searches))).provenance.get(
+            "precision", "as published"
+        ),
         "Neighbours": f"k = {settings['k']}",
         "Works altered": settings["sample"],
         "Seed": settings["seed"],

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +33,7 @@ from artsearch.search.search import Search
 from artsearch.search.wording import has_dial, say_networks, words
 from artsearch.show.html import WEB, first_searches, render
 from artsearch.show.page import write_page
+from artsearch.works.cards import Card
 from artsearch.works.collection import MACHINE_MADE, Collection
 from artsearch.works.file_state import hash_file
 from artsearch.works.images import thumbnail, to_jpeg
@@ -91,6 +92,8 @@ def write_site(
     `searches` (a Searches: besides the searches by (network, crop) it has `networks`, `crops` and
     `sentence`). A work's picture is at most `image_side` pixels long, and with 0 there is only its
     thumbnail: at 800 pixels the pictures of 10,000 works take about 1 GB, their thumbnails 0.1 GB.
+    Works without a picture at hand have a thumbnail alone: of what was seen at their address before
+    (no server is asked here), or else of their card.
 
     Where `searches` have a dial between content (0) and style (1), the answers at its weights
     `dial` are computed too; with an empty `dial` the page has none. Where the collection has works
@@ -109,9 +112,10 @@ def write_site(
     ids = _common_ids(collection, searches, asked)
     k, unit = min(k, len(ids) - 1), unit_of(next(iter(searches.values())).index.metric)
     has_both = collection.has_both(ids)
+    large = image_side if collection.has_pictures else 0
 
     def write(new: Path) -> None:
-        sides = {"thumbs": thumb_side, "images": image_side}
+        sides = {"thumbs": thumb_side, "images": large}
         pictures = _write_pictures(collection, ids, new, out, sides, progress)
         (new / "data").mkdir()
         by_hand = [id for id in ids if id not in collection.machines] if has_both else []
@@ -133,7 +137,7 @@ def write_site(
             "by_hand": BY_HAND if has_both else "",
             "first": choose_opening(collection, first_searches(searches), min(10, k)),
             "k": k,
-            "images": image_side > 0,
+            "images": large > 0,
             "unit": unit,
             "works": _pack(json.dumps(works).encode()),
         }
@@ -255,7 +259,8 @@ def _write_pictures(
         with path.fetched_once() if isinstance(path, RemoteFile) else nullcontext():
             # Named by what is in it, never by the work: safe on any disk and in any address, and
             # the same name the next time means the same picture.
-            name = hashlib.sha256(f"{hash_file(path)} {sides}".encode()).hexdigest()[:12]
+            content = path.content if isinstance(path, Card) else hash_file(path)
+            name = hashlib.sha256(f"{content} {sides}".encode()).hexdigest()[:12]
             with lock:
                 is_first = name not in begun
                 begun.add(name)
@@ -280,7 +285,7 @@ def _write_pictures(
 
 
 def _write_picture(
-    path: Path | RemoteFile, name: str, sides: dict[str, int], new: Path, old: Path
+    path: Path | RemoteFile | Card, name: str, sides: dict[str, int], new: Path, old: Path
 ) -> None:
     """Write a work's picture into each folder of `sides`, or take it over from the last time."""
     picture = None
@@ -293,6 +298,7 @@ def _write_picture(
             except OSError:  # a disk without links
                 shutil.copyfile(old / file, new / file)
         else:
+            path = replace(path, asks=False) if isinstance(path, Card) else path
             picture = picture or thumbnail(path, max(sides.values()))
             quality = 72 if side <= 240 else 80  # a first view of 34 small ones stays below 500 kB
             (new / file).write_bytes(to_jpeg(thumbnail(picture, side), quality))
@@ -304,6 +310,8 @@ def _describe_works(
     """Return what the page shows of the works, column by column."""
     table = collection.works.set_index("id", drop=False).loc[ids]
     columns = {name: table[name].tolist() if name in table else [] for name in COLUMNS}
+    if "link" in table:
+        columns["source"] = table["link"].where(table["link"] != "", table["source"]).tolist()
     names, widths, heights = map(list, zip(*pictures, strict=True))
     if collection.machines:
         columns[MACHINE_MADE] = [collection.machine_made(id) for id in ids]
@@ -323,6 +331,9 @@ def _pack(data: bytes) -> str:
 
 
 def _network_note(network: Network) -> str:
+    if not network.size:  # its vectors alone are here
+        said = f"{network.title}: {network.dims:,} numbers a work, {network.paper}"
+        return f"{said}; under {network.licence}."
     layer = f"layer {network.layer}" if network.layer else "its output"
     return (
         f"{network.title}: {layer}, {network.dims:,} numbers a work, input {network.size} px; "

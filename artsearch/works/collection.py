@@ -16,6 +16,7 @@ import pandas as pd
 from artsearch.base.disk import fingerprint
 from artsearch.base.errors import ArtsearchError, CollectionError, ImageError, unknown
 from artsearch.base.text import count_of, cut_text, fold, shorten
+from artsearch.works.cards import Card
 from artsearch.works.conditions import Columns
 from artsearch.works.file_state import hash_file
 from artsearch.works.formats import SUFFIXES, why_left_out
@@ -24,6 +25,8 @@ from artsearch.works.storage import RemoteFile, RemoteFolder, as_local, check_ad
 from artsearch.works.table import match_files, read_works_csv
 
 TABLE = "works.csv"
+#: Folder of vectors within a collection that has these in place of pictures.
+VECTORS = "vectors"
 #: Characters of one field of a table; what is longer was not meant as a caption, and is cut.
 LONGEST = 10_000
 COLUMNS = ("artist", "title", "year", "style")
@@ -48,6 +51,10 @@ class Collection:
     `s3://bucket/folder`. It is listed once, here; what changes there afterwards is seen when the
     collection is opened anew.
 
+    A folder may hold vectors in place of pictures (see `artsearch fetch vectors`): its works are
+    then those of its `works.csv`, in that order, by the column `id`; `has_pictures` tells. What is
+    shown of such a work is the picture at the address in its column `image`, or a card.
+
     `works` is a pandas table, one row a work, all columns text. `skipped` lists what was left out,
     as (name, reason). Raises CollectionError for a folder that is missing or holds no image, and
     for a table that cannot be read.
@@ -55,9 +62,15 @@ class Collection:
 
     def __init__(self, folder: str | os.PathLike):
         self.folder = _check_folder(folder)
-        self._paths, tables, self.skipped = find_files(self.folder)
-        self.ids: list[str] = list(self._paths)
-        self.works = _describe(self.ids, self._read_tables(tables))
+        self._paths: dict[str, Path | RemoteFile] = {}
+        self.has_pictures = not _holds_vectors(self.folder)
+        if self.has_pictures:
+            self._paths, tables, self.skipped = find_files(self.folder)
+            self.ids: list[str] = list(self._paths)
+            self.works = _describe(self.ids, self._read_tables(tables))
+        else:
+            self.works, self.skipped = _read_works(self.folder / TABLE)
+            self.ids = self.works["id"].tolist()
         self._row = {id: row for row, id in enumerate(self.ids)}
         if self.skipped:
             warnings.warn(self._report(), stacklevel=2)
@@ -90,10 +103,10 @@ class Collection:
             raise unknown("work", work_id, self.ids)
         return self._row[work_id]
 
-    def path(self, work_id: str) -> Path | RemoteFile:
-        """Return the file of a work."""
+    def path(self, work_id: str) -> Path | RemoteFile | Card:
+        """Return the file of a work; what stands for it where there is none."""
         self.row(work_id)
-        return self._paths[work_id]
+        return self._paths[work_id] if self.has_pictures else self._card(work_id)
 
     def open(self, work_id: str):
         """Open a work as an RGB image; raises ImageError when it cannot be read."""
@@ -172,7 +185,14 @@ class Collection:
         Captions do not count: a corrected title leaves every feature as it is. Raises
         CollectionError where a remote store does not answer.
         """
+        if not self.has_pictures:
+            return fingerprint((id, "") for id in self.ids)
         return fingerprint((id, _content(self._paths[id])) for id in self.ids)
+
+    def _card(self, work_id: str) -> Card:
+        work = self.work(work_id)
+        said = {name: work.get(name, "") for name in ("artist", "title", "year", "link")}
+        return Card(work_id, self.folder, work.get("image", ""), **said)
 
     def _read_tables(self, tables: dict[str, Path | RemoteFile]) -> dict[str, dict[str, str]]:
         """Read every works.csv below the folder; the ones higher up come last and win."""
@@ -294,6 +314,24 @@ def find_files(folder: Path | RemoteFolder) -> tuple[dict, dict, list[tuple[str,
     return dict(sorted(images.items())), tables, skipped
 
 
+def _holds_vectors(folder: Path | RemoteFolder) -> bool:
+    return isinstance(folder, Path) and (folder / VECTORS).is_dir() and (folder / TABLE).is_file()
+
+
+def _read_works(path: Path) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
+    """Return the works of a table that has their ids, and the rows that name none or one twice."""
+    table = read_works_csv(path, "id", "what its vector is found by")
+    is_twice = table["id"].duplicated()
+    skipped = [
+        (id, "no id" if not id else "a second row of this id")
+        for id in table["id"][is_twice | (table["id"] == "")]
+    ]
+    works = table[~is_twice & (table["id"] != "")].reset_index(drop=True)
+    if works.empty:
+        raise CollectionError(f"{path} names no work; fetch the vectors again")
+    return _complete(works), skipped
+
+
 def _list_files(folder: Path, skipped: list[tuple[str, str]]) -> Iterator[tuple[str, Path]]:
     """Yield the files below a folder, by id; note the folders that are not looked into."""
 
@@ -317,14 +355,19 @@ def _id(path: Path, folder: Path) -> str:
 
 def _describe(ids: list[str], rows: dict[str, dict[str, str]]) -> pd.DataFrame:
     # The id comes last too: a table may have a column of that name.
-    works = pd.DataFrame([{"id": id} | rows.get(id, {}) | {"id": id} for id in ids])
+    return _complete(pd.DataFrame([{"id": id} | rows.get(id, {}) | {"id": id} for id in ids]))
+
+
+def _complete(works: pd.DataFrame) -> pd.DataFrame:
+    """Return a table that has all COLUMNS, first, as texts of a bearable length."""
     missing = [column for column in COLUMNS if column not in works]
     works = works.assign(**dict.fromkeys(missing, "")).fillna("").astype(str)
-    for column in works.columns[1:]:
+    for column in works.columns.drop("id"):
         if works[column].str.len().max() > LONGEST:
             works[column] = works[column].map(lambda text: cut_text(text, LONGEST))
-    stems = works["id"].map(lambda work_id: Path(work_id).stem.replace("_", " ").strip())
-    works["title"] = works["title"].where(works["title"].str.strip() != "", stems)
+    bare = works["title"].str.strip() == ""
+    stems = works["id"][bare].map(lambda work_id: Path(work_id).stem.replace("_", " ").strip())
+    works.loc[bare, "title"] = stems
     first = ["id", *COLUMNS]
     return works[first + [column for column in works if column not in first]]
 

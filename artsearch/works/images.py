@@ -11,6 +11,7 @@ import numpy as np
 from PIL import ExifTags, Image
 
 from artsearch.base.errors import ImageError, check_whole, reason_of
+from artsearch.works.cards import Card
 from artsearch.works.colour import SRGB, ProfileError, find_white, scale, to_srgb
 from artsearch.works.formats import FORMATS, HEAD, find_jp2_profile, kind_of, open_heic, why_not
 from artsearch.works.storage import RemoteFile, address_name, as_local, is_address
@@ -30,7 +31,10 @@ warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 #: A larger file is not even read: a scan of 178 million pixels has 1.4 GB at 64 bits a pixel.
 MAX_BYTES = 2 * 1024**3
 
-ImageSource = str | os.PathLike | RemoteFile | bytes | Image.Image
+#: Longest side and quality of a picture that is kept after it was seen at its address.
+SEEN = 1024, 90
+
+ImageSource = str | os.PathLike | RemoteFile | Card | bytes | Image.Image
 
 _BYTES = (bytes, bytearray, memoryview)
 
@@ -95,7 +99,12 @@ def open_image(source: ImageSource, side: int | None = None) -> Image.Image:
 
 
 def thumbnail(source: ImageSource, side: int = 240) -> Image.Image:
-    """Return the image in its own proportions, its longer side at most `side` pixels."""
+    """Return the image in its own proportions, its longer side at most `side` pixels.
+
+    Of a Card it is the picture at its address, where that serves one, and else the card.
+    """
+    if isinstance(source, Card):
+        source = source.read(_shrink) or source.draw(side)
     image = open_image(source)
     image.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=2.0)
     return image
@@ -108,7 +117,17 @@ def to_jpeg(image: Image.Image, quality: int = 80) -> bytes:
     return out.getvalue()
 
 
+def _shrink(data: bytes) -> bytes:
+    side, quality = SEEN
+    return to_jpeg(thumbnail(data, side), quality)
+
+
 def _read(source: ImageSource, side: int | None, name: str) -> Image.Image:
+    if isinstance(source, Card):
+        raise ImageError(
+            f"{name} is known by its vector alone, and no picture of it is here; ask by the work "
+            "itself, or fetch its picture into a folder (python -m artsearch fetch --help)"
+        )
     if isinstance(source, Image.Image):
         return _to_rgb(source, name)
     if is_address(source):
@@ -262,6 +281,8 @@ def _name(source: ImageSource) -> str:
         return "the image given"
     if is_address(source):
         return repr(address_name(source))
+    if isinstance(source, Card):
+        return repr(source.id)
     if isinstance(source, RemoteFile):
         return repr(source.name)
     if isinstance(source, str | os.PathLike):

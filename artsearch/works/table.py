@@ -73,8 +73,12 @@ def read_table(path: str | os.PathLike | RemoteFile) -> tuple[pd.DataFrame, str]
         ) from None
 
 
-def read_works_csv(path: str | os.PathLike | RemoteFile) -> pd.DataFrame:
-    """Read a works.csv: its columns in small letters, one of them `file`.
+def read_works_csv(
+    path: str | os.PathLike | RemoteFile,
+    key: str = "file",
+    what: str = "the image's path relative to the table",
+) -> pd.DataFrame:
+    """Read a works.csv: its columns in small letters, one of them `key`, which says `what`.
 
     Raises CollectionError as `read_table` does, and where there is no such column.
     """
@@ -82,12 +86,11 @@ def read_works_csv(path: str | os.PathLike | RemoteFile) -> pd.DataFrame:
     if encoding:
         warnings.warn(f"{path} is read as {encoding}; look at its accents", stacklevel=2)
     columns = [column.lower() for column in table.columns]
-    if columns.count("file") != 1:
-        number = "two columns" if "file" in columns else "no column"
+    if columns.count(key) != 1:
+        number = "two columns" if key in columns else "no column"
         shown = ", ".join(repr(shorten(name, 60)) for name in columns[:12]) or "none"
         raise CollectionError(
-            f"{path} has {number} 'file' (the image's path relative to the table); its columns "
-            f"are: {shown}; mend it, or remove it"
+            f"{path} has {number} {key!r} ({what}); its columns are: {shown}; mend it, or remove it"
         )
     table.columns = columns
     return table.loc[:, ~table.columns.duplicated()]
@@ -270,7 +273,7 @@ def _read_xlsx(path: Path | RemoteFile, data: bytes) -> tuple[pd.DataFrame, str]
     with zipfile.ZipFile(io.BytesIO(data)) as parts:
         _check_size(path, sum(part.file_size for part in parts.infolist()), " when unpacked")
     cells = pd.read_excel(io.BytesIO(data), header=None, dtype=object, engine="openpyxl")
-    return _make_frame(path, list(enumerate(cells.map(_to_text).values.tolist(), start=1))), ""
+    return _make_frame(path, list(enumerate(cells.map(to_text).values.tolist(), start=1))), ""
 
 
 def _read_json(path: Path | RemoteFile, data: bytes) -> tuple[pd.DataFrame, str]:
@@ -285,7 +288,7 @@ def _read_json(path: Path | RemoteFile, data: bytes) -> tuple[pd.DataFrame, str]
             f"{path} is neither a list of objects, nor an object of columns, nor an object "
             "a line; save it as one of these"
         )
-    texts = [{str(name).strip(): _to_text(value) for name, value in row.items()} for row in rows]
+    texts = [{str(name).strip(): to_text(value) for name, value in row.items()} for row in rows]
     return pd.DataFrame(texts, dtype=object).fillna("").astype(str), encoding
 
 
@@ -309,16 +312,16 @@ def _find_rows(found: object) -> list:
     return [{name: column.get(key) for name, column in columns.items()} for key in keys]
 
 
-def _to_text(value: object) -> str:
+def to_text(value: object) -> str:
     """Return a cell as a person writes it.
 
-    >>> [_to_text(cell) for cell in (1831.0, datetime(1831, 5, 1), None, ["oil", "canvas"], True)]
+    >>> [to_text(cell) for cell in (1831.0, datetime(1831, 5, 1), None, ["oil", "canvas"], True)]
     ['1831', '1831-05-01', '', 'oil; canvas', 'true']
     """
     if isinstance(value, str):
         return value.strip()
     if isinstance(value, list):
-        return "; ".join(filter(None, map(_to_text, value)))
+        return "; ".join(filter(None, map(to_text, value)))
     if isinstance(value, dict | bool):
         return json.dumps(value, ensure_ascii=False, default=str)
     if isinstance(value, datetime) and value is not pd.NaT:

@@ -15,6 +15,7 @@ from PIL import Image
 
 from artsearch.base.disk import write_whole
 from artsearch.base.errors import ArtsearchError, ImageError
+from artsearch.works.cards import HEIGHT, WIDTH, Card
 from artsearch.works.collection import Collection
 from artsearch.works.colour import SRGB
 from artsearch.works.file_state import is_proof
@@ -49,8 +50,14 @@ class Thumbnails:
             return self._make(work_id, kind)
 
     def size(self, work_id: str) -> tuple[int, int]:
-        """Return width and height of a work's thumbnail, which has the work's proportions."""
+        """Return width and height of a work's thumbnail, which has the work's proportions.
+
+        Those of a work that was not seen yet are a card's: a view does not wait for its address.
+        """
         if work_id not in self._sizes:
+            path = self.collection.path(work_id)
+            if isinstance(path, Card) and not path.is_here:
+                return WIDTH, HEIGHT
             data = self.read(work_id)
             # A work that cannot be read is shown as an empty square with its caption.
             self._sizes[work_id] = Image.open(io.BytesIO(data)).size if data else (1, 1)
@@ -64,9 +71,12 @@ class Thumbnails:
             list(pool.map(self.size, missing))
 
     def _make(self, work_id: str, kind: str) -> bytes:
+        path = self.collection.path(work_id)
         try:
-            picture = thumbnail(self.collection.path(work_id), SIDES[kind])
+            picture = thumbnail(path, SIDES[kind])
             data = to_webp(picture)
+            if isinstance(path, Card) and not path.is_here:
+                return data  # a card: the next time its address may answer
             _keep(self._file(work_id, kind), data)
             if kind == "thumb":
                 # The small one comes from the same decoding, which takes most of the time.
@@ -81,8 +91,10 @@ class Thumbnails:
         name = hashlib.sha256(os.fsencode(key)).hexdigest()[:24]
         return self.folder / name[:2] / f"{name}.webp"
 
-    def _state(self, path: Path | RemoteFile) -> tuple[object, str]:
+    def _state(self, path: Path | RemoteFile | Card) -> tuple[object, str]:
         """Return where a file is, and what changes with it."""
+        if isinstance(path, Card):
+            return path, "seen" if path.is_here else "not seen yet"
         if isinstance(path, RemoteFile):
             return path, str(path.listed) if is_proof(path.listed) else self._only_here
         try:

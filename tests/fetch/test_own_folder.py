@@ -90,11 +90,12 @@ def test_of_two_columns_for_one_thing_the_better_word_is_taken():
 
 
 def test_no_usual_word_stands_for_two_things():
-    from artsearch.fetch.column_names import _USUAL, _WORDS
+    from artsearch.fetch.column_names import _OF_VECTORS, _USUAL, OF_VECTORS, USUAL
 
-    for target, words in _USUAL.items():
-        assert {usual_column(word) for word in words.split()} == {target}
-    assert all(word.isascii() and word.isalnum() for word in _WORDS)
+    for known, usual in ((_USUAL, USUAL), (_OF_VECTORS, OF_VECTORS)):
+        for target, words in known.items():
+            assert {usual_column(word, usual) for word in words.split()} == {target}
+        assert all(word.isascii() and word.isalnum() for word in usual)
 
 
 # Tables

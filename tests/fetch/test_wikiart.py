@@ -106,7 +106,7 @@ def opened(monkeypatch):
             read[Path(self.name).name] += len(data)
             return data
 
-    monkeypatch.setattr(wikiart, "_open", Counted)
+    monkeypatch.setattr(wikiart, "open_file", Counted)
     return read
 
 
@@ -329,7 +329,7 @@ def test_a_corrupt_a_missing_and_an_unlabelled_work_do_not_end_the_sample(tmp_pa
 
 
 def test_a_dataset_that_cannot_be_used_is_an_error_that_says_so(tmp_path, shards):
-    with pytest.raises(ArtsearchError, match="nowhere' .no such folder."):
+    with pytest.raises(ArtsearchError, match="nowhere' .no such file or folder."):
         list(wikiart.items(5, dataset=tmp_path / "nowhere"))
     texts = tmp_path / "texts"
     (texts / "data").mkdir(parents=True)
@@ -370,7 +370,7 @@ def test_whatever_a_library_raises_meanwhile_is_a_sentence(monkeypatch, shards):
     def hang_up(address):
         raise RuntimeError("the hub hung up")
 
-    monkeypatch.setattr(wikiart, "_open", hang_up)
+    monkeypatch.setattr(wikiart, "open_file", hang_up)
     with pytest.raises(ArtsearchError, match=r"cannot read 'train-.*\(the hub hung up\)"):
         list(wikiart.items(5, dataset=shards))
 
