@@ -24,7 +24,7 @@ _WHERE = {
     "construct_ann_index": "index.factory",
     "construct_exact_index": "index.factory",
     "construct_index": "index.factory",
-    "layers": "networks.inspect",
+    "layers": "networks.loading",
     "load_features": "features.store",
     "load_index": "index.factory",
     "map_layout": "show.map",

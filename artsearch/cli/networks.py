@@ -4,35 +4,54 @@ from __future__ import annotations
 
 import click
 
-HEAD = ("name", "network", "numbers a work", "side", "layer", "weights", "licence", "source")
+HEAD = ("name", "network", "numbers a work", "side", "taken", "weights", "licence", "good for")
+HEAD += ("source",)
 #: Any network of timm, by its name there; its entry is made when it is asked for.
-TIMM = ("`timm:NAME`", "any of timm", *["its own"] * 2, "the last", "download", *["its own"] * 2)
+TIMM = ("`timm:NAME`", "any of timm", *["its own"] * 2, "its own output", "download", "its own")
+TIMM += ("a comparison", "its own")
 
 
 @click.command()
-def networks() -> None:
-    """Print the networks as a table: sizes, layers, weights and where they come from."""
-    click.echo(table_of_networks())
+@click.option("--plain", is_flag=True, help="Without what is on this machine.")
+def networks(plain: bool) -> None:
+    """Print the networks as a table: sizes, licences, and whether their weights are here."""
+    click.echo(table_of_networks(look=not plain))
 
 
-def table_of_networks() -> str:
-    """Return the registry as a Markdown table, a row an entry."""
+def table_of_networks(look: bool = False) -> str:
+    """Return the registry as a Markdown table, a row an entry.
+
+    With `look` it says of each whether its weights are on this machine.
+    """
     from artsearch.networks.registry import NETWORKS
 
-    rows = [HEAD, ["---"] * len(HEAD), *map(_row, NETWORKS.values()), TIMM]
+    rows = [HEAD, ["---"] * len(HEAD), *(_row(one, look) for one in NETWORKS.values()), TIMM]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def _row(network) -> list[str]:
-    weights = network.weights
+def _row(network, look: bool) -> list[str]:
     pooled = f", pooled to {network.pool} × {network.pool}" if network.pool > 1 else ""
     return [
         f"`{network.name}`",
         network.title,
         f"{network.dims:,}",
         f"{network.size} px",
-        f"`{network.layer}`{pooled}",
-        f"{'package' if weights.package else 'download'}, {weights.megabytes} MB",
-        network.licence,
+        f"`{network.layer}`{pooled}" if network.layer else network.descriptor,
+        _weights(network.weights, look),
+        f"{network.licence}{', not commercial' if network.is_non_commercial else ''}",
+        network.good_for,
         network.paper,
     ]
+
+
+def _weights(weights, look: bool) -> str:
+    from artsearch.base.errors import WeightsError
+    from artsearch.networks.weights import find_weights
+
+    source = f"{'package' if weights.package else 'download'}, {weights.megabytes} MB"
+    if not look:
+        return source
+    try:
+        return f"here ({source})" if find_weights(weights) else source
+    except WeightsError as error:
+        return f"{source}; {error}"

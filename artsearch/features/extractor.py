@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -14,9 +15,8 @@ from PIL import Image
 from artsearch.base.disk import file_sha256
 from artsearch.base.errors import ArtsearchError, check_whole
 from artsearch.networks.hooks import LayerHook
-from artsearch.networks.layer_names import describe_pooling, split_layer
 from artsearch.networks.loading import load_model
-from artsearch.networks.network import Network
+from artsearch.networks.network import Network, describe_pooling, split_layer
 from artsearch.networks.precision import choose_precision, full_float32
 from artsearch.networks.registry import as_network, transform_for
 from artsearch.networks.transforms import NO_CROP
@@ -72,7 +72,7 @@ class FeatureExtractor:
         self._pool = pool
         self.precision = choose_precision(precision)
         self.compile = compile
-        self._given = model
+        self._given = self.network.module if model is None else model
         self._shared: FeatureExtractor | None = None
 
     def __call__(self, image: ImageSource) -> np.ndarray:
@@ -115,7 +115,9 @@ class FeatureExtractor:
             return self._shared.model
         if self._given is None:
             return load_model(self.network)
-        return copy.deepcopy(self._given).eval()
+        from artsearch.networks.maps import with_maps
+
+        return with_maps(copy.deepcopy(self._given)).eval()
 
     def provenance(self, layer: str) -> dict:
         """Return what goes with the rows of a layer: what made them."""
@@ -166,7 +168,9 @@ class FeatureExtractor:
 
     def without_model(self) -> FeatureExtractor:
         """Return an extractor that preprocesses alone, and is light to send to another process."""
-        return self._copy(self.transform.crop, None)
+        other = self._copy(self.transform.crop, None)
+        other._given = None
+        return other
 
     def _copy(self, crop: str, model: nn.Module | None) -> FeatureExtractor:
         more = self._pool, model, self.precision, self.compile
@@ -177,7 +181,8 @@ class FeatureExtractor:
         # what is found there.
         left_out = ("model", "runner", "weights")
         state = {name: value for name, value in self.__dict__.items() if name not in left_out}
-        return state | {"_given": _on_processor(self._given)}
+        network = replace(self.network, module=None)
+        return state | {"network": network, "_given": _on_processor(self._given)}
 
     def preprocess(self, image: Image.Image) -> np.ndarray:
         """Return an RGB image as the bytes that go in: size × size × 3."""

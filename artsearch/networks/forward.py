@@ -14,7 +14,7 @@ from torch import nn
 
 from artsearch.base.errors import ArtsearchError
 from artsearch.networks.hooks import LayerHook
-from artsearch.networks.layer_names import split_layer
+from artsearch.networks.network import split_layer
 from artsearch.networks.pooling import pool_output
 from artsearch.networks.precision import device, full_float32
 

@@ -87,14 +87,22 @@ class LayerHook:
         return catch
 
 
+def named_layers(model: nn.Module) -> dict[str, nn.Module]:
+    """Return the modules of a model by name; those of a WithMaps as the network itself has them."""
+    from artsearch.networks.maps import WithMaps
+
+    prefix = "network." if isinstance(model, WithMaps) else ""
+    return {name.removeprefix(prefix): one for name, one in model.named_modules()}
+
+
 def _find(model: nn.Module, layer: str | nn.Module) -> tuple[str, nn.Module]:
     if isinstance(layer, str):
-        modules = dict(model.named_modules())
+        modules = named_layers(model)
         if layer not in modules:
             names = [name for name in modules if name]
             raise unknown("layer", layer, names, "; see layers(network)")
         return layer, modules[layer]
-    for name, module in model.named_modules():
+    for name, module in named_layers(model).items():
         if module is layer:
             return name, module
     raise ArtsearchError(f"the {type(layer).__name__} given is no module of this network")

@@ -1,14 +1,20 @@
-"""From an entry to a model: the bare architecture, and its trained weights."""
+"""From an entry to a model: the bare architecture, its trained weights, and its layers."""
 
 from __future__ import annotations
 
+import copy
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from artsearch.base.errors import ArtsearchError, WeightsError, unknown
+from artsearch.networks import timm
+from artsearch.networks.hooks import LayerHook, named_layers
 from artsearch.networks.network import Network
+from artsearch.networks.registry import as_network
 from artsearch.networks.weights import fetch_weights, find_weights
 
 if TYPE_CHECKING:
@@ -16,7 +22,12 @@ if TYPE_CHECKING:
 
 
 def build_model(network: Network) -> nn.Module:
-    """Return the bare architecture with random weights: for shapes and speed, never for search."""
+    """Return the bare architecture with random weights: for shapes and speed, never for search.
+
+    A model of one's own comes as it is, copied.
+    """
+    if network.module is not None:
+        return load_model(network)
     if network.library == "torchvision":
         import torchvision
 
@@ -24,17 +35,13 @@ def build_model(network: Network) -> nn.Module:
         if network.architecture not in known:
             raise unknown("architecture of torchvision", network.architecture, known)
         return torchvision.models.get_model(network.architecture, weights=None).eval()
+    if network.library == "timm":
+        return timm.build(network)
     if network.library == "open_clip":
         from artsearch.networks.open_clip import build_towers
 
         return build_towers(network).visual
-    if network.library != "timm":
-        raise unknown("library", network.library, ("open_clip", "timm", "torchvision"))
-    import timm
-
-    if not timm.is_model(network.architecture):
-        raise unknown("architecture of timm", network.architecture, timm.list_models())
-    return _without_head(timm.create_model(network.architecture, pretrained=False), network).eval()
+    raise unknown("library", network.library, ("open_clip", "timm", "torchvision"))
 
 
 def load_model(network: Network) -> nn.Module:
@@ -44,6 +51,10 @@ def load_model(network: Network) -> nn.Module:
     or the download, in this order. Raises WeightsError when none of them has the weights, or when
     a file is not what it should be.
     """
+    if network.module is not None:
+        from artsearch.networks.maps import with_maps
+
+        return with_maps(copy.deepcopy(network.module)).eval()
     return _load_with(_load, network)
 
 
@@ -68,8 +79,10 @@ def _load_with(load: Callable[[Network, Path], nn.Module], network: Network) -> 
         reason = "it is damaged, or holds more than numbers, and is not opened"
     except Exception as error:  # torch, safetensors and timm each have their own
         reason = " ".join(str(error).split())[:300]
+    own = f"name the network it is a checkpoint of, as in timm:NAME@{path}"
     raise WeightsError(
-        f"{path} does not hold the weights of {network.name}: {reason}; remove it and run again"
+        f"{path} does not hold the weights of {network.name.partition('@')[0]}: {reason}; "
+        f"{own if '@' in network.name else 'remove it and run again'}"
     )
 
 
@@ -79,7 +92,7 @@ def _load(network: Network, path: Path) -> nn.Module:
 
         return load_towers(network, path).visual
     if network.library == "timm" and network.layer == "":
-        return _load_with_timm(network, path)
+        return timm.load(network, path)
     model = build_model(network)
     _fill(model, _read_state(path))
     return model
@@ -108,21 +121,53 @@ def _kinds(state: dict) -> list[tuple]:
     return [(name.rpartition(".")[2], value.shape) for name, value in state.items()]
 
 
-def _load_with_timm(network: Network, path: Path) -> nn.Module:
-    """Let timm load a file into one of its networks: it knows each one's peculiarities."""
-    import timm
+def layers(network: Network | str | nn.Module, size: int | None = None) -> pd.DataFrame:
+    """List a network's layers: name, type, shape of the output for one image, parameters.
 
-    if path.suffix != ".safetensors":
-        _read_state(path)  # refuses a pickle that does more than hold numbers; not every timm does
-    # `custom_load` is for the files of other libraries; the hub has each network in timm's form.
-    overlay = {"file": str(path), "custom_load": False}
-    model = timm.create_model(network.architecture, pretrained=True, pretrained_cfg_overlay=overlay)
-    return _without_head(model, network).eval()
+    Takes a registered network (no weights are needed) or any model, for which `size` is the side
+    of its input in pixels (224 if not given). Layers that the forward pass does not reach, or that
+    give no tensor, are left out. Raises ArtsearchError for a size that the model does not take.
+    """
+    import torch
+
+    if isinstance(network, torch.nn.Module):
+        model, size = network, size or 224
+    else:
+        network = as_network(network)
+        # On "meta" a tensor has a shape and no numbers: nothing is computed.
+        with torch.device("meta"):
+            model, size = build_model(network), size or network.size
+    modules = {name: module for name, module in named_layers(model).items() if name}
+    shapes = _output_shapes(model, modules, size)
+    rows = [
+        {
+            "layer": name,
+            "type": type(module).__name__,
+            "shape": shapes[name],
+            "parameters": sum(p.numel() for p in module.parameters(recurse=False)),
+        }
+        for name, module in modules.items()
+        if name in shapes
+    ]
+    return pd.DataFrame(rows, columns=["layer", "type", "shape", "parameters"])
 
 
-def _without_head(model: nn.Module, network: Network) -> nn.Module:
-    # A layer "" takes the network's own output, which must then be features, not classes. The head
-    # goes after the weights came: without a head timm would take a file in which most is missing.
-    if network.layer == "" and getattr(model, "num_classes", 0):
-        model.reset_classifier(0)
-    return model
+def _output_shapes(model: nn.Module, names: Iterable[str], size: int) -> dict[str, tuple[int, ...]]:
+    """Send one image through, and leave each module in the mode in which it was."""
+    import torch
+
+    like = next(model.parameters(), torch.empty(0))
+    modes = {module: module.training for module in model.modules()}
+    try:
+        with LayerHook(model, *names) as hook, torch.inference_mode():
+            model.eval()(torch.zeros(1, 3, size, size, dtype=like.dtype, device=like.device))
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ArtsearchError(
+            f"an image of {size} × {size} pixels does not go through {type(model).__name__}: "
+            f"{reason}; name the side of its input as `size`"
+        ) from None
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+    return {name: tuple(output.shape[1:]) for name, output in hook.outputs.items()}

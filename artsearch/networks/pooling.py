@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from artsearch.base.errors import ArtsearchError
-from artsearch.networks.layer_names import CHANNELS
+from artsearch.networks.network import CHANNELS
 
 
 def pool_output(output: torch.Tensor, pooling: str = "", grid: int = 1) -> torch.Tensor:

@@ -1,85 +1,164 @@
-"""Any network of timm as an entry: its size, weights and licence are what timm says of them."""
+"""Any network of timm: its entry, which is what timm says of it, and its model."""
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from artsearch.base.errors import ArtsearchError, unknown
-from artsearch.networks.hooks import LayerHook
-from artsearch.networks.loading import build_model
-from artsearch.networks.network import BlendLayers, Network, blend_of
+from artsearch.networks.network import Network, blend_by_depth
 from artsearch.networks.weights import Weights
+
+if TYPE_CHECKING:
+    from torch import nn
+
+#: What a network's own output is made of, by timm's word for its pooling.
+DESCRIPTORS = {
+    "token": "class token",
+    "avg": "mean of patches",
+    "map": "attention pooling",
+}
 
 
 @lru_cache
 def timm_network(name: str) -> Network:
+    """Return the entry of a network by its name in timm, or NAME@FILE for a checkpoint of it.
+
+    Raises ArtsearchError for a name that timm does not have trained, for a file that is missing,
+    and for a network that takes no square images.
+    """
     import timm
 
+    name, _, file = name.partition("@")
     if not timm.is_model(name):
         raise unknown("network of timm", name, timm.list_models())
     tags = timm.list_pretrained(f"{name.partition('.')[0]}.*")
-    if not tags or "." in name and name not in tags:
+    if not file and (not tags or "." in name and name not in tags):
         raise unknown("trained network of timm", name, tags or timm.list_pretrained())
-    config = timm.get_pretrained_cfg(name)
+    config = timm.get_pretrained_cfg(name) or timm.create_model(name).pretrained_cfg
+    if file:
+        config, weights = _own_config(name, Path(file), config), Weights(Path(file).name, path=file)
     architecture = f"{config.architecture}.{config.tag}" if config.tag else config.architecture
     papers = config.paper_ids or "see timm"
     network = Network(
-        name=f"timm:{name}",
-        title=architecture,
+        name=f"timm:{name}@{file}" if file else f"timm:{name}",
+        title=f"{name}, {Path(file).name}" if file else architecture,
         library="timm",
-        architecture=architecture,
+        architecture=name if file else architecture,
         layer="",
         dims=0,
         size=(config.test_input_size or config.input_size)[1],
-        mean=config.mean,
-        std=config.std,
+        mean=tuple(config.mean),
+        std=tuple(config.std),
         interpolation=config.interpolation,
-        weights=_weights(config, architecture),
-        licence=config.license or "not stated",
+        weights=weights if file else _weights(config, architecture),
+        licence="of the file's maker" if file else config.license or "not stated",
         paper=papers if isinstance(papers, str) else ", ".join(papers),
     )
-    return replace(network, dims=_output_dims(network), blend=_blend(network))
+    return replace(network, **look_at(network))
 
 
-def _blend(network: Network) -> BlendLayers | None:
-    """Return layers of a timm network by their reduction, where timm says what that is.
-
-    None where it does not, or where what it names gives no tensor.
-    """
+def look_at(network: Network) -> dict:
+    """Return what a network of timm gives, without computing it: `dims`, `descriptor`, `blend`."""
     import torch
 
     with torch.device("meta"), torch.inference_mode():
-        model = build_model(network)
-        stages = getattr(model, "feature_info", None) or []
-        by_reduction = {stage["reduction"]: stage["module"] for stage in stages}
-        if not {2, 4, 8, 16} <= by_reduction.keys():
-            return None
-        early, *middle = (by_reduction[reduction] for reduction in (2, 4, 8, 16))
-        try:
-            with LayerHook(model, early, *middle) as hook:
-                model(torch.empty(1, 3, network.size, network.size))
-            if any(hook[name].ndim != 4 for name in (early, *middle)):
-                return None
-        except ArtsearchError:
-            return None
-    return blend_of(early, tuple(middle), network.layer)
-
-
-def _output_dims(network: Network) -> int:
-    """Return how many numbers a network's own output has, without computing it."""
-    import torch
-
-    with torch.device("meta"), torch.inference_mode():
-        model = build_model(network)
+        model = build(network)
         try:
             output = model(torch.empty(1, 3, network.size, network.size))
         except Exception as error:  # each network has its own way to say so
             raise ArtsearchError(
                 f"{network.name} takes no square images of {network.size} pixels: {error}"
             ) from None
-    return output.shape[-1] if output.ndim == 3 else output.shape[1]
+    pooling = getattr(getattr(model, "network", model), "global_pool", "")
+    return {
+        "dims": output.shape[-1] if output.ndim == 3 else output.shape[1],
+        "descriptor": DESCRIPTORS.get(
+            pooling if isinstance(pooling, str) else "", "the head's own pooling"
+        ),
+        "blend": blend_by_depth(len(getattr(model, "maps", ()))),
+    }
+
+
+def build(network: Network) -> nn.Module:
+    """Return the bare architecture; with layer "" without its classes, and with its maps."""
+    import timm
+
+    if not timm.is_model(network.architecture):
+        raise unknown("architecture of timm", network.architecture, timm.list_models())
+    return _finish(timm.create_model(network.architecture, **_side(network)), network)
+
+
+def load(network: Network, path: Path) -> nn.Module:
+    """Let timm load a file into one of its networks: it knows each one's peculiarities."""
+    import timm
+    from timm.models import load_state_dict
+
+    # `custom_load` is for the files of other libraries; the hub has each network in timm's form.
+    overlay: dict = {"file": str(path), "custom_load": False}
+    more = _side(network)
+    if path.suffix != ".safetensors" or network.weights.path:
+        # Refuses a pickle that does more than hold numbers; not every timm does.
+        state = load_state_dict(str(path), weights_only=True)
+    if network.weights.path:  # which may tell other classes apart than the network it began as
+        head = timm.create_model(network.architecture).pretrained_cfg.get("classifier") or ""
+        first = head if isinstance(head, str) else head[0]
+        classes = len(state.get(f"{first}.weight", ()))
+        more["num_classes"] = classes
+        overlay |= {"num_classes": classes, "label_offset": 0}
+    model = timm.create_model(
+        network.architecture, pretrained=True, pretrained_cfg_overlay=overlay, **more
+    )
+    return _finish(model, network)
+
+
+def _finish(model: nn.Module, network: Network) -> nn.Module:
+    if network.layer != "":
+        return model.eval()
+    from artsearch.networks.maps import with_maps
+
+    # The network's own output is to be features, not classes. The head goes after the weights came:
+    # without a head timm would take a file in which most is missing.
+    if getattr(model, "num_classes", 0):
+        model.reset_classifier(0)
+    return with_maps(model).eval()
+
+
+def _side(network: Network) -> dict:
+    """Return what makes a network for its entry's size, where its parts are made for one size."""
+    import timm
+
+    config = timm.get_pretrained_cfg(network.architecture)
+    fixed = config is not None and config.fixed_input_size
+    return {"img_size": network.size} if fixed and network.size != config.input_size[1] else {}
+
+
+def _own_config(name: str, file: Path, config):
+    """Return timm's configuration with what a config.json beside the file says, the hub's form."""
+    if not file.is_file():
+        raise ArtsearchError(
+            f"the checkpoint {str(file)!r} is not there; name a .safetensors or .pth file of the "
+            f"network, as in timm:{name}@model.safetensors"
+        )
+    beside = file.with_name("config.json")
+    if not beside.is_file():
+        return config
+    try:
+        said = json.loads(beside.read_text("utf-8"))
+        own, trained = said.get("pretrained_cfg") or {}, said.get("architecture", "")
+    except (OSError, ValueError, AttributeError) as error:
+        raise ArtsearchError(f"{str(beside)!r} cannot be read ({error}); remove it") from None
+    if trained and trained != name.partition(".")[0]:
+        raise ArtsearchError(
+            f"{str(file)!r} is a checkpoint of {trained!r}, as the config.json beside it says, and "
+            f"not of {name!r}; name it timm:{trained}@{file}"
+        )
+    known = ("input_size", "test_input_size", "mean", "std", "interpolation", "license")
+    return replace(config, **{key: own[key] for key in known if own.get(key)})
 
 
 def _weights(config, architecture: str) -> Weights:

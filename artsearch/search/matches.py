@@ -11,10 +11,8 @@ import numpy as np
 from artsearch.base.errors import ArtsearchError, check_whole
 from artsearch.index.metrics import unit_rows
 from artsearch.networks.hooks import LayerHook
-from artsearch.networks.inspect import has_attention, layers
-from artsearch.networks.layer_names import split_layer
-from artsearch.networks.loading import load_model
-from artsearch.networks.network import Network
+from artsearch.networks.loading import layers, load_model
+from artsearch.networks.network import Network, split_layer
 from artsearch.networks.registry import transform_for
 from artsearch.networks.transforms import Transform
 from artsearch.search.question import Region
@@ -88,12 +86,14 @@ class Matcher:
 def choose_layer(network: Network) -> str:
     """Return the deepest layer by whose maps two pictures are compared.
 
+    That is the one that its blend takes the covariance from, or else its last map.
+
     >>> from artsearch import NETWORKS
     >>> choose_layer(NETWORKS["efficientnet_lite0"])
     'blocks.4'
 
-    Raises ArtsearchError for a network that states no layers and has attention, or whose last map
-    lies in its first half: what it gives there is no map, or sees little.
+    Raises ArtsearchError for a network of one's own, or with a layer named by hand, that has
+    attention, or whose last map lies in its first half: what it gives is no map, or sees little.
     """
     if network.blend is not None:
         named = [split_layer(name) for name, _ in network.blend.content]
@@ -101,13 +101,15 @@ def choose_layer(network: Network) -> str:
         if pooled:
             return pooled[-1]
     cannot = f"{network.name} cannot say why two works are alike"
-    if has_attention(network):
-        raise ArtsearchError(
-            f"{cannot}: it has attention, and which of its layers give a map of positions is not "
-            "known; take a convolutional network, such as 'resnet50' or 'efficientnet_lite0'"
-        )
     table = layers(network)
     maps = [_is_map(shape) for shape in table["shape"]]
+    if table["layer"].str.startswith("maps.").any():  # the last of the table
+        return table["layer"].iloc[-1]
+    if table["type"].str.contains("Att").any():
+        raise ArtsearchError(
+            f"{cannot}: it has attention, and which of its layers give a map of positions is not "
+            "known; take a network as timm has it, or a convolutional one, such as 'resnet50'"
+        )
     if not any(maps[len(maps) // 2 :]):
         raise ArtsearchError(
             f"{cannot}: no layer in its second half gives a map of positions; take a network such "

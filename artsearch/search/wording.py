@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+from artsearch.networks.network import Network
 from artsearch.networks.registry import WHY
 
 #: Columns of an exported table.
@@ -11,11 +12,28 @@ EXPORTED = ("caption", "artist", "title", "year", "style", "licence", "source")
 
 
 def say_networks(searches: Mapping) -> dict[str, str]:
-    """Return which networks were taken, in a line, and why these; "" where that needs no reason."""
+    """Return which networks were taken, why these ("" where that needs no reason), and licences."""
     return {
         "sentence": searches.sentence.replace(WHY, ""),
         "reason": getattr(searches, "reason", ""),
+        "licences": say_licences(searches.networks),
     }
+
+
+def say_licences(networks: Iterable[Network]) -> str:
+    """Return under which licences the weights of some networks are.
+
+    >>> from artsearch import NETWORKS
+    >>> say_licences([NETWORKS["inception_v4"], NETWORKS["resnet50"], NETWORKS["vgg16"]])
+    'Weights: Inception-V4 Apache-2.0; ResNet-50, VGG-16 BSD-3-Clause.'
+    """
+    titles: dict[str, list[str]] = {}
+    for network in networks:
+        titles.setdefault(network.licence, []).append(network.title)
+    if len(titles) == 1:
+        return f"Weights: {next(iter(titles))}."
+    said = (f"{', '.join(names)} {licence}" for licence, names in titles.items())
+    return f"Weights: {'; '.join(said)}."
 
 
 def words(name: str) -> str:

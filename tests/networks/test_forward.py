@@ -331,7 +331,7 @@ in_bf16 = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def lite() -> nn.Module:
-    return load_model(NETWORKS[LITE])
+    return load_model(LITE)
 
 
 @pytest.fixture(scope="module")

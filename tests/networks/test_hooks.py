@@ -6,7 +6,7 @@ from torch import nn
 
 from artsearch.base.errors import ArtsearchError
 from artsearch.networks.hooks import LayerHook
-from artsearch.networks.inspect import layers
+from artsearch.networks.loading import layers
 
 IMAGE = torch.linspace(-1, 1, 3 * 8 * 8).reshape(1, 3, 8, 8)
 

@@ -12,9 +12,11 @@ import pytest
 from PIL import Image
 
 from artsearch.base.errors import ArtsearchError, WeightsError
+from artsearch.networks.hooks import named_layers
 from artsearch.networks.loading import build_model, load_model
 from artsearch.networks.network import Network
 from artsearch.networks.registry import ARTICLE, NETWORKS, PACKAGED, as_network, choose_networks
+from artsearch.networks.timm import look_at
 from artsearch.networks.weights import Weights, find_weights
 
 PAINTINGS = Path(__file__).parents[2] / "data" / "paintings"
@@ -24,6 +26,12 @@ DIMS = {
     "resnet50": 2048,
     "vgg16": 2048,
     "vgg16_fc7": 4096,
+    "dinov2_small": 384,
+    "dinov3_small": 384,
+    "dinov3_convnext": 768,
+    "siglip2_base": 768,
+    "pe_core_small": 384,
+    "convnextv2_tiny": 768,
     "efficientnet_lite0": 1280,
     "efficientnet_lite1": 1280,
     "efficientnet_lite2": 1280,
@@ -31,9 +39,9 @@ DIMS = {
 
 
 @lru_cache(maxsize=1)
-def random_model(library: str, architecture: str):
+def random_model(architecture: str):
     """Build an architecture once for the entries that share it."""
-    return build_model(replace(NETWORKS["resnet50"], library=library, architecture=architecture))
+    return build_model(next(one for one in NETWORKS.values() if one.architecture == architecture))
 
 
 # The entries
@@ -48,8 +56,9 @@ def test_the_registry_is_known():
 def test_every_entry_is_filled(name):
     network = NETWORKS[name]
     assert network.name == name and as_network(name) is network
-    for field in ("title", "library", "architecture", "layer", "licence", "paper"):
+    for field in ("title", "library", "architecture", "licence", "paper", "good_for"):
         assert getattr(network, field), field
+    assert bool(network.layer) != bool(network.descriptor)
     assert network.interpolation in ("bilinear", "bicubic")
     assert len(network.mean) == len(network.std) == 3
     assert all(0 < value < 1 for value in (*network.mean, *network.std))
@@ -68,10 +77,13 @@ def test_every_entry_has_one_source_and_a_hash(name):
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_stated_megabytes_are_those_of_all_numbers_in_the_network(name):
+    import timm
     import torch
 
+    network = NETWORKS[name]
     with torch.device("meta"):
-        numbers = build_model(NETWORKS[name]).state_dict().values()
+        whole = timm.create_model(network.architecture) if network.library == "timm" else None
+        numbers = (whole or build_model(network)).state_dict().values()
     size = sum(values.numel() * values.element_size() for values in numbers)
     assert NETWORKS[name].weights.megabytes == pytest.approx(size / 1e6, abs=1)
 
@@ -81,8 +93,8 @@ def test_the_real_architecture_gives_the_stated_dimensions(name):
     from artsearch.features.extractor import FeatureExtractor
 
     network = NETWORKS[name]
-    model = random_model(network.library, network.architecture)
-    assert network.layer in dict(model.named_modules())
+    model = random_model(network.architecture)
+    assert network.layer in named_layers(model)
     row = FeatureExtractor(network, model=model)(Image.new("RGB", (40, 30), "olive"))
     assert row.shape == (DIMS[name],)
     assert np.isfinite(row).all() and row.std() > 0
@@ -93,10 +105,14 @@ def test_the_input_is_what_timm_says_of_the_weights(name):
     import timm
 
     network, config = NETWORKS[name], timm.get_pretrained_cfg(NETWORKS[name].architecture)
-    assert config.input_size == (3, network.size, network.size)
+    size = (config.test_input_size or config.input_size)[1]
+    assert size == (518 if name == "dinov2_small" else network.size)
     assert (config.mean, config.std) == (network.mean, network.std)
     assert config.interpolation == network.interpolation
-    assert config.license.lower() == network.licence.lower()
+    assert config.license.removesuffix("-license") == network.licence.lower()
+    if network.layer == "":
+        stated = {"dims": network.dims, "descriptor": network.descriptor, "blend": network.blend}
+        assert stated == look_at(network)
 
 
 @pytest.mark.parametrize("name", ["resnet50", "vgg16"])
@@ -165,6 +181,11 @@ def test_networks_are_taken_as_asked_for(names, expected):
     networks, sentence, reason = choose_networks(names)
     assert [network.name for network in networks] == expected
     assert sentence.endswith("as asked for.") and not reason
+
+
+def test_a_licence_that_is_not_commercial_is_said():
+    sentence = choose_networks("vgg16,convnextv2_tiny").sentence
+    assert sentence.endswith("ConvNeXt V2, tiny are not for commercial use (CC-BY-NC-4.0).")
 
 
 @pytest.mark.parametrize("names", ["", " , ", [], None])

@@ -11,11 +11,11 @@ from artsearch.base.errors import ArtsearchError, MismatchError
 from artsearch.features.extract import extract
 from artsearch.features.extractor import FeatureExtractor
 from artsearch.features.store import load_features
-from artsearch.networks import layer_names, pooling
+from artsearch.networks import network, pooling
 from artsearch.networks.forward import Forward, Runner
 from artsearch.networks.hooks import LayerHook
-from artsearch.networks.layer_names import CHANNELS, POOLINGS, describe_pooling, split_layer
 from artsearch.networks.loading import load_model
+from artsearch.networks.network import CHANNELS, POOLINGS, describe_pooling, split_layer
 from artsearch.networks.pooling import FUNCTIONS, pool_output
 from artsearch.networks.precision import has_bf16
 from artsearch.networks.registry import NETWORKS, transform_for
@@ -336,7 +336,7 @@ def test_a_store_of_another_pooling_is_refused(works, tmp_path):
 
 def test_another_number_of_directions_is_another_pooling(works, tmp_path, monkeypatch):
     run(works, tmp_path, extractors=[tiny_extractor(layers="0:gram")])
-    monkeypatch.setattr(layer_names, "CHANNELS", 32)
+    monkeypatch.setattr(network, "CHANNELS", 32)
     assert describe_pooling("gram") == "gram32"
     features = run(works, tmp_path, extractors=[tiny_extractor(layers="0:gram")])
     assert features.provenance["pool"] == "gram32"

@@ -1,35 +1,32 @@
 """Which regions of two pictures match, and which networks can tell."""
 
 import pytest
+import torch
 from PIL import Image
 
 from artsearch.base.errors import ArtsearchError
-from artsearch.networks.inspect import layers
+from artsearch.networks.network import Network
 from artsearch.networks.registry import NETWORKS
 from artsearch.networks.transforms import NO_CROP
 from artsearch.search.matches import Matcher, choose_layer
 
 
-@pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "swin_tiny_patch4_window7_224"])
-def test_a_network_with_attention_says_that_it_cannot(name):
-    """The last layer of three dimensions is no map there: heads × tokens, or channels last."""
-    with pytest.raises(
-        ArtsearchError, match=f"{name} cannot say why .* has attention.* 'resnet50'"
-    ):
-        choose_layer(NETWORKS[f"timm:{name}"])
+class Attention(torch.nn.Identity):
+    """By its name; what it gives could be heads × tokens, or a map with its channels last."""
 
 
-def test_a_network_that_mixes_tokens_says_that_it_cannot():
-    """The only maps of ResMLP are those of its first layer."""
-    with pytest.raises(ArtsearchError, match="no layer in its second half gives a map"):
-        choose_layer(NETWORKS["timm:resmlp_12_224"])
-
-
-def test_a_layer_that_gives_channels_last_is_not_taken():
-    network = NETWORKS["timm:convnext_tiny"]
-    shapes = dict(layers(network)[["layer", "shape"]].itertuples(index=False))
-    assert (9, 9, 768) in shapes.values()
-    assert shapes[choose_layer(network)] == (768, 9, 9)
+@pytest.mark.parametrize(
+    ("deepest", "reason"),
+    [
+        (Attention(), "it has attention, .* such as 'resnet50'"),
+        (torch.nn.Flatten(), "no layer in its second half gives a map"),
+    ],
+)
+def test_a_network_whose_maps_are_not_known_says_that_it_cannot(deepest, reason):
+    layers = torch.nn.Conv2d(3, 8, 8, 8), deepest, torch.nn.Flatten(), torch.nn.Dropout()
+    network = Network.from_module(torch.nn.Sequential(*layers), "mine", size=64)
+    with pytest.raises(ArtsearchError, match=f"mine cannot say why .*{reason}"):
+        choose_layer(network)
 
 
 @pytest.mark.usefixtures("one_thread")

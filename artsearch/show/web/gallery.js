@@ -112,6 +112,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     // JupyterLab would take Enter and the arrows for its own.
     part("gallery", "div", { class: "artsearch", "data-lm-suppress-shortcuts": "true" },
       make("div", { class: "as-quiet as-said-first" }, words("sentence", "p", "as-sentence"),
+        words("licences", "p", "as-licences"),
         part("reason", "details", {}, make("summary", {}, "Why?"), words("why", "p"))),
       make("div", { class: "as-bar" },
         parts.networks, parts.compare, parts.crops, parts.dial, parts.k, parts.machine,
@@ -128,6 +129,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     const focus = placeOfFocus();
     view = next;
     parts.sentence.textContent = view.sentence;
+    parts.licences.textContent = view.licences || "";
     parts.why.textContent = view.reason || "";
     parts.reason.hidden = !view.reason;
     tell(parts.error, view.error);

@@ -1,0 +1,45 @@
+"""A network whose feature maps are layers of their own, the same in every family."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+
+class Map(nn.Identity):
+    """A feature map as a layer: what goes in comes out, for a hook to catch."""
+
+
+class WithMaps(nn.Module):
+    """A network of timm with its feature maps beside its modules: `maps.0` to the deepest.
+
+    A map is images × channels × height × width in every family, as `forward_intermediates` of timm
+    brings it: tokens laid out as in the picture, class and register tokens left out, channels
+    first. Only maps that have a hook are computed. In a network of one width throughout (a plain
+    transformer) they go through the final normalisation, as DINOv2 takes its intermediate layers
+    (Oquab et al. 2023, arXiv:2304.07193, code): a few channels are far larger than all others else.
+    """
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.network = network
+        widths = [stage["num_chs"] for stage in network.feature_info]
+        self.maps = nn.ModuleList(Map() for _ in widths)
+        self.normalised = len(set(widths)) == 1
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        wanted = [number for number, one in enumerate(self.maps) if one._forward_hooks]
+        if not wanted:
+            return self.network(pixels)
+        final, maps = self.network.forward_intermediates(
+            pixels, indices=wanted, norm=self.normalised, output_fmt="NCHW"
+        )
+        for number, one in zip(wanted, maps, strict=True):
+            self.maps[number](one)
+        return self.network.forward_head(final)
+
+
+def with_maps(model: nn.Module) -> nn.Module:
+    """Return a model with its maps as layers, where it gives them; else as it is."""
+    able = hasattr(model, "forward_intermediates") and hasattr(model, "forward_head")
+    return WithMaps(model) if able and getattr(model, "feature_info", None) else model
