@@ -14,6 +14,7 @@ _WHERE = {
     "METRICS": "index.factory",
     "NETWORKS": "networks.registry",
     "NO_CROP": "networks.transforms",
+    "Network": "networks.network",
     "Question": "search.question",
     "Results": "search.results",
     "Search": "search.search",

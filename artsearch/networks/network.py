@@ -85,6 +85,11 @@ class Network:
         """Whether the licence of the weights allows no commercial use."""
         return bool(re.search(r"\bnc\b|non-?commercial", self.licence.lower()))
 
+    @property
+    def is_random(self) -> bool:
+        """Whether its weights are random, so that what it finds means nothing."""
+        return self.name.endswith("@random")
+
     @classmethod
     def from_module(
         cls,

@@ -329,6 +329,11 @@ def choose_networks(names: str | list[str] = "auto") -> Chosen:
         for network in networks
         if network.is_non_commercial
     ]
+    limits += [
+        f" {network.title}: what random weights find alike means nothing."
+        for network in networks
+        if network.is_random
+    ]
     return Chosen(networks, f"Networks: {_titles(networks)}, as asked for.{''.join(limits)}")
 
 

@@ -24,9 +24,16 @@ DESCRIPTORS = {
 }
 
 
+#: What stands for a file where weights are to be random.
+RANDOM = "random"
+
+
 @lru_cache
 def timm_network(name: str) -> Network:
     """Return the entry of a network by its name in timm, or NAME@FILE for a checkpoint of it.
+
+    NAME@random has random weights, the same ones each time: for shapes and speed, and to try
+    whether all runs where no weights can be had.
 
     Raises ArtsearchError for a name that timm does not have trained, for a file that is missing,
     and for a network that takes no square images.
@@ -40,7 +47,8 @@ def timm_network(name: str) -> Network:
     if not file and (not tags or "." in name and name not in tags):
         raise unknown("trained network of timm", name, tags or timm.list_pretrained())
     config = timm.get_pretrained_cfg(name) or timm.create_model(name).pretrained_cfg
-    if file:
+    weights = Weights(file="")
+    if file and file != RANDOM:
         config, weights = _own_config(name, Path(file), config), Weights(Path(file).name, path=file)
     architecture = f"{config.architecture}.{config.tag}" if config.tag else config.architecture
     papers = config.paper_ids or "see timm"
@@ -59,7 +67,8 @@ def timm_network(name: str) -> Network:
         licence="of the file's maker" if file else config.license or "not stated",
         paper=papers if isinstance(papers, str) else ", ".join(papers),
     )
-    return replace(network, **look_at(network))
+    network = replace(network, **look_at(network))
+    return replace(network, module=_random(network)) if file == RANDOM else network
 
 
 def look_at(network: Network) -> dict:
@@ -114,6 +123,14 @@ def load(network: Network, path: Path) -> nn.Module:
         network.architecture, pretrained=True, pretrained_cfg_overlay=overlay, **more
     )
     return _finish(model, network)
+
+
+def _random(network: Network) -> nn.Module:
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return build(network)
 
 
 def _finish(model: nn.Module, network: Network) -> nn.Module:

@@ -14,7 +14,7 @@ from artsearch.networks import timm as ours
 from artsearch.networks.hooks import LayerHook
 from artsearch.networks.loading import layers, load_model
 from artsearch.networks.network import Network
-from artsearch.networks.registry import NETWORKS, as_network
+from artsearch.networks.registry import NETWORKS, as_network, choose_networks
 from artsearch.search.searches import Searches
 from artsearch.works.collection import Collection
 
@@ -222,3 +222,14 @@ def test_a_checkpoint_of_another_architecture_is_refused(tmp_path, other):
 def test_a_checkpoint_that_is_not_there_is_named():
     with pytest.raises(ArtsearchError, match="'gone.pth' is not there; name a .safetensors or"):
         NETWORKS["timm:test_resnet@gone.pth"]
+
+
+def test_random_weights_are_the_same_each_time_and_are_said():
+    network = NETWORKS["timm:test_vit@random"]
+    weights = FeatureExtractor(network).weights
+    ours.timm_network.cache_clear()
+    again = NETWORKS["timm:test_vit@random"]
+    assert again.module is not network.module
+    assert FeatureExtractor(again).weights == weights
+    sentence = choose_networks("timm:test_vit@random").sentence
+    assert sentence.endswith("test_vit, random: what random weights find alike means nothing.")

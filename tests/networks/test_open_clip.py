@@ -12,8 +12,7 @@ from artsearch.base.errors import ArtsearchError, EngineError, WeightsError
 from artsearch.features.extractor import FeatureExtractor
 from artsearch.features.words import TextEncoder
 from artsearch.networks import open_clip as ours
-from artsearch.networks.inspect import layers
-from artsearch.networks.loading import load_model
+from artsearch.networks.loading import layers, load_model
 from artsearch.networks.registry import NETWORKS
 from artsearch.networks.weights import find_weights
 

@@ -109,8 +109,9 @@ def test_ci_runs_the_same_command():
 def test_the_table_of_networks_is_the_registry():
     from artsearch.cli.networks import table_of_networks
 
-    found = re.search(r"<!-- networks: [^>]* -->\n\n(.*?)\n\n<!-- /networks -->", README, re.S)
-    assert found, "README.md has lost the marks around its table of networks"
+    page = (ROOT / "docs" / "networks.md").read_text(encoding="utf-8")
+    found = re.search(r"<!-- networks: [^>]* -->\n\n(.*?)\n\n<!-- /networks -->", page, re.S)
+    assert found, "docs/networks.md has lost the marks around its table of networks"
     assert found[1] == table_of_networks()
 
 
