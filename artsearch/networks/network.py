@@ -147,12 +147,10 @@ def _look_at(entry: Network) -> dict:
     import torch
 
     from artsearch.networks.maps import with_maps
-    from artsearch.networks.pooling import pool_output
 
     model = with_maps(copy.deepcopy(entry.module)).eval()
     like = next(model.parameters(), torch.empty(0))
-    module, pooling = split_layer(entry.layer)
-    with LayerHook(model, module) as hook, torch.inference_mode():
+    with LayerHook(model, entry.layer) as hook, torch.inference_mode():
         try:
             model(torch.zeros(1, 3, entry.size, entry.size, device=like.device))
         except Exception as error:  # each model has its own way to say so
@@ -161,7 +159,8 @@ def _look_at(entry: Network) -> dict:
                 f"an image of {entry.size} × {entry.size} pixels does not go through {entry.name}: "
                 f"{reason}; name the side of its input as `size`"
             ) from None
-        dims = pool_output(hook.output, pooling, entry.pool).shape[1]
+        shape = hook.output.shape
+    dims = shape[-1] if len(shape) == 3 else shape[1]  # tokens, or maps and plain rows
     own = blend_by_depth(len(getattr(model, "maps", ())), entry.layer)
     return {"dims": dims, "blend": entry.blend or own}
 
