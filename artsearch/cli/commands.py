@@ -12,6 +12,7 @@ from artsearch.base.errors import ArtsearchError
 from artsearch.base.text import count_of, printable
 from artsearch.cli.networks import networks
 from artsearch.cli.similar import similar
+from artsearch.cli.vectors import compare, export
 from artsearch.fetch.command import fetch
 from artsearch.networks.transforms import CROPS
 
@@ -35,6 +36,8 @@ def main() -> None:
 main.add_command(fetch)
 main.add_command(similar)
 main.add_command(networks)
+main.add_command(export)
+main.add_command(compare)
 
 
 @main.command()

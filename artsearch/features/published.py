@@ -26,6 +26,8 @@ from artsearch.works.collection import VECTORS, Collection
 
 #: How the names of networks begin of which the vectors alone are here.
 PREFIX = "vectors:"
+#: What a passport, and a store's provenance, say of how vectors were made.
+MADE = ("network", "weights", "layer", "pool", "crop", "size", "precision", "reading")
 
 
 def batch_folder(folder: Path, model: str, batch: str) -> Path:
@@ -40,14 +42,16 @@ def batch_folder(folder: Path, model: str, batch: str) -> Path:
 def choose_vectors(collection: Collection, names: str | Sequence[str] = "auto") -> Chosen:
     """Return the networks whose vectors a collection has, and a line that says which they are.
 
-    `names` is "auto", or models, with `vectors:` before them or without. "auto" takes the one with
-    the most works, and those that have just the same works: others could not stand beside it.
-    Raises ArtsearchError for another network: it would want pictures.
+    `names` is "auto", "all", or models, with `vectors:` before them or without. "auto" takes the
+    one with the most works, and those that have just the same works: others could not stand beside
+    it. Raises ArtsearchError for another network: it would want pictures.
     """
     known = {network.name: network for network in map(_entry, *_models(collection))}
     if isinstance(names, str):
         names = [name.strip() for name in names.split(",") if name.strip()]
     said = ""
+    if list(names) == ["all"]:
+        names = list(known)
     if list(names) == ["auto"]:
         names = _with_the_same_works(collection, list(known))
         left = [known[name].title for name in known if name not in names]
@@ -88,10 +92,16 @@ def vector_features(collection: Collection, network: Network | str) -> Features:
     return Features(vectors, tuple(ids), provenance, skipped)
 
 
-def passports(collection: Collection, network: str) -> list[dict]:
-    """Return the passports that came with a network's vectors."""
-    paths = [folder.with_name(f"{folder.name}.json") for folder in _batches(collection, network)]
-    return [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.is_file()]
+def pass_on(collection: Collection, network: Network) -> dict:
+    """Return the passport that came with a network's vectors; of several sources, if it is one."""
+    folders = _batches(collection, network.name)
+    paths = [folder.with_name(f"{folder.name}.json") for folder in folders]
+    found = [path.read_text(encoding="utf-8") for path in paths if path.is_file()]
+    if len(found) == len(folders) and len(set(found)) == 1:
+        return json.loads(found[0]) | {"model": network.title}
+    note = "without a strip: the vectors were published without their network, and no passport "
+    note += "came with them" if not found else "holds for all their sources"
+    return {"model": network.title, "dims": network.dims, "strip": None, "note": note}
 
 
 def no_network(name: str, what: str) -> ArtsearchError:

@@ -20,7 +20,7 @@ from artsearch.base.disk import replace_file, write_whole
 from artsearch.base.errors import ArtsearchError, unknown
 from artsearch.base.text import count_of, shorten
 from artsearch.base.vectors import first_not_finite
-from artsearch.features.published import PREFIX, batch_folder
+from artsearch.features.published import MADE, PREFIX, batch_folder
 from artsearch.features.store import Contents, read_manifest, write_store
 from artsearch.fetch.column_names import OF_VECTORS, map_columns
 from artsearch.fetch.data_files import Form, Part, find_form
@@ -110,7 +110,7 @@ def fetch_vectors(
                 "model": model,
                 "source": name,
                 "from": form.name,
-                "weights": str((passport or {}).get("weights", "")),
+                "made": _made(passport),
                 "licence": str((passport or {}).get("licence", "")) or "an unstated licence",
             }
             ids = works[["id"]]
@@ -405,9 +405,13 @@ def _ids_there(store: Path) -> dict[str, str]:
     return found
 
 
+def _made(passport: dict | None) -> dict:
+    return {name: passport[name] for name in MADE if passport and name in passport}
+
+
 def _check_batches(store: Path, model: str, dims: int, passport: dict | None) -> None:
     """Refuse vectors that cannot be compared with those of the same model in the folder."""
-    weights = str((passport or {}).get("weights", ""))
+    made = _made(passport)
     for path in sorted(store.parent.glob("*/manifest.json")):
         manifest = read_manifest(path.parent)
         said = manifest["provenance"]
@@ -419,12 +423,13 @@ def _check_batches(store: Path, model: str, dims: int, passport: dict | None) ->
                 f"{manifest['dims']:,} numbers, these {dims:,}; fetch them as another one, as in "
                 f"--model {model}-{dims}, or into another folder"
             )
-        if weights and said["weights"] and weights != said["weights"]:
-            raise ArtsearchError(
-                f"the vectors of {model!r} from {said['from']!r} in this folder were made with "
-                f"weights {said['weights'][:8]}, these with {weights[:8]}; see what `artsearch "
-                "compare` says, and fetch them as another model"
-            )
+        for name in made.keys() & said["made"].keys():
+            if made[name] != said["made"][name]:
+                raise ArtsearchError(
+                    f"the vectors of {model!r} from {said['from']!r} in this folder were made "
+                    f"with {name} {said['made'][name]!r}, these with {made[name]!r}; `artsearch "
+                    "compare` tells how far apart they are; fetch them as another one with --model"
+                )
 
 
 @contextmanager

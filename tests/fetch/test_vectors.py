@@ -328,7 +328,9 @@ def test_vectors_of_one_model_that_cannot_be_compared_are_kept_apart(tmp_path):
         fetch_vectors(str(shorter), out)
     other = write_met(tmp_path / "c/moma.parquet", rows(2))
     (tmp_path / "c/passport.json").write_text('{"weights": "bbbbbbbbbb"}')
-    with pytest.raises(ArtsearchError, match="made with weights aaaaaaaa, these with bbbbbbbb"):
+    with pytest.raises(
+        ArtsearchError, match="made with weights 'aaaaaaaaaa', these with 'bbbbbbbbbb'"
+    ):
         fetch_vectors(str(other), out)
     check(out, rows(2))
 
