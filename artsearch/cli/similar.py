@@ -21,11 +21,13 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("images", nargs=-1, required=True, metavar="IMAGE…")
+@click.argument("images", nargs=-1, metavar="IMAGE…")
+@click.option("--text", multiple=True, help="Words to be like; may be given again.")
 @click.option("--collection", default="data", help="Folder of images, with or without works.csv.")
 @click.option("--where", default="", help="Condition, such as 'style == \"Ukiyo-e\"'.")
 @click.option("--k", default=10, help="How many works.")
 @click.option("--unlike", multiple=True, help="A work not to be like; may be given again.")
+@click.option("--unlike-text", multiple=True, help="Words not to be like; may be given again.")
 @click.option("--other", multiple=True, help="Column in which the answer differs: artist.")
 @click.option("--no-copies", is_flag=True, help="Leave out near-duplicates, also of one another.")
 @click.option("--no-machine-made", is_flag=True, help="Leave out works made by a machine.")
@@ -44,10 +46,12 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 def similar(
     images: Sequence[str],
+    text: Sequence[str],
     collection: str,
     where: str,
     k: int,
     unlike: Sequence[str],
+    unlike_text: Sequence[str],
     other: Sequence[str],
     no_copies: bool,
     no_machine_made: bool,
@@ -65,19 +69,25 @@ def similar(
     out: str,
     as_json: bool,
 ) -> None:
-    """Show the works most similar to IMAGE.
+    """Show the works most similar to IMAGE, or to the words of --text.
 
     IMAGE is a work of the collection (its path there, or its file) or any picture; of several the
-    answer is near to all.
+    answer is near to all, and to the words. Words want a network that takes them.
     """
+    from artsearch.search.question import Words
     from artsearch.works.collection import Collection
 
+    if not images and not text:
+        raise click.UsageError("name an IMAGE, or words: --text 'a mountain lake'")
     works = Collection(collection)
-    liked = [find_thing(works, image) for image in images]
+    liked = [*(find_thing(works, image) for image in images), *map(Words, text)]
+    unliked = [*(find_thing(works, image) for image in unlike), *map(Words, unlike_text)]
     exclude = [find_work(works, image) for image in exclude]
+    if (text or unlike_text) and not network:
+        network = find_wordy(works, crop, out)
     search = open_search(works, network, crop, dial, out, index=index, uri=uri)
     if path_to:
-        if len(images) > 1 or unlike or other or no_copies or per or part:
+        if len(images) != 1 or text or unlike or unlike_text or other or no_copies or per or part:
             raise ArtsearchError(
                 "a path leads from one work to another; besides --path-to it takes --waypoints, "
                 "--where, --exclude and --no-machine-made"
@@ -88,7 +98,7 @@ def similar(
         answer = search.ask(
             liked,
             k,
-            negative=[find_thing(works, image) for image in unlike],
+            negative=unliked,
             where=where,
             exclude_same=other,
             near_duplicates=not no_copies,
@@ -114,7 +124,7 @@ def find_thing(works: Collection, image: str) -> str | Path | RemoteFile:
         return next(found, None) or RemoteFile.at(image)
     path = os.path.expanduser(image)
     if not os.path.isfile(path):
-        raise unknown("work or file", image, works.ids)
+        raise unknown("work or file", image, works.ids, "; words go behind --text")
     inside = Path(os.path.relpath(os.path.realpath(path), os.path.realpath(works.folder)))
     # As a collection spells out bytes that are no UTF-8.
     id = os.fsencode(inside.as_posix()).decode("utf-8", "backslashreplace")
@@ -152,6 +162,23 @@ def open_search(
     return searches[name, crop] if dial is None else searches.dial(name, crop, dial)
 
 
+def find_wordy(works: Collection, crop: str, out: str | os.PathLike) -> str:
+    """Return a network that takes words and whose features of a collection are there.
+
+    Raises ArtsearchError where there is none: one is large, and is downloaded by name alone.
+    """
+    from artsearch.search.results import WORDY
+
+    computed = computed_networks(works, crop, out)
+    found = next((name for name in computed if name.startswith("open_clip:")), None)
+    if found is None:
+        raise ArtsearchError(
+            f"no features of {works.name} are there by a network that takes words; name one, such "
+            f"as --network {WORDY}"
+        )
+    return found
+
+
 def computed_networks(works: Collection, crop: str, out: str | os.PathLike) -> dict[str, set[str]]:
     """Return the networks by which features of a collection are there, and in which precisions."""
     from artsearch.features.extract import collection_key
@@ -164,9 +191,11 @@ def computed_networks(works: Collection, crop: str, out: str | os.PathLike) -> d
             provenance = read_manifest(folder)["provenance"]
         except ArtsearchError:
             continue
-        network = NETWORKS.get(provenance["network"])
-        if network and provenance["crop"] == crop and provenance["layer"] == network.layer:
-            found.setdefault(network.name, set()).add(provenance["precision"])
+        name = provenance["network"]
+        known = name in NETWORKS or name.startswith("open_clip:")
+        layer = NETWORKS[name].layer if name in NETWORKS else ""
+        if known and provenance["crop"] == crop and provenance["layer"] == layer:
+            found.setdefault(name, set()).add(provenance["precision"])
     return dict(sorted(found.items()))
 
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,8 @@ from click.testing import CliRunner
 from tiers import slow
 
 from artsearch.cli.commands import main
-from artsearch.search.question import read_link
+from artsearch.networks.open_clip import save_random
+from artsearch.search.question import Words, read_link
 from artsearch.search.searches import Searches
 from artsearch.works.collection import Collection
 
@@ -343,3 +345,41 @@ def test_json_keeps_every_word_as_it_is_in_ascii(hostile):
 def test_a_row_is_finite_and_so_is_every_distance(similar):
     found = json.loads(similar(MONA_LISA, "--json"), parse_constant=pytest.fail)
     assert np.isfinite([work["distance"] for work in found["works"]]).all()
+
+
+# Words
+
+
+@pytest.fixture(scope="module")
+def wordy(few, out, tmp_path_factory) -> Searches:
+    """Searches by a tiny network that takes words, whose features are there beside the others."""
+    name = save_random(tmp_path_factory.mktemp("random") / "tiny")
+    searches = Searches(Collection(few), name, "no_crop", out, progress=False, precision="exact")
+    searches.extract()
+    return searches
+
+
+def test_words_are_asked_of_the_network_that_takes_them(similar, wordy):
+    (search,) = wordy.values()
+    found = json.loads(similar("--text", "a mountain lake", "--k", 3, "--json"))
+    answer = search.ask(Words("a mountain lake"), 3)
+    assert same(found, answer) and found["network"] == wordy.networks[0].name
+    assert read_link(found["link"])[0] == answer.question
+    more = [WAVE, "--text", "at night", "--unlike-text", "a portrait"]
+    found = json.loads(similar(*more, "--k", 3, "--json", "--network", wordy.networks[0].name))
+    assert same(found, search.ask([WAVE, Words("at night")], 3, negative=Words("a portrait")))
+    assert "angular" in similar("--text", "a mountain lake", "--k", 3)
+
+
+def test_what_is_wrong_with_words_is_said(few, out, wordy, tmp_path):
+    for words, said in (
+        ([], "name an IMAGE, or words: --text 'a mountain lake'"),
+        (["--text", "lake", "--network", LITE], f"{LITE} takes no words; take a network that does"),
+        (["--text", " "], "the words are ' '; take some"),
+        ([WAVE, "--text", "x", "--path-to", SPRING], "a path leads from one work to another"),
+        (["a mountain lake"], "unknown work or file 'a mountain lake'.*; words go behind --text"),
+    ):
+        done = call(few, out, *words)
+        assert done.returncode and re.search(re.escape(said).replace(r"\.\*", ".*"), done.stderr)
+    done = call(few, tmp_path, "--text", "a mountain lake")
+    assert "name one, such as --network open_clip:ViT-B-16-SigLIP2" in done.stderr
