@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from artsearch.base.errors import ArtsearchError
-from artsearch.gallery.moment import Moment
+from artsearch.gallery.moment import Moment, words_of
 from artsearch.search.answer import cut
 from artsearch.search.matches import Match
 from artsearch.search.question import Region
@@ -37,7 +37,7 @@ class Answers:
         """Ask one network what is asked at a moment."""
         question, search = now.question, self.search(network, now)
         if now.goal:
-            if now.query in self.uploads:
+            if now.query in self.uploads or words_of(now.query):
                 raise ArtsearchError(
                     "stepping stones lead from one work of the collection to another; select one"
                 )
@@ -75,6 +75,8 @@ class Answers:
 
     def matches(self, now: Moment) -> list[Match]:
         """Return the places that match in the selected work and the one that is explained."""
+        if words_of(now.query):
+            raise ArtsearchError("words have no places that could match; select a work first")
         region = now.question.region
         key = (now.query, region, now.why, now.network, now.crop)
         if key not in self._matches_of:

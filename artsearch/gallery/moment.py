@@ -11,13 +11,37 @@ HISTORY = 50  # queries that are remembered
 #: What can be changed of a moment by itself, and of its question.
 OWN = ("network", "crop", "dial", "compare", "goal", "why", "search", "page")
 ASKED = tuple(field.name for field in fields(Question))
+#: How words begin where else the id of a work stands: they can be selected, liked, and not liked.
+IN_WORDS = "in words: "
+
+
+def words_of(id: str) -> str:
+    """Return the words that an id stands for, "" for a work's.
+
+    >>> words_of("in words: a mountain  lake "), words_of("wave.jpg")
+    ('a mountain lake', '')
+    """
+    return " ".join(id.removeprefix(IN_WORDS).split()) if id.startswith(IN_WORDS) else ""
+
+
+def tidy(id: str) -> str:
+    """Return an id in which words are separated by one blank each, and a work's as it is."""
+    words = words_of(id)
+    return IN_WORDS + words if words else id
+
+
+def near(query: str) -> dict[str, tuple]:
+    """Return what is liked of a Question that asks what is near a work, or near words."""
+    words = words_of(query)
+    return {"positive": () if words else (query,), "words": ((words, 1.0),) if words else ()}
 
 
 @dataclass(frozen=True)
 class Moment:
     """All that the visitor has chosen.
 
-    `question` is what is asked; the selected work, `query`, is the first of its positive ones.
+    `question` is what is asked; the selected work, `query`, is the first of its positive ones, or
+    stands for the first of its words (see `words_of`).
     `goal` is the work to which stepping stones lead, `why` the one whose likeness is explained.
     `dial` is the weight of content (0) against style (1), or None for the network's final layer.
     `search`, `page` and `seed` are the drawer's.
@@ -38,14 +62,14 @@ class Moment:
 
     @property
     def query(self) -> str:
-        """The id of the selected work."""
+        """The id of the selected work, or what stands for words."""
         return self.history[self.position]
 
     @property
     def plain(self) -> Question:
         """What is asked where nothing but the nearest works is."""
         now = self.question
-        return Question(self.query, k=now.k, machine_made=now.machine_made)
+        return Question(**near(self.query), k=now.k, machine_made=now.machine_made)
 
     @property
     def depends(self) -> tuple:
@@ -63,7 +87,7 @@ class Moment:
 
     def select(self, work_id: str) -> Moment:
         """Return the moment in which another work is selected; what lay ahead is forgotten."""
-        history = (*self.history[: self.position + 1], work_id)[-HISTORY:]
+        history = (*self.history[: self.position + 1], tidy(work_id))[-HISTORY:]
         return replace(self, history=history).go_to(len(history) - 1)
 
     def go_to(self, position: int) -> Moment:
@@ -73,5 +97,6 @@ class Moment:
         """
         position = max(0, min(position, len(self.history) - 1))
         query = self.history[position]
-        question = replace(self.question, positive=(query,), negative=(), region=None)
+        forgotten = {"negative": (), "negative_words": (), "region": None}
+        question = replace(self.question, **near(query), **forgotten)
         return replace(self, position=position, question=question, goal="", why="")

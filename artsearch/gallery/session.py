@@ -203,11 +203,12 @@ class Session:
             for id, distance, group in step.grouped
             if id in self.collection
         )
-        gone, works = len(step.ids) - len(found), step.question.works
+        gone = len(step.ids) - len(found)
+        asked = [thing for thing, _ in (*step.question.liked, *step.question.unliked)]
         notes = (f"No longer in the collection: {gone:,} of the works.",) if gone else ()
         provenance = {"network": step.network, "crop": step.crop, "dial": step.dial}
         provenance = {name: value for name, value in provenance.items() if value is not None}
-        query = works[0] if len(works) == 1 and works[0] in self.collection else None
+        query = asked[0] if len(asked) == 1 and asked[0] in self.collection else None
         return Results(query, found, step.metric, provenance, step.question, (*step.notes, *notes))
 
     # ---- as a file ------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from functools import cache
 
 from artsearch.base.text import cut_text, disarm, shorten, write_number
 from artsearch.gallery.session import Session, Step, join_names
-from artsearch.search.question import Question
+from artsearch.search.question import Question, Thing, Words
 from artsearch.search.wording import EXPORTED
 from artsearch.works.collection import Collection
 
@@ -52,17 +52,17 @@ def describe(question: Question, collection: Collection, goal: str = "") -> str:
     'Near Lion (Albrecht Dürer); only style == "Ukiyo-e"; without near-duplicates'
     """
 
-    def name(works: Iterable[tuple[str, float]]) -> str:
+    def name(works: Iterable[tuple[Thing, float]]) -> str:
         return join_names([_name(id, weight, collection) for id, weight in works])
 
-    first, *more = question.positive
+    first, *more = question.liked
     near = f"Near {name([first])}"
     if goal:
         near = f"Stepping stones from {name([first])} to {name([(goal, 1)])}"
     if more:
         near += f", like also {name(more)}"
-    if question.negative:
-        near += f", not like {name(question.negative)}"
+    if question.unliked:
+        near += f", not like {name(question.unliked)}"
     said = [near]
     if question.region:
         left, top, right, bottom = (f"{100 * end:.0f}" for end in question.region)
@@ -85,9 +85,10 @@ def describe(question: Question, collection: Collection, goal: str = "") -> str:
     return "; ".join(said)
 
 
-def _name(work_id: str, weight: float, collection: Collection) -> str:
-    named = shorten(work_id, 80)
-    if work_id in collection:
+def _name(work_id: Thing, weight: float, collection: Collection) -> str:
+    in_words = isinstance(work_id, Words)
+    named = f"“{shorten(work_id.text, 200)}”" if in_words else shorten(work_id, 80)
+    if not in_words and work_id in collection:
         work = collection.work(work_id)
         artist = shorten(work["artist"], 60)
         named = shorten(work["title"], 80) + (f" ({artist})" if artist else "")

@@ -16,7 +16,7 @@ from artsearch.base.errors import ArtsearchError, ImageError, unknown
 from artsearch.base.text import fold
 from artsearch.features.blend import round_alpha
 from artsearch.gallery.answers import Answers
-from artsearch.gallery.moment import Moment
+from artsearch.gallery.moment import IN_WORDS, Moment, near, tidy, words_of
 from artsearch.gallery.session import Session
 from artsearch.networks.transforms import default_crop
 from artsearch.search.question import Question, read_link
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 MOST = 20  # neighbours that can be asked for, where the collection has as many
 UPLOADED = "your image: "  # how the id of a visitor's own image begins
 #: What cannot be asked of a path: where it is asked, the path ends.
-NO_PATH = {"group_by", "region", "positive", "negative"}
+NO_PATH = {"group_by", "region", "positive", "negative", "words", "negative_words"}
 
 
 class GalleryState:
@@ -47,9 +47,10 @@ class GalleryState:
     others too. `link` is a question to begin with (see Question.to_link). Thumbnails are kept below
     `out`.
 
-    Its verbs are what a visitor can do. What goes wrong then is a sentence in `error`,
-    and everything stays as it was. `now` is the present Moment, `answers` maps each network shown
-    to its Results. `listeners` are called after every verb.
+    Its verbs are what a visitor can do. Where they take a work's id they take words too, where the
+    network does: `state.select(IN_WORDS + "a mountain lake")`. What goes wrong then is a sentence
+    in `error`, and everything stays as it was. `now` is the present Moment, `answers` maps each
+    network shown to its Results. `listeners` are called after every verb.
     """
 
     def __init__(
@@ -84,9 +85,9 @@ class GalleryState:
         self.has_both = collection.has_both(self._ids)
         self.machines = sum(id in collection.machines for id in self._ids)
         self._order = self._shuffle(seed)
-        query = self._order[0] if query is None else query
+        query = self._order[0] if query is None else tidy(query)
         k, machine_made = min(k, max(self.k_max, 1)), bool(machine_made) or not self.has_both
-        question = Question(query, k=k, machine_made=machine_made)
+        question = Question(**near(query), k=k, machine_made=machine_made)
         self.now = Moment(network, crop, question, (query,), dial=dial, seed=seed)
         self.answers = self._ask(self.now)
         self.session = Session(collection)
@@ -139,20 +140,13 @@ class GalleryState:
 
     def like(self, work_id: str, weight: float = 1.0) -> None:
         """Ask for works that are like this one too, by weight; the selected one has a weight."""
-        others = self._without(work_id)
-        if work_id == self.now.query:
-            others["positive"] = ((work_id, weight), *self.now.question.positive[1:])
-        else:
-            others["positive"] += ((work_id, weight),)
-        self.change(**others)
+        self.change(**self._with(work_id, weight, "positive", "words"))
 
     def unlike(self, work_id: str, weight: float = 1.0) -> None:
         """Ask for works that are not like this one, by weight."""
-        if work_id == self.now.query:
+        if tidy(work_id) == self.now.query:
             return self.fail("The selected work is what is asked for; select another one first.")
-        others = self._without(work_id)
-        others["negative"] += ((work_id, weight),)
-        self.change(**others)
+        self.change(**self._with(work_id, weight, "negative", "negative_words"))
 
     def exclude(self, work_id: str) -> None:
         """Leave a work out of the answers."""
@@ -293,18 +287,32 @@ class GalleryState:
         question, view = read_link(link)
         k, machine_made = min(question.k, max(self.k_max, 1)), question.machine_made
         question = replace(question, k=k, machine_made=machine_made or not self.has_both)
-        later = replace(self.now.select(question.works[0]), question=question)
+        words = IN_WORDS + question.words[0][0] if question.words else ""
+        query = question.works[0] if question.positive else words
+        later = replace(self.now.select(query), question=question)
         return later.change(**view)
 
+    def _with(self, work_id: str, weight: float, of_works: str, of_words: str) -> dict:
+        """Return what is asked of works and words, with one more on the side that is its own."""
+        others, words = self._without(work_id), words_of(work_id)
+        side, one = of_words if words else of_works, (words or work_id, weight)
+        if tidy(work_id) == self.now.query:  # it has its place already, the first
+            others[side] = (one, *others[side][1:])
+        else:
+            others[side] += (one,)
+        return others
+
     def _without(self, work_id: str) -> dict:
-        """Return what is asked of works beside the selected one, without one of them."""
-        now = self.now.question
-        positive = tuple(
-            pair for n, pair in enumerate(now.positive) if n == 0 or pair[0] != work_id
-        )
-        negative = tuple(pair for pair in now.negative if pair[0] != work_id)
-        exclude = tuple(one for one in now.exclude if one != work_id)
-        return {"positive": positive, "negative": negative, "exclude": exclude}
+        """Return what is asked of works and words beside the selected one, without one of them."""
+        now, words = self.now.question, words_of(work_id)
+
+        def rest(side: str, name: str) -> tuple:
+            pairs = getattr(now, side)
+            return tuple(one for one in pairs if one[0] != name or tidy(work_id) == self.now.query)
+
+        sides = {side: rest(side, work_id) for side in ("positive", "negative")}
+        sides |= {side: rest(side, words) for side in ("words", "negative_words")}
+        return sides | {"exclude": tuple(one for one in now.exclude if one != work_id)}
 
     def _check(self, network: str, crop: str, dial: float | None) -> float | None:
         """Return the weight of the dial, rounded; raise for what these searches do not have."""
@@ -321,7 +329,7 @@ class GalleryState:
 
     def _ask(self, now: Moment) -> dict[str, Results]:
         """Ask the network chosen, or all of them, for the neighbours of the query."""
-        if now.query not in self.uploads:
+        if now.query not in self.uploads and not words_of(now.query):
             self.collection.row(now.query)
         if self.k_max < 1:
             return {}

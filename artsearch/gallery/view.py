@@ -8,6 +8,7 @@ from itertools import chain
 
 import pandas as pd
 
+from artsearch.gallery.moment import IN_WORDS, words_of
 from artsearch.gallery.state import GalleryState
 from artsearch.search.results import Neighbour
 from artsearch.search.wording import (
@@ -118,7 +119,11 @@ def _rows(state: GalleryState) -> list[dict]:
 
 
 def _work(state: GalleryState, work_id: str, kind: str) -> dict:
-    """Return what is said of a work; `kind` is the kind of its picture."""
+    """Return what is said of a work; `kind` is the kind of its picture, which words have not."""
+    if text := words_of(work_id):
+        said = {"title": f"“{text}”", "caption": f"In words: {text}", "alt": f"In words: {text}"}
+        blank = dict.fromkeys((*TOLD, "thumb", "image"), "")
+        return blank | {"id": work_id, "words": text, "width": 4, "height": 3} | said
     if work_id in state.uploads:
         name, data = state.uploads[work_id]
         caption = f"Your image {name}".strip()
@@ -151,8 +156,11 @@ def _asked(state: GalleryState) -> dict:
     now, asked = state.now, state.now.question
     columns = [column for column in state.collection.works if column != "id"]
     values = state.collection.columns.choices()
-    (_, weight), *liked = asked.positive
-    sides = (("like", liked), ("unlike", asked.negative))
+    liked = dict((*asked.positive, *_in_words(asked.words)))
+    weight = liked.pop(now.query)
+    unliked = (*asked.negative, *_in_words(asked.negative_words))
+    sides = (("like", liked.items()), ("unlike", unliked))
+    search = state.asking.search(now.network, now)
     return {
         "columns": columns,
         "values": values,
@@ -163,6 +171,7 @@ def _asked(state: GalleryState) -> dict:
         "exclude_same": list(asked.exclude_same),
         "same_columns": [column for column in SAME_ARTIST if column in columns],
         "near_duplicates": asked.near_duplicates,
+        "in_words": "" if search.no_words else IN_WORDS,
         "region": asked.region and list(asked.region),
         "weight": weight,
         "liked": [
@@ -179,6 +188,10 @@ def _asked(state: GalleryState) -> dict:
         "kept": list(state.session.kept),
         "steps": len(state.session.steps),
     }
+
+
+def _in_words(pairs: Iterable[tuple[str, float]]) -> list[tuple[str, float]]:
+    return [(IN_WORDS + text, weight) for text, weight in pairs]
 
 
 def _notes(state: GalleryState) -> list[str]:

@@ -58,7 +58,7 @@ class Gallery(anywidget.AnyWidget):
     ):
         # In the app, the question of the address (Voilà hands it on so).
         asked = f"?{os.environ.get('QUERY_STRING', '')}" if link is None else link
-        link = asked if "like=" in asked else ""
+        link = asked if "like=" in asked or "words=" in asked else ""
         if machine_made is None:
             machine_made = query is not None or bool(link)
         key = (

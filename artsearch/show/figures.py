@@ -70,6 +70,9 @@ def show_results(collection: Collection, answers: Mapping[str, Results]) -> Figu
     for row, (name, results) in enumerate(answers.items()):
         if results.query:
             _draw_work(axes[row, 0], collection, results.query)
+        elif results.question is not None:
+            for words, _ in results.question.words[:1]:
+                _write(axes[row, 0], words)
         axes[row, 0].set_ylabel(name, fontsize=9, parse_math=False)
         elsewhere = {id for other in answers for id in answers[other].ids if other != name}
         for ax, work in zip(axes[row, 1:], results, strict=False):
@@ -93,15 +96,19 @@ def show_answer(collection: Collection, results: Results, columns: int = 9) -> F
         queries = {id: LIKED for id, _ in question.positive}
         queries |= {id: UNLIKED for id, _ in question.negative}
     queries = {id: colour for id, colour in queries.items() if id in collection}
-    cells = len(queries) + len(results)
+    words = () if question is None else (*question.words, *question.negative_words)
+    cells = len(words) + len(queries) + len(results)
     lines = max(1, -(-cells // columns))
     figure, axes = _grid(lines, -(-cells // lines), side=1.5)
-    for ax, (id, colour) in zip(axes.flat, queries.items(), strict=False):
+    for ax, (text, _) in zip(axes.flat, words, strict=False):
+        _write(ax, text)
+        _frame(ax, LIKED if text in dict(question.words) else UNLIKED)
+    for ax, (id, colour) in zip(axes.flat[len(words) :], queries.items(), strict=False):
         picture = _draw_work(ax, collection, id)
         _frame(ax, colour)
         if question is not None and question.region is not None:
             _mark(ax, picture.size, question.region, colour)
-    for ax, work in zip(axes.flat[len(queries) :], results, strict=False):
+    for ax, work in zip(axes.flat[len(words) + len(queries) :], results, strict=False):
         group = f"{work.group}\n" if work.group else ""
         title = textwrap.shorten(collection.work(work.id)["title"], 44, placeholder=" …")
         _draw_work(ax, collection, work.id, f"{group}{work.distance:.2f}  {title}")
@@ -266,6 +273,12 @@ def _draw(ax: Axes, picture, title: str) -> None:
     # A title is text of the user's: a dollar sign in it is no formula.
     lines = [line for part in title.splitlines() for line in textwrap.wrap(part, 24)]
     ax.set_title("\n".join(lines[:3]), fontsize=7, parse_math=False)
+
+
+def _write(ax: Axes, words: str) -> None:
+    """Write words where else a work is drawn."""
+    lines = "\n".join(textwrap.wrap(f"“{words}”", 16)[:6])
+    ax.text(0.5, 0.5, lines, ha="center", va="center", fontsize=8, parse_math=False)
 
 
 def _mark(ax: Axes, size: tuple, region: Sequence[float], colour: str, text: str = "") -> None:

@@ -5,7 +5,7 @@ import io
 from functools import cache
 
 import pytest
-from browser import begin_part, chromium, ids, open_menu, part, visit, works
+from browser import begin_part, chromium, ids, open_menu, part, screenshot, visit, works
 from madeup import HOSTILE
 from PIL import Image
 
@@ -27,6 +27,7 @@ ASK = {
     "near_duplicates": True,
     "region": None,
     "weight": 1,
+    "in_words": "",
     "liked": [],
     "excluded": [],
     "goal": None,
@@ -160,6 +161,57 @@ def test_without_ask_in_a_view_nothing_of_it_is_there(page):
     start(page, view() | {"ask": None})
     assert works(page, "neighbours").count() == 6
     assert not any(one.is_visible() for one in asked.all())
+
+
+# ---- words -----------------------------------------------------------------------------------
+
+
+def in_words(text, **more):
+    """Return words as a view has them."""
+    said = {"id": f"in words: {text}", "words": text, "title": f"“{text}”", "caption": text}
+    blank = dict.fromkeys(("artist", "year", "style", "thumb", "image", "licence", "source"), "")
+    return blank | said | {"alt": text, "width": 4, "height": 3} | more
+
+
+def test_words_are_asked_where_the_network_takes_them(page):
+    field = page.get_by_role("searchbox", name="In words")
+    assert not field.is_visible()
+    show(page, view(in_words="in words: "))
+    field.press("Enter")
+    assert not sent(page)
+    field.fill(" a mountain lake ")
+    field.press("Enter")
+    assert sent(page) == [{"do": "select", "id": "in words: a mountain lake"}]
+    show(page, view(error="too long", in_words="in words: "))
+    assert field.input_value() == " a mountain lake "
+    page.get_by_role("button", name="Add", exact=True).click()
+    assert sent(page) == [{"do": "like", "id": "in words: a mountain lake", "weight": 1}]
+    night, day = (in_words(text, weight=0.5, side="like") for text in ("at night", "<b>day"))
+    show(page, view(in_words="in words: ", liked=[night, day | {"side": "unlike"}], active=True))
+    assert field.input_value() == ""
+    chips = page.locator(".as-chip")
+    assert [one.split()[0] for one in chips.all_inner_texts()] == ["+", "+", "−"]
+    assert "“at night”" in chips.nth(1).inner_text() and "“<b>day”" in chips.nth(2).inner_text()
+    chips.nth(1).get_by_role("spinbutton").fill("2")
+    chips.nth(1).get_by_role("spinbutton").press("Enter")
+    assert sent(page) == [{"do": "like", "id": "in words: at night", "weight": 2}]
+
+
+def test_words_are_a_card_where_a_work_is_a_picture(page):
+    lake = in_words("a mountain lake at dusk, with pines and a small boat")
+    words = view(first=lake, in_words="in words: ")
+    show(page, words | {"history": {"works": [work(0), lake], "position": 1}})
+    card = page.locator("[data-part=query] > figure > .as-mat")
+    said = card.locator(".as-words")
+    assert said.inner_text() == lake["title"]
+    assert not card.locator("img").is_visible() and not card.locator(".as-tools").is_visible()
+    past = works(page, "history").nth(1)
+    assert past.inner_text().strip() == lake["words"] and not past.locator("img").is_visible()
+    assert open_menu(page, "history", 1).all_inner_texts() == ["What is asked"]
+    page.keyboard.press("Escape")
+    screenshot(page, "words")
+    show(page, view(in_words="in words: ") | {"history": words["history"]})
+    assert card.locator("img").is_visible() and not said.is_visible()
 
 
 # ---- a work's menu ---------------------------------------------------------------------------

@@ -7,6 +7,7 @@
 //   {do: "change", …}   with one or more of where, exclude_same, near_duplicates, group_by,
 //                       group_size, region (the fields of Question), goal and why (ids, or "")
 //   {do: "like", id, weight}  {do: "unlike", id, weight}  {do: "exclude", id}  {do: "drop", id}
+// (the id of words is view.ask.in_words with the words behind it, which {do: "select", id} takes too)
 //   {do: "keep", id, on}      {do: "session", format}     {do: "open", file}   {do: "clear"}
 //
 // Whatever comes out of data is set as text or as an attribute, never as markup.
@@ -48,6 +49,7 @@ function createAsk(parts, { go, show, showLarge, caption, put }) {
     gallery.classList.toggle("as-asking", Boolean(now));
     if (!now) return;
     if (other) offer.hidden = true;
+    region.tools.hidden = Boolean(view.query?.words);
     const kept = now.kept.includes(view.query?.id);
     keep.textContent = kept ? "★" : "☆";
     keep.setAttribute("aria-label", "Keep this work");
@@ -80,19 +82,23 @@ function createAsk(parts, { go, show, showLarge, caption, put }) {
   }
 
   function itemsFor(one) {
-    const { id } = one.work;
+    const { id, words } = one.work;
     const item = (text, what) => [text, () => go({ id, ...what })];
     const choice = (text, what) => [text, () => go({ do: "change", ...what })];
     const kept = now.kept.includes(id);
     const keepIt = item(kept ? "Keep no longer" : "Keep", { do: "keep", on: !kept });
-    if (id === view.query?.id) return [keepIt];
+    if (id === view.query?.id) return words ? [["What is asked", null]] : [keepIt];
     const side = now.liked.find((work) => work.id === id)?.side;
     const out = now.excluded.some((work) => work.id === id);
     const either = (is, already, text, what) => (
       is ? item(already, { do: "drop" }) : item(text, what));
-    return [
+    const sides = [
       either(side === "like", "No longer liked", "Like this too", { do: "like", weight: 1 }),
       either(side === "unlike", "No longer disliked", "Not like this", { do: "unlike", weight: 1 }),
+    ];
+    if (words) return sides;
+    return [
+      ...sides,
       either(out, "No longer left out", "Leave out", { do: "exclude" }),
       ...(parts.rows.contains(one) ? [choice("Why similar?", { why: id })] : []),
       choice("Stepping stones to here", { goal: id }),
@@ -234,6 +240,7 @@ function placeAfter(key, place, count) {
 
 function createLine(place, go, show) {
   const field = createField(go);
+  const words = createWords(go);
   const id = uniqueId();
   const toggle = button("Ask more", {
     "data-part": "ask-more", "aria-expanded": "false", "aria-controls": id,
@@ -242,7 +249,7 @@ function createLine(place, go, show) {
   const chips = make("ul", { class: "as-chips", role: "list", "aria-label": "What is asked" });
   const clear = button("Clear", { "data-part": "clear", click: () => go({ do: "clear" }) });
   const notes = make("p", { class: "as-quiet as-notes", role: "status", dir: "auto" });
-  const line = make("div", { class: "as-bar as-ask" }, toggle, chips, clear, notes);
+  const line = make("div", { class: "as-bar as-ask" }, words.form, toggle, chips, clear, notes);
   const others = make("span", { class: "as-switch", role: "group", "aria-label": "Not the same" });
   const duplicates = button("No near-duplicates", {
     "data-part": "near_duplicates",
@@ -273,6 +280,7 @@ function createLine(place, go, show) {
     const lost = clear === document.activeElement && !now.active;
     clear.hidden = !now.active;
     if (lost) toggle.focus({ preventScroll: true });
+    words.update(view, now);
     fillChips(chipsFor(now, view.query));
     tell(notes, now.notes.join(" "));
     if (field.update(view, now, !panel.hidden)) place.hidden = true; // said once, at the field
@@ -324,7 +332,9 @@ function createLine(place, go, show) {
     const item = make("li", { class: "as-chip", "data-key": key });
     if (sign) item.append(make("span", {}, sign));
     if (text) item.append(make("span", { class: "as-text", dir: "auto", title: text }, text));
-    if (work) {
+    if (work?.words) {
+      item.append(make("span", { class: "as-text", dir: "auto", title: work.words }, work.title));
+    } else if (work) {
       const image = make("img", { alt: work.caption, title: work.caption, draggable: "false" });
       show(image, work.thumb || work.image);
       item.append(image);
@@ -393,6 +403,42 @@ function chipsFor(ask, query) {
     ...ask.excluded.map((work) => (
       { work, sign: "left out", what: { do: "drop", id: work.id } })),
   ];
+}
+
+// ---- words --------------------------------------------------------------------------------------
+
+/** The field for words, where the network takes them: alone, or beside the selected work. */
+function createWords(go) {
+  const input = make("input", {
+    type: "search", maxlength: 1000, placeholder: "a mountain lake at dusk", "aria-label": "In words",
+  });
+  const add = button("Add", {
+    title: "Ask for both: what is selected, and these words", click: () => ask("like"),
+  });
+  const form = make("form", { class: "as-bar as-in-words", "data-part": "in_words", hidden: "" },
+    input, make("button", { type: "submit", class: "as-button" }, "Ask in words"), add);
+  let begin = ""; // how the id of words begins
+  let asked = false;
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    event.stopPropagation();
+    ask("select");
+  });
+  return { form, update };
+
+  function update(view, { in_words }) {
+    begin = in_words;
+    form.hidden = !begin;
+    if (asked && !view.error) input.value = "";
+    asked = false;
+  }
+
+  function ask(verb) {
+    const text = input.value.trim();
+    if (!text) return input.focus();
+    asked = true;
+    go({ do: verb, id: begin + text, ...(verb === "like" ? { weight: 1 } : {}) });
+  }
 }
 
 // ---- the condition ------------------------------------------------------------------------------

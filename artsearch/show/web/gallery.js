@@ -58,6 +58,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
       parts.file.value = "";
     } });
     parts.image = make("img", {});
+    parts.words = make("p", { class: "as-words", dir: "auto", hidden: "" });
     parts.past = make("ol", { class: "as-strip" });
     parts.choices = make("ol", { class: "as-works as-choices" });
     parts.matches = make("span", { class: "as-quiet" });
@@ -89,7 +90,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
       words("caption_rights", "small"));
     part("query", "section", { class: "as-query", "aria-label": "Selected work" },
       make("figure", {},
-        (parts.mat = make("div", { class: "as-mat" }, parts.image)),
+        (parts.mat = make("div", { class: "as-mat" }, parts.image, parts.words)),
         make("figcaption", {},
           words("title", "h2"), words("artist", "p", "as-artist"), words("style", "p"),
           words("by_machine", "p"),
@@ -193,8 +194,10 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     if (!work) return;
     parts.query.dataset.id = work.id;
     parts.mat.style.setProperty("--ratio", ratio(work));
-    showLarge(parts.image, work);
-    parts.title.textContent = work.title;
+    tell(parts.words, work.words ? work.title : "");
+    parts.image.hidden = Boolean(work.words);
+    if (!work.words) showLarge(parts.image, work);
+    parts.title.textContent = work.words ? "In words" : work.title;
     fillWords(parts.artist, work, ["artist", "year"]);
     fillWords(parts.style, work, ["style"]);
     tell(parts.by_machine, bySaid(work));
@@ -284,7 +287,9 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     const image = make("img", { loading: "lazy", draggable: "false" });
     // Hidden from those who listen: the picture's text says it too.
     const badge = make("span", { class: "as-badge", "aria-hidden": "true" });
-    const one = make("button", { type: "button", "data-part": "work", "data-id": id }, image, badge);
+    const words = make("span", { class: "as-words", dir: "auto", hidden: "" });
+    const one = make("button", { type: "button", "data-part": "work", "data-id": id },
+      image, badge, words);
     return make("li", {}, one, make("p", {}, ...tags));
   }
 
@@ -297,7 +302,9 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     tell(one.querySelector(".as-badge"), work.machine_made ? "machine" : "");
     item.style.setProperty("--ratio", ratio(work));
     one.firstElementChild.alt = work.only ? `${work.alt}. In this row only` : work.alt;
-    show(one.firstElementChild, work.thumb);
+    one.firstElementChild.hidden = Boolean(work.words);
+    tell(one.querySelector(".as-words"), work.words || "");
+    if (!work.words) show(one.firstElementChild, work.thumb);
     words.hidden = !work.distance_text;
     words.children[0].textContent = (work.distance_text || "") +
       (work.duplicates ? ` +${work.duplicates.toLocaleString("en")}` : "");
