@@ -35,6 +35,8 @@ NEIGHBOURS, WORKS_A_NEIGHBOUR, POWER = 5, 50, 3
 MOST_AVERAGED = 100_000
 #: Works from which means and directions are learnt at most, drawn by chance.
 SAMPLE = 10_000
+#: A spread of rows of unit length that only rounding leaves.
+ROUNDING = 1e-6
 #: Rows that are worked on at a time.
 CHUNK = 1024
 KIND = "blend"
@@ -88,20 +90,29 @@ class Component:
 
     @classmethod
     def fit(cls, layers: Layers, features: Mapping[str, Features], dims: int) -> Component:
-        """Learn a component from a collection's features, without any label."""
+        """Learn a component from a collection's features, without any label.
+
+        Works that are all the same teach nothing: rows keep their angles then, about, in directions
+        drawn by chance (Johnson and Lindenstrauss 1984).
+        """
         from sklearn.decomposition import PCA
 
         sample = _sample(len(features[layers[0][0]]))
         units = {name: unit_rows(features[name].vectors[sample]) for name, _ in layers}
         means = {name: rows.mean(axis=0) for name, rows in units.items()}
         spreads = {
-            name: float(np.sqrt(np.square(rows - means[name]).sum(axis=1).mean())) or 1.0
+            name: float(np.sqrt(np.square(rows - means[name]).sum(axis=1).mean()))
             for name, rows in units.items()
         }
+        learns = max(spreads.values()) > ROUNDING
+        means = means if learns else {name: np.zeros_like(mean) for name, mean in means.items()}
+        spreads = {name: spread if spread > ROUNDING else 1.0 for name, spread in spreads.items()}
         joined = _join(layers, units, means, spreads)
+        if not learns:
+            basis = np.random.default_rng(0).normal(size=(joined.shape[1], dims))
+            return cls(layers, means, spreads, basis.astype(np.float32))
         dims = max(1, min(dims, len(joined) - 1, joined.shape[1]))
-        with np.errstate(invalid="ignore"):  # works that are all the same have no variance
-            pca = PCA(dims, random_state=0).fit(joined)
+        pca = PCA(dims, random_state=0).fit(joined)
         # A direction without any variance would be divided by zero; it holds nothing.
         spread = np.maximum(pca.explained_variance_, 1e-12)
         basis = pca.components_.T * spread**-WHITENING

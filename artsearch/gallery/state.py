@@ -331,7 +331,7 @@ class GalleryState:
         """Ask the network chosen, or all of them, for the neighbours of the query."""
         if now.query not in self.uploads and not words_of(now.query):
             self.collection.row(now.query)
-        if self.k_max < 1:
+        if self.k_max < 1 and now.query not in self.uploads:
             return {}
         names = list(self.titles) if now.compare else [now.network]
         return {name: self.asking.answer(name, now) for name in names}

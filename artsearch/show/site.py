@@ -188,7 +188,7 @@ def _digits(distances: np.ndarray) -> int:
     """Return how many digits after the point to keep: as shown, but gaps must fit two bytes."""
     if not distances.size:
         return 0
-    if (distances == np.rint(distances)).all():
+    if distances.any() and (distances == np.rint(distances)).all():
         wanted = 0
     else:
         wanted = 3 if np.abs(distances).max() < 10 else 1

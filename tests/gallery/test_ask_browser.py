@@ -698,6 +698,10 @@ def test_a_collection_of_one_work_says_so(page):
     show(page, view() | {"rows": [], "k": 0})
     status = page.locator("[data-part=status]").inner_text()
     assert status == "Selected: Work 0. There is no other work."
+    assert part(page, "neighbours").inner_text().startswith("There is no other work that could be")
+    show(page, view(rows=[work(1)]) | {"k": 1})
+    status = page.locator("[data-part=status]").inner_text()
+    assert status == "Selected: Work 0. 1 similar work by One."
 
 
 # ---- groups, stepping stones, what is kept ---------------------------------------------------

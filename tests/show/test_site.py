@@ -258,7 +258,13 @@ def test_packing_keeps_order_and_distances(distances):
 
 @pytest.mark.parametrize(
     ("distances", "digits"),
-    [([0.25, 1.5], 3), ([3.0, 412.0], 0), ([8.2, 52.345], 1), ([-900.5, 80_000.25], -1)],
+    [
+        ([0.25, 1.5], 3),
+        ([3.0, 412.0], 0),
+        ([0.0, 0.0], 3),
+        ([8.2, 52.345], 1),
+        ([-900.5, 80_000.25], -1),
+    ],
 )
 def test_packing_keeps_the_digits_that_are_shown(distances, digits):
     assert pack_answers(np.zeros((1, 2), int), np.array([distances]))["digits"] == digits

@@ -238,7 +238,9 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     }
     const numbers = ask?.numbers() ?? "distances";
     const unit = view.unit ? `Small numbers are ${numbers} (${view.unit}). ` : "";
-    parts.unit.textContent = unit + (view.compare ? "◆ found by this network only." : "");
+    const alone = view.query && !rows.length ? "There is no other work that could be near. " : "";
+    const only = view.compare && rows.length ? "◆ found by this network only." : "";
+    parts.unit.textContent = alone + unit + only;
     while (parts.rows.childElementCount > rows.length) parts.rows.lastElementChild.remove();
     rows.forEach((row, i) => {
       const block = parts.rows.children[i] || parts.rows.appendChild(
@@ -261,7 +263,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
 
   function fillDrawer(drawer) {
     if (document.activeElement !== parts.searchbox) parts.searchbox.value = drawer.search;
-    const works = `${drawer.matches.toLocaleString("en")} work${drawer.matches === 1 ? "" : "s"}`;
+    const works = countOf(drawer.matches, "work");
     parts.matches.textContent =
       drawer.pages > 1 ? `${drawer.page + 1} of ${drawer.pages} · ${works}` : works;
     parts.earlier.disabled = drawer.page <= 0;
@@ -370,7 +372,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     if (!view.query) return "";
     if (!view.rows.length) return `Selected: ${view.query.caption}. There is no other work.`;
     const by = view.compare ? `${view.rows.length} networks` : view.rows[0]?.title;
-    const answer = ask?.answer() ?? `${view.k} similar works`;
+    const answer = ask?.answer() ?? countOf(view.k, "similar work");
     return `Selected: ${view.query.caption}. ${answer} by ${by}${dialSaid()}.`;
   }
 
@@ -608,6 +610,11 @@ function make(tag, attributes, ...children) {
 
 function button(text, attributes) {
   return make("button", { type: "button", class: "as-button", ...attributes }, text);
+}
+
+/** A number with what it counts, as count_of in text.py gives it. */
+function countOf(number, noun) {
+  return `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
 }
 
 /** Letters without case and accents: "durer" finds Dürer. */
