@@ -178,7 +178,7 @@ NETWORKS = Registry(
     # What a reader of today asks for beside them. None of these could be had to be measured here.
     dinov2_small=_of_today(
         "dinov2_small",
-        "DINOv2, ViT-S/14",
+        "DINOv2 ViT-S/14",
         "vit_small_patch14_dinov2.lvd142m",
         maps=12,
         megabytes=88,
@@ -190,7 +190,7 @@ NETWORKS = Registry(
     ),
     dinov3_small=_of_today(
         "dinov3_small",
-        "DINOv3, ViT-S/16",
+        "DINOv3 ViT-S/16",
         "vit_small_patch16_dinov3.lvd1689m",
         maps=12,
         megabytes=86,
@@ -203,7 +203,7 @@ NETWORKS = Registry(
     ),
     dinov3_convnext=_of_today(
         "dinov3_convnext",
-        "DINOv3, ConvNeXt-T",
+        "DINOv3 ConvNeXt-T",
         "convnext_tiny.dinov3_lvd1689m",
         maps=4,
         megabytes=111,
@@ -215,7 +215,7 @@ NETWORKS = Registry(
     ),
     siglip2_base=_of_today(
         "siglip2_base",
-        "SigLIP 2, ViT-B/16",
+        "SigLIP 2 ViT-B/16",
         "vit_base_patch16_siglip_224.v2_webli",
         maps=12,
         megabytes=372,
@@ -229,7 +229,7 @@ NETWORKS = Registry(
     ),
     pe_core_small=_of_today(
         "pe_core_small",
-        "PE-Core, ViT-S/16",
+        "PE-Core ViT-S/16",
         "vit_pe_core_small_patch16_384.fb",
         maps=12,
         megabytes=95,
@@ -244,7 +244,7 @@ NETWORKS = Registry(
     ),
     convnextv2_tiny=_of_today(
         "convnextv2_tiny",
-        "ConvNeXt V2, tiny",
+        "ConvNeXt V2-T",
         "convnextv2_tiny.fcmae_ft_in22k_in1k",
         maps=4,
         megabytes=115,
@@ -329,11 +329,10 @@ def choose_networks(names: str | list[str] = "auto") -> Chosen:
         for network in networks
         if network.is_non_commercial
     ]
-    limits += [
-        f" {network.title}: what random weights find alike means nothing."
-        for network in networks
-        if network.is_random
-    ]
+    if random := [network for network in networks if network.is_random]:
+        limits.append(
+            f" What {_titles(random)} find alike means nothing: their weights are random."
+        )
     return Chosen(networks, f"Networks: {_titles(networks)}, as asked for.{''.join(limits)}")
 
 

@@ -54,7 +54,7 @@ def timm_network(name: str) -> Network:
     papers = config.paper_ids or "see timm"
     network = Network(
         name=f"timm:{name}@{file}" if file else f"timm:{name}",
-        title=f"{name}, {Path(file).name}" if file else architecture,
+        title=f"{name} ({Path(file).name})" if file else architecture,
         library="timm",
         architecture=name if file else architecture,
         layer="",

@@ -232,4 +232,6 @@ def test_random_weights_are_the_same_each_time_and_are_said():
     assert again.module is not network.module
     assert FeatureExtractor(again).weights == weights
     sentence = choose_networks("timm:test_vit@random").sentence
-    assert sentence.endswith("test_vit, random: what random weights find alike means nothing.")
+    assert sentence.endswith(
+        "What test_vit (random) find alike means nothing: their weights are random."
+    )

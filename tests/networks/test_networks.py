@@ -185,7 +185,7 @@ def test_networks_are_taken_as_asked_for(names, expected):
 
 def test_a_licence_that_is_not_commercial_is_said():
     sentence = choose_networks("vgg16,convnextv2_tiny").sentence
-    assert sentence.endswith("ConvNeXt V2, tiny are not for commercial use (CC-BY-NC-4.0).")
+    assert sentence.endswith("ConvNeXt V2-T are not for commercial use (CC-BY-NC-4.0).")
 
 
 @pytest.mark.parametrize("names", ["", " , ", [], None])

@@ -99,6 +99,18 @@ def test_other_crop_and_network_change_the_transforms(changed):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("number", ["04", "05"])
+def test_three_families_of_timm_go_through_the_comparisons(tmp_path, number):
+    """A transformer, channels last, a ConvNeXt; random weights are said to mean nothing."""
+    (notebook,) = [path for path in NOTEBOOKS if path.stem.startswith(number)]
+    names = ("test_vit", "swin_tiny_patch4_window7_224", "test_convnext2")
+    networks = ",".join(f"timm:{name}@random" for name in names)
+    parameters = {"NETWORKS": networks, "OUT": str(tmp_path / "build")}
+    text = text_of(run_notebook(notebook, tmp_path / notebook.name, parameters))
+    assert "find alike means nothing: their weights are random." in text
+
+
+@pytest.mark.slow
 def test_every_work_is_its_own_nearest_neighbour(changed):
     assert "every work is its own nearest neighbour: True" in changed("features")
     assert "the same row alone: True" in changed("features")
