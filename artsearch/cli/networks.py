@@ -9,6 +9,8 @@ HEAD += ("source",)
 #: Any network of timm, by its name there; its entry is made when it is asked for.
 TIMM = ("`timm:NAME`", "any of timm", *["its own"] * 2, "its own output", "download", "its own")
 TIMM += ("a comparison", "its own")
+OPEN_CLIP = ("`open_clip:NAME`", "any of open_clip", *["its own"] * 2, "projection", "download")
+OPEN_CLIP += ("its own", 'words: `search.ask("a mountain lake")`', "its own")
 
 
 @click.command()
@@ -25,7 +27,8 @@ def table_of_networks(look: bool = False) -> str:
     """
     from artsearch.networks.registry import NETWORKS
 
-    rows = [HEAD, ["---"] * len(HEAD), *(_row(one, look) for one in NETWORKS.values()), TIMM]
+    rows = [HEAD, ["---"] * len(HEAD), *(_row(one, look) for one in NETWORKS.values())]
+    rows += [TIMM, OPEN_CLIP]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 

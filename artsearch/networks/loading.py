@@ -65,7 +65,7 @@ def load_both_towers(network: Network) -> nn.Module:
     """
     from artsearch.networks.open_clip import load_towers
 
-    return _load_with(load_towers, network)
+    return load_towers(network) if network.is_random else _load_with(load_towers, network)
 
 
 def _load_with(load: Callable[[Network, Path], nn.Module], network: Network) -> nn.Module:

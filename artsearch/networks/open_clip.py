@@ -7,6 +7,7 @@ What both give lies in one space, in which a picture and words that tell of it a
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -29,21 +30,35 @@ FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 TOKENIZER = ("tokenizer_config.json", "special_tokens_map.json", "config.json", "tokenizer.json")
 
 
+#: A network of no use but to show, with random weights, how words are asked: "tiny@random".
+TINY = {
+    "embed_dim": 24,
+    "vision_cfg": {"width": 32, "layers": 2, "head_width": 16, "image_size": 32, "patch_size": 8},
+    "text_cfg": {"width": 32, "layers": 2, "heads": 2, "context_length": 32, "vocab_size": 49408},
+    "custom_text": True,
+}
+
+
 @lru_cache
 def open_clip_network(name: str) -> Network:
-    """Return the entry for NAME, NAME/TAG, or local-dir:FOLDER.
+    """Return the entry for NAME, NAME/TAG, local-dir:FOLDER, or NAME@random.
 
     NAME is a configuration of open_clip, TAG one of the weights that it lists for it: without one
     the first that was trained with the configuration's own activation. FOLDER holds a network as
-    open_clip saves it for the hub. Raises ArtsearchError for what is unknown.
+    open_clip saves it for the hub. Random weights are the same ones each time; tiny@random is a
+    network that wants no files. Raises ArtsearchError for what is unknown.
     """
     if name.startswith(FOLDER):
         return _in_folder(name)
-    from_hub = _trained()
-    architecture, _, tag = name.partition("/")
-    if architecture not in from_hub:
-        raise unknown("network of open_clip", architecture, from_hub)
-    tags = from_hub[architecture]
+    trained, (architecture, at, file) = _trained(), name.partition("@")
+    architecture, _, tag = architecture.partition("/")
+    known = [*trained, "tiny"] if at else [*trained]
+    if architecture not in known or file not in ("", "random") or (at and tag):
+        raise unknown("network of open_clip", architecture if not file else name, known)
+    if file:
+        entry = _entry(name, name, architecture, {}, Weights(file=""))
+        return replace(entry, module=load_towers(entry).visual)
+    tags = trained[architecture]
     if tag and tag not in tags:
         raise unknown(
             f"weights of {architecture}", tag, tags, f", as in {architecture}/{[*tags][0]}"
@@ -60,7 +75,7 @@ def open_clip_network(name: str) -> Network:
 
 def read_config(architecture: str) -> dict:
     """Return open_clip's configuration of a network, by its name or its folder."""
-    return _library().get_model_config(architecture)
+    return deepcopy(TINY) if architecture == "tiny" else _library().get_model_config(architecture)
 
 
 def build_towers(network: Network) -> nn.Module:
@@ -71,10 +86,15 @@ def build_towers(network: Network) -> nn.Module:
     return (library.CustomTextCLIP if custom else library.CLIP)(**config).eval()
 
 
-def load_towers(network: Network, path: Path) -> nn.Module:
-    """Return both towers with the weights of a file, in eval mode."""
-    model = build_towers(network)
-    _library().load_checkpoint(model, str(path), weights_only=True)
+def load_towers(network: Network, path: Path | None = None) -> nn.Module:
+    """Return both towers in eval mode, with the weights of a file, or without one random ones."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = build_towers(network)
+    if path is not None:
+        _library().load_checkpoint(model, str(path), weights_only=True)
     return model.eval()
 
 
@@ -88,32 +108,6 @@ def tokenizer_weights(network: Network) -> dict[str, Weights]:
         return {file: Weights(file=file, path=str(Path(folder, file))) for file in TOKENIZER}
     name = hub.rpartition("/")[2]
     return {file: Weights(file=f"{name}/{file}", hub=hub, hub_file=file) for file in TOKENIZER}
-
-
-def save_random(folder: str | Path, seed: int = 0) -> str:
-    """Write a tiny network with random weights as a folder in the hub's form; return its name.
-
-    It shows how words are asked where no trained weights are to be had. What it finds means
-    nothing.
-    """
-    import torch
-    from safetensors.torch import save_file
-
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    tower = {"width": 32, "layers": 2}
-    picture = tower | {"image_size": 32, "patch_size": 8, "head_width": 16}
-    words = tower | {"context_length": 32, "vocab_size": 49408, "heads": 2}
-    config = {"embed_dim": 24, "vision_cfg": picture, "text_cfg": words, "custom_text": True}
-    (folder / CONFIG).write_text(json.dumps({"model_cfg": config, "preprocess_cfg": {}}))
-    network = _in_folder(f"{FOLDER}{folder}")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = build_towers(network)
-    save_file(
-        {name: value.contiguous() for name, value in model.state_dict().items()}, folder / FILES[0]
-    )
-    return network.name
 
 
 def _library() -> ModuleType:
@@ -180,6 +174,8 @@ def _entry(
         weights=weights,
         licence=licence or "not stated",
         paper="see open_clip",
+        descriptor="projection",
+        good_for="words and pictures in one space",
     )
 
 

@@ -16,7 +16,6 @@ from click.testing import CliRunner
 from tiers import slow
 
 from artsearch.cli.commands import main
-from artsearch.networks.open_clip import save_random
 from artsearch.search.question import Words, read_link
 from artsearch.search.searches import Searches
 from artsearch.works.collection import Collection
@@ -351,10 +350,11 @@ def test_a_row_is_finite_and_so_is_every_distance(similar):
 
 
 @pytest.fixture(scope="module")
-def wordy(few, out, tmp_path_factory) -> Searches:
+def wordy(few, out) -> Searches:
     """Searches by a tiny network that takes words, whose features are there beside the others."""
-    name = save_random(tmp_path_factory.mktemp("random") / "tiny")
-    searches = Searches(Collection(few), name, "no_crop", out, progress=False, precision="exact")
+    searches = Searches(
+        Collection(few), "open_clip:tiny@random", "no_crop", out, progress=False, precision="exact"
+    )
     searches.extract()
     return searches
 

@@ -9,7 +9,6 @@ from artsearch.gallery.session_table import describe, make_table
 from artsearch.gallery.state import GalleryState
 from artsearch.gallery.view import make_view as look
 from artsearch.gallery.widget import Gallery
-from artsearch.networks.open_clip import save_random
 from artsearch.search.question import Question, Words, read_link
 from artsearch.search.searches import Searches
 from artsearch.works.collection import Collection
@@ -22,8 +21,9 @@ SPRING = "giuseppe-arcimboldo_spring.jpg"
 
 @pytest.fixture(scope="module")
 def searches(few, out, one_thread):
-    name = save_random(out / "tiny")
-    return Searches(Collection(few), [name, LITE], "no_crop", out, progress=False)
+    return Searches(
+        Collection(few), ["open_clip:tiny@random", LITE], "no_crop", out, progress=False
+    )
 
 
 @pytest.fixture

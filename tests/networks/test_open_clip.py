@@ -193,9 +193,16 @@ def test_words_that_are_too_many_are_refused(siglip):
         encode(["night", "lake " * 8])
 
 
-def test_a_random_network_is_the_same_for_the_same_seed(tmp_path):
-    names = [ours.save_random(tmp_path / str(n), seed) for n, seed in enumerate((0, 0, 1))]
-    first, same, other = (TextEncoder(NETWORKS[name])(TEXTS) for name in names)
-    assert first.tolist() == same.tolist() != other.tolist()
-    table = layers(names[0])
-    assert "ln_post" in list(table["layer"])
+def test_random_weights_are_the_same_each_time(noise):
+    network = NETWORKS["open_clip:tiny@random"]
+    assert network.is_random and (network.dims, network.size) == (24, 32)
+    rows = TextEncoder(network)(TEXTS)
+    assert rows.shape == (2, 24) and rows.tolist() == TextEncoder(network)(TEXTS).tolist()
+    seen = FeatureExtractor(network)(noise(40, 30))
+    ours.open_clip_network.cache_clear()
+    again = NETWORKS["open_clip:tiny@random"]
+    assert FeatureExtractor(again)(noise(40, 30)).tolist() == seen.tolist()
+    assert "ln_post" in list(layers("open_clip:tiny@random")["layer"])
+    for name in ("tiny", "tiny@file", "tiny/x@random"):
+        with pytest.raises(ArtsearchError, match="unknown network of open_clip 'tiny"):
+            NETWORKS[f"open_clip:{name}"]

@@ -48,6 +48,7 @@ def test_code_is_found_in_the_pages():
         "dial.md",
         "index.md",
         "questions.md",
+        "words.md",
     ]
 
 
@@ -123,4 +124,4 @@ def test_the_command_prints_the_table():
 
     lines = CliRunner().invoke(main, ["networks"]).output.splitlines()
     assert len({line.count("|") for line in lines}) == 1
-    assert [line.split("`")[1] for line in lines[2:]] == [*NETWORKS, "timm:NAME"]
+    assert [line.split("`")[1] for line in lines[2:]] == [*NETWORKS, "timm:NAME", "open_clip:NAME"]
