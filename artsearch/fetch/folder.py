@@ -20,7 +20,8 @@ from artsearch.works.table import read_works_csv
 
 #: What every table has, in this order; further columns come behind.
 FIRST = ("file", *COLUMNS, "licence", "source")
-#: One line a finished work, written after its picture: what is in it is not fetched again.
+#: One line a finished work, written after its picture: what is in it is not fetched again; and one
+#: a work that was refused.
 JOURNAL = ".fetch.jsonl"
 LOCK = ".fetch.lock"
 FORMAT = {"format": 1}
@@ -46,7 +47,7 @@ class FetchFolder:
         self.path = path
         for left in path.glob(".*.part"):  # of a run that was killed
             left.unlink(missing_ok=True)
-        lines, end = _read_journal(path)
+        lines, self._refused, end = _read_journal(path)
         self._ours = {line["row"]["file"] for line in lines}
         self._rows = {line["key"]: line["row"] for line in lines if self._has(line["row"]["file"])}
         self._read_table()  # one that cannot be read is said before anything is fetched
@@ -77,6 +78,15 @@ class FetchFolder:
         # Ever more works between two times: a table of 80,000 rows is not written 4,000 times.
         if self._fresh >= max(20, len(self) // 20):
             self.write_table()
+
+    def note_refused(self, key: str) -> bool:
+        """Note that a server refused a work; tell whether it is the first time."""
+        is_first = key not in self._refused
+        if is_first:
+            with using(self.path):
+                self._append({"refused": key})
+            self._refused.add(key)
+        return is_first
 
     def write_table(self) -> None:
         """Write works.csv anew; rows that are in it already stay as they are."""
@@ -145,7 +155,7 @@ def known(out: str | os.PathLike) -> frozenset[str]:
     """Return the keys of the works that a folder has: a source need not ask for them again."""
     path = _expand(out)
     with using(path):
-        lines, _ = _read_journal(path)
+        lines, *_ = _read_journal(path)
         return frozenset(line["key"] for line in lines if (path / line["row"]["file"]).is_file())
 
 
@@ -195,8 +205,8 @@ def _refuse_others(path: Path) -> None:
         )
 
 
-def _read_journal(folder: Path) -> tuple[list[dict], int]:
-    """Return the works in a folder's journal, and where its last whole line ends."""
+def _read_journal(folder: Path) -> tuple[list[dict], set[str], int]:
+    """Return the works in a folder's journal, those refused, and where its last whole line ends."""
     path = folder / JOURNAL
     data = path.read_bytes() if path.is_file() else b""
     end = data.rfind(b"\n") + 1
@@ -208,7 +218,12 @@ def _read_journal(folder: Path) -> tuple[list[dict], int]:
         raise ArtsearchError(
             f"{str(path)!r} is no journal that this version can read; name a new folder"
         )
-    return [line for line in found if _is_work(line)], end
+    refused = {line["refused"] for line in found if _has_text(line, "refused")}
+    return [line for line in found if _is_work(line)], refused, end
+
+
+def _has_text(line: object, name: str) -> bool:
+    return isinstance(line, dict) and isinstance(line.get(name), str)
 
 
 def _is_work(line: object) -> bool:

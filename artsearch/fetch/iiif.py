@@ -69,7 +69,8 @@ def items(
             "ends in manifest.json, or for the IIIF sign on the work's page"
         )
     client.absent |= LOCKED
-    for place, manifest, reason in _walk(client, address, first, () if every_page else known):
+    for place, manifest, trouble in _walk(client, address, first, () if every_page else known):
+        reason, status = str(trouble), getattr(trouble, "status", 0)
         if manifest is None:
             works = [(place, None, {})]
         else:
@@ -78,7 +79,7 @@ def items(
             if client.refusals >= MOST_LOCKED:
                 client.json(address)  # raises FetchError where nothing is given any more
             if image is None:
-                yield Item(key, "", about, reason)
+                yield Item(key, "", about, reason, status=status if status in LOCKED else 0)
             elif key in known:
                 yield Item(key, "", about)
             else:
@@ -108,7 +109,7 @@ def describe(manifest: dict, place: str) -> dict[str, str]:
 
 def _walk(
     client: Client, address: str, first: object, known: Container[str]
-) -> Iterator[tuple[str, dict | None, str]]:
+) -> Iterator[tuple[str, dict | None, str | FetchError]]:
     """Yield address and manifest of each work; or the address, None and why it cannot be had.
 
     The reason is "" where the work is known. No document is read twice.
@@ -125,7 +126,7 @@ def _walk(
         try:
             document = client.json(place) if document is None else document
         except FetchError as error:
-            yield place, None, str(error)
+            yield place, None, error
             continue
         if kind_of(document) == "Manifest":
             yield place, document, ""

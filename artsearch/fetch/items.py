@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from artsearch.base.errors import ImageError, check_whole
-from artsearch.base.http import Client, FetchError
+from artsearch.base.http import LOCKED, Client, FetchError, ShutOutError
 from artsearch.base.progress import END, Progress
 from artsearch.fetch.folder import FetchFolder, clean, locked
 from artsearch.works.images import thumbnail, to_jpeg
@@ -18,6 +18,8 @@ from artsearch.works.images import thumbnail, to_jpeg
 QUALITY = 90
 #: After so many requests in a row for which a server did not serve us, it is left in peace.
 PATIENCE = 5
+#: Among pages that are locked (401, 403) others may be open: after so many works in a row we go.
+MOST_LOCKED = 50
 
 
 @dataclass(frozen=True)
@@ -26,9 +28,9 @@ class Item:
 
     `key` is the same for ever and unique within the source, such as "met/436532". `image` is an
     http(s) address, the bytes of a file, or a local file; it is "" where the source cannot give the
-    picture, and `reason` says why. `others` are addresses to try where that one is refused. `about`
-    holds artist, title, year, style, licence, source and any further columns. All texts may be
-    hostile.
+    picture, `reason` says why, and `status` is the server's where it refused. `others` are
+    addresses to try where that one is refused. `about` holds artist, title, year, style, licence,
+    source and any further columns. All texts may be hostile.
     """
 
     key: str
@@ -36,6 +38,7 @@ class Item:
     about: Mapping[str, str]
     reason: str = ""
     others: Sequence[str] = ()
+    status: int = 0
 
 
 @dataclass
@@ -50,6 +53,7 @@ class Fetched:
     added: int = 0
     kept: int = 0
     skipped: list[tuple[str, str]] = field(default_factory=list)
+    refused: list[int] = field(default_factory=list)  # the statuses of those that came last
 
     def report(self) -> str:
         """Return one sentence with the numbers.
@@ -81,6 +85,10 @@ def fetch(
     works in the folder in all, those of earlier runs among them. Works that are there already are
     not fetched again, and rows of works.csv that were changed by hand stay as they are. What cannot
     be had is left out and tried again by the next run; `say` is told of it in the end.
+
+    Where servers give catalogues and refuse the pictures, the run ends after 5 works in a row, or
+    after 50 that are locked (401, 403), since among these others may be open. Works that an earlier
+    run was refused do not count: the next one comes further.
 
     Raises ArtsearchError for a folder that holds other things, or is being fetched into; and
     FetchError when a server serves us no more: what came until then is kept.
@@ -129,15 +137,34 @@ def _take(item: Item, folder: FetchFolder, client: Client, side: int, fetched: F
         fetched.skipped.append((item.key, str(error)))
         if client.failures >= PATIENCE:
             raise FetchError(f"{PATIENCE} requests in a row came to nothing: {error}") from None
+        if isinstance(error, ShutOutError):
+            _count_refusal(item.key, error, folder, fetched)
+        elif item.image:
+            fetched.refused.clear()
     else:
         folder.add(item.key, item.about, picture)
         fetched.added += 1
+        fetched.refused.clear()
+
+
+def _count_refusal(key: str, error: ShutOutError, folder: FetchFolder, fetched: Fetched) -> None:
+    """Note that a server refused a work; raise FetchError where it refuses all."""
+    if not folder.note_refused(key):
+        return
+    fetched.refused.append(error.status)
+    locked = sum(status in LOCKED for status in fetched.refused)
+    if locked >= MOST_LOCKED or len(fetched.refused) - locked >= PATIENCE:
+        raise FetchError(
+            f"the pictures of {len(fetched.refused)} works in a row were refused, the last one "
+            f"because: {error}"
+        )
 
 
 def _get_picture(item: Item, client: Client, side: int) -> bytes:
     """Return a work's picture as a JPEG file, from the first of its addresses that gives one."""
     if item.reason or not item.image:
-        raise FetchError(clean(item.reason) or "the source gives no picture of it")
+        reason = clean(item.reason) or "the source gives no picture of it"
+        raise ShutOutError(reason, item.status) if item.status else FetchError(reason)
     before, errors = client.failures, []
     for image in (item.image, *item.others):
         try:
@@ -148,7 +175,7 @@ def _get_picture(item: Item, client: Client, side: int) -> bytes:
             if getattr(error, "status", 0) == http.HTTPStatus.TOO_MANY_REQUESTS:
                 break
     client.failures = min(client.failures, before + 1)  # however many addresses the work has
-    raise errors[0]
+    raise next((error for error in errors if isinstance(error, ShutOutError)), errors[0])
 
 
 def _progress(fetched: Fetched, show: bool) -> Progress:

@@ -882,6 +882,34 @@ def test_a_server_that_gives_nothing_any_more_is_left_in_peace(bring):
         assert len(server.asked) < 60
 
 
+@pytest.mark.parametrize(("status", "most"), [(401, 50), (403, 50), (429, 5), (503, 5)])
+def test_where_all_pictures_are_refused_it_ends_and_the_next_run_comes_further(
+    status, most, bring, monkeypatch
+):
+    monkeypatch.setattr(
+        Client.__init__, "__kwdefaults__", Client.__init__.__kwdefaults__ | {"retries": 0}
+    )
+    names = ["open", *(f"p{n}" for n in range(80)), "beyond"]
+    with Loopback() as server:
+        places = [put_manifest(server, name, path=f"/{name}") for name in names]
+        for name in names:
+            locked = {} if name in ("open", "beyond") else {"status": status}
+            server.put(f"/iiif/{name}/full/!1024,1024/0/default.jpg", RED, **locked)
+            server.put(f"/{name}.jpg", RED, **locked)
+        root = server.put("/root", json.dumps(collection3(*places)).encode())
+        answer = bring(root)
+        assert answer.exit_code == 1
+        said = (
+            f"pictures of {most} works in a row were refused, .* answered {status} .*; 1 works are"
+        )
+        assert re.search(said, answer.output) and "same command goes on there" in answer.output
+        assert f"GET /p{most}" not in server.asked
+        server.asked.clear()
+        answer = bring(root)
+        assert f"GET /p{min(2 * most, 80) - 1}" in server.asked
+        assert ("1 works added" in answer.output) == (most == 50)
+
+
 class _Shut(dict):
     """Answers six times, then refuses all."""
 
