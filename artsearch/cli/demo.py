@@ -23,6 +23,8 @@ from artsearch.show.site import write_page, write_site
 from artsearch.works.collection import Collection
 from artsearch.works.storage import is_address
 
+#: The notebooks that look at no picture, nor at what a network makes of one.
+OF_VECTORS = ("04_compare_networks",)
 #: What the notebooks show of each answer at most.
 NEIGHBOURS = 8
 #: Says, beside the executed notebooks, what each was made from.
@@ -49,6 +51,13 @@ def make_demo(
     write_page(works, searches, look_at[1])
     searches.close()
     say_where(f"Look at these, made in {time.monotonic() - started:.0f} s:", look_at)
+    if not works.has_pictures:
+        left = [path.stem for path in notebooks if path.stem not in OF_VECTORS]
+        notebooks = [path for path in notebooks if path.stem in OF_VECTORS]
+        if left:
+            click.echo(
+                f"Left out, since they look at pictures and here are none: {', '.join(left)}."
+            )
     if not notebooks:
         return True
     parameters = {

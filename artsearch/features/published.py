@@ -132,11 +132,6 @@ def _models(collection: Collection) -> tuple[list[str], list[list[dict]]]:
     for folder in _stores(collection):
         manifest = read_manifest(folder)
         found.setdefault(manifest["provenance"]["network"], []).append(manifest)
-    if not found:
-        raise ArtsearchError(
-            f"{str(collection.folder)!r} has a folder {VECTORS!r} without vectors in it; fetch "
-            "them again"
-        )
     return list(found), list(found.values())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import textwrap
 import time
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -29,9 +30,11 @@ REST = 60
 PAPER, INK, QUIET = "#f1eee7", "#25221d", "#7a746a"
 WIDTH, HEIGHT = 4, 5
 
-#: Addresses that gave no picture, and until when a host is left in peace: for this process alone.
+#: Addresses that gave no picture, until when a host is left in peace, and hosts of which that was
+#: said: for this process alone.
 _nothing: set[str] = set()
 _resting: dict[str, float] = {}
+_said: set[str] = set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +93,8 @@ class Card:
             return b""
         try:
             data = shrink(data)
-        except ArtsearchError:
-            _nothing.add(self.address)
+        except ArtsearchError as error:
+            _note_nothing(self.address, str(error))
             return b""
         with suppress(ArtsearchError):  # a full or locked disk costs time, not the picture
             write_whole(self.kept, data, durable=False)
@@ -109,7 +112,7 @@ class Card:
         pen.rectangle((0, 0, width - 1, height - 1), outline=QUIET)
         y, margin = size, size * 3 // 4
         letters = max(6, int((width - 2 * margin) / (0.56 * size)))
-        where = urlsplit(self.link).hostname if "://" in self.link else self.link
+        where = _host(self.link) or self.link
         said = (self.artist, QUIET, 3), (self.title, INK, 6), (self.year, QUIET, 1)
         for text, ink, most in said:
             lines = textwrap.wrap(shorten(text, 200), letters, max_lines=most, placeholder=" …")
@@ -118,6 +121,8 @@ class Card:
                 y += size * 5 // 4
             y += size // 2 if lines else 0
         small = max(7, size * 2 // 3)
+        if self.address in _nothing:
+            where = f"no picture at {_host(self.address) or 'its address'}"
         foot = shorten(where or self.id, max(6, int((width - 2 * margin) / (0.6 * small))))
         pen.text((margin, height - 2 * small), foot, QUIET, _font(small))
         return card
@@ -128,10 +133,7 @@ def _fetch(address: str) -> bytes | None:
     # Here, since importing requests takes a seventh of a second.
     from artsearch.base.http import LOCKED, FetchError, ShutOutError, is_offline
 
-    try:
-        host = urlsplit(address).hostname or ""
-    except ValueError:
-        return None
+    host = _host(address)
     if address in _nothing or is_offline() or time.monotonic() < _resting.get(host, 0):
         return None
     try:
@@ -139,9 +141,30 @@ def _fetch(address: str) -> bytes | None:
     except FetchError as error:
         if isinstance(error, ShutOutError) and error.status not in LOCKED:
             _resting[host] = time.monotonic() + REST
-        else:
-            _nothing.add(address)
+        _note_nothing(address, str(error), host not in _resting)
         return None
+
+
+def _note_nothing(address: str, reason: str, for_good: bool = True) -> None:
+    """Keep in mind that an address gives no picture; say so for the first one of its host."""
+    if for_good:
+        _nothing.add(address)
+    host = _host(address)
+    if host not in _said:
+        _said.add(host)
+        warnings.warn(
+            f"no picture at {shorten(address, 200)!r} ({reason}): a card is shown; correct the "
+            "column 'image' of works.csv, or come back later. No more is said of "
+            f"{host or 'such addresses'}",
+            stacklevel=2,
+        )
+
+
+def _host(address: str) -> str:
+    try:
+        return urlsplit(address).hostname or ""
+    except ValueError:
+        return ""
 
 
 @lru_cache(maxsize=1)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from artsearch.base.disk import fingerprint
+from artsearch.base.disk import MANIFEST, fingerprint
 from artsearch.base.errors import ArtsearchError, CollectionError, ImageError, unknown
 from artsearch.base.text import count_of, cut_text, fold, shorten
 from artsearch.works.cards import Card
@@ -315,7 +315,9 @@ def find_files(folder: Path | RemoteFolder) -> tuple[dict, dict, list[tuple[str,
 
 
 def _holds_vectors(folder: Path | RemoteFolder) -> bool:
-    return isinstance(folder, Path) and (folder / VECTORS).is_dir() and (folder / TABLE).is_file()
+    # A folder of that name may hold pictures: what was fetched is known by its manifest.
+    stores = Path(folder, VECTORS).glob(f"*/*/{MANIFEST}") if isinstance(folder, Path) else ()
+    return any(True for _ in stores)
 
 
 def _read_works(path: Path) -> tuple[pd.DataFrame, list[tuple[str, str]]]:

@@ -24,6 +24,7 @@ PARTS = {
     "workers": "feeding",
     "memory": "memory",
     "open": "opening",
+    "vectors": "vectors",
     "decode": "decode",
     "faithful": "faithful",
 }

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from published import rows, write_many, write_met
 
 from artsearch.base.errors import ArtsearchError
+from artsearch.cli import demo
 from artsearch.cli.commands import main
 from artsearch.features.extract import extract
 from artsearch.features.extractor import FeatureExtractor
@@ -160,6 +161,18 @@ def test_fetch_from_the_command_line(tmp_path):
     done = CliRunner().invoke(main, [*words, "--columns", "id=was,artist=wer"])
     assert done.exit_code == 0 and "3 vectors of 8 numbers each" in done.output
     assert Collection(tmp_path / "out").ids == ["met/a", "met/b", "met/c"]
+
+
+def test_the_demo_leaves_out_the_notebooks_that_look_at_pictures(folder, tmp_path, monkeypatch):
+    executed = []
+    monkeypatch.setattr(
+        demo, "run_notebook", lambda notebook, output, *_: executed.append(notebook.stem) or output
+    )
+    monkeypatch.setattr(demo, "_note", lambda output, basis: None)
+    done = CliRunner().invoke(main, ["demo", "--collection", str(folder), "--out", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    assert executed == ["04_compare_networks"] and (tmp_path / "site/index.html").is_file()
+    assert "Left out, since they look at pictures and here are none: 01_transforms" in done.output
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import io
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -30,6 +31,7 @@ def web(monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(cards, "_nothing", set())
     monkeypatch.setattr(cards, "_resting", {})
+    monkeypatch.setattr(cards, "_said", set())
     monkeypatch.setattr(cards, "MANNERS", cards.MANNERS | {"rate": 1000, "retries": 0})
     cards._client.cache_clear()
     with Loopback() as server:
@@ -62,7 +64,12 @@ def test_a_picture_is_fetched_when_it_is_shown_and_kept(web, tmp_path):
 )
 def test_an_address_that_serves_no_picture_gives_the_card_and_is_asked_once(web, tmp_path, answer):
     card = Card("met/1", tmp_path, web.put("/1.png", **answer), title="The Harvesters")
-    assert is_card(thumbnail(card, 200)) and is_card(thumbnail(card, 200))
+    with pytest.warns(
+        UserWarning, match=r"no picture at 'http.*1.png' .*correct the column 'image'"
+    ):
+        assert is_card(thumbnail(card, 200))
+    said = thumbnail(card, 200)
+    assert is_card(said) and said != thumbnail(replace(card, address=""), 200)
     assert web.asked == ["GET /1.png"] and not (tmp_path / cards.KEPT).exists()
 
 
@@ -71,12 +78,14 @@ def test_an_address_that_serves_no_picture_gives_the_card_and_is_asked_once(web,
     ["", "file:///etc/hostname", "ftp://x.org/a.jpg", "/etc/hostname", "http://[::1", "x"],
 )
 def test_only_the_web_is_asked(web, tmp_path, address):
-    assert is_card(thumbnail(Card("a", tmp_path, address), 200))
+    with pytest.warns(UserWarning) if address else nullcontext():
+        assert is_card(thumbnail(Card("a", tmp_path, address), 200))
 
 
 def test_a_server_that_does_not_answer_is_left_in_peace(web, tmp_path):
     gone = closed_address()
-    assert is_card(thumbnail(Card("a", tmp_path, f"{gone}/a.jpg"), 200))
+    with pytest.warns(UserWarning, match="cannot be reached.*or come back later"):
+        assert is_card(thumbnail(Card("a", tmp_path, f"{gone}/a.jpg"), 200))
     start = time.monotonic()
     for number in range(200):
         assert not Card("a", tmp_path, f"{gone}/{number}.jpg").read(bytes)
@@ -111,7 +120,8 @@ def test_what_a_card_says_may_be_anything(tmp_path):
 
 
 def make(folder, table: str) -> Collection:
-    (folder / "vectors").mkdir(parents=True)
+    (folder / "vectors/model/met").mkdir(parents=True)
+    (folder / "vectors/model/met/manifest.json").write_text("{}")
     (folder / "works.csv").write_text(table)
     return Collection(folder)
 
@@ -134,6 +144,14 @@ def test_rows_without_an_id_and_of_the_same_id_are_said(tmp_path):
     ):
         works = make(tmp_path / "a", "id,title\nx,One\n,Two\nx,Three\n")
     assert works.work("x")["title"] == "One" and works.ids == ["x"]
+
+
+def test_a_folder_of_pictures_may_have_one_called_vectors(tmp_path):
+    (tmp_path / "vectors").mkdir()
+    (tmp_path / "vectors/logo.png").write_bytes(png())
+    (tmp_path / "works.csv").write_text("file,title\nvectors/logo.png,A logo\n")
+    works = Collection(tmp_path)
+    assert works.has_pictures and works.ids == ["vectors/logo.png"]
 
 
 def test_a_table_that_names_no_work_is_refused(tmp_path):
