@@ -27,7 +27,7 @@ from artsearch.features.extractor import FeatureExtractor
 from artsearch.features.features import Features
 from artsearch.features.pipeline import look_ahead
 from artsearch.works.collection import Collection
-from artsearch.works.images import open_image
+from artsearch.works.images import few_notes, open_image
 
 #: Pixels to which both sides of a JPEG are decoded at least: a detail of 10 % of a square has 648.
 SIDE = 2048
@@ -97,7 +97,7 @@ def recover(
     preprocess = partial(_preprocess, collection, probes, alter)
     queues = {key: _Queue(probe) for key, probe in probes.items()}
     unreadable = []
-    with Progress(len(ids), "Recovery", show=progress) as bar:
+    with Progress(len(ids), "Recovery", show=progress) as bar, few_notes():
         workers = min(os.cpu_count() or 1, MOST_WORKERS)
         for id, inputs, reason in look_ahead(preprocess, ids, workers):
             if reason:

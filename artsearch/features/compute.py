@@ -14,6 +14,7 @@ from artsearch.features.features import Features
 from artsearch.networks.network import Network
 from artsearch.networks.transforms import NO_CROP
 from artsearch.works.collection import Collection, none_readable
+from artsearch.works.images import few_notes
 
 if TYPE_CHECKING:
     from torch import nn
@@ -44,7 +45,7 @@ def compute_features(
     extractor = FeatureExtractor(network, crop, layers, pool, model, precision="exact")
     made_of = {"collection": collection.fingerprint()}
     ids, skipped, parts = [], [], []
-    with Progress(len(collection), extractor.network.title, show=progress) as bar:
+    with Progress(len(collection), extractor.network.title, show=progress) as bar, few_notes():
         for start in range(0, len(collection), batch_size):
             pictures = {}
             for id in collection.ids[start : start + batch_size]:

@@ -18,6 +18,7 @@ import numpy as np
 
 from artsearch.base.disk import cannot_write, fingerprint, has_leftovers, recover_folder
 from artsearch.base.errors import ArtsearchError, MismatchError, unknown
+from artsearch.base.text import count_of
 from artsearch.base.vectors import SHARD_ROWS
 from artsearch.features.extractor import FeatureExtractor
 from artsearch.features.features import Features
@@ -164,7 +165,7 @@ class StoreUpdate:
     def __init__(self, folder: Path, provenance: dict, shard_rows: int):
         self.folder, self.provenance = folder, provenance
         self._shard_rows = shard_rows
-        self.old, entries = _open_old(folder, provenance)
+        self.old, entries, self.is_read_otherwise = _open_old(folder, provenance)
         rows = len(self.old) if self.old else 0
         self._old_contents = [one.state.sha256 for one in entries[:rows]]
         self._old_rows = {sha256: row for row, sha256 in enumerate(self._old_contents)}
@@ -394,21 +395,19 @@ def _lock_of(folder: Path) -> filelock.FileLock:
     return filelock.FileLock(folder.with_name(f".{folder.name}.lock"))
 
 
-def _open_old(folder: Path, provenance: dict) -> tuple[Features | None, list[Entry]]:
-    """Open what a store had before and its works; of a damaged one what is still whole."""
+def _open_old(folder: Path, provenance: dict) -> tuple[Features | None, list[Entry], bool]:
+    """Open what a store had before and its works; of a damaged one what is still whole.
+
+    Returns, too, whether it is of no use because pictures were read otherwise.
+    """
     if not folder.exists():
-        return None, []
+        return None, [], False
     try:
         manifest = read_manifest(folder)
         if _is_of_another_reading(manifest, provenance):
-            warnings.warn(
-                f"pictures were read otherwise when {folder.name} was made (colours by profile, "
-                "TIFF): its works are computed anew",
-                stacklevel=2,
-            )
-            return None, []
+            return None, [], True
         refuse_others(folder, manifest["provenance"], provenance)
-        return load_features(folder), read_entries(folder)
+        return load_features(folder), read_entries(folder), False
     except MismatchError:
         raise
     except ArtsearchError as error:
@@ -418,7 +417,7 @@ def _open_old(folder: Path, provenance: dict) -> tuple[Features | None, list[Ent
         warnings.warn(
             f"{reason}: {sound:,} works are kept, the rest is computed anew", stacklevel=2
         )
-        return found, entries
+        return found, entries, False
 
 
 def _open_damaged(folder: Path) -> tuple[Features | None, list[Entry]]:
@@ -436,6 +435,14 @@ def _open_updates(folders: dict, shard_rows: int) -> Iterator[dict]:
         for key, folder in folders.items():
             extractor, layer = key
             updates[key] = StoreUpdate(folder, extractor.provenance(layer), shard_rows)
+        older = [update.folder.name for update in updates.values() if update.is_read_otherwise]
+        if older:
+            more = f" and {count_of(len(older) - 1, 'other store')}" if older[1:] else ""
+            warnings.warn(
+                f"pictures were read otherwise when {older[0]}{more} came about (colours by "
+                "profile, TIFF): all works are computed anew",
+                stacklevel=2,
+            )
         yield updates
     finally:
         for update in updates.values():

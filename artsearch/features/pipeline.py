@@ -18,7 +18,7 @@ from artsearch.base.errors import check_whole
 from artsearch.base.progress import Progress
 from artsearch.features.extractor import FeatureExtractor
 from artsearch.works.file_state import FileState, read_steadily
-from artsearch.works.images import open_image
+from artsearch.works.images import few_notes, open_image
 
 #: More threads than this gained nothing where it was measured.
 MOST_WORKERS = 16
@@ -72,6 +72,7 @@ def run(
 
     with (
         Progress(len(paths), title_of(extractors), show=progress) as bar,
+        few_notes(),
         Passes(extractors, batch_size, len(paths), bar) as passes,
     ):
         for work in look_ahead(read, paths.items(), _number_of(workers)):

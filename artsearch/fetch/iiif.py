@@ -21,8 +21,8 @@ MOST_COLLECTIONS = 10_000
 MOST_PARTS = 100_000
 #: No more of the sizes that a service lists are tried, one after the other.
 MOST_SIZES = 3
-#: So many locked pages in a row, and the server is asked whether it still serves us at all.
-MOST_LOCKED = 20
+#: After so many locked pages in a row the server is asked whether it still serves us at all.
+ASK_AFTER = 20
 
 #: Where a collection lists its parts: in version 3, and in version 2.
 PARTS = ("items", "collections", "manifests", "members")
@@ -76,7 +76,7 @@ def items(
         else:
             works, reason = _read_manifest(manifest, place, every_page), "it shows no image"
         for key, image, about in works:
-            if client.refusals >= MOST_LOCKED:
+            if client.refusals >= ASK_AFTER:
                 client.json(address)  # raises FetchError where nothing is given any more
             if image is None:
                 yield Item(key, "", about, reason, status=status if status in LOCKED else 0)

@@ -12,7 +12,7 @@ from artsearch.base.errors import ImageError, check_whole
 from artsearch.base.http import LOCKED, Client, FetchError, ShutOutError
 from artsearch.base.progress import END, Progress
 from artsearch.fetch.folder import FetchFolder, clean, locked
-from artsearch.works.images import thumbnail, to_jpeg
+from artsearch.works.images import few_notes, thumbnail, to_jpeg
 
 #: Of the JPEG files.
 QUALITY = 90
@@ -100,7 +100,7 @@ def fetch(
     with locked(out) as folder:
         fetched = Fetched(folder.path, count, kept=len(folder))
         try:
-            with _progress(fetched, progress) as bar:
+            with _progress(fetched, progress) as bar, few_notes():
                 for item in _wanted(items, folder, count):
                     _take(item, folder, client, side, fetched)
                     bar.update(fetched.added - bar.n)

@@ -36,7 +36,7 @@ from artsearch.show.page import write_page
 from artsearch.works.cards import Card
 from artsearch.works.collection import MACHINE_MADE, Collection
 from artsearch.works.file_state import hash_file
-from artsearch.works.images import thumbnail, to_jpeg
+from artsearch.works.images import few_notes, thumbnail, to_jpeg
 from artsearch.works.storage import RemoteFile
 
 __all__ = ["pack_answers", "write_page", "write_site"]
@@ -276,6 +276,7 @@ def _write_pictures(
     with (
         ThreadPoolExecutor(os.cpu_count()) as pool,
         Progress(len(ids), "Pictures", show=progress) as bar,
+        few_notes(),
     ):
         for name in pool.map(write, ids):
             names.append(name)

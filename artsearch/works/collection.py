@@ -260,8 +260,8 @@ class Collection:
 def none_readable(collection: Collection, skipped: Sequence[tuple[str, str]]) -> CollectionError:
     """Make the error for a collection in which no work can be read."""
     return CollectionError(
-        f"none of the {count_of(len(collection), 'work')} of {collection.name} can be read as an "
-        f"image, the first one because: {skipped[0][1]}"
+        f"none of the {len(collection):,} works of {collection.name} can be read as an image, the "
+        f"first one because: {skipped[0][1]}"
     )
 
 

@@ -3,14 +3,18 @@
 import io
 import os
 import stat
+import threading
 import warnings
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 from PIL import ExifTags, Image
 
 from artsearch.base.errors import ImageError, check_whole, reason_of
+from artsearch.base.text import count_of
 from artsearch.works.cards import Card
 from artsearch.works.colour import SRGB, ProfileError, find_white, scale, to_srgb
 from artsearch.works.formats import FORMATS, HEAD, find_jp2_profile, kind_of, open_heic, why_not
@@ -28,6 +32,8 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 # One filter for good, since `warnings.catch_warnings` gets muddled where threads open images.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
+#: So many notes on the pictures of a run are said, and so many kinds of them counted.
+MOST_NOTES = 5
 #: A larger file is not even read: a scan of 178 million pixels has 1.4 GB at 64 bits a pixel.
 MAX_BYTES = 2 * 1024**3
 
@@ -185,7 +191,44 @@ def _read_jpeg(file: io.BufferedIOBase, side: int | None, name: str) -> Image.Im
 
 
 def _note(name: str, text: str) -> None:
+    if _run is not None and _run.has_said_enough_with(text):
+        return
     warnings.warn(f"{name}: {text}", ImageNote, stacklevel=2)
+
+
+class _Run:
+    """The notes on the pictures of a run, counted; threads may add to them."""
+
+    def __init__(self):
+        self.counts: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def has_said_enough_with(self, text: str) -> bool:
+        """Count a note, and tell whether there were as many as are said one by one."""
+        with self._lock:
+            self.counts[text] += 1
+            return self.counts.total() > MOST_NOTES
+
+
+_run: _Run | None = None
+
+
+@contextmanager
+def few_notes() -> Iterator[None]:
+    """Say the first notes on the pictures of a run one by one, and then how many there were."""
+    global _run
+    if _run is not None:  # within another run
+        yield
+        return
+    run = _run = _Run()
+    try:
+        yield
+    finally:
+        _run = None
+        if run.counts.total() > MOST_NOTES:
+            kinds = "; ".join(f"{n:,} × {text}" for text, n in run.counts.most_common(MOST_NOTES))
+            said = f"{count_of(run.counts.total(), 'note')} on pictures in all: {kinds}"
+            warnings.warn(said, ImageNote, stacklevel=3)
 
 
 def _reduce(image: Image.Image, side: int) -> Image.Image:

@@ -19,7 +19,7 @@ from artsearch.works.cards import HEIGHT, WIDTH, Card
 from artsearch.works.collection import Collection
 from artsearch.works.colour import SRGB
 from artsearch.works.file_state import is_proof
-from artsearch.works.images import READING, ImageSource, thumbnail
+from artsearch.works.images import READING, ImageSource, few_notes, thumbnail
 from artsearch.works.storage import RemoteFile
 
 #: Longest side in pixels: in the drawer and where many works are shown, among a few neighbours,
@@ -67,7 +67,7 @@ class Thumbnails:
         """Make the thumbnails of several works at once, where they are not there yet."""
         missing = [id for id in dict.fromkeys(ids) if id not in self._sizes]
         # Decoding and scaling run outside Python's lock.
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(os.cpu_count()) as pool, few_notes():
             list(pool.map(self.size, missing))
 
     def _make(self, work_id: str, kind: str) -> bytes:

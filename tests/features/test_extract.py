@@ -29,7 +29,7 @@ from artsearch.features.extractor import FeatureExtractor
 from artsearch.features.features import Features
 from artsearch.features.store import load_features
 from artsearch.works.collection import Collection
-from artsearch.works.images import READING
+from artsearch.works.images import MOST_NOTES, READING, ImageNote
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -120,15 +120,28 @@ def test_rows_are_those_computed_in_memory(many, tmp_path):
     assert stored.provenance["collection"] == Collection(many).fingerprint()
 
 
+def test_notes_on_many_pictures_are_a_few_and_a_count(many, tmp_path):
+    for path in many.rglob("*.png"):
+        Image.open(path).save(path, icc_profile=b"rubbish" * 9)
+    with pytest.warns(ImageNote) as said:
+        run(many, tmp_path / "out")
+    assert len(said) == MOST_NOTES + 1
+    assert str(said[0].message).startswith("'work ")
+    count = "30 notes on pictures in all: 30 × its colour profile cannot be read; it is ignored"
+    assert str(said[-1].message) == count
+
+
 def test_pictures_that_were_read_otherwise_are_computed_again(many, tmp_path, opened, settle):
+    first = tiny_extractor()
+    both = [first, first.with_crop("center_crop")]
     with pytest.MonkeyPatch.context() as older:
         older.setattr(artsearch.features.extractor, "READING", 1)
-        run(many, tmp_path / "out")
+        run(many, tmp_path / "out", extractors=both)
     opened.clear()
     settle(many)
-    with pytest.warns(UserWarning, match="were read otherwise when .* computed anew"):
-        again = run(many, tmp_path / "out")
-    assert len(opened) == 31 and again.provenance["reading"] == READING
+    with pytest.warns(UserWarning, match="otherwise when .* and 1 other store came") as said:
+        again = run(many, tmp_path / "out", extractors=both)
+    assert len(opened) == 31 and again.provenance["reading"] == READING and len(said) == 1
     assert as_built_from_nothing(again, many, tmp_path)
     opened.clear()
     run(many, tmp_path / "out")
