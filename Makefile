@@ -34,8 +34,8 @@ install:   ## install what all commands want (each of them installs its own when
 have-%:
 	@$(PYTHON) tools/install.py $*
 
-# Notebook 8 wants a set more; the first five want none.
-demo: have-demo $(if $(filter-out 1-5 none,$(NOTEBOOKS)),have-map)   ## collection, features, index, a page to open, executed notebooks
+# Notebooks 8 and 10 want a set more each; the first five want none.
+demo: have-demo $(if $(filter-out 1-5 none,$(NOTEBOOKS)),have-map have-text)   ## collection, features, index, a page to open, executed notebooks
 	@$(PY) -m artsearch demo --collection "$(COLLECTION)" --networks "$(NETWORKS)" \
 		--index "$(INDEX)" --notebooks "$(NOTEBOOKS)" --out build
 

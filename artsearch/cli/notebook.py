@@ -10,11 +10,22 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from artsearch.base.errors import ArtsearchError, EngineError, TooFewWorks, check_whole, unknown
+from artsearch.base.errors import (
+    ArtsearchError,
+    EngineError,
+    TooFewWorks,
+    WeightsError,
+    check_whole,
+    unknown,
+)
 from artsearch.evaluate.repaint import ensure_demo_data
 from artsearch.index.factory import check_kind
 from artsearch.index.metrics import METRICS
+from artsearch.networks.network import Network
+from artsearch.networks.registry import NETWORKS, choose_networks
 from artsearch.networks.transforms import CROPS
+from artsearch.networks.weights import fetch_weights, find_weights
+from artsearch.search.results import WORDY
 from artsearch.works.storage import is_address
 
 if TYPE_CHECKING:
@@ -90,6 +101,31 @@ def setup_notebook(names: Mapping[str, object]) -> tuple[Path | str, Path]:
         LeftOut(shell)
     collection = ensure_demo_data(project_path(str(names["COLLECTION"])))
     return collection, project_path(str(names["OUT"]))
+
+
+def choose_wordy(names: str | list[str]) -> tuple[Network, str]:
+    """Return a network that takes words, and a line that says which.
+
+    It is the first of open_clip's that is named, or ViT-B-16-SigLIP2; where its weights or its
+    tokenizer cannot be had, a tiny one with random weights (`is_random`), and the line says so.
+    Raises ArtsearchError for an unknown one, and where open_clip is not installed.
+    """
+    from artsearch.features.words import load_tokenizer
+
+    named = names.split(",") if isinstance(names, str) else names
+    wordy = [name.strip() for name in named if name.strip().startswith("open_clip:")]
+    network = NETWORKS[next(iter(wordy), WORDY)]
+    try:
+        if not network.is_random and find_weights(network.weights) is None:
+            fetch_weights(network.weights, network.name)
+        load_tokenizer(network)
+    except WeightsError:
+        random = NETWORKS["open_clip:tiny@random"]
+        return random, (
+            f"Networks: {random.title}, standing in for {network.title}, whose weights cannot be "
+            "had here. What random weights find means nothing, so none of it is shown."
+        )
+    return network, choose_networks(network.name).sentence
 
 
 @contextmanager

@@ -156,7 +156,7 @@ def test_without_notebooks_there_are_the_pages(show, executed, out):
 
 @pytest.mark.parametrize(
     ("text", "numbers"),
-    [("all", range(1, 10)), ("1-5", range(1, 6)), ("5, 1,2", (1, 2, 5)), ("none", ())],
+    [("all", range(1, 11)), ("1-5", range(1, 6)), ("5, 1,2", (1, 2, 5)), ("none", ())],
 )
 def test_notebooks_are_chosen_by_number(text, numbers, monkeypatch):
     monkeypatch.chdir(ROOT)

@@ -9,6 +9,7 @@ import torch
 from words import HUB, tiny_siglip
 
 from artsearch.base.errors import ArtsearchError, EngineError, WeightsError
+from artsearch.cli.notebook import choose_wordy
 from artsearch.features.extractor import FeatureExtractor
 from artsearch.features.words import TextEncoder
 from artsearch.networks import open_clip as ours
@@ -206,3 +207,18 @@ def test_random_weights_are_the_same_each_time(noise):
     for name in ("tiny", "tiny@file", "tiny/x@random"):
         with pytest.raises(ArtsearchError, match="unknown network of open_clip 'tiny"):
             NETWORKS[f"open_clip:{name}"]
+
+
+def test_a_notebook_takes_random_weights_where_there_are_no_others(siglip):
+    network, sentence = choose_wordy(f"resnet50, {siglip.name}")
+    assert network.name == "open_clip:tiny@random" and network.is_random
+    assert "standing in for Tiny-SigLIP2 (webli)" in sentence and "means nothing" in sentence
+
+
+def test_a_notebook_takes_the_weights_that_can_be_had(on_hub, server):
+    network, sentence = choose_wordy(["resnet50", on_hub.name])
+    assert (network.name, sentence) == (
+        on_hub.name,
+        "Networks: Tiny-SigLIP2 (webli), as asked for.",
+    )
+    assert load_model(network) and f"GET /{HUB}/resolve/main/tokenizer.json" in server.asked

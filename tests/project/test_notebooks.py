@@ -20,6 +20,7 @@ from artsearch.base.errors import ArtsearchError
 from artsearch.cli.notebook import PARAMETERS, check_parameters
 from artsearch.cli.runner import run_notebook
 from artsearch.networks.precision import fast_is_possible
+from artsearch.works.collection import Collection
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
@@ -70,6 +71,10 @@ def test_there_are_notebooks():
 @each_notebook
 def test_the_sentence_about_the_networks_comes_first(notebook):
     first = text_of(notebook).strip().splitlines()[0]
+    if notebook.stem == "10_words":
+        assert first.startswith("Networks: tiny@random, standing in for ViT-B-16-SigLIP2 (webli)")
+        assert "What random weights find means nothing" in first
+        return
     assert first.startswith("Networks: EfficientNet-Lite0, EfficientNet-Lite1 and")
     assert "standing in for the article's three" in first
 
@@ -88,6 +93,20 @@ def test_committed_notebooks_are_small_and_whole(notebook):
 @each_notebook
 def test_every_notebook_has_the_same_parameters(notebook):
     assert set(papermill.inspect_notebook(notebook)) == set(PARAMETERS)
+
+
+def test_nothing_that_random_weights_find_is_shown():
+    """Not in a table, not in a picture, not in the printed answer of a command."""
+    (notebook,) = (path for path in NOTEBOOKS if path.stem == "10_words")
+    cells = [cell for cell in nbformat.read(notebook, 4).cells if cell.cell_type == "code"]
+    asked = [cell for cell in cells if re.search(r"(?m)^ *show\(|similar|Gallery\(", cell.source)]
+    assert len(asked) > 6
+    works = Collection(ROOT / "data" / "paintings")
+    for cell in asked:
+        assert [output.output_type for output in cell.outputs] == ["stream"] * len(cell.outputs)
+        said = "".join(output.get("text", "") for output in cell.outputs)
+        assert not any(works.caption(id) in said for id in works)
+    assert sum(text_of(notebook).count(word) for word in ("held back", "No gallery here")) > 8
 
 
 @pytest.mark.slow
