@@ -25,6 +25,8 @@ from artsearch.works.storage import is_address
 
 #: The notebooks that look at no picture, nor at what a network makes of one.
 OF_VECTORS = ("04_compare_networks",)
+#: Works from which on a demo of vectors has no site: it draws a card of each.
+NO_SITE_FROM = 50_000
 #: What the notebooks show of each answer at most.
 NEIGHBOURS = 8
 #: Says, beside the executed notebooks, what each was made from.
@@ -47,8 +49,15 @@ def make_demo(
     started, out = time.monotonic(), Path(out)
     fewest = extract_all(works, searches)
     look_at = [out / "site" / "index.html", out / "gallery.html"]
-    write_site(works, searches, look_at[0].parent)
-    write_page(works, searches, look_at[1])
+    if works.has_pictures or len(works) < NO_SITE_FROM:
+        write_site(works, searches, look_at[0].parent)
+    else:
+        click.echo(
+            f"No site is written of {len(works):,} works without pictures: `artsearch site` does, "
+            "and draws a card of each; the gallery of `make app` draws those in sight."
+        )
+        look_at = look_at[1:]
+    write_page(works, searches, look_at[-1])
     searches.close()
     say_where(f"Look at these, made in {time.monotonic() - started:.0f} s:", look_at)
     if not works.has_pictures:

@@ -83,8 +83,8 @@ def vector_features(collection: Collection, network: Network | str) -> Features:
     ids = [id for one in found for id in one.ids]
     provenance = {"network": name, "crop": AS_PUBLISHED, "dims": found[0].dims}
     provenance["sources"] = sorted({one.provenance["source"] for one in found})
-    if not all(id in collection for id in ids):
-        kept = np.array([row for row, id in enumerate(ids) if id in collection], np.int64)
+    if not place.keys() >= set(ids):
+        kept = np.array([row for row, id in enumerate(ids) if id in place], np.int64)
         vectors, ids = vectors[kept], [ids[row] for row in kept]
     there = set(ids)
     reason = f"it has no vector of {name.removeprefix(PREFIX)}"

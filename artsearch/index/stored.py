@@ -12,6 +12,7 @@ import numpy as np
 
 from artsearch.base.errors import ArtsearchError
 from artsearch.base.sealed import read_manifest
+from artsearch.base.vectors import chunks_of
 from artsearch.features.features import Features
 from artsearch.index.base import Index
 from artsearch.index.factory import check_options, construct_index, load_index, options_of
@@ -66,8 +67,10 @@ def stored_index(
 
 def checksum_rows(features: Features) -> np.ndarray:
     """Return a checksum of each row: it tells a changed row from one that is the same."""
-    rows = (features.vectors[row] for row in range(len(features)))
-    return np.array([zlib.crc32(np.ascontiguousarray(row)) for row in rows], dtype=np.uint32)
+    chunks = map(
+        np.ascontiguousarray, chunks_of(features.vectors)
+    )  # a row of a map is slow to take
+    return np.array([zlib.crc32(row) for chunk in chunks for row in chunk], dtype=np.uint32)
 
 
 def _read(folder: Path, wanted: dict, features: Features) -> tuple[Index, np.ndarray]:

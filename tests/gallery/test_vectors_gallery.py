@@ -173,6 +173,11 @@ def test_the_demo_leaves_out_the_notebooks_that_look_at_pictures(folder, tmp_pat
     assert done.exit_code == 0, done.output
     assert executed == ["04_compare_networks"] and (tmp_path / "site/index.html").is_file()
     assert "Left out, since they look at pictures and here are none: 01_transforms" in done.output
+    monkeypatch.setattr(demo, "NO_SITE_FROM", 32)
+    words = ["demo", "--collection", str(folder), "--out", str(tmp_path / "many")]
+    done = CliRunner().invoke(main, [*words, "--notebooks", "none"])
+    assert done.exit_code == 0 and "No site is written of 32 works without pictures" in done.output
+    assert (tmp_path / "many/gallery.html").is_file() and not (tmp_path / "many/site").exists()
 
 
 @pytest.mark.slow
