@@ -90,6 +90,12 @@ CHRIST = r"chr(?:ist(?:us)?)?"
 SIGNS = {
     r"['’`´]": "'",
     r"[‐‑‒–—―−]": "-",
+    r"^.*\b(i\. ?e\.|recte)": " ",  # what stood before is put right
+    r"^(?!c)[a-z]\.? ?\d\d?$": "#",  # a mark, such as A1
+    r"^\W*\?\W*-(?=\W*\d)": " to ",
+    r"(?<=\b\d{3})\(\?\)": "?",
+    r"(?<=\d{4}) ?\(\?\)|(?<=\d) \d\d?:\d\d(:[\d.]+)?( ?[ap]m)?\b": " ",
+    r"\bc(1\d|2[01]|[1-9])(st|nd|rd|th)?\b(?!\.?\d| ?(bc|b\.|ad|a\.|ce))": r"\1th century ",
     r"\b(ca?)(?=\d)": r"\1 ",
     # Digits that are not on the work stand in brackets.
     r"\b(\d\d)[][()](\d\d)\b|\b(\d{3})[][()](\d)\b": r"\1\2\3\4",
@@ -290,6 +296,8 @@ def _write_out(first: Period, last: Period) -> Period | None:
     written = start[: -len(end)] + end
     if written >= start:
         return last._replace(number=written)
+    if int(end) == 0:
+        return last._replace(number=f"{int(start[: -len(end)]) + 1}{end}")
     is_month = int(end) in (*range(1, 13), *range(21, 25))  # 21 to 24 are EDTF's seasons
     return first if is_month else None
 
@@ -356,7 +364,7 @@ class _Reader(lark.Transformer):
     def open(self, found):
         (period,) = (one for one in found if isinstance(one, Period))
         side = next((str(one) for one in found if getattr(one, "type", "") == "SIDE"), "")
-        side = side or ("before" if found[0] == "to" else "after")
+        side = side or ("before" if getattr(found[0], "type", "") == "TO" else "after")
         years = _years_of([period])
         if years and side == "after":
             years = Years(years.first, years.last + OPEN)
