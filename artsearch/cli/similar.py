@@ -83,7 +83,7 @@ def similar(
     liked = [*(find_thing(works, image) for image in images), *map(Words, text)]
     unliked = [*(find_thing(works, image) for image in unlike), *map(Words, unlike_text)]
     exclude = [find_work(works, image) for image in exclude]
-    if (text or unlike_text) and not network:
+    if (text or unlike_text) and not network and works.has_pictures:
         network = find_wordy(works, crop, out)
     search = open_search(works, network, crop, dial, out, index=index, uri=uri)
     if path_to:

@@ -174,7 +174,7 @@ def describe_all(
     known: dict[Thing, Described] = {}
     for thing, _ in (*question.liked, *question.unliked):
         if isinstance(thing, Words):
-            known[thing] = search.read(thing)
+            known[thing] = Described(*map(search.comparing.check_vector, search.read(thing)))
             continue
         region = question.region if thing == first else None
         known[thing] = _describe(search, given.get(thing, thing), region)

@@ -189,9 +189,8 @@ class Search:
     def no_words(self) -> str:
         """Why it cannot be asked in words, in a sentence; "" where it can."""
         made = self.index.provenance
-        takes = str(made.get("network")).startswith("open_clip:") and made.get("layer") == ""
-        if not takes or "dial" in made:
-            name = made.get("network", "this index")
+        name = str(made.get("network", "this index"))
+        if not _words_by(name) or made.get("layer") or "dial" in made:
             return f"{name} takes no words; take a network that does, such as {WORDY!r}"
         if self.index.metric != "angular":
             return (
@@ -203,11 +202,19 @@ class Search:
     def read(self, words: Words) -> Described:
         """Return what `answer` wants to know of words; raises ArtsearchError where none are taken.
 
-        The row is that of the network's tower for words; its weights come from the same file.
+        The row is that of the network's tower for words; its weights come from the same file. Of
+        vectors as published that is taken from their name: nothing else says by what they are.
         """
         if self.no_words:
             raise ArtsearchError(self.no_words)
-        row = self.extractor.read([words.text])[0]
+        name = self.index.provenance["network"]
+        if _words_by(name) == name:
+            row = self.extractor.read([words.text])[0]
+        else:
+            from artsearch.features.words import text_encoder
+            from artsearch.networks.registry import as_network
+
+            row = text_encoder(as_network(_words_by(name)))([words.text])[0]
         return Described(row, row)
 
     @property
@@ -246,6 +253,16 @@ class Search:
         found = zip(ids, distances.tolist(), captions, strict=True)
         neighbours = tuple(Neighbour(*one) for one in found)
         return Results(query, neighbours, self.index.metric, self.index.provenance)
+
+
+def _words_by(network: str) -> str:
+    """Return the network that reads words into the space of another's rows; "" where none does.
+
+    >>> _words_by("vectors:open_clip:ViT-B-16-SigLIP2"), _words_by("vgg16")
+    ('open_clip:ViT-B-16-SigLIP2', '')
+    """
+    name = network.removeprefix("vectors:")
+    return name if name.startswith("open_clip:") else ""
 
 
 def _possible_precision(precision: str) -> str:

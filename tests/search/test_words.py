@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from published import write_met
 
-from artsearch import NETWORKS, Collection, Question, Search, Words, compute_features
+from artsearch import NETWORKS, Collection, Question, Search, Searches, Words, compute_features
 from artsearch.base.errors import ArtsearchError, MismatchError
 from artsearch.features.features import Features
 from artsearch.features.words import text_encoder
+from artsearch.fetch.vectors import fetch_vectors
 from artsearch.index.factory import construct_ann_index, construct_exact_index
 from artsearch.search.answer import combine
 from artsearch.search.question import read_link
@@ -180,3 +182,20 @@ def test_words_by_other_weights_than_the_works_are_refused(few, features):
     search = Search(Collection(few), construct_exact_index("angular", other))
     with pytest.raises(MismatchError, match="the index was made with weights 00000000"):
         search.ask(Words(LAKE))
+
+
+def test_published_vectors_are_asked_in_words_by_the_network_they_name(tmp_path, rows, features):
+    source = write_met(tmp_path / "met.parquet", features.vectors, "open_clip:tiny@random")
+    fetch_vectors(str(source), tmp_path / "out")
+    works = Collection(tmp_path / "out")
+    (search,) = Searches(works, out=tmp_path / "build", index="exact").values()
+    ids = search.ask(Words(LAKE), 5).ids
+    wanted, _ = nearest(features.ids, rows[LAKE], rows)
+    assert ids == [f"met/{features.ids.index(id)}" for id in wanted]
+    other = write_met(tmp_path / "other.parquet", features.vectors[:, :8], "open_clip:tiny@random")
+    fetch_vectors(str(other), tmp_path / "short")
+    (search,) = Searches(Collection(tmp_path / "short"), out=tmp_path / "b", index="exact").values()
+    with pytest.raises(
+        MismatchError, match="the query has the shape .24,., the index holds rows of 8"
+    ):
+        search.ask(Words(LAKE), 3)
