@@ -502,6 +502,7 @@ class Many(Collection):
         self.works["year"] = [id[2:6] for id in self.ids]
         self._row = {id: row for row, id in enumerate(self.ids)}
         self._paths = dict.fromkeys(self.ids, path)
+        self.has_pictures = True
 
 
 def test_100_000_works_are_sent_as_points_alone(paint, tmp_path):
