@@ -19,6 +19,8 @@ SUFFIXES = (
 HEIC = (".heic", ".heif")
 #: Of cameras: a TIFF by its content, of which no picture has been made yet.
 RAW = (".dng", ".nef", ".nrw", ".cr2", ".arw", ".orf", ".pef", ".rw2", ".srw")
+#: A kind that says by nothing but its name what it is.
+TARGA = ".tga"
 WANTS_PACKAGE = "a HEIC picture wants the package pillow-heif: pip install 'artsearch[heic]'"
 #: Of pictures that are not read and that Python's own table of endings does not have.
 OTHERS = (".psd", ".psb", ".jxl", ".exr", ".xcf", ".djvu")
@@ -51,7 +53,11 @@ MAGIC = {
     "DjVu": (b"AT&TFORM",),
     "QOI": (b"qoif",),
     "BPG": (b"BPG\xfb",),
-    "icon": (b"\0\0\1\0",),
+    "icon": (b"\0\0\1\0", b"icns"),
+    "PostScript": (b"%!PS-Adobe-", b"\xc5\xd0\xd3\xc6"),
+    "PCX": (b"\n\5\1",),
+    "SGI": (b"\1\xda\0\1", b"\1\xda\1\1"),
+    "DirectDraw": (b"DDS |",),
     "Netpbm": tuple(b"P%d\n" % number for number in range(1, 7)),
 }
 _BRANDS = {b"avif": "AVIF", b"avis": "AVIF", b"crx ": "raw"}
@@ -123,17 +129,17 @@ def why_left_out(path: Path | RemoteFile) -> str:
     kind = _kind_by_name(path.name) if isinstance(path, RemoteFile) else _kind_of_file(path)
     if kind == "HEIC" and wants_package:
         return WANTS_PACKAGE
+    kind = "Targa" if ending == TARGA else kind
     if ending in SUFFIXES or not kind:
         return ""
-    if ending in RAW:
-        kind = "raw"
+    kind = "raw" if ending in RAW else kind
     if kind in READ:
         return f"{_a(kind)} picture by its content; give it an ending such as {READ[kind]}"
     return f"{_a(kind)} picture, which is not read; save it as TIFF, PNG or JPEG"
 
 
 def _a(kind: str) -> str:
-    return f"{'an' if kind.startswith(('A', 'E', 'O', 'SVG', 'i')) else 'a'} {kind}"
+    return f"{'an' if kind.startswith(('A', 'E', 'O', 'SGI', 'SVG', 'i')) else 'a'} {kind}"
 
 
 def _kind_by_name(name: str) -> str:

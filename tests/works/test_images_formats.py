@@ -136,6 +136,10 @@ UNREAD = {
     "raw.cr3": (b"\0\0\0\x18ftypcrx \0\0\0\1" + bytes(99), "a raw picture"),
     "drawing.svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "an SVG picture"),
     "window.ico": (b"\0\0\1\0\1\0" + bytes(99), "an icon picture"),
+    "plate.eps": (b"%!PS-Adobe-3.0 EPSF-3.0" + bytes(99), "a PostScript picture"),
+    "scan.tga": (bytes(99), "a Targa picture"),
+    "old.sgi": (b"\1\xda\1\1" + bytes(99), "an SGI picture"),
+    "old.pcx": (b"\n\5\1\x08" + bytes(99), "a PCX picture"),
     "x-ray.dcm": (bytes(128) + b"DICM" + bytes(99), "a DICOM picture"),
     "text.svg": (b"<?xml version='1.0'?>\n<!-- made by hand -->\n<svg/>", "an SVG picture"),
 }
@@ -150,7 +154,7 @@ def test_pictures_that_are_not_read_are_named_with_what_they_are(tmp_path, paint
     for name in ("notes.txt", "empty.dat", "BM.txt"):
         (tmp_path / name).write_bytes({"BM.txt": b"BMW, 1972"}.get(name, b""))
     (tmp_path / ".hidden.psd").write_bytes(UNREAD["layers.psd"][0])
-    with pytest.warns(UserWarning, match="11 left out of .*; and 6 more"):
+    with pytest.warns(UserWarning, match="15 left out of .*; and 10 more"):
         collection = Collection(tmp_path)
     reasons = dict(collection.skipped)
     assert reasons.keys() == {*UNREAD, "no ending", "negative.dng"}
