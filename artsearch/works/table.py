@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from pathlib import Path
+from urllib.parse import unquote
 
 import pandas as pd
 
@@ -31,6 +32,7 @@ MOST_BYTES = 512 * 1024**2
 SEPARATORS = ",;\t|"
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _EMPTY_LINES = re.compile(r"(?:[ ,;\t|]*+[\r\n]++)*+")
+_QUOTED = re.compile("[\"'“„«‘](.+)[\"'”“»’]")
 _SEPARATOR_LINE = re.compile(r' *"?sep=(.)"?[ ,;\t|]*', re.IGNORECASE)
 
 
@@ -113,8 +115,8 @@ def match_files(names: Sequence[str], ids: Iterable[str]) -> Matches:
     r"""Find the files that the rows of a table name by their paths.
 
     First all files are found that are spelled as in the table, whatever form their accents have;
-    then, whether in capitals or not, by path, by name, and by name without the ending of an image.
-    What fits two files is not guessed.
+    then, whether in capitals or quotes or not, by path, by name, and by name without the ending of
+    an image. What fits two files is not guessed.
 
     >>> match_files(["a.jpg", "B.JPG", "x\\c", "d.jpg"], ["a.jpg", "b.jpg", "x/c.png"])
     Matches(rows={'a.jpg': 0, 'b.jpg': 1, 'x/c.png': 2}, missing=[3], unclear={})
@@ -127,7 +129,7 @@ def match_files(names: Sequence[str], ids: Iterable[str]) -> Matches:
     matches = Matches()
     left = []
     for row, name in enumerate(names):
-        spellings = (name, name.strip(), _slashes(name))
+        spellings = (name, name.strip(), _plain(name))
         id = next((exact[one] for one in map(_compose, spellings) if one in exact), None)
         if id is None:
             left.append(row)
@@ -136,7 +138,7 @@ def match_files(names: Sequence[str], ids: Iterable[str]) -> Matches:
         else:
             matches.rows[id] = row
     for row in left:
-        spellings = zip(similar, _spellings(_slashes(names[row])), strict=True)
+        spellings = zip(similar, _spellings(_plain(names[row])), strict=True)
         found = next((index[one] for index, one in spellings if one and one in index), [])
         if not found:
             matches.missing.append(row)
@@ -151,8 +153,11 @@ def _compose(name: str) -> str:
     return unicodedata.normalize("NFC", name).removeprefix("./")
 
 
-def _slashes(name: str) -> str:
-    return name.strip().replace("\\", "/")
+def _plain(name: str) -> str:
+    """Return a path as it was before Windows, a web page or an editor wrote it down."""
+    name = name.strip()
+    quoted = _QUOTED.fullmatch(name)
+    return unquote((quoted[1] if quoted else name).replace("\\", "/"))
 
 
 def _spellings(name: str) -> tuple[str, str, str]:

@@ -80,6 +80,12 @@ def test_what_is_spelled_as_on_disk_comes_first():
     )
 
 
+def test_names_are_found_as_an_editor_or_a_web_page_wrote_them():
+    names = ["“a b.jpg”", "x%20y.JPG", "'c.png'", "100%25.jpg", "%zz.jpg"]
+    ids = ["a b.jpg", "x y.jpg", "c.png", "100%25.jpg", "%zz.jpg"]
+    assert match_files(names, ids).rows == dict(zip(ids, range(5), strict=True))
+
+
 def test_a_works_csv_finds_its_files_however_they_are_spelled(tmp_path, paint):
     for name in ("a.png", "sub/q.png", "sub/deep/P.PNG", "other/q.png", "other/only.png"):
         paint(name)
