@@ -289,7 +289,8 @@ def _to_column(values: list) -> pa.Array:
             [value if good else None for value, good in zip(values, are_numbers, strict=True)],
             pa.list_(pa.float64()),
         )
-    return pa.array(list(map(to_text, values)))
+    # Halves of characters, which JSON may hold, are taken by no library.
+    return pa.array([to_text(value).encode("utf-8", "replace").decode() for value in values])
 
 
 def _is_number(value: object) -> bool:

@@ -90,18 +90,20 @@ def fetch_vectors(
     form = find_form(source, table)
     mapping = _map(form, dict(columns or {}))
     model = _choose_model(form, mapping, model)
-    name = name or _name_of(source)
+    name = clean(name or _name_of(source))
+    words = read_words(table) if table and not _is_npy(form) else None
     with _opened(Path(os.path.expanduser(out))) as folder:
         store = batch_folder(folder, model, _batch(source))
         reader = _Reader(mapping, model, name, _ids_there(store))
         with tempfile.TemporaryDirectory(prefix=".vectors-", dir=folder) as scratch:
-            rows = reader.write_rows(form, Path(scratch, "rows.f32"))
+            with using(folder):
+                rows = reader.write_rows(form, Path(scratch, "rows.f32"))
             report = FetchedVectors(folder, model, name, reader.dims, len(rows), reader.skipped)
             if not len(rows):
                 raise ArtsearchError(
                     f"no vector of {form.name!r} can be taken; {report.report()}; see --columns"
                 )
-            works = reader.works(read_words(table) if table and not _is_npy(form) else None)
+            works = reader.works(words)
             passport = form.passport()
             _check_batches(store, model, reader.dims, passport)
             write_table(folder, works)
@@ -118,9 +120,10 @@ def fetch_vectors(
             write_store(
                 store, Contents(ids, reader.dims, lambda a, b: take(slice(a, b)), provenance)
             )
+            beside = store.with_name(f"{store.name}.json")
+            beside.unlink(missing_ok=True)  # of an older fetch
             if passport is not None:
-                text = json.dumps(passport, indent=1)
-                write_whole(store.with_name(f"{store.name}.json"), text.encode())
+                write_whole(beside, json.dumps(passport, indent=1).encode())
             del rows
     return report
 
@@ -167,9 +170,10 @@ class _Reader:
         works = self._describe(batch)
         reasons = self._judge_words(batch, works)
         vectors, lengths = _lists(batch["vector"])
-        if not self.dims and (lengths > 0).any():
+        ours = lengths[np.array([not reason for reason in reasons]) & (lengths > 0)]
+        if not self.dims and len(ours):
             # What most rows of the first batch have: the first row alone may be the odd one.
-            self.dims = int(np.bincount(lengths[lengths > 0]).argmax())
+            self.dims = int(np.bincount(ours).argmax())
         for row in np.flatnonzero(lengths != self.dims):
             stated = "no vector" if lengths[row] < 1 else f"a vector of {lengths[row]:,} numbers"
             others = f", where the others have {self.dims:,}" if self.dims else ""
@@ -206,7 +210,8 @@ class _Reader:
         if is_link.any() and "link" not in works:
             works["link"] = source.where(is_link, "")
         works["source"] = source.where((source != "") & ~is_link, self._source)
-        works["id"] = [_own_id(id, of) for id, of in zip(theirs, works["source"], strict=True)]
+        pairs = zip(theirs, works["source"], strict=True)
+        works["id"] = [clean(_own_id(id, of)) for id, of in pairs]
         return works.assign(**{"their id": theirs})
 
     def _judge_words(self, batch: pa.Table, works: pd.DataFrame) -> list[str]:

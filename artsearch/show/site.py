@@ -334,7 +334,7 @@ def _pack(data: bytes) -> str:
 def _network_note(network: Network) -> str:
     if not network.size:  # its vectors alone are here
         said = f"{network.title}: {network.dims:,} numbers a work, {network.paper}"
-        return f"{said}; under {network.licence}."
+        return f"{said}; weights under {network.licence}."
     layer = f"layer {network.layer}" if network.layer else "its output"
     return (
         f"{network.title}: {layer}, {network.dims:,} numbers a work, input {network.size} px; "

@@ -241,6 +241,26 @@ def test_the_first_row_may_be_the_odd_one(tmp_path):
     check(tmp_path / "out", rows(4), ["met/1", "met/2", "met/3", "met/4"])
 
 
+def test_the_length_is_that_of_the_model_chosen(tmp_path, monkeypatch):
+    monkeypatch.setattr(data_files, "CHUNK", 4)
+    made = [*rows(6, 5), *rows(3)]
+    source = write_met(tmp_path / "a.parquet", made, model=["siglip"] * 6 + ["dinov2"] * 3)
+    fetch_vectors(str(source), tmp_path / "out", "dinov2")
+    check(tmp_path / "out", rows(3), ["a/6", "a/7", "a/8"], "dinov2")
+
+
+def test_texts_do_no_harm(tmp_path):
+    ids = ["=1+1", "a\nb", "\ud800c", "x" * 5_000, ""]
+    source = tmp_path / "hostile.jsonl"
+    records = [{"id": id, "vector": [1.0, row], "title": id} for row, id in enumerate(ids)]
+    source.write_text("\n".join(map(json.dumps, records)))
+    fetched = fetch_vectors(str(source), tmp_path / "out", "clip", name="=me")
+    works = Collection(tmp_path / "out")
+    assert len(works) == len(stored(tmp_path / "out", "clip")) == 4 and not works.skipped
+    assert works.ids[:3] == ["'=me/=1+1", "'=me/a b", "'=me/?c"]
+    assert fetched.skipped == [("", "no id")]
+
+
 def test_several_models_want_one_chosen(tmp_path):
     models = ["dinov2", "siglip", "", "dinov2"]
     source = write_met(tmp_path / "met.parquet", rows(4), model=models)

@@ -123,7 +123,9 @@ def test_page_and_site_show_cards(searches, tmp_path):
     page = write_page(searches.collection, searches, tmp_path / "page.html", queries=2)
     assert "data:image/jpeg" in page.read_text() and "undefined" not in page.read_text()
     site = write_site(searches.collection, searches, tmp_path / "site", progress=False)
-    assert "vectors as published by met, moma; under an unstated licence" in site.read_text()
+    assert (
+        "vectors as published by met, moma; weights under an unstated licence" in site.read_text()
+    )
     assert len(list((site.parent / "thumbs").glob("*/*.jpg"))) == 32
     assert not (site.parent / "images").exists()
 
