@@ -87,5 +87,8 @@ def usual_spellings(texts: Iterable[str]) -> dict[str, str]:
     >>> usual_spellings(["HOKUSAI", "Hokusai", "", "Hokusai ", "Dürer"])
     {'durer': 'Dürer', 'hokusai': 'Hokusai'}
     """
-    often = Counter(" ".join(text.split()) for text in texts).most_common()
-    return {fold(text): text for text, _ in reversed(often) if fold(text)}
+    often: Counter[str] = Counter()
+    for text, times in Counter(texts).items():  # most are there many times
+        often[" ".join(text.split())] += times
+    folded = ((fold(text), text) for text, _ in reversed(often.most_common()))
+    return {name: text for name, text in folded if name}

@@ -60,17 +60,18 @@ class Collection:
     for a table that cannot be read.
     """
 
+    has_pictures = True
+
     def __init__(self, folder: str | os.PathLike):
         self.folder = _check_folder(folder)
-        self._paths: dict[str, Path | RemoteFile] = {}
-        self.has_pictures = not _holds_vectors(self.folder)
-        if self.has_pictures:
-            self._paths, tables, self.skipped = find_files(self.folder)
-            self.ids: list[str] = list(self._paths)
-            self.works = _describe(self.ids, self._read_tables(tables))
-        else:
+        if _holds_vectors(self.folder):
+            self.has_pictures = False
             self.works, self.skipped = _read_works(self.folder / TABLE)
-            self.ids = self.works["id"].tolist()
+            self.ids: list[str] = self.works["id"].tolist()
+        else:
+            self._paths, tables, self.skipped = find_files(self.folder)
+            self.ids = list(self._paths)
+            self.works = _describe(self.ids, self._read_tables(tables))
         self._row = {id: row for row, id in enumerate(self.ids)}
         if self.skipped:
             warnings.warn(self._report(), stacklevel=2)

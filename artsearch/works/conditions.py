@@ -82,7 +82,10 @@ class Columns:
 
     def choices(self, most: int = 60) -> dict[str, list[str]]:
         """Return the values of those columns that have few different ones, the empty one aside."""
-        known = {column: self.names(column) for column in self._works if column != "id"}
+        # Of a column that has too many in its first rows the others need not be read.
+        first = self._works.head(50 * most)
+        wanted = (one for one in first if one != "id" and len(usual_spellings(first[one])) <= most)
+        known = {column: self.names(column) for column in wanted}
         few = {column: names.values() for column, names in known.items() if len(names) <= most}
         return {column: sorted(values) for column, values in few.items() if len(values) > 1}
 
@@ -96,7 +99,7 @@ class Columns:
 
     def names(self, column: str) -> dict[str, str]:
         """Return the values of a column, folded, and how each is written most often; "" is none."""
-        return self._derive(usual_spellings, column)
+        return self._derive(_spell_all, column)
 
     def _derive(self, make: Callable[[pd.Series], Any], column: str) -> Any:
         if (make, column) not in self._derived:
@@ -107,6 +110,10 @@ class Columns:
 def _read_all(texts: pd.Series) -> np.ndarray:
     pairs = [read_years(text) or (np.nan, np.nan) for text in texts]
     return np.array(pairs, float).reshape(-1, 2)
+
+
+def _spell_all(texts: pd.Series) -> dict[str, str]:
+    return usual_spellings(texts.tolist())  # a list is read three times as fast
 
 
 def _fold_all(texts: pd.Series) -> pd.Series:
