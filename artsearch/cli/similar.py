@@ -83,8 +83,8 @@ def similar(
     liked = [*(find_thing(works, image) for image in images), *map(Words, text)]
     unliked = [*(find_thing(works, image) for image in unlike), *map(Words, unlike_text)]
     exclude = [find_work(works, image) for image in exclude]
-    if (text or unlike_text) and not network and works.has_pictures:
-        network = find_wordy(works, crop, out)
+    if (text or unlike_text) and works.has_pictures:
+        network = find_wordy(works, network, crop, out)
     search = open_search(works, network, crop, dial, out, index=index, uri=uri)
     if path_to:
         if len(images) != 1 or text or unlike or unlike_text or other or no_copies or per or part:
@@ -162,16 +162,20 @@ def open_search(
     return searches[name, crop] if dial is None else searches.dial(name, crop, dial)
 
 
-def find_wordy(works: Collection, crop: str, out: str | os.PathLike) -> str:
-    """Return a network that takes words and whose features of a collection are there.
+def find_wordy(works: Collection, network: str, crop: str, out: str | os.PathLike) -> str:
+    """Return a network that takes words: the one named, or one whose features are there.
 
-    Raises ArtsearchError where there is none: one is large, and is downloaded by name alone.
+    Raises ArtsearchError, before anything is computed, where the one named takes none, and where
+    none is named and there is none: they are large, and are downloaded by name alone.
     """
+    from artsearch.networks.registry import as_network
     from artsearch.search.results import WORDY
+    from artsearch.search.search import words_by
 
-    computed = computed_networks(works, crop, out)
-    found = next((name for name in computed if name.startswith("open_clip:")), None)
-    if found is None:
+    if network and not words_by(as_network(network).name):
+        raise ArtsearchError(f"{network} takes no words; take a network that does, such as {WORDY}")
+    found = network or next(filter(words_by, computed_networks(works, crop, out)), "")
+    if not found:
         raise ArtsearchError(
             f"no features of {works.name} are there by a network that takes words; name one, such "
             f"as --network {WORDY}"

@@ -190,7 +190,7 @@ class Search:
         """Why it cannot be asked in words, in a sentence; "" where it can."""
         made = self.index.provenance
         name = str(made.get("network", "this index"))
-        if not _words_by(name) or made.get("layer") or "dial" in made:
+        if not words_by(name) or made.get("layer") or "dial" in made:
             return f"{name} takes no words; take a network that does, such as {WORDY!r}"
         if self.index.metric != "angular":
             return (
@@ -208,13 +208,13 @@ class Search:
         if self.no_words:
             raise ArtsearchError(self.no_words)
         name = self.index.provenance["network"]
-        if _words_by(name) == name:
+        if words_by(name) == name:
             row = self.extractor.read([words.text])[0]
         else:
             from artsearch.features.words import text_encoder
             from artsearch.networks.registry import as_network
 
-            row = text_encoder(as_network(_words_by(name)))([words.text])[0]
+            row = text_encoder(as_network(words_by(name)))([words.text])[0]
         return Described(row, row)
 
     @property
@@ -255,10 +255,10 @@ class Search:
         return Results(query, neighbours, self.index.metric, self.index.provenance)
 
 
-def _words_by(network: str) -> str:
+def words_by(network: str) -> str:
     """Return the network that reads words into the space of another's rows; "" where none does.
 
-    >>> _words_by("vectors:open_clip:ViT-B-16-SigLIP2"), _words_by("vgg16")
+    >>> words_by("vectors:open_clip:ViT-B-16-SigLIP2"), words_by("vgg16")
     ('open_clip:ViT-B-16-SigLIP2', '')
     """
     name = network.removeprefix("vectors:")

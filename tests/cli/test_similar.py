@@ -381,5 +381,7 @@ def test_what_is_wrong_with_words_is_said(few, out, wordy, tmp_path):
     ):
         done = call(few, out, *words)
         assert done.returncode and re.search(re.escape(said).replace(r"\.\*", ".*"), done.stderr)
+    done = call(few, tmp_path, "--text", "lake", "--network", "efficientnet_lite2")
+    assert "takes no words" in done.stderr and not list(tmp_path.iterdir())  # nothing is computed
     done = call(few, tmp_path, "--text", "a mountain lake")
     assert "name one, such as --network open_clip:ViT-B-16-SigLIP2" in done.stderr
