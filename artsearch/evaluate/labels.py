@@ -304,10 +304,10 @@ def _note_unlabelled(labels: pd.Series, label: str) -> list[str]:
     sizes = labels[labels != ""].value_counts()
     problem = f"how works of the same {label} find each other cannot be measured"
     if sizes.empty:
-        raise NotMeasurable(f"{problem}: no work has a {label}; fill in that column of works.csv")
+        raise NotMeasurable(f"{problem}: no work has {_a(label)}; fill in that column of works.csv")
     if len(sizes) == 1:
         raise NotMeasurable(
-            f"{problem}: all works that have a {label} have the same, {sizes.index[0]!r}, so no "
+            f"{problem}: all works that have {_a(label)} have the same, {sizes.index[0]!r}, so no "
             f"answer is wrong; add works of another {label}"
         )
     if sizes.max() == 1:
@@ -331,7 +331,7 @@ def _note_lost(table: pd.DataFrame, label: str) -> list[str]:
     lost = int(((table["relevant"] == 0) & table["label"].duplicated(keep=False)).sum())
     nameless = int((table["artist"] == table.index).sum())
     left = f"{nameless:,} of {len(table):,} works have no artist: nothing is left out for them"
-    queries = f"{lost:,} works have a {label} of one artist only: they are no queries"
+    queries = f"{lost:,} works have {_a(label)} of one artist only: they are no queries"
     return _note_counts({queries: lost, left: nameless})
 
 
@@ -364,6 +364,10 @@ def _common(first: Features, second: Features) -> tuple[Features, Features]:
     if not len(shared):
         raise MismatchError("the features have no work in common; compute them for the same works")
     return take_rows(first, shared), take_rows(second, rows[shared])
+
+
+def _a(word: str) -> str:
+    return f"{'an' if word[:1].lower() in 'aeiou' else 'a'} {word}"
 
 
 def _plural(word: str) -> str:
