@@ -81,10 +81,14 @@ def import_datasets():
 
 
 class Part(Protocol):
-    """A file of vectors: the names of its columns, and its rows in batches."""
+    """A file of vectors: the names of its columns, and its rows in batches.
+
+    `vectors` are those of its columns that hold lists of numbers.
+    """
 
     name: str
     columns: list[str]
+    vectors: set[str]
 
     def read(self, columns: Sequence[str]) -> Iterator[pa.Table]:
         """Yield some columns, CHUNK rows at a time; raises ArtsearchError for a broken file."""
@@ -203,7 +207,11 @@ class _ParquetPart:
 
         self._address, self.name = address, address.rpartition("/")[2]
         with _telling(self.name), open_file(address) as file:
-            self.columns = pq.ParquetFile(file, pre_buffer=False).schema_arrow.names
+            schema = pq.ParquetFile(file, pre_buffer=False).schema_arrow
+        # Pictures and other files that come along are not wanted.
+        fields = [field for field in schema if not _is_file(field.type)]
+        self.columns = [field.name for field in fields]
+        self.vectors = {field.name for field in fields if _is_vector(field.type)}
 
     def read(self, columns: Sequence[str]) -> Iterator[pa.Table]:
         import pyarrow as pa
@@ -233,7 +241,7 @@ class _NpyPart:
                 f"{path.name} has {len(self._rows):,} rows and {table.name} {len(self._table):,}; "
                 "they belong together only row by row: take the table that was written with it"
             )
-        self.columns = [*self._table, VECTOR]
+        self.columns, self.vectors = [*self._table, VECTOR], {VECTOR}
 
     def read(self, columns: Sequence[str]) -> Iterator[pa.Table]:
         import pyarrow as pa
@@ -257,6 +265,8 @@ class _JsonPart:
         with _telling(self.name):
             first = [*islice(self._records(), CHUNK)]
         self.columns = list(dict.fromkeys(name for record in first for name in record))
+        pairs = ((name, value) for record in first for name, value in record.items())
+        self.vectors = {name for name, value in pairs if _is_row(value)}
 
     def read(self, columns: Sequence[str]) -> Iterator[pa.Table]:
         import pyarrow as pa
@@ -283,18 +293,31 @@ class _JsonPart:
 def _to_column(values: list) -> pa.Array:
     import pyarrow as pa
 
-    if any(isinstance(value, list) for value in values):
-        are_numbers = (isinstance(value, list) and all(map(_is_number, value)) for value in values)
-        return pa.array(
-            [value if good else None for value, good in zip(values, are_numbers, strict=True)],
-            pa.list_(pa.float64()),
-        )
+    if any(map(_is_row, values)):
+        found = [value if _is_row(value) else None for value in values]
+        return pa.array(found, pa.list_(pa.float64()))
     # Halves of characters, which JSON may hold, are taken by no library.
     return pa.array([to_text(value).encode("utf-8", "replace").decode() for value in values])
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _is_row(value: object) -> bool:
+    if not isinstance(value, list) or not value:
+        return False
+    return all(isinstance(one, int | float) and not isinstance(one, bool) for one in value)
+
+
+def _is_vector(kind: pa.DataType) -> bool:
+    import pyarrow.types as types
+
+    is_list = types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)
+    return is_list and (types.is_floating(kind.value_type) or types.is_integer(kind.value_type))
+
+
+def _is_file(kind: pa.DataType) -> bool:
+    import pyarrow.types as types
+
+    has_bytes = types.is_binary(kind) or types.is_large_binary(kind)
+    return has_bytes or (types.is_struct(kind) and "bytes" in [field.name for field in kind])
 
 
 def _read_words(table: Path | None, rows: int, stem: str) -> pd.DataFrame:

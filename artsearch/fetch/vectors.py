@@ -144,8 +144,9 @@ class _Reader:
         count = 0
         with open(path, "wb") as file:
             for part in form.parts:
-                wanted = [name for name in part.columns if self._mapping[name] != "dim"]
                 _check_has(part, self._theirs)
+                others = {*part.vectors, self._theirs.get("dim")} - {self._theirs["vector"]}
+                wanted = [name for name in part.columns if name not in others]
                 for batch in part.read(wanted):
                     rows = self._take(batch.rename_columns([self._mapping[n] for n in wanted]))
                     file.write(rows)

@@ -174,6 +174,17 @@ def test_a_table_says_what_vectors_alone_do_not(tmp_path):
     assert works["link"].tolist() == ["", "https://x.org/1", ""]
 
 
+def test_pictures_and_other_vectors_that_come_along_are_left_where_they_are(tmp_path):
+    pictures = [{"bytes": b"x" * 100, "path": "a.jpg"}] * 2
+    more = {"text_embedding": [[0.5] * 4] * 2, "image": pictures, "raw": [b"x"] * 2}
+    source = write_met(tmp_path / "met.parquet", rows(2), **more, keywords=[["a", "b"], []])
+    fetch_vectors(str(source), tmp_path / "out")
+    check(tmp_path / "out", rows(2))
+    works = Collection(tmp_path / "out").works
+    assert not {"text_embedding", "raw"} & set(works) and set(works["image"]) == {""}
+    assert works["keywords"].tolist() == ["a; b", ""]
+
+
 # Several side by side
 
 

@@ -65,12 +65,12 @@ def test_speed_prints_what_it_writes(few, tmp_path, module):
 
 @pytest.mark.slow
 def test_the_other_parts_print_what_they_write(few, tmp_path, module):
-    parts = ["--only", "faithful", "--only", "open", "--only", "decode"]
+    parts = ["--only", "faithful", "--only", "open", "--only", "decode", "--only", "vectors"]
     options = ["--out", str(tmp_path), "--quick", "--no-compile"]
     text = " ".join(bench("--collection", str(few), *options, *parts).split())
-    faithful, opened, decoded = (
+    faithful, opened, decoded, vectors = (
         json.loads((tmp_path / f"{name}.json").read_text("utf-8"))
-        for name in ("faithful", "open", "decode")
+        for name in ("faithful", "open", "decode", "vectors")
     )
     plain = faithful["pairs"][0]
     assert faithful["works"] == 5 and plain["pair"] == "exact and a plain loop"
@@ -78,6 +78,8 @@ def test_the_other_parts_print_what_they_write(few, tmp_path, module):
     assert all(row["pair"] in text for row in faithful["pairs"])
     assert [row["dims"] for row in opened["rows"]] == [64, 1280]
     assert opened["rows"][0]["rows"] == 1_000 and " 1,000 1,280 " in text
+    (row,) = vectors["rows"]
+    assert (row["rows"], row["dims"]) == (1_000, 1_152) and min(row.values()) > 0
     assert decoded["rows"][0]["scans"] == 2 and decoded["rows"][0]["full_ms"] > 0
     assert 0.9 < decoded["rows"][0]["lowest_cosine"] <= 1
     assert "Written to" in text
