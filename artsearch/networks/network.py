@@ -82,8 +82,11 @@ class Network:
 
     @property
     def is_non_commercial(self) -> bool:
-        """Whether the licence of the weights allows no commercial use."""
-        return bool(re.search(r"\bnc\b|non-?commercial", self.licence.lower()))
+        """Whether the licence of the weights allows no commercial use.
+
+        Creative Commons say so by NC; Apple's licence for models (AMLR) is for research alone.
+        """
+        return bool(re.search(r"\bnc\b|non-?commercial|amlr", self.licence.lower()))
 
     @property
     def is_random(self) -> bool:

@@ -77,6 +77,7 @@ def test_weights_are_those_of_the_tag_or_the_first_that_fit():
         NETWORKS["open_clip:ViT-B-32/openai"]
     assert NETWORKS["open_clip:ViT-B-32-quickgelu/openai"].licence == "apache-2.0"
     assert NETWORKS["open_clip:ViT-B-16-quickgelu/metaclip_400m"].licence == "cc-by-nc-4.0"
+    assert NETWORKS["open_clip:MobileCLIP2-S0"].is_non_commercial
 
 
 @pytest.mark.parametrize(
