@@ -472,6 +472,20 @@ FAULTS = [
         "index.search(id, k, search_k)[0])",
     ),
     Fault(
+        "numbers-not-finite-taken",
+        "fetch/vectors.py",
+        "fetch/test_vectors.py::test_bad_rows_are_left_out_and_said",
+        "if first_not_finite(rows)[0]:",
+        "if False:",
+    ),
+    Fault(
+        "map-has-seen-the-work",
+        "features/passport.py",
+        "features/test_passport.py::test_the_map_is_honest_where_there_is_nothing_to_learn",
+        "left = np.arange(len(rows)) != row",
+        "left = np.arange(len(rows)) >= 0",
+    ),
+    Fault(
         "interval-of-90-percent",
         "evaluate/estimates.py",
         "evaluate/test_evaluate_labels.py",
