@@ -468,8 +468,8 @@ FAULTS = [
         "recall-held-against-itself",
         "evaluate/labels.py",
         "evaluate/test_evaluate.py",
-        "exact.search(id, k)[0])",
-        "index.search(id, k, search_k)[0])",
+        "_share_found(exact, id, index.search(id, k, search_k)[0])",
+        "_share_found(exact, id, exact.search(id, k)[0])",
     ),
     Fault(
         "numbers-not-finite-taken",
