@@ -37,6 +37,10 @@ class TooFewWorks(ArtsearchError):
     """Something that takes more works than there are."""
 
 
+class VectorsAloneError(ArtsearchError):
+    """What wants a picture, or the network, where the vectors that others published are all."""
+
+
 class EngineError(ArtsearchError):
     """A library or an engine that is not installed, does not start, or ends before its time."""
 

@@ -23,8 +23,6 @@ from artsearch.show.site import write_page, write_site
 from artsearch.works.collection import Collection
 from artsearch.works.storage import is_address
 
-#: The notebooks that look at no picture, nor at what a network makes of one.
-OF_VECTORS = ("04_compare_networks",)
 #: Works from which on a demo of vectors has no site: it draws a card of each.
 NO_SITE_FROM = 50_000
 #: What the notebooks show of each answer at most.
@@ -60,13 +58,6 @@ def make_demo(
     write_page(works, searches, look_at[-1])
     searches.close()
     say_where(f"Look at these, made in {time.monotonic() - started:.0f} s:", look_at)
-    if not works.has_pictures:
-        left = [path.stem for path in notebooks if path.stem not in OF_VECTORS]
-        notebooks = [path for path in notebooks if path.stem in OF_VECTORS]
-        if left:
-            click.echo(
-                f"Left out, since they look at pictures and here are none: {', '.join(left)}."
-            )
     if not notebooks:
         return True
     parameters = {

@@ -14,6 +14,7 @@ from artsearch.base.errors import (
     ArtsearchError,
     EngineError,
     TooFewWorks,
+    VectorsAloneError,
     WeightsError,
     check_whole,
     unknown,
@@ -31,6 +32,8 @@ from artsearch.works.storage import is_address
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
 
+#: What a cell may want that a collection lacks: works, pictures, the network of its vectors.
+LEFT_OUT = (TooFewWorks, VectorsAloneError)
 #: The parameters of every notebook, and the type of each, or the least that a whole number may be.
 PARAMETERS: dict[str, type | tuple[type, ...] | int] = {
     "COLLECTION": str,
@@ -143,7 +146,7 @@ def if_possible() -> Iterator[None]:
 
 
 class LeftOut:
-    """Lets cells that want more works than there are say so in a sentence, and the next ones run.
+    """Lets cells that want more than there is say so in a sentence, and the next ones run.
 
     What such a cell was to make is gone from earlier cells, too: a cell that needs it is left out.
     """
@@ -155,7 +158,7 @@ class LeftOut:
         if before := getattr(shell, "artsearch_left_out", None):
             shell.events.unregister("post_run_cell", before._go_on)
         shell.artsearch_left_out = self
-        shell.set_custom_exc((TooFewWorks, NameError), self._say)
+        shell.set_custom_exc((*LEFT_OUT, NameError), self._say)
         shell.events.register("post_run_cell", self._go_on)
 
     def _say(self, shell, kind: type, error: Exception, trace: TracebackType, tb_offset=None):
@@ -163,7 +166,7 @@ class LeftOut:
             return shell.showtraceback((kind, error, trace), tb_offset=tb_offset)
         if pyplot := sys.modules.get("matplotlib.pyplot"):
             pyplot.close("all")  # else a figure that was begun would be shown, empty
-        is_first = isinstance(error, TooFewWorks)
+        is_first = isinstance(error, LEFT_OUT)
         print(f"Left out here: {error if is_first else f'it wants {error.name!r} from above'}.")
 
     def _go_on(self, result: ExecutionResult) -> None:
@@ -179,7 +182,7 @@ class LeftOut:
 
     def _is_ours(self, error: BaseException | None) -> bool:
         missing = isinstance(error, NameError) and error.name in self._names
-        return missing or isinstance(error, TooFewWorks)
+        return missing or isinstance(error, LEFT_OUT)
 
 
 def _names_in(source: str) -> set[str]:

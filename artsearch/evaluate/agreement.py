@@ -8,13 +8,13 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from artsearch.base.errors import check_whole
+from artsearch.base.errors import VectorsAloneError, check_whole
 from artsearch.evaluate.estimates import MetricsTable, NotMeasurable, difference
 from artsearch.evaluate.experiments import CORRECTED, MOST_WORKS
 from artsearch.evaluate.labels import mean_rank_biased_overlap, overlap_at_k
 from artsearch.evaluate.rankings import Hubness, hubness, take_rows
 from artsearch.features.features import Features
-from artsearch.networks.transforms import CENTER_CROP, NO_CROP
+from artsearch.networks.transforms import AS_PUBLISHED, CENTER_CROP, NO_CROP
 from artsearch.search.searches import Searches
 
 
@@ -82,6 +82,8 @@ def crop_changes(
 
     The columns are id and overlap. Raises NotMeasurable where there is one crop only.
     """
+    if list(searches.crops) == [AS_PUBLISHED]:
+        raise VectorsAloneError("vectors as published have one crop, so crops cannot be compared")
     if len(searches.crops) < 2:
         raise NotMeasurable(_one_crop(searches))
     pair = [

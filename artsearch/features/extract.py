@@ -17,7 +17,7 @@ import filelock
 import numpy as np
 
 from artsearch.base.disk import cannot_write, fingerprint, has_leftovers, recover_folder
-from artsearch.base.errors import ArtsearchError, MismatchError, unknown
+from artsearch.base.errors import ArtsearchError, MismatchError, VectorsAloneError, unknown
 from artsearch.base.text import count_of
 from artsearch.base.vectors import SHARD_ROWS
 from artsearch.features.extractor import FeatureExtractor
@@ -98,11 +98,6 @@ def extract(
     Raises what compute_features raises, MismatchError where a folder holds features of something
     else, and ArtsearchError where it cannot write; nothing computed is lost then.
     """
-    if not collection.has_pictures:
-        raise ArtsearchError(
-            f"{collection.name} has vectors that others published, and no pictures to look at; "
-            "name a folder of pictures (python -m artsearch fetch brings some)"
-        )
     pipeline = _choose_engine(engine, address)
     folders = {key: store_folder(out, collection, *key) for key in _keys(extractors)}
     if _outdated(folders, collection):
@@ -140,7 +135,15 @@ def extractors_for(
 def store_folder(
     out: str | os.PathLike, collection: Collection, extractor: FeatureExtractor, layer: str
 ) -> Path:
-    """Return the folder in which the features of a collection by one layer are kept."""
+    """Return the folder in which the features of a collection by one layer are kept.
+
+    Raises VectorsAloneError for a collection that has vectors in place of pictures.
+    """
+    if not collection.has_pictures:
+        raise VectorsAloneError(
+            f"{collection.name} has vectors that others published, and no pictures to look at; "
+            "name a folder of pictures (python -m artsearch fetch brings some)"
+        )
     provenance = extractor.provenance(layer)
     # Cut, since a file name holds 255 bytes at most; the manifest inside tells all.
     parts = [provenance["network"][-60:], provenance["weights"][:8]]

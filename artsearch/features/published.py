@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from artsearch.base.disk import MANIFEST
-from artsearch.base.errors import ArtsearchError, unknown
+from artsearch.base.errors import ArtsearchError, VectorsAloneError, unknown
 from artsearch.base.vectors import ShardedRows
 from artsearch.features.features import Features
 from artsearch.features.store import load_features, read_manifest
@@ -104,14 +104,14 @@ def pass_on(collection: Collection, network: Network) -> dict:
     return {"model": network.title, "dims": network.dims, "strip": None, "note": note}
 
 
-def no_network(name: str, what: str) -> ArtsearchError:
+def no_network(name: str, what: str) -> VectorsAloneError:
     """Make the error for what wants a network where its vectors alone are here.
 
     >>> print(str(no_network("vectors:dinov2", "a dial")).partition(";")[0])
     a dial wants the network itself, and of 'dinov2' only the vectors that were published are here
     """
     model = name.removeprefix(PREFIX)
-    return ArtsearchError(
+    return VectorsAloneError(
         f"{what} wants the network itself, and of {model!r} only the vectors that were published "
         "are here; ask by works of the collection, or fetch pictures (python -m artsearch fetch) "
         "and let a network look at them"
@@ -148,7 +148,7 @@ def _entry(name: str, manifests: list[dict]) -> Network:
         size=0,
         mean=(0.0, 0.0, 0.0),
         std=(1.0, 1.0, 1.0),
-        interpolation="",
+        interpolation="bicubic",
         weights=Weights(""),
         licence=next((one["provenance"]["licence"] for one in manifests), ""),
         paper=f"vectors as published by {sources}",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from artsearch.base.errors import ArtsearchError, WeightsError, unknown
+from artsearch.base.errors import ArtsearchError, VectorsAloneError, WeightsError, unknown
 from artsearch.networks import timm
 from artsearch.networks.hooks import LayerHook, named_layers
 from artsearch.networks.network import Network
@@ -51,6 +51,10 @@ def load_model(network: Network) -> nn.Module:
     or the download, in this order. Raises WeightsError when none of them has the weights, or when
     a file is not what it should be.
     """
+    if network.library == "vectors":
+        raise VectorsAloneError(
+            f"of {network.title!r} only the vectors that were published are here, not the network"
+        )
     if network.module is not None:
         from artsearch.networks.maps import with_maps
 

@@ -7,7 +7,7 @@ import os
 from dataclasses import replace
 from typing import NamedTuple
 
-from artsearch.base.errors import ArtsearchError, WeightsError, unknown
+from artsearch.base.errors import ArtsearchError, VectorsAloneError, WeightsError, unknown
 from artsearch.networks.network import IMAGENET, OWN, Network, blend_by_depth, blend_of
 from artsearch.networks.transforms import NO_CROP, Transform
 from artsearch.networks.weights import Weights, download_weights, find_weights, why_not
@@ -32,6 +32,11 @@ class Registry(dict):
             from artsearch.networks.open_clip import open_clip_network
 
             return open_clip_network(str(name).removeprefix("open_clip:"))
+        if str(name).startswith("vectors:"):
+            raise VectorsAloneError(
+                f"{name} are vectors without their network: they belong to the folder that they "
+                "were fetched into, and look at no picture"
+            )
         raise unknown(
             "network",
             name,

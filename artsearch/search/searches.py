@@ -34,7 +34,7 @@ from artsearch.index.factory import METRICS, check_kind, options_of
 from artsearch.index.stored import stored_index
 from artsearch.networks.network import Network
 from artsearch.networks.registry import as_network, choose_networks
-from artsearch.networks.transforms import AS_PUBLISHED, CROPS
+from artsearch.networks.transforms import AS_PUBLISHED, CROPS, NO_CROP
 from artsearch.search.results import Described
 from artsearch.search.search import Search
 from artsearch.works.collection import Collection
@@ -128,6 +128,8 @@ class Searches(Mapping):
 
     def __getitem__(self, key: tuple[str, str]) -> Search:
         if not self.collection.has_pictures and key[1] in CROPS:
+            if key[1] != NO_CROP:  # the same rows would pass for those of another crop
+                raise no_network(key[0], f"the crop {key[1]!r}")
             key = key[0], AS_PUBLISHED
         if key not in list(self):
             raise KeyError(key)

@@ -116,9 +116,11 @@ class Collection:
     def readable(self) -> Iterator[str]:
         """Yield the ids of the works that can be opened, opening one after the other.
 
-        Raises CollectionError where there is none.
+        Raises CollectionError where there is none, ImageError where there are vectors alone.
         """
         skipped = []
+        if not self.has_pictures:
+            self.open(self.ids[0])
         for id in self.ids:
             try:
                 self.open(id)

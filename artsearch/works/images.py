@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image
 
-from artsearch.base.errors import ImageError, check_whole, reason_of
+from artsearch.base.errors import ImageError, VectorsAloneError, check_whole, reason_of
 from artsearch.base.text import count_of
 from artsearch.works.cards import Card
 from artsearch.works.colour import SRGB, ProfileError, find_white, scale, to_srgb
@@ -57,6 +57,10 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+
+class NoPictureError(ImageError, VectorsAloneError):
+    """A work of which no picture is at hand."""
 
 
 class ImageNote(UserWarning):
@@ -130,7 +134,7 @@ def _shrink(data: bytes) -> bytes:
 
 def _read(source: ImageSource, side: int | None, name: str) -> Image.Image:
     if isinstance(source, Card):
-        raise ImageError(
+        raise NoPictureError(
             f"{name} is known by its vector alone, and no picture of it is here; ask by the work "
             "itself, or fetch its picture into a folder (python -m artsearch fetch --help)"
         )

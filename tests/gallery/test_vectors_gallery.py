@@ -87,6 +87,7 @@ def test_what_wants_the_network_is_refused_in_a_sentence(searches, folder, tmp_p
         lambda: search.ask("met/1", region=(0, 0, 0.5, 0.5)),
         lambda: search.why("met/1", "met/2"),
         lambda: searches.dial(NETWORK, "no_crop"),
+        lambda: searches[NETWORK, "center_crop"],
         lambda: extract(Collection(folder), [FeatureExtractor("efficientnet_lite0")], tmp_path),
     ):
         with pytest.raises(ArtsearchError, match="vector") as error:
@@ -165,7 +166,19 @@ def test_fetch_from_the_command_line(tmp_path):
     assert Collection(tmp_path / "out").ids == ["met/a", "met/b", "met/c"]
 
 
-def test_the_demo_leaves_out_the_notebooks_that_look_at_pictures(folder, tmp_path, monkeypatch):
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [*range(1, 10)])
+def test_notebooks_say_what_they_cannot_do(number, folder, tmp_path):
+    (notebook,) = Path("notebooks").glob(f"{number:02}_*.ipynb")
+    values = ("-p", "COLLECTION", str(folder.resolve()), "-p", "OUT", str(tmp_path))
+    done = CliRunner().invoke(main, ["run", str(notebook), str(tmp_path / "out.ipynb"), *values])
+    assert done.exit_code == 0, done.output
+    said = (tmp_path / "out.ipynb").read_text()
+    # Maps, comparisons and indexes want no picture.
+    assert ("Left out here: " in said) == (number not in (4, 8))
+
+
+def test_the_demo_of_vectors(folder, tmp_path, monkeypatch):
     executed = []
     monkeypatch.setattr(
         demo, "run_notebook", lambda notebook, output, *_: executed.append(notebook.stem) or output
@@ -173,8 +186,7 @@ def test_the_demo_leaves_out_the_notebooks_that_look_at_pictures(folder, tmp_pat
     monkeypatch.setattr(demo, "_note", lambda output, basis: None)
     done = CliRunner().invoke(main, ["demo", "--collection", str(folder), "--out", str(tmp_path)])
     assert done.exit_code == 0, done.output
-    assert executed == ["04_compare_networks"] and (tmp_path / "site/index.html").is_file()
-    assert "Left out, since they look at pictures and here are none: 01_transforms" in done.output
+    assert len(executed) == 5 and (tmp_path / "site/index.html").is_file()
     monkeypatch.setattr(demo, "NO_SITE_FROM", 32)
     words = ["demo", "--collection", str(folder), "--out", str(tmp_path / "many")]
     done = CliRunner().invoke(main, [*words, "--notebooks", "none"])
