@@ -211,7 +211,7 @@ class _ParquetPart:
         # Pictures and other files that come along are not wanted.
         fields = [field for field in schema if not _is_file(field.type)]
         self.columns = [field.name for field in fields]
-        self.vectors = {field.name for field in fields if _is_vector(field.type)}
+        self.vectors = {field.name for field in fields if is_vector(field.type)}
 
     def read(self, columns: Sequence[str]) -> Iterator[pa.Table]:
         import pyarrow as pa
@@ -230,7 +230,7 @@ class _NpyPart:
         self.name = path.name
         with _telling(path.name):
             self._rows = np.load(path, mmap_mode="r", allow_pickle=False)
-        if self._rows.ndim != 2 or self._rows.dtype.kind not in "fiu":
+        if self._rows.ndim != 2 or not self._rows.shape[1] or self._rows.dtype.kind not in "fiu":
             raise ArtsearchError(
                 f"{path.name} holds {self._rows.dtype} in the shape {self._rows.shape}; take works "
                 "× numbers"
@@ -251,7 +251,8 @@ class _NpyPart:
             part = slice(start, start + CHUNK)
             found = {name: pa.array(self._table[name].iloc[part].tolist()) for name in words}
             if VECTOR in columns:
-                values = np.ascontiguousarray(self._rows[part])
+                with np.errstate(over="ignore"):  # what float32 cannot hold is found as not finite
+                    values = np.ascontiguousarray(self._rows[part], np.float32)
                 flat = pa.array(values.ravel())
                 found[VECTOR] = pa.FixedSizeListArray.from_arrays(flat, values.shape[1])
             yield pa.table(found)
@@ -265,8 +266,8 @@ class _JsonPart:
         with _telling(self.name):
             first = [*islice(self._records(), CHUNK)]
         self.columns = list(dict.fromkeys(name for record in first for name in record))
-        pairs = ((name, value) for record in first for name, value in record.items())
-        self.vectors = {name for name, value in pairs if _is_row(value)}
+        told = ((name, [record.get(name) for record in first]) for name in self.columns)
+        self.vectors = {name for name, values in told if _are_rows(values)}
 
     def read(self, columns: Sequence[str]) -> Iterator[pa.Table]:
         import pyarrow as pa
@@ -275,7 +276,8 @@ class _JsonPart:
             records = self._records()
             while some := [*islice(records, CHUNK)]:
                 found = {name: [record.get(name) for record in some] for name in columns}
-                yield pa.table({name: _to_column(values) for name, values in found.items()})
+                pairs = ((name, values, name in self.vectors) for name, values in found.items())
+                yield pa.table({name: _to_column(*pair) for name, *pair in pairs})
 
     def _records(self) -> Iterator[dict]:
         with open(self._path, encoding="utf-8-sig") as file:
@@ -290,11 +292,11 @@ class _JsonPart:
                 yield record
 
 
-def _to_column(values: list) -> pa.Array:
+def _to_column(values: list, are_rows: bool) -> pa.Array:
     import pyarrow as pa
 
-    if any(map(_is_row, values)):
-        found = [value if _is_row(value) else None for value in values]
+    if are_rows:
+        found = [[*map(float, value)] if _is_row(value) else None for value in values]
         return pa.array(found, pa.list_(pa.float64()))
     # Halves of characters, which JSON may hold, are taken by no library.
     return pa.array([to_text(value).encode("utf-8", "replace").decode() for value in values])
@@ -306,11 +308,19 @@ def _is_row(value: object) -> bool:
     return all(isinstance(one, int | float) and not isinstance(one, bool) for one in value)
 
 
-def _is_vector(kind: pa.DataType) -> bool:
+def _are_rows(values: list) -> bool:
+    """Whether most of what is there are rows: one odd value makes no vectors of ids."""
+    found = [_is_row(value) for value in values if value is not None]
+    return sum(found) > len(found) / 2
+
+
+def is_vector(kind: pa.DataType) -> bool:
+    """Whether a column of this type holds lists of numbers, or of nothing but gaps."""
     import pyarrow.types as types
 
     is_list = types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)
-    return is_list and (types.is_floating(kind.value_type) or types.is_integer(kind.value_type))
+    numbers = types.is_floating, types.is_integer, types.is_decimal, types.is_null
+    return is_list and any(is_kind(kind.value_type) for is_kind in numbers)
 
 
 def _is_file(kind: pa.DataType) -> bool:

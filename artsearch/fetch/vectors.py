@@ -23,7 +23,7 @@ from artsearch.base.vectors import first_not_finite
 from artsearch.features.published import MADE, PREFIX, batch_folder
 from artsearch.features.store import Contents, read_manifest, write_store
 from artsearch.fetch.column_names import OF_VECTORS, map_columns
-from artsearch.fetch.data_files import Form, Part, find_form
+from artsearch.fetch.data_files import Form, Part, find_form, is_vector
 from artsearch.fetch.folder import LOCK, clean, name_column, using
 from artsearch.works.collection import COLUMNS, TABLE, VECTORS
 from artsearch.works.table import read_table, read_works_csv, to_text
@@ -89,8 +89,8 @@ def fetch_vectors(
     """
     form = find_form(source, table)
     mapping = _map(form, dict(columns or {}))
-    model = _choose_model(form, mapping, model)
-    name = clean(name or _name_of(source))
+    model = _choose_model(form, mapping, model.strip())
+    name = clean(name) or clean(_name_of(source))
     words = read_words(table) if table and not _is_npy(form) else None
     with _opened(Path(os.path.expanduser(out))) as folder:
         store = batch_folder(folder, model, _batch(source))
@@ -240,8 +240,7 @@ def _lists(column: pa.ChunkedArray):
     import pyarrow.compute as pc
 
     kind = column.type
-    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind)
-    if not is_list and not pa.types.is_fixed_size_list(kind):
+    if not is_vector(kind):
         if pa.types.is_null(kind):
             return lambda which, dims: np.empty((0, dims), np.float32), np.full(len(column), -1)
         raise ArtsearchError(
@@ -253,7 +252,8 @@ def _lists(column: pa.ChunkedArray):
     def take(which: np.ndarray, dims: int) -> np.ndarray:
         values = pc.list_flatten(column.filter(pa.array(which)))
         found = values.to_numpy(zero_copy_only=False) if len(values) else np.empty(0)
-        return found.astype(np.float32).reshape(int(which.sum()), dims)
+        with np.errstate(over="ignore"):  # what float32 cannot hold is found as not finite
+            return found.astype(np.float32).reshape(int(which.sum()), dims)
 
     return take, lengths
 

@@ -32,7 +32,7 @@ class WithMaps(nn.Module):
         if not wanted:
             return self.network(pixels)
         final, maps = self.network.forward_intermediates(
-            pixels, indices=wanted, norm=self.normalised, output_fmt="NCHW"
+            pixels, indices=wanted, norm=self.normalised, output_fmt="NCHW", stop_early=False
         )
         for number, one in zip(wanted, maps, strict=True):
             self.maps[number](one)

@@ -72,6 +72,14 @@ def test_npy_has_its_words_in_a_table_beside_it(ending, tmp_path):
     assert Collection(tmp_path / "out").work("moma/b")["title"] == "B"
 
 
+@pytest.mark.parametrize("kind", [">f4", ">f2", np.longdouble])
+def test_npy_holds_numbers_of_any_kind(kind, tmp_path):
+    made = rows(2).astype(kind)
+    np.save(tmp_path / "img.npy", np.asfortranarray(made))
+    fetch_vectors(str(tmp_path / "img.npy"), tmp_path / "out", model="clip", name=" ")
+    check(tmp_path / "out", made.astype(np.float32), ["img/img-0", "img/img-1"], "clip")
+
+
 def test_npy_alone_knows_its_works_by_the_row(tmp_path):
     np.save(tmp_path / "img.npy", rows(2))
     fetch_vectors(str(tmp_path / "img.npy"), tmp_path / "out", model="clip")
@@ -246,6 +254,15 @@ def test_bad_rows_are_left_out_and_said(tmp_path):
     assert "2 rows left out: numbers that are not finite (first '2')" in fetched.report()
 
 
+def test_one_odd_record_is_left_out_and_the_others_are_taken(tmp_path):
+    odd = ({"id": [1]}, {"vector": "[1]"}, {"id": 2, "vector": [10**39, 1]}, {"id": 3})
+    records = [{"id": 1, "vector": [1, 2], "model": "a"} | one for one in ({"id": 0}, *odd)]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, records)))
+    fetched = fetch_vectors(str(tmp_path / "a.jsonl"), tmp_path / "out")
+    assert [id for id, _ in fetched.skipped] == ["1", "2"]
+    check(tmp_path / "out", np.float32([[1, 2]] * 3), ["a/0", "a/1", "a/3"], "a")
+
+
 def test_the_first_row_may_be_the_odd_one(tmp_path):
     made = [rows(1, 3)[0], *rows(4)]
     fetch_vectors(str(write_met(tmp_path / "met.parquet", made)), tmp_path / "out")
@@ -316,6 +333,9 @@ def broken(tmp_path) -> dict:
     pd.DataFrame({"id": ["a"], "model": ["a"]}).to_parquet(tmp_path / "novector.parquet")
     texts = {"id": ["a"], "embedding": ["[1, 2]"], "model": ["a"]}
     pd.DataFrame(texts).to_parquet(tmp_path / "texts.parquet")
+    nested = {"id": ["a"], "embedding": [[[1.0], [2.0]]], "model": ["a"]}
+    pd.DataFrame(nested).to_parquet(tmp_path / "nested.parquet")
+    np.save(tmp_path / "flat0.npy", np.zeros((3, 0)))
     (tmp_path / "list.jsonl").write_text('["a"]\n')
     (tmp_path / "empty").mkdir()
     (tmp_path / "a.txt").write_text("a")
@@ -326,6 +346,8 @@ def broken(tmp_path) -> dict:
         "noid.parquet": "known to hold the id; its columns are: 'embedding', 'model'; say which",
         "novector.parquet": "known to hold the vector; .* --columns vector=embedding",
         "texts.parquet": "holds (large_)?string, not lists of numbers",
+        "nested.parquet": "holds list<.*list<.*, not lists of numbers",
+        "flat0.npy": r"flat0.npy holds float64 in the shape \(3, 0\)",
         "list.jsonl": "it holds .* where a record should be",
         "empty": "has no .parquet, .jsonl or .npy files",
         "a.txt": "'a.txt' holds no vectors that can be read",

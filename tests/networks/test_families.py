@@ -62,6 +62,8 @@ def test_a_lit_corner_is_lit_in_every_map(name):
     with LayerHook(model, *names) as hook, torch.inference_mode():
         output = model(pictures)
         assert torch.allclose(output, model.network(pictures), atol=1e-4)
+    with LayerHook(model, "maps.0"), torch.inference_mode():  # the rest of the way is gone as well
+        assert torch.allclose(model(pictures[:1]), output[:1], atol=1e-4)
     assert output.shape == (3, network.dims)
     for name in names:
         change = (hook[name][1:] - hook[name][:1]).square().sum(dim=1)
