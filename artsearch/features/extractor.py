@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from artsearch.base.disk import file_sha256
-from artsearch.base.errors import ArtsearchError, check_whole
+from artsearch.base.errors import ArtsearchError, check_whole, reason_of
 from artsearch.networks.hooks import LayerHook
 from artsearch.networks.loading import load_model
 from artsearch.networks.network import Network, describe_pooling, split_layer
@@ -115,9 +115,9 @@ class FeatureExtractor:
             return self._shared.model
         if self._given is None:
             return load_model(self.network)
-        from artsearch.networks.maps import with_maps
+        from artsearch.networks.maps import copy_own
 
-        return with_maps(copy.deepcopy(self._given)).eval()
+        return copy_own(self._given)
 
     def provenance(self, layer: str) -> dict:
         """Return what goes with the rows of a layer: what made them."""
@@ -142,7 +142,13 @@ class FeatureExtractor:
         """The SHA-256 of the weights; raises WeightsError where they cannot be had."""
         if self._given is not None:
             # With its own hash, a model of the user's is never taken for the registered one.
-            return _hash_model(self._given)
+            try:
+                return _hash_model(self._given)
+            except (AttributeError, RuntimeError, TypeError) as error:
+                raise ArtsearchError(
+                    f"the weights of {self.network.name} have no hash ({reason_of(error)[:200]}); "
+                    "hand in the model as it was trained: tensors that are there, and not quantised"
+                ) from None
         weights = self.network.weights
         return file_sha256(find_weights(weights) or fetch_weights(weights, self.network.name))
 

@@ -15,7 +15,7 @@ from torch import nn
 from artsearch.base.errors import ArtsearchError
 from artsearch.networks.hooks import LayerHook
 from artsearch.networks.network import split_layer
-from artsearch.networks.pooling import pool_output
+from artsearch.networks.pooling import pool_output, row_of_one
 from artsearch.networks.precision import device, full_float32
 
 #: Images a forward pass on a processor: with more, what lies between the layers leaves its cache
@@ -68,12 +68,11 @@ class Forward(nn.Module):
         return [self._pool(layer, grid) for layer, grid in self.layers.items()]
 
     def check(self) -> None:
-        """Send one black image through; raise ArtsearchError for a layer that gives no tensor."""
+        """Send a black image through; raise ArtsearchError for a layer that gives no row of it."""
         with torch.no_grad():
             self.model(torch.zeros(1, 3, self.size, self.size, device=self.mean.device))
         for layer, grid in self.layers.items():
-            self.hook[split_layer(layer)[0]]  # says so where it gives no tensor
-            self._pool(layer, grid)
+            row_of_one(layer, self.hook[split_layer(layer)[0]], grid)
 
     def _pool(self, layer: str, grid: int) -> torch.Tensor:
         module, pooling = split_layer(layer)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import pickle
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -56,9 +55,9 @@ def load_model(network: Network) -> nn.Module:
             f"of {network.title!r} only the vectors that were published are here, not the network"
         )
     if network.module is not None:
-        from artsearch.networks.maps import with_maps
+        from artsearch.networks.maps import copy_own
 
-        return with_maps(copy.deepcopy(network.module)).eval()
+        return copy_own(network.module)
     return _load_with(_load, network)
 
 
@@ -130,7 +129,7 @@ def layers(network: Network | str | nn.Module, size: int | None = None) -> pd.Da
 
     Takes a registered network (no weights are needed) or any model, for which `size` is the side
     of its input in pixels (224 if not given). Layers that the forward pass does not reach, or that
-    give no tensor, are left out. Raises ArtsearchError for a size that the model does not take.
+    give no row an image, are left out. Raises ArtsearchError for a size that it does not take.
     """
     import torch
 
@@ -142,7 +141,7 @@ def layers(network: Network | str | nn.Module, size: int | None = None) -> pd.Da
         with torch.device("meta"):
             model, size = build_model(network), size or network.size
     modules = {name: module for name, module in named_layers(model).items() if name}
-    shapes = _output_shapes(model, modules, size)
+    shapes = _output_shapes(model, modules, size) if modules else {}
     rows = [
         {
             "layer": name,
@@ -174,4 +173,6 @@ def _output_shapes(model: nn.Module, names: Iterable[str], size: int) -> dict[st
     finally:
         for module, mode in modes.items():
             module.training = mode
-    return {name: tuple(output.shape[1:]) for name, output in hook.outputs.items()}
+    # Windows of attention, and weights that are computed anew, are no rows of an image.
+    whole = ((name, out.shape) for name, out in hook.outputs.items() if out.shape[:1] == (1,))
+    return {name: tuple(shape[1:]) for name, shape in whole}

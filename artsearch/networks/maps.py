@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import nn
 
@@ -43,3 +45,8 @@ def with_maps(model: nn.Module) -> nn.Module:
     """Return a model with its maps as layers, where it gives them; else as it is."""
     able = hasattr(model, "forward_intermediates") and hasattr(model, "forward_head")
     return WithMaps(model) if able and getattr(model, "feature_info", None) else model
+
+
+def copy_own(model: nn.Module) -> nn.Module:
+    """Return a copy of a model of one's own, in float32 and eval mode, with its maps."""
+    return with_maps(copy.deepcopy(model).float()).eval()

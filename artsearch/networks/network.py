@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from artsearch.base.errors import ArtsearchError, unknown
+from artsearch.base.errors import ArtsearchError, check_whole, reason_of, unknown
 from artsearch.networks.hooks import LayerHook
 from artsearch.networks.weights import Weights
 
@@ -113,13 +112,21 @@ class Network:
         "", its own output. What is computed is kept by a hash of its weights, so one that is
         trained on is another. A network of timm has a dial; for others `blend` names its layers
         (see blend_of). Raises ArtsearchError for a layer that gives no tensor, and for a size that
-        the model does not take.
+        the model does not take, and for a `mean` or `std` of other values than from 0 to 1.
 
         >>> from torch import nn
         >>> mine = nn.Sequential(nn.Conv2d(3, 8, 7, 4), nn.ReLU(), nn.AdaptiveAvgPool2d(1))
         >>> Network.from_module(mine, "mine", size=64, layer="2").dims
         8
         """
+        if "," in name or not name.strip():
+            raise ArtsearchError(
+                f"a network cannot be called {name!r}: it is asked for by its name, and commas "
+                "stand between several; give it another one"
+            )
+        check_whole("size", size)
+        _check_colours("mean", mean)
+        _check_colours("std", std)
         entry = cls(
             name=name,
             title=title or name,
@@ -145,27 +152,43 @@ class Network:
 OWN: dict[str, Network] = {}
 
 
+def _check_colours(name: str, values: tuple[float, float, float]) -> None:
+    """Raise ArtsearchError unless values are three of RGB from 0 to 1; a deviation is not 0."""
+    least = 0 if name == "mean" else 1e-6
+    try:
+        right = len(values) == 3 and all(least <= one <= 1 for one in values)
+    except TypeError:
+        right = False
+    if not right:
+        raise ArtsearchError(
+            f"{name} is {values!r}; take three numbers, of red, green and blue from 0 to 1, as in "
+            f"{name}={IMAGENET[name == 'std']}"
+        )
+
+
 def _look_at(entry: Network) -> dict:
     """Return the numbers a work, and the layers of the dial where they follow from the maps."""
     import torch
 
-    from artsearch.networks.maps import with_maps
+    from artsearch.networks.maps import copy_own
+    from artsearch.networks.pooling import row_of_one
 
-    model = with_maps(copy.deepcopy(entry.module)).eval()
-    like = next(model.parameters(), torch.empty(0))
-    with LayerHook(model, entry.layer) as hook, torch.inference_mode():
-        try:
+    try:
+        model = copy_own(entry.module)
+        like = next(model.parameters(), torch.empty(0))
+        with LayerHook(model, entry.layer) as hook, torch.inference_mode():
             model(torch.zeros(1, 3, entry.size, entry.size, device=like.device))
-        except Exception as error:  # each model has its own way to say so
-            reason = " ".join(str(error).split())[:200]
-            raise ArtsearchError(
-                f"an image of {entry.size} × {entry.size} pixels does not go through {entry.name}: "
-                f"{reason}; name the side of its input as `size`"
-            ) from None
-        shape = hook.output.shape
-    dims = shape[-1] if len(shape) == 3 else shape[1]  # tokens, or maps and plain rows
+    except ArtsearchError:
+        raise
+    except Exception as error:  # each model has its own way to say so
+        raise ArtsearchError(
+            f"an image of {entry.size} × {entry.size} pixels does not go through {entry.name}: "
+            f"{reason_of(error)[:200]}; name the side of its input as `size`, and hand in a torch "
+            "module that takes RGB images, and can be copied and hooked"
+        ) from None
+    row = row_of_one(entry.layer, hook.output)
     own = blend_by_depth(len(getattr(model, "maps", ())), entry.layer)
-    return {"dims": dims, "blend": entry.blend or own}
+    return {"dims": row.shape[1], "blend": entry.blend or own}
 
 
 #: How deep the layers of a blend lie in a network of any number of maps, from 0 to 1: the early one

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from artsearch.base.errors import ArtsearchError
-from artsearch.networks.network import CHANNELS
+from artsearch.networks.network import CHANNELS, split_layer
 
 
 def pool_output(output: torch.Tensor, pooling: str = "", grid: int = 1) -> torch.Tensor:
@@ -28,8 +28,33 @@ def pool_output(output: torch.Tensor, pooling: str = "", grid: int = 1) -> torch
     return _pool(output, pooling)
 
 
+def row_of_one(layer: str, output: torch.Tensor, grid: int = 1) -> torch.Tensor:
+    """Return the row of an image that went alone through a network: what `layer` gave, pooled.
+
+    Raises ArtsearchError for a layer that gives no row an image, such as attention in windows.
+    """
+    if output.shape[:1] != (1,) or output.ndim < 2 or not output.numel():
+        raise ArtsearchError(
+            f"layer {layer!r} gives the shape {tuple(output.shape)} for one image, and no row an "
+            "image; take another layer, see layers(network)"
+        )
+    return pool_output(output, split_layer(layer)[1], grid)
+
+
+def channels_first(output: torch.Tensor) -> torch.Tensor:
+    """Return maps with their channels first: those of square images are square, and tell.
+
+    >>> channels_first(torch.zeros(1, 7, 7, 768)).shape
+    torch.Size([1, 768, 7, 7])
+    """
+    sides = output.shape[1:]
+    is_last = len(sides) == 3 and sides[0] == sides[1] != sides[2]
+    return output.movedim(3, 1) if is_last else output
+
+
 def flatten(output: torch.Tensor, pool: int = 1) -> torch.Tensor:
     """Return a layer's output as one row an image: maps pooled to a grid, tokens averaged."""
+    output = channels_first(output)
     if output.ndim == 4:
         output = nn.functional.adaptive_avg_pool2d(output, pool)
     elif output.ndim == 3:
@@ -41,7 +66,7 @@ def flatten(output: torch.Tensor, pool: int = 1) -> torch.Tensor:
 @torch.compiler.disable
 def _pool(output: torch.Tensor, pooling: str) -> torch.Tensor:
     with torch.autocast(output.device.type, enabled=False):
-        maps = output.float()
+        maps = channels_first(output).float()
         maps = maps.flatten(2) if maps.ndim == 4 else maps.transpose(1, 2)
         return FUNCTIONS[pooling](maps)
 

@@ -43,6 +43,9 @@ class Transform:
     def __post_init__(self):
         if self.crop not in CROPS:
             raise unknown("crop", self.crop, CROPS)
+        filters = [one.name.lower() for one in Image.Resampling]
+        if self.interpolation.lower() not in filters:
+            raise unknown("interpolation", self.interpolation, filters)
 
     def kept(self, width: int, height: int) -> tuple[int, int, int, int]:
         """Return the part of a work that is kept: left, top, right, bottom in its pixels."""

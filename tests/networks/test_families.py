@@ -165,6 +165,53 @@ def test_a_network_of_timm_of_ones_own_has_a_dial():
     assert model.training  # it is left as it was
 
 
+class Given(torch.nn.Module):
+    """A convolution, and what becomes of its maps."""
+
+    def __init__(self, given):
+        super().__init__()
+        torch.manual_seed(0)
+        self.convolution, self.given = torch.nn.Conv2d(3, 8, 16, 16), given
+
+    def forward(self, pixels):
+        return self.given(self.convolution(pixels))
+
+
+def test_a_model_of_ones_own_may_be_in_half_precision_and_have_its_channels_last(works):
+    turned = Network.from_module(Given(lambda maps: maps.permute(0, 2, 3, 1)).half(), "turned", 64)
+    plain = Network.from_module(Given(torch.nn.Identity()), "plain", 64)
+    assert turned.dims == 8
+    vectors = [compute_features(works, one, batch_size=2).vectors for one in (turned, plain)]
+    assert np.allclose(*vectors, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "given", [torch.squeeze, torch.mean, lambda maps: maps[0], lambda maps: maps[:, :0].flatten(1)]
+)
+def test_a_layer_that_gives_no_row_an_image_is_refused(given):
+    with pytest.raises(ArtsearchError, match="layer '' gives the shape .* and no row an image"):
+        Network.from_module(Given(given), "mine", size=16)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"name": "a,b"}, "cannot be called 'a,b': .* commas stand between several"),
+        ({"size": (64, 64)}, r"size is \(64, 64\)"),
+        ({"mean": (123.7, 116.3, 103.5)}, "mean is .* from 0 to 1, as in mean=.0.485"),
+        ({"std": (1, 1, 0)}, "std is .* as in std=.0.229"),
+    ],
+)
+def test_what_is_said_of_a_model_of_ones_own_is_checked(options, sentence):
+    with pytest.raises(ArtsearchError, match=sentence):
+        Network.from_module(own_model(), **{"name": "mine"} | options)
+
+
+def test_weights_that_have_no_hash_are_refused():
+    with pytest.raises(ArtsearchError, match="the weights of mine have no hash .*no data"):
+        FeatureExtractor(Network.from_module(own_model().to("meta"), "mine", 64)).provenance("")
+
+
 def test_a_model_of_ones_own_that_cannot_be_taken_says_why():
     with pytest.raises(ArtsearchError, match="unknown layer 'pool'.*known: 0, 1, 2"):
         Network.from_module(own_model(), "mine", layer="pool")

@@ -1,6 +1,7 @@
 """The two crops: fastai's pixels to the last bit, and what `kept` says is what is kept."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -110,5 +111,7 @@ def test_unknown_crops_and_networks():
         transform_for("vgg16", "centre_crop")
     with pytest.raises(ArtsearchError, match="unknown crop None; known: no_crop, center_crop"):
         transform_for("vgg16", None)
+    with pytest.raises(ArtsearchError, match="unknown interpolation 'cubic'.*bicubic"):
+        transform_for(replace(NETWORKS["vgg16"], interpolation="cubic"))
     with pytest.raises(ArtsearchError, match="unknown network 'vg16'; did you mean 'vgg16'"):
         transform_for("vg16")
