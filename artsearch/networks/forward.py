@@ -14,8 +14,9 @@ from torch import nn
 
 from artsearch.base.errors import ArtsearchError
 from artsearch.networks.hooks import LayerHook
+from artsearch.networks.maps import check_row
 from artsearch.networks.network import split_layer
-from artsearch.networks.pooling import pool_output, row_of_one
+from artsearch.networks.pooling import pool_output
 from artsearch.networks.precision import device, full_float32
 
 #: Images a forward pass on a processor: with more, what lies between the layers leaves its cache
@@ -72,7 +73,8 @@ class Forward(nn.Module):
         with torch.no_grad():
             self.model(torch.zeros(1, 3, self.size, self.size, device=self.mean.device))
         for layer, grid in self.layers.items():
-            row_of_one(layer, self.hook[split_layer(layer)[0]], grid)
+            check_row(layer, self.hook[split_layer(layer)[0]])
+            self._pool(layer, grid)
 
     def _pool(self, layer: str, grid: int) -> torch.Tensor:
         module, pooling = split_layer(layer)

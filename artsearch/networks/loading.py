@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from artsearch.base.errors import ArtsearchError, VectorsAloneError, WeightsError, unknown
+from artsearch.base.errors import (
+    ArtsearchError,
+    VectorsAloneError,
+    WeightsError,
+    reason_of,
+    unknown,
+)
 from artsearch.networks import timm
 from artsearch.networks.hooks import LayerHook, named_layers
 from artsearch.networks.network import Network
@@ -77,12 +83,13 @@ def _load_with(load: Callable[[Network, Path], nn.Module], network: Network) -> 
         return load(network, path)
     except ArtsearchError:
         raise
-    except pickle.UnpicklingError:
-        # torch says here how to open the file all the same, which is no advice to pass on.
-        reason = "it is damaged, or holds more than numbers, and is not opened"
     except Exception as error:  # torch, safetensors and timm each have their own
-        reason = " ".join(str(error).split())[:300]
-    own = f"name the network it is a checkpoint of, as in timm:NAME@{path}"
+        reason = reason_of(error)
+        own = f"name the network it is a checkpoint of, as in timm:NAME@{path}"
+        # They say here how to open the file all the same, which is no advice to pass on.
+        if isinstance(error, pickle.UnpicklingError) or "weights_only" in reason:
+            reason = "it is damaged, or holds more than numbers, and is not opened"
+            own = "save the model's state_dict() alone, as .safetensors or .pth"
     raise WeightsError(
         f"{path} does not hold the weights of {network.name.partition('@')[0]}: {reason}; "
         f"{own if '@' in network.name else 'remove it and run again'}"

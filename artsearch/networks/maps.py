@@ -7,6 +7,8 @@ import copy
 import torch
 from torch import nn
 
+from artsearch.base.errors import ArtsearchError
+
 
 class Map(nn.Identity):
     """A feature map as a layer: what goes in comes out, for a hook to catch."""
@@ -50,3 +52,26 @@ def with_maps(model: nn.Module) -> nn.Module:
 def copy_own(model: nn.Module) -> nn.Module:
     """Return a copy of a model of one's own, in float32 and eval mode, with its maps."""
     return with_maps(copy.deepcopy(model).float()).eval()
+
+
+def channels_first(output: torch.Tensor) -> torch.Tensor:
+    """Return maps with their channels first: those of square images are square, and tell.
+
+    >>> channels_first(torch.zeros(1, 7, 7, 768)).shape
+    torch.Size([1, 768, 7, 7])
+    """
+    sides = output.shape[1:]
+    is_last = len(sides) == 3 and sides[0] == sides[1] != sides[2]
+    return output.movedim(3, 1) if is_last else output
+
+
+def check_row(layer: str, output: torch.Tensor) -> None:
+    """Raise ArtsearchError unless a layer gave a row of the image that went through alone.
+
+    Attention in windows, and weights that are computed anew, are of no image.
+    """
+    if output.shape[:1] != (1,) or output.ndim < 2 or not output.numel():
+        raise ArtsearchError(
+            f"layer {layer!r} gives the shape {tuple(output.shape)} for one image, and no row an "
+            "image; take another layer, see layers(network)"
+        )

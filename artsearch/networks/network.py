@@ -170,8 +170,7 @@ def _look_at(entry: Network) -> dict:
     """Return the numbers a work, and the layers of the dial where they follow from the maps."""
     import torch
 
-    from artsearch.networks.maps import copy_own
-    from artsearch.networks.pooling import row_of_one
+    from artsearch.networks.maps import channels_first, check_row, copy_own
 
     try:
         model = copy_own(entry.module)
@@ -186,9 +185,12 @@ def _look_at(entry: Network) -> dict:
             f"{reason_of(error)[:200]}; name the side of its input as `size`, and hand in a torch "
             "module that takes RGB images, and can be copied and hooked"
         ) from None
-    row = row_of_one(entry.layer, hook.output)
+    check_row(entry.layer, hook.output)
+    sides = channels_first(hook.output).shape[1:]
+    # Maps and tokens are averaged; what else there is is laid in a row.
+    dims = {2: sides[-1], 3: sides[0]}.get(len(sides), sides.numel())
     own = blend_by_depth(len(getattr(model, "maps", ())), entry.layer)
-    return {"dims": row.shape[1], "blend": entry.blend or own}
+    return {"dims": dims, "blend": entry.blend or own}
 
 
 #: How deep the layers of a blend lie in a network of any number of maps, from 0 to 1: the early one

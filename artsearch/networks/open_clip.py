@@ -56,7 +56,7 @@ def open_clip_network(name: str) -> Network:
     if architecture not in known or file not in ("", "random") or (at and tag):
         raise unknown("network of open_clip", architecture if not file else name, known)
     if file:
-        entry = _entry(name, name, architecture, {}, Weights(file=""))
+        entry = _entry(name, name, architecture, {}, Weights(file=""), "random")
         return replace(entry, module=load_towers(entry).visual)
     tags = trained[architecture]
     if tag and tag not in tags:

@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from artsearch.base.errors import ArtsearchError
-from artsearch.networks.network import CHANNELS, split_layer
+from artsearch.networks.maps import channels_first
+from artsearch.networks.network import CHANNELS
 
 
 def pool_output(output: torch.Tensor, pooling: str = "", grid: int = 1) -> torch.Tensor:
@@ -26,30 +27,6 @@ def pool_output(output: torch.Tensor, pooling: str = "", grid: int = 1) -> torch
             f"{output.ndim - 1} dimensions an image; take an earlier layer, see layers(network)"
         )
     return _pool(output, pooling)
-
-
-def row_of_one(layer: str, output: torch.Tensor, grid: int = 1) -> torch.Tensor:
-    """Return the row of an image that went alone through a network: what `layer` gave, pooled.
-
-    Raises ArtsearchError for a layer that gives no row an image, such as attention in windows.
-    """
-    if output.shape[:1] != (1,) or output.ndim < 2 or not output.numel():
-        raise ArtsearchError(
-            f"layer {layer!r} gives the shape {tuple(output.shape)} for one image, and no row an "
-            "image; take another layer, see layers(network)"
-        )
-    return pool_output(output, split_layer(layer)[1], grid)
-
-
-def channels_first(output: torch.Tensor) -> torch.Tensor:
-    """Return maps with their channels first: those of square images are square, and tell.
-
-    >>> channels_first(torch.zeros(1, 7, 7, 768)).shape
-    torch.Size([1, 768, 7, 7])
-    """
-    sides = output.shape[1:]
-    is_last = len(sides) == 3 and sides[0] == sides[1] != sides[2]
-    return output.movedim(3, 1) if is_last else output
 
 
 def flatten(output: torch.Tensor, pool: int = 1) -> torch.Tensor:

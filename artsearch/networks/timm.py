@@ -44,12 +44,16 @@ def timm_network(name: str) -> Network:
     if not timm.is_model(name):
         raise unknown("network of timm", name, timm.list_models())
     tags = timm.list_pretrained(f"{name.partition('.')[0]}.*")
-    if not file and (not tags or "." in name and name not in tags):
+    if "." in name and name not in tags or not file and not tags:
         raise unknown("trained network of timm", name, tags or timm.list_pretrained())
-    config = timm.get_pretrained_cfg(name) or timm.create_model(name).pretrained_cfg
+    config = timm.get_pretrained_cfg(name)
+    if file:
+        # A file of one's own has another one than the network it began as: see _own_config.
+        config = replace(config, license=RANDOM if file == RANDOM else "of the file's maker")
     weights = Weights(file="")
     if file and file != RANDOM:
-        config, weights = _own_config(name, Path(file), config), Weights(Path(file).name, path=file)
+        path = Path(file).expanduser()
+        config, weights = _own_config(name, path, config), Weights(path.name, path=str(path))
     architecture = f"{config.architecture}.{config.tag}" if config.tag else config.architecture
     papers = config.paper_ids or "see timm"
     network = Network(
@@ -64,7 +68,7 @@ def timm_network(name: str) -> Network:
         std=tuple(config.std),
         interpolation=config.interpolation,
         weights=weights if file else _weights(config, architecture),
-        licence="of the file's maker" if file else config.license or "not stated",
+        licence=config.license or "not stated",
         paper=papers if isinstance(papers, str) else ", ".join(papers),
     )
     network = replace(network, **look_at(network))
@@ -159,7 +163,7 @@ def _own_config(name: str, file: Path, config):
     if not file.is_file():
         raise ArtsearchError(
             f"the checkpoint {str(file)!r} is not there; name a .safetensors or .pth file of the "
-            f"network, as in timm:{name}@model.safetensors"
+            f"network, without a comma, as in timm:{name}@model.safetensors"
         )
     beside = file.with_name("config.json")
     if not beside.is_file():

@@ -1,5 +1,6 @@
 """Networks of today, family by family: maps, descriptor, dial, why, and rows, by random weights."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -248,9 +249,11 @@ def test_a_checkpoint_says_what_it_takes(tmp_path):
 
     file = tmp_path / "model.safetensors"
     save_file(timm.create_model("test_resnet").state_dict(), file)
-    said = '{"architecture": "test_resnet", "pretrained_cfg": {"input_size": [3, 96, 96]}}'
-    (tmp_path / "config.json").write_text(said)
-    assert NETWORKS[f"timm:test_resnet@{file}"].size == 96
+    own = {"input_size": [3, 96, 96], "license": "cc-by-nc-4.0"}
+    said = {"architecture": "test_resnet", "pretrained_cfg": own}
+    (tmp_path / "config.json").write_text(json.dumps(said))
+    network = NETWORKS[f"timm:test_resnet@{file}"]
+    assert network.size == 96 and network.is_non_commercial
     with pytest.raises(
         ArtsearchError, match="is a checkpoint of 'test_resnet'.* not of 'test_vit'"
     ):
@@ -268,9 +271,17 @@ def test_a_checkpoint_of_another_architecture_is_refused(tmp_path, other):
         load_model(network)
 
 
+def test_a_whole_model_is_no_checkpoint(tmp_path):
+    torch.save(own_model(), tmp_path / "mine.pth")
+    with pytest.raises(WeightsError, match="more than numbers, .*; save the model's state_dict"):
+        load_model(NETWORKS[f"timm:test_resnet@{tmp_path / 'mine.pth'}"])
+
+
 def test_a_checkpoint_that_is_not_there_is_named():
     with pytest.raises(ArtsearchError, match="'gone.pth' is not there; name a .safetensors or"):
         NETWORKS["timm:test_resnet@gone.pth"]
+    with pytest.raises(ArtsearchError, match="unknown trained network of timm 'test_resnet.gone'"):
+        NETWORKS["timm:test_resnet.gone@random"]
 
 
 def test_random_weights_are_the_same_each_time_and_are_said():
