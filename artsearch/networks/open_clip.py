@@ -53,7 +53,7 @@ def open_clip_network(name: str) -> Network:
     trained, (architecture, at, file) = _trained(), name.partition("@")
     architecture, _, tag = architecture.partition("/")
     known = [*trained, "tiny"] if at else [*trained]
-    if architecture not in known or file not in ("", "random") or (at and tag):
+    if architecture not in known or at and (tag or file != "random"):
         raise unknown("network of open_clip", architecture if not file else name, known)
     if file:
         entry = _entry(name, name, architecture, {}, Weights(file=""), "random")

@@ -31,6 +31,8 @@ class Words:
 
     >>> Words("  a mountain lake\\nat dusk ")
     Words(text='a mountain lake at dusk')
+    >>> Words("half\\ud83d")
+    Words(text='half?')
 
     Raises ArtsearchError where there are none.
     """
@@ -40,7 +42,9 @@ class Words:
     def __post_init__(self):
         if not isinstance(self.text, str) or not self.text.strip():
             raise ArtsearchError(f"the words are {self.text!r}; take some, as 'a mountain lake'")
-        object.__setattr__(self, "text", " ".join(self.text.split()))
+        # Halves of characters have no place in a link.
+        whole = self.text.encode("utf-8", "replace").decode()
+        object.__setattr__(self, "text", " ".join(whole.split()))
 
 
 #: What an answer is near to, or not: a work by its id, or words.

@@ -514,6 +514,11 @@ def test_while_an_answer_is_awaited_only_the_last_place_is_kept(page, searches, 
     assert ids(page, "neighbours") == found(searches, 1)
 
 
+def test_sentences_that_are_copied_have_blanks_between_them(page):
+    said = page.locator(".as-said-first").evaluate("one => one.textContent")
+    assert ". Weights: " in said
+
+
 @shows("dial")
 def test_side_by_side_with_the_dial(page, searches):
     press(page, "dial", "dial")

@@ -205,7 +205,7 @@ def test_random_weights_are_the_same_each_time(noise):
     again = NETWORKS["open_clip:tiny@random"]
     assert FeatureExtractor(again)(noise(40, 30)).tolist() == seen.tolist()
     assert "ln_post" in list(layers("open_clip:tiny@random")["layer"])
-    for name in ("tiny", "tiny@file", "tiny/x@random"):
+    for name in ("tiny", "tiny@", "tiny@file", "tiny/x@random"):
         with pytest.raises(ArtsearchError, match="unknown network of open_clip 'tiny"):
             NETWORKS[f"open_clip:{name}"]
 

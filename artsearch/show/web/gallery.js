@@ -113,7 +113,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     // JupyterLab would take Enter and the arrows for its own.
     part("gallery", "div", { class: "artsearch", "data-lm-suppress-shortcuts": "true" },
       make("div", { class: "as-quiet as-said-first" }, words("sentence", "p", "as-sentence"),
-        words("licences", "p", "as-licences"),
+        " ", words("licences", "p", "as-licences"), " ",  // blanks stay where it is copied
         part("reason", "details", {}, make("summary", {}, "Why?"), words("why", "p"))),
       make("div", { class: "as-bar" },
         parts.networks, parts.compare, parts.crops, parts.dial, parts.k, parts.machine,
