@@ -9,7 +9,9 @@ import numpy as np
 from PIL import Image
 
 from artsearch.features.features import Features
+from artsearch.index.exact import ExactIndex
 from artsearch.index.factory import construct_exact_index
+from artsearch.index.folder import Basics
 from artsearch.networks.registry import NETWORKS, PACKAGED
 from artsearch.networks.transforms import CROPS
 from artsearch.search.search import Search
@@ -92,8 +94,8 @@ class MadeUpDial(Search):
         MadeUpDial.described += 1
         return self._first
 
-    def by_vector(self, vector, k=10):
-        return super().by_vector(vector * self._weights, k)
+    def by_vector(self, vector, k=10, normalise=""):
+        return super().by_vector(vector * self._weights, k, normalise)
 
 
 def searches_by_colour(collection: Collection, dial: bool = False) -> MadeUpSearches:
@@ -154,6 +156,14 @@ class RandomIndex:
 
     def rows_of(self, ids):
         return np.array([self._row[id] for id in ids])
+
+    def raw(self):
+        return None
+
+    def part(self, rows):
+        ids = [self.ids[row] for row in rows]  # of an answer, where one may come twice
+        vectors = np.random.default_rng(rows).normal(size=(len(rows), 8))
+        return ExactIndex(Basics("angular", ids, 8, {}), vectors)
 
     def all_neighbours(self, k):
         return self._rows[:, :k], self._distances[:, :k]

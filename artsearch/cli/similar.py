@@ -15,7 +15,7 @@ from artsearch.base.text import printable
 from artsearch.works.storage import RemoteFile, is_address
 
 if TYPE_CHECKING:
-    from artsearch.search.results import Results
+    from artsearch.search.results import Neighbour, Results
     from artsearch.search.search import Search
     from artsearch.works.collection import Collection
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 @click.option("--per", default="", help="Column of which each value answers with its nearest.")
 @click.option("--each", default=1, help="How many for each value of that column.")
 @click.option("--part", default="", help="Part of IMAGE: left,top,right,bottom from 0 to 1.")
+@click.option("--normalise", default="", help="csls: put back works that are near to everything.")
 @click.option("--path-to", default="", help="Show stepping stones from IMAGE to this work.")
 @click.option("--waypoints", default=5, help="How many at most.")
 @click.option("--network", default="", help="Network; else one whose features are there already.")
@@ -59,6 +60,7 @@ def similar(
     per: str,
     each: int,
     part: str,
+    normalise: str,
     path_to: str,
     waypoints: int,
     network: str,
@@ -87,7 +89,8 @@ def similar(
         network = find_wordy(works, network, crop, out)
     search = open_search(works, network, crop, dial, out, index=index, uri=uri)
     if path_to:
-        if len(images) != 1 or text or unlike or unlike_text or other or no_copies or per or part:
+        more = (text, unlike, unlike_text, other, no_copies, per, part, normalise)
+        if len(images) != 1 or any(more):
             raise ArtsearchError(
                 "a path leads from one work to another; besides --path-to it takes --waypoints, "
                 "--where, --exclude and --no-machine-made"
@@ -107,6 +110,7 @@ def similar(
             group_by=per,
             group_size=each,
             region=_read_part(part),
+            normalise=normalise,
         )
     goal = answer.ids[-1] if path_to else ""
     click.echo(to_json(works, answer, goal) if as_json else to_text(answer))
@@ -204,15 +208,16 @@ def computed_networks(works: Collection, crop: str, out: str | os.PathLike) -> d
 
 
 def to_text(answer: Results) -> str:
-    """Return an answer as lines to read: notes, then distance, id and caption of each work."""
+    """Return an answer as lines to read: notes, then distance, caption, id and rarity of each."""
     from artsearch.search.wording import distance_text
 
-    lines = [*answer.notes]
+    lines = [*answer.notes, *filter(None, [answer.cut_text])]
     for work in answer:
         group = f"{work.group}: " if work.group else ""
         words = " ".join(f"{group}{work.caption}".split())
         more = f" (and {work.duplicates:,} near-duplicates)" if work.duplicates else ""
         lines += [f"{distance_text(work.distance):>7}  {words}{more}", f"         {work.id}"]
+        lines += [f"         {work.rarity}"] if work.rarity else []
     return "\n".join(printable(line) for line in [*lines, f"({answer.unit})"])
 
 
@@ -222,7 +227,10 @@ def to_json(works: Collection, answer: Results, goal: str = "") -> str:
     `goal` is the work to which stepping stones lead.
     """
     told = ("distance", "group", "duplicates")
-    found = [{name: getattr(one, name) for name in told} | works.work(one.id) for one in answer]
+    found = [
+        {name: getattr(one, name) for name in told} | _rarity(one) | works.work(one.id)
+        for one in answer
+    ]
     view = {name: answer.provenance.get(name) for name in ("network", "crop", "dial")}
     # No link could say what is in a picture from elsewhere.
     can_be_cited = all(id in works for id in answer.question.works)
@@ -231,9 +239,15 @@ def to_json(works: Collection, answer: Results, goal: str = "") -> str:
         **view,
         "metric": answer.metric,
         "notes": list(answer.notes),
+        "cut": answer.cut,
         "works": found,
     }
     return json.dumps(whole, ensure_ascii=True, indent=1)
+
+
+def _rarity(one: Neighbour) -> dict[str, object]:
+    """Return how unusual it is for two works to be as near; nothing where that is not known."""
+    return {"rarity": one.rarity.word} | one.rarity._asdict() if one.rarity else {}
 
 
 def _read_part(text: str) -> tuple[float, ...] | None:

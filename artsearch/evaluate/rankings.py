@@ -11,12 +11,10 @@ import pandas as pd
 from artsearch.base.errors import ArtsearchError, MismatchError, TooFewWorks, check_whole, unknown
 from artsearch.base.vectors import CHUNK, chunks_of, largest
 from artsearch.features.features import Features
-from artsearch.index.metrics import check_finite
+from artsearch.index.metrics import LOCAL, check_finite, csls
 
 #: What a cosine can be corrected with; None leaves it as it is.
 CORRECTIONS = ("csls",)
-#: How many neighbours tell CSLS how crowded the place of a work is, as in its paper.
-LOCAL = 10
 #: Similarities in memory at a time: 32 MB, and as much again twice while they are sorted.
 BLOCK = 4_000_000
 
@@ -26,10 +24,8 @@ def similarities(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield some row numbers and how similar these works are to all, until all had their turn.
 
-    It is the cosine between their rows, or one corrected for hubs. With `correction` "csls" it is
-    cross-domain similarity local scaling: 2 cos(q, x) − r(q) − r(x), where r is the mean cosine of
-    a work to its 10 nearest others (Conneau et al. 2018, arXiv 1710.04087, equation 8). A row of
-    zeros has the cosine 0 to all others.
+    It is the cosine between their rows, or with `correction` "csls" one that is corrected for hubs.
+    A row of zeros has the cosine 0 to all others.
 
     Similarities are rows × works in double precision, −∞ between a work and itself. `rows` are all
     works if not given. Raises ArtsearchError for an unknown correction and numbers that are not
@@ -57,7 +53,7 @@ def _compare(
     chunks = chunks_of(features.vectors, CHUNK)
     similar = np.hstack([queries @ np.asarray(chunk, np.float64).T for chunk in chunks]) / lengths
     if crowding is not None:
-        similar = 2 * similar - crowding[rows][:, None] - crowding
+        similar = csls(similar, crowding[rows][:, None], crowding)
     # A product of matrices may give copies of a work cosines that differ in the last digit.
     # Rounded, they tie wherever they stand, and the order does not depend on the blocks.
     similar = similar.round(12)

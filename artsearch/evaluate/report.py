@@ -24,6 +24,7 @@ from artsearch.evaluate.experiments import (
     recovered,
     verdicts,
 )
+from artsearch.evaluate.nearness import nearness
 from artsearch.evaluate.repaint import ensure_demo_data
 from artsearch.features.published import no_network
 from artsearch.networks.transforms import CROPS, default_crop
@@ -52,6 +53,7 @@ class Report:
     recovered: MetricsTable
     agreement: MetricsTable
     hubs: MetricsTable
+    nearness: MetricsTable
     changes: dict[str, pd.DataFrame]
     biggest: dict[str, pd.DataFrame]
     notes: tuple[str, ...]
@@ -59,7 +61,7 @@ class Report:
     @property
     def table(self) -> pd.DataFrame:
         """All figures, with the columns of metrics.csv."""
-        parts = (self.dial, self.labels, self.recovered, self.agreement, self.hubs)
+        parts = (self.dial, self.labels, self.recovered, self.agreement, self.hubs, self.nearness)
         return pd.concat([part.table[COLUMNS] for part in parts], ignore_index=True)
 
     @property
@@ -159,6 +161,7 @@ def make_report(
         measure("Altered works", recovered, searches, sample, seed, progress=progress),
         measure("Agreement", agreement, searches, k, seed),
         measure("Hubs", hubs, searches, k, seed),
+        measure("How near is near", nearness, searches, k, seed),
         of_each_network(lambda name, crop: crop_changes(searches, name, k=k)),
         of_each_network(lambda name, crop: find_hubs(searches, name, crop, k=k).table()),
         (*notes, *_name_unread(searches)),

@@ -110,10 +110,16 @@ def _rows(state: GalleryState) -> list[dict]:
     def neighbour(one: Neighbour) -> dict:
         said = {"distance": one.distance, "distance_text": distance_text(one.distance)}
         said |= {"group": one.group, "duplicates": one.duplicates}
+        said |= {"rarity": one.rarity.word, "rarity_text": str(one.rarity)} if one.rarity else {}
         return _work(state, one.id, kind) | said
 
     return [
-        {"network": network, "title": state.titles[network], "works": list(map(neighbour, answer))}
+        {
+            "network": network,
+            "title": state.titles[network],
+            "cut": answer.cut_text,
+            "works": list(map(neighbour, answer)),
+        }
         for network, answer in state.answers.items()
     ]
 

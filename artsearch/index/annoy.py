@@ -69,13 +69,16 @@ class AnnoyIndex(Index):
 
     def exact(self) -> ExactIndex:
         """Read the rows back from the trees, which takes seconds where there are 100,000."""
+        return self.part(np.arange(len(self)))
+
+    def part(self, rows: np.ndarray) -> ExactIndex:
         # For Hamming these are the bits already; what is prepared twice stays as it is.
-        rows = np.empty(
-            (len(self), self.dims), np.uint8 if self.metric == "hamming" else np.float32
-        )
-        for row in range(len(self)):
-            rows[row] = self._trees.get_item_vector(row)
-        return ExactIndex(self.basics, unit_rows(rows) if self.metric == "angular" else rows)
+        dtype = np.uint8 if self.metric == "hamming" else np.float32
+        vectors = np.empty((len(rows), self.dims), dtype)
+        for place, row in enumerate(rows.tolist()):
+            vectors[place] = self._trees.get_item_vector(row)
+        basics = self.basics._replace(ids=[self.ids[row] for row in rows])
+        return ExactIndex(basics, unit_rows(vectors) if self.metric == "angular" else vectors)
 
     def _nearest(self, vector, row, k, search_k):
         # Annoy's own default; a node holds several works, so fewer than k can come back.

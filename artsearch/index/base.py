@@ -105,6 +105,10 @@ class Index(ABC):
     def exact(self) -> Index:
         """Return an index over the same rows that computes every distance."""
 
+    def part(self, rows: np.ndarray) -> Index:
+        """Return an index over some of the rows that computes every distance."""
+        return self.exact().part(rows)
+
     def raw(self) -> Index | None:
         """Return an index of the rows before they were averaged with others; None if never."""
         return None

@@ -11,6 +11,7 @@ from artsearch.base.errors import ArtsearchError
 from artsearch.base.text import count_of, shorten
 from artsearch.index.base import Index
 from artsearch.index.exact import ExactIndex
+from artsearch.index.metrics import LOCAL, to_similarities
 from artsearch.works.collection import MACHINE_MADE, Collection
 from artsearch.works.conditions import Both, Tree, as_tree, count_unread
 
@@ -21,6 +22,8 @@ from artsearch.works.conditions import Both, Tree, as_tree, count_unread
 COPY = 0.7
 #: Works from which that is learnt.
 SAMPLE = 100
+#: Works among which CSLS looks for the nearest of each: with all of 100,000 it would take minutes.
+CROWD = 4_000
 #: A distance that only rounding leaves between two rows that are the same.
 SAME = 1e-6
 
@@ -39,6 +42,7 @@ class Candidates:
         self.index, self._collection = index, collection
         self._columns, self._collection_rows = collection.columns, collection_rows
         self._left = np.ones(len(index), bool)
+        self._crowding: np.ndarray | None = None
         self.notes: list[str] = []
 
     def require(self, where: str) -> None:
@@ -65,6 +69,16 @@ class Candidates:
                     f"Not compared: {count_of(texts.total(), 'work')}, whose {column} is not read "
                     f"as a number or as years: {named}{more}."
                 )
+
+    def normalise(self, crowding: np.ndarray) -> None:
+        """Take for the nearest those by CSLS; `crowding` has a number for each row, see below."""
+        self._crowding = crowding
+        self.notes.append("Ordered by CSLS, which puts back works that are near to everything.")
+
+    @property
+    def count(self) -> int:
+        """How many works may answer."""
+        return self._count(self._left)
 
     def leave_out(self, ids: tuple[str, ...]) -> None:
         """Leave out works by their ids; those that the index does not hold are none of it."""
@@ -139,7 +153,7 @@ class Candidates:
         rows = rows[known]
         groups, values = pd.factorize(values[known].to_numpy(object), sort=True)
         self._note_groups(int((~known).sum()), len(values), column)
-        found, distances = self.index.nearest_of(vector, rows, each, groups)
+        found, distances = self.index.nearest_of(vector, rows, each, groups, self._crowding)
         group_of = dict(zip(rows.tolist(), values[groups].tolist(), strict=True))
         names = self._columns.names(column)
         return found, distances, [names[group_of[row]] for row in found.tolist()]
@@ -172,7 +186,24 @@ class Candidates:
         return int(selection.sum())
 
     def _nearest(self, vector: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-        return self.index.nearest_of(vector, np.flatnonzero(self._left), k)
+        rows = np.flatnonzero(self._left)
+        return self.index.nearest_of(vector, rows, k, crowding=self._crowding)
+
+
+def crowding_of(exact: Index) -> np.ndarray:
+    """Return for each work how crowded its place is: its mean similarity to its LOCAL nearest.
+
+    Of more than CROWD works the nearest are those among so many drawn by chance. Raises
+    ArtsearchError where the rows are not at hand.
+    """
+    if not exact.in_memory:
+        raise ArtsearchError(
+            f"CSLS compares all rows, and those of {exact.kind!r} are on a server; take another "
+            "kind of index"
+        )
+    drawn = np.sort(np.random.default_rng(0).permutation(len(exact))[:CROWD])
+    _, distances = exact.neighbours_among(drawn, min(LOCAL, len(drawn) - 1))
+    return to_similarities(distances, exact.metric).mean(axis=1)
 
 
 def copy_distance(raw: Index) -> float:

@@ -7,18 +7,20 @@ from pathlib import Path
 
 import numpy as np
 
-from artsearch.base.vectors import chunks_of, knn
+from artsearch.base.vectors import chunks_of, knn, unit_rows
 from artsearch.features.features import Features
 from artsearch.index.base import Index
 from artsearch.index.folder import VECTORS, Basics, Saved
 from artsearch.index.metrics import (
     check_features,
+    csls,
     distances_between,
     distances_to,
     prepare_all,
     prepare_rows,
     rerank,
     stack_answers,
+    to_similarities,
 )
 
 #: Rows that are compared at a time, so that what is computed in between stays in the cache.
@@ -78,6 +80,10 @@ class ExactIndex(Index):
     def exact(self) -> ExactIndex:
         return self
 
+    def part(self, rows: np.ndarray) -> ExactIndex:
+        basics = self.basics._replace(ids=[self.ids[row] for row in rows])
+        return ExactIndex(basics, self.fetch(rows), self._weights)
+
     def row(self, work_id: str) -> np.ndarray:
         """Return the row of a work as it is compared; raises ArtsearchError for an unknown id."""
         return self.fetch(self.row_of(work_id))
@@ -96,26 +102,48 @@ class ExactIndex(Index):
         """Return the distances between some rows, rows × rows, in double precision."""
         return distances_between(self._scaled(self.fetch(rows)), self.metric)
 
+    def similarities(self, vectors: np.ndarray) -> np.ndarray:
+        """Return how similar vectors are to all rows, vectors × rows: see to_similarities.
+
+        In single precision, which is quick, and near enough to compare pairs of works by.
+        """
+        rows, vectors = (self._scaled(one) for one in (self._vectors, vectors))
+        if self.metric == "angular":
+            return unit_rows(vectors) @ unit_rows(rows).T
+        scores = self._scores(vectors)
+        if self.metric == "euclidean":
+            scores = (scores - np.einsum("ij,ij->i", vectors, vectors)[:, None]) / 2
+        return scores
+
     def nearest_of(
-        self, vector: np.ndarray, rows: np.ndarray, k: int, groups: np.ndarray | None = None
+        self,
+        vector: np.ndarray,
+        rows: np.ndarray,
+        k: int,
+        groups: np.ndarray | None = None,
+        crowding: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return rows and distances of the k nearest among some rows, nearest first.
 
         With `groups`, a number for each of the rows, these are the k nearest of each group, group
         by group, the one with the nearest work first. Nothing is missed, however few rows there
-        are; where there are fewer than k, all of them come.
+        are; where there are fewer than k, all of them come. With `crowding`, a number for each work
+        of the index, the nearest are those by CSLS; the distances are what they are.
         """
         vector = self.prepare(vector)
         groups = np.zeros(len(rows), np.int64) if groups is None else groups
-        # As in a plain search: a few more by the fast form, which are then compared exactly.
-        most = _first_of_each(groups, -self._scores(vector[None])[0, rows], k + MARGIN)
-        rows, groups = rows[most], groups[most]
-        exact = self._measure(rows, vector)
-        best = _first_of_each(groups, exact, k)
-        rows, groups, exact = rows[best], groups[best], exact[best]
-        starts = dict(zip(groups[::-1].tolist(), exact[::-1].tolist(), strict=True))
+        if crowding is None:
+            # As in a plain search: a few more by the fast form, which are then compared exactly.
+            most = _first_of_each(groups, -self._scores(vector[None])[0, rows], k + MARGIN)
+            rows, groups = rows[most], groups[most]
+        far = exact = self.distances(vector, rows)
+        if crowding is not None:
+            far = -csls(to_similarities(exact, self.metric), 0, crowding[rows])
+        best = _first_of_each(groups, far, k)
+        rows, groups, exact, far = rows[best], groups[best], exact[best], far[best]
+        starts = dict(zip(groups[::-1].tolist(), far[::-1].tolist(), strict=True))
         nearest = np.array([starts[group] for group in groups.tolist()])
-        order = np.lexsort((exact, groups, nearest))
+        order = np.lexsort((far, groups, nearest))
         return rows[order], exact[order]
 
     def all_neighbours(self, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -126,9 +154,7 @@ class ExactIndex(Index):
         """Return every work's k nearest among some rows, itself left out: places in `rows`, and
         distances (both works × k). Of the rows there are more than k.
         """
-        basics = self.basics._replace(ids=[self.ids[row] for row in rows])
-        part = ExactIndex(basics, self._vectors[rows], self._weights)
-        return self._leave_out_own(rows, *part._nearest_many(self._vectors, k + 1))
+        return self._leave_out_own(rows, *self.part(rows)._nearest_many(self._vectors, k + 1))
 
     def _leave_out_own(self, rows: np.ndarray, found: np.ndarray, distances: np.ndarray):
         """Of places in `rows`, one more than asked for, take out each work's own, or the last."""

@@ -20,6 +20,10 @@ METRICS = {
 }
 
 
+#: Neighbours that tell CSLS how crowded the place of a work is, as in its paper.
+LOCAL = 10
+
+
 def unit_of(metric: str) -> str:
     """Return what a distance means.
 
@@ -95,6 +99,26 @@ def distances_to(vectors: np.ndarray, vector: np.ndarray, metric: str) -> np.nda
         return np.sqrt(np.maximum(0, 2 - 2 * cosine))
     order = {"euclidean": 2, "manhattan": 1}[metric]
     return np.linalg.norm(vectors - vector, ord=order, axis=1)
+
+
+def to_similarities(distances: np.ndarray, metric: str) -> np.ndarray:
+    """Return what CSLS compares: the cosine, or a distance (straight-line: half its square) less.
+
+    >>> to_similarities(np.array([0.0, 1.0, 2.0]), "angular").tolist()
+    [1.0, 0.5, -1.0]
+    """
+    if metric == "angular":
+        return 1 - np.square(distances) / 2
+    return -np.square(distances) / 2 if metric == "euclidean" else np.negative(distances)
+
+
+def csls(similar: np.ndarray, of_query: np.ndarray | float, of_works: np.ndarray) -> np.ndarray:
+    """Return cross-domain similarity local scaling: 2 sim(q, x) − r(q) − r(x).
+
+    r is how crowded the place of each is: its mean similarity to its LOCAL nearest others (Conneau
+    et al. 2018, arXiv 1710.04087, equation 8).
+    """
+    return 2 * similar - of_query - of_works
 
 
 def distances_between(vectors: np.ndarray, metric: str) -> np.ndarray:

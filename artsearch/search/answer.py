@@ -15,6 +15,7 @@ from artsearch.base.vectors import unit_rows
 from artsearch.index.base import Index
 from artsearch.index.candidates import Candidates
 from artsearch.search.question import SIDES, Question, Region, Thing, Words
+from artsearch.search.rarity import Rarity
 from artsearch.search.results import WORDY, Described, Neighbour, Results, Searched
 from artsearch.works.formats import SUFFIXES
 from artsearch.works.images import open_image
@@ -49,7 +50,13 @@ def answer(search: Searched, question: Question, given: Mapping[str, object]) ->
     ids = [index.ids[row] for row in rows]
     captions = map(search.collection.caption, ids)
     duplicates = [behind.get(row, 0) for row in rows]
-    neighbours = map(Neighbour, ids, distances.tolist(), captions, groups, duplicates)
+    told = zip(ids, distances.tolist(), captions, groups, duplicates, strict=True)
+    # Nothing is known of how near works are to words, and to what is liked less what is not.
+    rarities: list[Rarity | None] = [None] * len(ids)
+    if not question.words and not question.unliked:
+        liked = [id for id, _ in question.positive]
+        rarities = search.usual.rate(ids, vector, liked, candidates.count)
+    neighbours = (Neighbour(*one, rarity) for one, rarity in zip(told, rarities, strict=True))
     one = next(iter(known)) if len(known) == 1 else None
     return Results(
         one if isinstance(one, str) and one in search.collection else None,
@@ -111,6 +118,8 @@ def find_candidates(
     if not question.near_duplicates and liked:
         vectors = [known[id].raw for id in liked]
         candidates.leave_out_near_duplicates(vectors, search.raw, search.copy_distance)
+    if question.normalise:
+        candidates.normalise(search.crowding)
     return candidates
 
 

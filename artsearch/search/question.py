@@ -21,6 +21,8 @@ SIDES = {
     "words": "words",
     "negative_words": "unlike-words",
 }
+#: How similarities may be corrected before works are ordered by them; "" is as they are.
+NORMALISED = ("", "csls")
 #: A part narrower or lower than this share of its work shows nothing.
 SMALLEST = 0.02
 
@@ -62,7 +64,8 @@ class Question:
     near-duplicates may come, of these and of one another, `machine_made` whether works made by a
     machine may (see Collection.machine_made), `exclude` are works that may not. With `group_by`, a
     column, come the `group_size` nearest of each of its values, else the `k` nearest. `region` is a
-    rectangle of the one positive work: (left, top, right, bottom), each from 0 to 1. A link has
+    rectangle of the one positive work: (left, top, right, bottom), each from 0 to 1. With
+    `normalise` "csls" works that are near to everything are put back (see `csls`). A link has
     shorter words for some of these: like, unlike, unlike-words, other, copies, per, each, part.
     """
 
@@ -78,6 +81,7 @@ class Question:
     group_by: str = ""
     group_size: int = 1
     region: Region | None = None
+    normalise: str = ""
     k: int = 10
 
     def __post_init__(self):
@@ -94,6 +98,8 @@ class Question:
         set_(self, "region", None if self.region is None else check_region(self.region))
         check_whole("k", self.k)
         check_whole("group_size", self.group_size)
+        if self.normalise not in NORMALISED:
+            raise unknown("normalisation", self.normalise, NORMALISED[1:])
         if not self.positive and not self.words:
             raise ArtsearchError("nothing is liked; name one work or more that the answer is near")
         if self.region is not None and len(self.positive) != 1:
@@ -139,6 +145,7 @@ class Question:
         pairs += [("per", self.group_by)] if self.group_by else []
         pairs += [("each", self.group_size)] if self.group_by or self.group_size != 1 else []
         pairs += [("part", ",".join(map(write_number, self.region)))] if self.region else []
+        pairs += [("normalise", self.normalise)] if self.normalise else []
         pairs += [("k", self.k)]
         pairs += [(name, value) for name, value in more.items() if value not in (None, "")]
         return "?" + urlencode(pairs)
@@ -148,7 +155,8 @@ class Question:
 VIEW = ("network", "crop", "dial", "goal")
 #: The words of a link.
 WORDS = tuple(name for side in SIDES.values() for name in (side, f"{side}-weight"))
-WORDS += ("where", "other", "copies", "machine", "exclude", "per", "each", "part", "k", *VIEW)
+WORDS += ("where", "other", "copies", "machine", "exclude", "per", "each", "part")
+WORDS += ("normalise", "k", *VIEW)
 #: How words begin that others put into addresses: Voilà, and those who count visitors.
 OTHERS = ("theme", "voila-", "utm_", "fbclid", "gclid")
 
@@ -173,7 +181,7 @@ def read_link(link: str) -> tuple[Question, dict[str, str | float]]:
     asked = {side: _read_weights(word, found) for side, word in SIDES.items()}
     asked |= {"exclude_same": tuple(found.get("other", ()))}
     asked |= {"exclude": tuple(found.get("exclude", ()))}
-    names = {"where": "where", "per": "group_by"}
+    names = {"where": "where", "per": "group_by", "normalise": "normalise"}
     asked |= {name: one[word] for word, name in names.items() if word in one}
     numbers = {"k": "k", "each": "group_size"}
     asked |= {name: _read_whole(word, one[word]) for word, name in numbers.items() if word in one}

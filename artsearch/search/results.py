@@ -13,11 +13,15 @@ from artsearch.base.errors import TooFewWorks
 from artsearch.index.base import Index
 from artsearch.index.metrics import unit_of
 from artsearch.search.question import Question, Words
+from artsearch.search.rarity import Rarity, Usual
 from artsearch.works.collection import Collection
 from artsearch.works.images import ImageSource
 
 #: A network that takes words, for errors to name.
 WORDY = "open_clip:ViT-B-16-SigLIP2"
+
+#: What is said of an answer whose works are as near as by chance.
+NOTHING = "Nothing here is like it."
 
 
 class Described(NamedTuple):
@@ -40,6 +44,8 @@ class Searched(Protocol):
     raw: Index
     collection_rows: np.ndarray
     copy_distance: float
+    crowding: np.ndarray
+    usual: Usual
     no_words: str
 
     def look(self, image: ImageSource) -> Described: ...
@@ -52,6 +58,7 @@ class Neighbour:
 
     `group` is what the work has in the column that was asked for with `group_by`, else "".
     `duplicates` is how many near-duplicates of it the answer leaves out, where it was asked to.
+    `rarity` says how unusual it is for two works to be as near, where that is known.
     """
 
     id: str
@@ -59,6 +66,7 @@ class Neighbour:
     caption: str
     group: str = ""
     duplicates: int = 0
+    rarity: Rarity | None = None
 
 
 @dataclass(frozen=True)
@@ -99,6 +107,24 @@ class Results:
         return [neighbour.distance for neighbour in self]
 
     @property
+    def cut(self) -> int | None:
+        """How many works come before all others are no nearer than by chance; None if unknown."""
+        rarities = [one.rarity for one in self]
+        if not rarities or None in rarities:
+            return None
+        return max((at for at, one in enumerate(rarities, 1) if not one.is_usual), default=0)
+
+    @property
+    def cut_text(self) -> str:
+        """Where the answer stops being unusual, in a sentence; "" where it does not."""
+        cut, grouped = self.cut, self.question is not None and self.question.group_by
+        if cut == 0:
+            return NOTHING
+        if cut in (None, len(self)) or grouped:
+            return ""
+        return f"Only the first {f'{cut:,} are' if cut > 1 else 'is'} nearer than by chance."
+
+    @property
     def unit(self) -> str:
         """What a distance means."""
         return unit_of(self.metric)
@@ -112,8 +138,15 @@ class Results:
         return {group: tuple(works) for group, works in found.items()}
 
     def table(self) -> pd.DataFrame:
-        """Return the answer as a table: id, distance, caption; group, duplicates where any are."""
+        """Return the answer as a table: id, distance, caption, and what else there is to say.
+
+        That is group, duplicates, and of the rarity its share (`nearer_than`) and its word.
+        """
         more = [name for name in ("group", "duplicates") if any(getattr(one, name) for one in self)]
         columns = ["id", "distance", "caption", *more]
         rows = [[getattr(work, column) for column in columns] for work in self]
-        return pd.DataFrame(rows, columns=columns)
+        table, rarities = pd.DataFrame(rows, columns=columns), [one.rarity for one in self]
+        if not rarities or None in rarities:
+            return table
+        shares, words = [one.share for one in rarities], [one.word for one in rarities]
+        return table.assign(nearer_than=shares, rarity=words)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from artsearch.features.extractor import FeatureExtractor
     from artsearch.search.matches import Match, Matcher
     from artsearch.search.question import Question, Region, Words
+    from artsearch.search.rarity import Usual
 
 
 class Search:
@@ -39,20 +40,29 @@ class Search:
         self.index = index
         self._extractor: FeatureExtractor | None = None
 
-    def by_work(self, work_id: str, k: int = 10) -> Results:
-        """Return the k nearest works to a work of the collection, itself left out."""
+    def by_work(self, work_id: str, k: int = 10, normalise: str = "") -> Results:
+        """Return the k nearest works to a work of the collection, itself left out.
+
+        With `normalise` "csls" works that are near to everything are put back, as in `ask`.
+        """
+        if normalise:
+            return self.ask(work_id, k, normalise=normalise)
         return self._results(work_id, *self.index.search(work_id, k))
 
-    def by_vector(self, vector: np.ndarray, k: int = 10) -> Results:
+    def by_vector(self, vector: np.ndarray, k: int = 10, normalise: str = "") -> Results:
         """Return the k nearest works to a row of numbers by the index's own network and layer."""
-        return self._results(None, *self.index.search(np.asarray(vector), k))
+        if normalise:
+            return self.ask(np.asarray(vector), k, normalise=normalise)
+        vector = np.asarray(vector)
+        found = self.index.search(vector, k)
+        return self._results(None, *found, self.index.check_vector(vector))
 
-    def by_image(self, image: ImageSource, k: int = 10) -> Results:
+    def by_image(self, image: ImageSource, k: int = 10, normalise: str = "") -> Results:
         """Return the k nearest works to any image: a path, the bytes of a file, a PIL image.
 
         Raises ImageError when it cannot be read.
         """
-        return self.by_vector(self.describe(image), k)
+        return self.by_vector(self.describe(image), k, normalise)
 
     def ask(
         self,
@@ -68,6 +78,7 @@ class Search:
         group_by: str = "",
         group_size: int = 1,
         region: Region | None = None,
+        normalise: str = "",
     ) -> Results:
         """Return the works that answer a question, exactly: none that matches is missed.
 
@@ -90,6 +101,7 @@ class Search:
             group_by=group_by,
             group_size=group_size,
             region=region,
+            normalise=normalise,
             k=k,
         )
         answer = self.answer(question, given)
@@ -172,6 +184,20 @@ class Search:
         return copy_distance(self.raw)
 
     @cached_property
+    def crowding(self) -> np.ndarray:
+        """How crowded the place of each work is, by which CSLS puts back those near to all."""
+        from artsearch.index.candidates import crowding_of
+
+        return crowding_of(self.comparing)
+
+    @cached_property
+    def usual(self) -> Usual:
+        """How near works of the collection usually are, by which rarities are told."""
+        from artsearch.search.rarity import Usual
+
+        return Usual(self.index, self.collection)
+
+    @cached_property
     def collection_rows(self) -> np.ndarray:
         """For each row of the index the row of its work in the collection."""
         return np.array([self.collection.row(id) for id in self.index.ids])
@@ -248,10 +274,17 @@ class Search:
             self._extractor = extractor
         return self._extractor
 
-    def _results(self, query: str | None, ids: list[str], distances: np.ndarray) -> Results:
+    def _results(
+        self,
+        query: str | None,
+        ids: list[str],
+        distances: np.ndarray,
+        vector: np.ndarray | None = None,
+    ) -> Results:
         captions = (self.collection.caption(id) for id in ids)
-        found = zip(ids, distances.tolist(), captions, strict=True)
-        neighbours = tuple(Neighbour(*one) for one in found)
+        rarities = self.usual.rate(ids, vector, [query] if query else [])
+        found = zip(ids, distances.tolist(), captions, rarities, strict=True)
+        neighbours = tuple(Neighbour(*one[:3], rarity=one[3]) for one in found)
         return Results(query, neighbours, self.index.metric, self.index.provenance)
 
 

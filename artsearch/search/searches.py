@@ -43,6 +43,8 @@ from artsearch.works.images import ImageSource, open_image
 if TYPE_CHECKING:
     from artsearch.index.milvus.blend import MilvusBlendIndex
 
+#: Weights of a dial whose searches are kept, with what was learnt for them.
+KEPT = 8
 #: The content-style weights that have a name; the article's recipe is "final".
 ALPHAS = {"content": 0.0, "blend": 0.5, "style": 1.0}
 
@@ -61,10 +63,18 @@ class BlendSearch(Search):
         super().__init__(collection, BlendIndex(blend, alpha) if index is None else index.at(alpha))
         self.blend = blend
         self._extractor = extractor
+        self._at: dict[float, BlendSearch] = {}
 
     def at(self, alpha: float) -> BlendSearch:
         """Return the search at another weight, from 0 (content) to 1 (style)."""
-        return BlendSearch(self.collection, self.blend, self._extractor, alpha, self.index)
+        if alpha not in self._at:
+            other = BlendSearch(self.collection, self.blend, self._extractor, alpha, self.index)
+            other._at = self._at
+            # Each keeps what is usual at its weight; those turned to long ago are let go.
+            for old in list(self._at)[: max(0, len(self._at) - KEPT + 1)]:
+                del self._at[old]
+            self._at[alpha] = other
+        return self._at[alpha]
 
     def describe(self, image: ImageSource) -> np.ndarray:
         """Return the row of any image, the same for all weights; raises ImageError."""

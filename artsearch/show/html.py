@@ -39,6 +39,8 @@ TITLES = {
     "final, csls": "final layer, corrected",
     "blend, csls": "blend, corrected",
     "chance": "by chance",
+    "final, chance": "final layer, by chance",
+    "blend, chance": "blend, by chance",
     "map": "mean average precision",
 }
 

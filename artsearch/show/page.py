@@ -93,6 +93,8 @@ def _rows(
         works = []
         for work in answers[network.name]:
             kind = "only" if others and work.id not in shared else ""
-            works.append(pictures.show(work.id, distance_text(work.distance), kind))
-        rows.append({"title": network.title, "works": works})
+            rarity = f" {work.rarity.word}" if work.rarity else ""
+            works.append(pictures.show(work.id, distance_text(work.distance) + rarity, kind))
+        cut = answers[network.name].cut_text if works else ""
+        rows.append({"title": network.title, "cut": cut, "works": works})
     return rows

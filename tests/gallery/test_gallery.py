@@ -90,6 +90,9 @@ def test_rows_are_what_the_search_finds(state, searches):
     assert [work["id"] for work in works] == results.ids
     assert [work["distance"] for work in works] == results.distances
     assert works[0]["distance_text"] == f"{results.distances[0]:.3f}"
+    said = [(work["rarity"], work["rarity_text"]) for work in works]
+    assert said == [(one.rarity.word, str(one.rarity)) for one in results]
+    assert look(state)["rows"][0]["cut"] == results.cut_text
     assert WAVE not in results.ids
 
 

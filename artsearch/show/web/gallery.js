@@ -244,10 +244,12 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     while (parts.rows.childElementCount > rows.length) parts.rows.lastElementChild.remove();
     rows.forEach((row, i) => {
       const block = parts.rows.children[i] || parts.rows.appendChild(
-        make("div", {}, make("h3", { dir: "auto" }), make("ol", { class: "as-works" })));
+        make("div", {}, make("h3", { dir: "auto" }), make("p", { class: "as-quiet" }),
+          make("ol", { class: "as-works" })));
       block.dataset.network = row.network;
       block.firstElementChild.textContent =
         view.compare ? row.title : `${answerSaid()} as ${row.title} sees it${dialSaid()}`;
+      tell(block.children[1], row.cut || "");
       fillWorks(block.lastElementChild, row.works.map((work) => (
         { ...work, only: view.compare && times.get(work.id) === 1 })));
     });
@@ -285,7 +287,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
   }
 
   function workItem(id) {
-    const tags = [make("span", { class: "as-distance" }), make("span", { class: "as-only" })];
+    const tags = ["as-distance", "as-only", "as-rarity"].map((name) => make("span", { class: name }));
     const image = make("img", { loading: "lazy", draggable: "false" });
     // Hidden from those who listen: the picture's text says it too.
     const badge = make("span", { class: "as-badge", "aria-hidden": "true" });
@@ -313,6 +315,8 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     words.title = work.duplicates ? `${work.duplicates} near-duplicates of it are left out` : "";
     if (work.duplicates) one.firstElementChild.alt += `. ${words.title}`;
     words.children[1].textContent = work.only ? "◆" : "";
+    tell(words.children[2], work.rarity || "");
+    words.children[2].title = work.rarity_text || "";
     ask?.dress(item, work);
   }
 

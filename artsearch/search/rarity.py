@@ -1,0 +1,160 @@
+"""How near is near: what share of pairs by different hands a pair of works is nearer than."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from artsearch.index.base import Index
+from artsearch.index.candidates import copy_distance
+from artsearch.index.exact import ExactIndex
+from artsearch.index.metrics import LOCAL, csls
+from artsearch.works.collection import Collection
+
+#: Works drawn by chance whose pairs say what is usual: half a million pairs.
+SAMPLE = 1_000
+#: With fewer works nothing is said of what is usual.
+FEWEST = 20
+#: The words for how many of all works would by chance be as near, from below. From one work on
+#: that is what chance alone gives, and the last word is said.
+WORDS = ((0.01, "very unusual"), (0.1, "unusual"), (1, "somewhat unusual"), (np.inf, "usual"))
+
+
+class Rarity(NamedTuple):
+    """How unusual it is that two works by different hands are as near as two are.
+
+    `share` is the share of pairs by different hands that are less near, and `by_chance` how many of
+    the works that might answer would be as near if all were by other hands: their number times the
+    share of pairs that are as near (Karlin and Altschul 1990, PNAS 87, call it the E-value).
+
+    >>> print(Rarity(0.99971, 0.02))
+    unusual: nearer than 99.97 % of pairs by different hands
+    """
+
+    share: float
+    by_chance: float
+
+    @property
+    def word(self) -> str:
+        """How unusual it is in a word or two, see WORDS."""
+        return next(word for most, word in WORDS if self.by_chance < most)
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether chance alone would give one work or more that is as near."""
+        return self.by_chance >= 1
+
+    def __str__(self) -> str:
+        # As many digits as tell it from all pairs; cut, since no share is rounded up to all.
+        digits = int(np.clip(np.ceil(-np.log10(max(1 - self.share, 1e-9)) - 2 - 1e-6), 0, 7))
+        share = np.floor(self.share * 100 * 10**digits + 1e-6) / 10**digits
+        return f"{self.word}: nearer than {share:.{digits}f} % of pairs by different hands"
+
+
+class Usual:
+    """How near works by different hands usually are: the pairs of works drawn by chance.
+
+    Two works are as near as CSLS says: their similarity, less how crowded the places of both are by
+    works of other hands among those drawn, so that neither a hub nor a lonely work is misjudged. Of
+    the pairs themselves each is left out of the crowding that it is judged by, so that a pair drawn
+    and one met later are alike, and the shares of pairs by different hands are uniform.
+
+    Hands are artists; works whose artist is not known count as by hands of their own. Works made by
+    a machine are not drawn, and of near-duplicates only one is.
+    """
+
+    def __init__(self, index: Index, collection: Collection, seed: int = 0):
+        self._index, self._collection = index, collection
+        by_hand = [row for row, id in enumerate(index.ids) if id not in collection.machines]
+        drawn = np.random.default_rng(seed).permutation(np.array(by_hand, np.int64))
+        self._sample = _thin_out(index, np.sort(drawn[:SAMPLE]))
+        self._place = {id: place for place, id in enumerate(self._sample.ids)}
+        hands = [self._hand(id) or id for id in self._sample.ids]
+        codes, names = pd.factorize(np.array(hands, object))
+        self._codes, self._code = codes, {name: code for code, name in enumerate(names)}
+        similar = self._to_others(self._sample.fetch(slice(None)), [(id,) for id in self._place])
+        self._local = min(LOCAL, int(np.isfinite(similar).sum(axis=1).min(initial=LOCAL + 1)) - 1)
+        self._pairs = np.zeros(0, np.float32)
+        if len(similar) >= FEWEST and self._local >= 1:
+            crowding = self._crowding(self._nearest(similar)[:, None], similar)
+            pairs = np.triu(np.isfinite(similar))
+            self._pairs = np.sort(csls(similar, crowding, crowding.T)[pairs])
+
+    def rate(
+        self,
+        ids: Sequence[str],
+        vector: np.ndarray | None,
+        liked: Sequence[str] = (),
+        works: int | None = None,
+    ) -> list[Rarity | None]:
+        """Return the rarity of works that were found; None where too few are there to compare.
+
+        `vector` is the query's row as it is compared (if None, that of the one work `liked`),
+        `liked` are the works that it was made of, and `works` is how many might have been found.
+        """
+        if not len(self._pairs) or not len(ids):
+            return [None] * len(ids)
+        index = self._index
+        found = index.part(index.rows_of(ids))
+        if vector is None:
+            vector = index.part(index.rows_of(liked)).fetch(0)
+        works = len(index) - len(liked) if works is None else works
+        query = self._to_others(vector[None], [liked])
+        of_found = self._to_others(found.fetch(slice(None)), [(id,) for id in found.ids], liked)
+        places = [self._place.get(id, -1) for id in found.ids]
+        inside = np.where(np.array(places) < 0, -np.inf, query[0, places])
+        nearness = csls(
+            found.similarities(vector[None])[0],
+            self._crowding(self._nearest(query), inside),
+            self._crowding(self._nearest(of_found), -np.inf),
+        )
+        as_near = len(self._pairs) - np.searchsorted(self._pairs, nearness, side="left")
+        shares = (1 + as_near) / (1 + len(self._pairs))
+        return [
+            Rarity(float(1 - share), float(works * share)) if np.isfinite(near) else None
+            for share, near in zip(shares, nearness, strict=True)
+        ]
+
+    def _hand(self, work_id: str) -> str:
+        collection = self._collection
+        if work_id not in collection:  # an image of the visitor's own
+            return ""
+        return collection.columns.folded("artist").iloc[collection.row(work_id)]
+
+    def _to_others(
+        self, vectors: np.ndarray, works: Sequence[Sequence[str]], out: Sequence[str] = ()
+    ) -> np.ndarray:
+        """Return how similar vectors are to the sample, −∞ to the works of which they were made.
+
+        So it is to works by the same hands, and to those that are to be left `out`.
+        """
+        similar = self._sample.similarities(vectors)
+        for row, ids in zip(similar, works, strict=True):
+            codes = [self._code.get(self._hand(id) or id, -1) for id in ids]
+            row[np.isin(self._codes, codes)] = -np.inf
+            row[[self._place[id] for id in (*ids, *out) if id in self._place]] = -np.inf
+        return similar
+
+    def _nearest(self, similar: np.ndarray) -> np.ndarray:
+        """Return the similarities of the nearest, one more than crowding is learnt from."""
+        most = np.partition(similar, -self._local - 1, axis=1)[:, -self._local - 1 :]
+        return -np.sort(-most, axis=1)
+
+    def _crowding(self, nearest: np.ndarray, similar: np.ndarray | float) -> np.ndarray:
+        """Return mean similarities to the nearest without one work, whose similarity is given."""
+        last = nearest[..., -1]
+        out = np.where(similar >= nearest[..., -2], similar, last)
+        return (nearest.sum(axis=-1) - out) / self._local
+
+
+def _thin_out(index: Index, rows: np.ndarray) -> ExactIndex:
+    """Return an index of rows of which no two are near-duplicates."""
+    part, raw = index.part(rows), index.raw()
+    if index.metric == "dot" or len(rows) < FEWEST:
+        return part
+    raw = part if raw is None else raw.part(rows)
+    copies = np.triu(raw.between(np.arange(len(rows))) < copy_distance(raw), 1).any(axis=0)
+    return part.part(np.flatnonzero(~copies)) if copies.any() else part
