@@ -38,6 +38,7 @@ LOG = Path("build") / "install.log"
 SIZES = {
     "demo": (3378, 6869),
     "heic": (6, 27),
+    "identify": (85, 220),
     "lab": (30, 89),
     "app": (17, 57),
     "fetch": (2, 12),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -18,6 +19,7 @@ from artsearch.works.images import ImageSource
 
 if TYPE_CHECKING:
     from artsearch.features.extractor import FeatureExtractor
+    from artsearch.points.identify import Identification, Identifier
     from artsearch.search.matches import Match, Matcher
     from artsearch.search.question import Question, Region, Words
     from artsearch.search.rarity import Usual
@@ -39,6 +41,7 @@ class Search:
         self.collection = collection
         self.index = index
         self._extractor: FeatureExtractor | None = None
+        self._identifier: tuple[str | os.PathLike, Identifier] | None = None
 
     def by_work(self, work_id: str, k: int = 10, normalise: str = "") -> Results:
         """Return the k nearest works to a work of the collection, itself left out.
@@ -160,6 +163,19 @@ class Search:
         from artsearch.search.matches import Matcher
 
         return Matcher(self.extractor.network, self.extractor.transform.crop)
+
+    def identify(self, image: ImageSource, out: str | os.PathLike = "build") -> Identification:
+        """Return which work of the collection an image shows, or that it is none of them.
+
+        By local features, found once and kept below `out`; the ten works that are nearest to the
+        image by the network are looked at, too. Raises ImageError, and EngineError where OpenCV or
+        faiss is not installed.
+        """
+        from artsearch.points.identify import Identifier
+
+        if self._identifier is None or self._identifier[0] != out:
+            self._identifier = out, Identifier.of(self.collection, out)
+        return self._identifier[1].identify(image, self.by_image(image, 10).ids)
 
     @cached_property
     def exact(self) -> Index:

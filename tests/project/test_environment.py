@@ -127,8 +127,8 @@ def find_imports(folder: Path) -> set[str]:
 @pytest.mark.parametrize(
     ("folder", "extras"),
     [
-        ("artsearch", ["app", "fetch", "heic", "map", "scale", "text"]),
-        ("tests", ["app", "fetch", "heic", "lab", "map", "scale", "test", "text"]),
+        ("artsearch", ["app", "fetch", "heic", "identify", "map", "scale", "text"]),
+        ("tests", ["app", "fetch", "heic", "identify", "lab", "map", "scale", "test", "text"]),
     ],
 )
 def test_what_is_imported_is_a_direct_dependency(folder, extras):

@@ -1,0 +1,1 @@
+"""The same work again: points that two pictures share, and whether they agree on where it is."""
