@@ -104,7 +104,7 @@ def _find_passport(path: Path, out: str) -> dict:
         try:
             passport["strip"] = compute_strip(passport, out)
         except ArtsearchError as error:
-            passport.setdefault("note", str(error))
+            passport["note"] = passport.get("note") or str(error)
     return passport
 
 

@@ -95,7 +95,7 @@ def compute_strip(made: Mapping, out: str | os.PathLike = "build") -> dict:
 
 
 def _extractor(network: Network, made: Mapping) -> FeatureExtractor:
-    if find_weights(network.weights) is None:
+    if network.module is None and find_weights(network.weights) is None:
         raise ArtsearchError(f"the weights of {network.name} are not here")
     pool = made["pool"] if isinstance(made["pool"], int) else None
     return FeatureExtractor(
@@ -152,12 +152,17 @@ def compare(first: Mapping, second: Mapping) -> Comparison:
 
     Raises ArtsearchError where one has none, or they have too few paintings in common.
     """
-    works, rows, others = _in_common(_read_strip(first), _read_strip(second))
+    strips = first.get("strip"), second.get("strip")
+    # What tells the paintings: the hashes of their files, or the names where one strip has no more.
+    hashed = all(isinstance(strip, Mapping) and strip.get("sha256") for strip in strips)
+    key = "sha256" if hashed else "works"
+    works, rows, others = _in_common(_read_strip(first, key), _read_strip(second, key))
     same_dims = rows.shape[1] == others.shape[1]
     cosines = np.einsum("ij,ij->i", rows, others) if same_dims else None
     mapped, found = map_one_by_one(rows, others)
     stated = ((name, first.get(name), second.get(name)) for name in (*MADE, *PREPARED))
-    differences = tuple(f"{name} ({one}, {two})" for name, one, two in stated if one != two)
+    both = (each for each in stated if None not in each)
+    differences = tuple(f"{name} ({one}, {two})" for name, one, two in both if one != two)
     dims = rows.shape[1], others.shape[1]
     return Comparison(works, dims, cosines, mapped, found, differences)
 
@@ -189,8 +194,8 @@ def map_one_by_one(rows: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, in
     return cosines, found
 
 
-def _read_strip(passport: Mapping) -> dict[str, np.ndarray]:
-    """Return the unit rows of a strip by what tells the paintings: their hash, or their name."""
+def _read_strip(passport: Mapping, key: str) -> dict[str, np.ndarray]:
+    """Return the unit rows of a strip by what tells the paintings: `sha256`, or `works`."""
     strip = passport.get("strip")
     if not strip:
         note = f" ({passport['note']})" if passport.get("note") else ""
@@ -201,7 +206,7 @@ def _read_strip(passport: Mapping) -> dict[str, np.ndarray]:
         )
     try:
         rows = np.array(strip["vectors"], np.float64)
-        keys = [str(one) for one in strip.get("sha256") or strip["works"]]
+        keys = [str(one) for one in strip[key]]
         if rows.ndim != 2 or len(rows) != len(keys) or not np.isfinite(rows).all():
             raise ValueError(f"it has vectors of the shape {rows.shape} for {len(keys)} works")
     except (KeyError, TypeError, ValueError) as error:

@@ -47,7 +47,9 @@ def choose_vectors(collection: Collection, names: str | Sequence[str] = "auto") 
     it. Raises ArtsearchError for another network: it would want pictures.
     """
     known = {network.name: network for network in map(_entry, *_models(collection))}
-    if isinstance(names, str):
+    if isinstance(names, str) and {names, f"{PREFIX}{names}"} & known.keys():
+        names = [names]  # a model may have a comma in its name
+    elif isinstance(names, str):
         names = [name.strip() for name in names.split(",") if name.strip()]
     said = ""
     if list(names) == ["all"]:

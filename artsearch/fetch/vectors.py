@@ -82,7 +82,8 @@ def fetch_vectors(
     Ids begin with the source, so that several lie side by side; a second source, or a second model,
     is added to what is there, and the same source again takes the place of its older vectors. Rows
     go through the memory in batches. A row without an id or a model, with a vector of another
-    length or with numbers that are not finite, or of an id that came before, is left out and said.
+    length, of zeros or with numbers that are not finite, or of an id that came before, is left out
+    and said.
 
     Raises ArtsearchError for a source that cannot be read, for columns that are not there, and
     where the model is not clear.
@@ -185,6 +186,8 @@ class _Reader:
         if first_not_finite(rows)[0]:
             for row in np.flatnonzero(~np.isfinite(rows).all(axis=1)):
                 reasons[row] = reasons[row] or "numbers that are not finite"
+        for row in np.flatnonzero(~rows.any(axis=1)):
+            reasons[row] = reasons[row] or "a vector of zeros, which has no direction"
         for row, id in enumerate(works["id"]):
             if not reasons[row] and id in self._there:
                 reasons[row] = self._there[id]

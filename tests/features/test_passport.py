@@ -12,9 +12,10 @@ from scipy.stats import ortho_group
 
 from artsearch.base.errors import ArtsearchError
 from artsearch.cli.commands import main
+from artsearch.features.extractor import FeatureExtractor
 from artsearch.features.features import Features
 from artsearch.features.parquet import write_parquet
-from artsearch.features.passport import PAINTINGS, compare, map_one_by_one
+from artsearch.features.passport import PAINTINGS, compare, make_passport, map_one_by_one
 from artsearch.features.published import vector_features
 from artsearch.fetch.vectors import fetch_vectors
 from artsearch.search.searches import Searches
@@ -124,12 +125,22 @@ def test_a_strip_is_passed_on_and_computed_where_the_network_is(exported, tmp_pa
     done = invoke("compare", tmp_path / "works", folder, "--out", tmp_path)
     assert done.exit_code == 0, done.output
     bare = json.loads((folder / "passport.json").read_text()) | {"strip": None}
+    whole = json.loads((folder / "passport.json").read_text())
+    assert whole["strip"].pop("sha256") and whole.pop("weights")
+    (tmp_path / "few.json").write_text(json.dumps(whole))  # not stated, not compared
+    done = invoke("compare", tmp_path / "few.json", folder)
+    assert done.exit_code == 0 and "differ" not in done.output, done.output
     (tmp_path / "bare.json").write_text(json.dumps(bare))
     done = invoke("compare", tmp_path / "bare.json", folder, "--out", exported / "build")
     assert done.exit_code == 0, done.output
     (tmp_path / "other.json").write_text(json.dumps(bare | {"weights": "ab" * 32}))
     done = invoke("compare", tmp_path / "other.json", folder, "--out", exported / "build")
-    assert done.exit_code == 1 and "come without a calibration strip" in done.output
+    assert done.exit_code == 1 and "calibration strip (weights is 'abab" in done.output
+
+
+def test_random_weights_make_a_strip(tmp_path):
+    made = FeatureExtractor("timm:test_vit@random").provenance("")
+    assert len(make_passport(made, 64, tmp_path)["strip"]["vectors"]) == 21
 
 
 def test_vectors_of_one_model_and_another_crop_are_not_put_side_by_side(exported, tmp_path):

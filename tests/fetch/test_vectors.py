@@ -12,7 +12,7 @@ from dataset_hub import DatasetHub
 from published import rows, write_met, write_records
 
 from artsearch.base.errors import ArtsearchError
-from artsearch.features.published import vector_features
+from artsearch.features.published import choose_vectors, vector_features
 from artsearch.fetch import data_files, vectors
 from artsearch.fetch.vectors import fetch_vectors
 from artsearch.works.collection import Collection
@@ -239,7 +239,8 @@ def test_bad_rows_are_left_out_and_said(tmp_path):
     made[2] = np.array([*made[2][:7], np.nan])
     made[3] = np.array([*made[3][:7], np.inf])
     made[4] = None
-    ids = ["0", "1", "2", "3", "4", "0", "", "7"]
+    made[6] = np.zeros(8)
+    ids = ["0", "1", "2", "3", "4", "0", "6", "7"]
     source = write_met(tmp_path / "met.parquet", made, objectID=ids)
     fetched = fetch_vectors(str(source), tmp_path / "out")
     check(tmp_path / "out", rows(8)[[0, 7]], ["met/0", "met/7"])
@@ -249,7 +250,7 @@ def test_bad_rows_are_left_out_and_said(tmp_path):
         ("3", "numbers that are not finite"),
         ("4", "no vector, where the others have 8"),
         ("0", "an id that came before"),
-        ("", "no id"),
+        ("6", "a vector of zeros, which has no direction"),
     ]
     assert "2 rows left out: numbers that are not finite (first '2')" in fetched.report()
 
@@ -261,6 +262,13 @@ def test_one_odd_record_is_left_out_and_the_others_are_taken(tmp_path):
     fetched = fetch_vectors(str(tmp_path / "a.jsonl"), tmp_path / "out")
     assert [id for id, _ in fetched.skipped] == ["1", "2"]
     check(tmp_path / "out", np.float32([[1, 2]] * 3), ["a/0", "a/1", "a/3"], "a")
+
+
+def test_a_row_without_an_id_is_left_out_and_a_model_may_have_a_comma(tmp_path):
+    source = write_met(tmp_path / "met.parquet", rows(2), "a,b", objectID=["", "1"])
+    assert fetch_vectors(str(source), tmp_path / "out").skipped == [("", "no id")]
+    (network,) = choose_vectors(Collection(tmp_path / "out"), "a,b").networks
+    assert network.title == "a,b"
 
 
 def test_the_first_row_may_be_the_odd_one(tmp_path):
