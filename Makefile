@@ -55,8 +55,10 @@ BARE := env -u ARTSEARCH_WEIGHTS ARTSEARCH_OFFLINE=1 \
 	TORCH_HOME="$(CURDIR)/build/no-caches/torch" \
 	HF_HOME="$(CURDIR)/build/no-caches/huggingface" \
 	IPYTHONDIR="$(CURDIR)/build/no-caches/ipython"
-# Workers and kernels with a thread for each core would wait for each other more than they compute.
-TEST := $(BARE) OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --dist loadfile --durations=15
+# Workers and kernels with a thread for each core would wait for each other more than they compute. The
+# notebooks, which take longest, come first: one that began last would leave a worker idle.
+TEST := $(BARE) OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --dist loadfile \
+	--no-loadscope-reorder --durations=15
 
 test: $(INSTALLED) $(REPAINTED) browser style pages   ## all that CI runs: style, unit tests, the notebooks as committed
 	$(TEST)
