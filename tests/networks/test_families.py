@@ -42,10 +42,12 @@ FAMILIES = {
     "vit_tiny_r_s16_p8_224": (224, "class token"),
     "davit_tiny": (128, "the head's own pooling"),
 }
-#: Those of them that go all the way, at their own size: convolutions, class token, attention
-#: pooling, channels last, hybrid, and one that takes no other size than its own.
-WHOLE = ("test_resnet", "test_vit", "test_vit3", "convnextv2_atto", "swin_tiny_patch4_window7_224")
-WHOLE += ("vit_tiny_r_s16_p8_224",)
+#: Those that go all the way, at their own size: convolutions, class token, mean of patches and
+#: attention pooling, channels last, hybrids, and three maps alone.
+WHOLE = ("test_resnet", "test_efficientnet", "test_nfnet", "test_byobnet", "convnextv2_atto")
+WHOLE += ("test_vit", "test_vit2", "test_vit3", "deit_tiny_distilled_patch16_224", "levit_128s")
+WHOLE += ("xcit_nano_12_p16_224", "swin_tiny_patch4_window7_224", "vit_tiny_r_s16_p8_224")
+WHOLE += ("hiera_tiny_224",)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
