@@ -75,10 +75,13 @@ class Candidates:
         self._crowding = crowding
         self.notes.append("Ordered by CSLS, which puts back works that are near to everything.")
 
-    @property
-    def count(self) -> int:
-        """How many works may answer."""
-        return self._count(self._left)
+    def count_by_hand(self) -> int:
+        """Return how many works may answer that no machine made."""
+        left = self._left
+        if self._collection.machines:
+            self._drop(self._select_same(MACHINE_MADE, self._collection.is_machine_made))
+        count, self._left = self._count(self._left), left
+        return count
 
     def leave_out(self, ids: tuple[str, ...]) -> None:
         """Leave out works by their ids; those that the index does not hold are none of it."""

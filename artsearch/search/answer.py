@@ -55,7 +55,7 @@ def answer(search: Searched, question: Question, given: Mapping[str, object]) ->
     rarities: list[Rarity | None] = [None] * len(ids)
     if not question.words and not question.unliked:
         liked = [id for id, _ in question.positive]
-        rarities = search.usual.rate(ids, vector, liked, candidates.count)
+        rarities = search.usual.rate(ids, vector, liked, candidates.count_by_hand())
     neighbours = (Neighbour(*one, rarity) for one, rarity in zip(told, rarities, strict=True))
     one = next(iter(known)) if len(known) == 1 else None
     return Results(

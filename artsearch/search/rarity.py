@@ -14,8 +14,9 @@ from artsearch.index.exact import ExactIndex
 from artsearch.index.metrics import LOCAL, csls
 from artsearch.works.collection import Collection
 
-#: Works drawn by chance whose pairs say what is usual: half a million pairs.
-SAMPLE = 1_000
+#: Works drawn by chance whose pairs say what is usual: half a million pairs. Of more than 50,000
+#: works more are drawn, so that there are ten pairs a work to tell one in ten from.
+SAMPLE, PAIRS = 1_000, 10
 #: With fewer works nothing is said of what is usual.
 FEWEST = 20
 #: The words for how many of all works would by chance be as near, from below. From one work on
@@ -27,11 +28,12 @@ class Rarity(NamedTuple):
     """How unusual it is that two works by different hands are as near as two are.
 
     `share` is the share of pairs by different hands that are less near, and `by_chance` how many of
-    the works that might answer would be as near if all were by other hands: their number times the
-    share of pairs that are as near (Karlin and Altschul 1990, PNAS 87, call it the E-value).
+    the works that might answer, those made by a machine aside, would be as near if all were by
+    other hands: their number times the share of pairs that are as near, an E-value (Karlin and
+    Altschul 1990, PNAS 87).
 
-    >>> print(Rarity(0.99971, 0.02))
-    unusual: nearer than 99.97 % of pairs by different hands
+    >>> print(Rarity(0.99971, 0.024))
+    unusual: nearer than 99.97 % of pairs by different hands; by chance 0.024 works would be
     """
 
     share: float
@@ -51,7 +53,10 @@ class Rarity(NamedTuple):
         # As many digits as tell it from all pairs; cut, since no share is rounded up to all.
         digits = int(np.clip(np.ceil(-np.log10(max(1 - self.share, 1e-9)) - 2 - 1e-6), 0, 7))
         share = np.floor(self.share * 100 * 10**digits + 1e-6) / 10**digits
-        return f"{self.word}: nearer than {share:.{digits}f} % of pairs by different hands"
+        near = f"nearer than {share:.{digits}f} % of pairs by different hands"
+        works = f"{self.by_chance:,.0f}" if self.by_chance >= 10 else f"{self.by_chance:.2g}"
+        works = "fewer than 0.001" if self.by_chance < 0.001 else works
+        return f"{self.word}: {near}; by chance {works} works would be"
 
 
 class Usual:
@@ -70,7 +75,8 @@ class Usual:
         self._index, self._collection = index, collection
         by_hand = [row for row, id in enumerate(index.ids) if id not in collection.machines]
         drawn = np.random.default_rng(seed).permutation(np.array(by_hand, np.int64))
-        self._sample = _thin_out(index, np.sort(drawn[:SAMPLE]))
+        self._works, most = len(by_hand), max(SAMPLE, int(np.sqrt(2 * PAIRS * len(by_hand))))
+        self._sample = _thin_out(index, np.sort(drawn[:most]))
         self._place = {id: place for place, id in enumerate(self._sample.ids)}
         hands = [self._hand(id) or id for id in self._sample.ids]
         codes, names = pd.factorize(np.array(hands, object))
@@ -93,15 +99,18 @@ class Usual:
         """Return the rarity of works that were found; None where too few are there to compare.
 
         `vector` is the query's row as it is compared (if None, that of the one work `liked`),
-        `liked` are the works that it was made of, and `works` is how many might have been found.
+        `liked` are the works that it was made of, and `works` is how many by hand might have been
+        found: all others, if none are given.
         """
-        if not len(self._pairs) or not len(ids):
+        if works is None:
+            works = self._works - sum(id not in self._collection.machines for id in liked)
+        # With fewer pairs than works, the nearest of all would seem usual.
+        if not 0 < works < len(self._pairs) or not len(ids):
             return [None] * len(ids)
         index = self._index
         found = index.part(index.rows_of(ids))
         if vector is None:
             vector = index.part(index.rows_of(liked)).fetch(0)
-        works = len(index) - len(liked) if works is None else works
         query = self._to_others(vector[None], [liked])
         of_found = self._to_others(found.fetch(slice(None)), [(id,) for id in found.ids], liked)
         places = [self._place.get(id, -1) for id in found.ids]

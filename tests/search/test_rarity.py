@@ -118,10 +118,11 @@ def test_near_duplicates_and_machines_are_not_usual(tmp_path):
     )
     assert not set(search.index.ids[:9]) & set(search.usual._sample.ids)
     assert len(search.usual._sample) == 81 and len(other.usual._sample) == 71
-    # No pair that was drawn is as near.
-    assert other.by_work(search.index.ids[10], 1)[0].rarity.by_chance == 89 / (
-        len(other.usual._pairs) + 1
-    )
+    # No pair that was drawn is as near; and machines are not among those that would be by chance.
+    for answer in (other.by_work(other.index.ids[10], 1), other.ask(other.index.ids[10], 1)):
+        assert answer[0].rarity.by_chance == 80 / (len(other.usual._pairs) + 1)
+    only = other.ask(other.index.ids[10], 1, where='machine_made == "GAN"')
+    assert len(only) == 1 and only[0].rarity is None
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -169,8 +170,15 @@ def test_a_blend_keeps_what_is_usual_at_a_weight(tmp_path):
 def test_words_and_shares():
     words = [Rarity(0.5, expected).word for expected in (0.001, 0.05, 0.5, 1)]
     assert words == ["very unusual", "unusual", "somewhat unusual", "usual"]
-    assert str(Rarity(1 - 1e-6, 0.001)).endswith("99.9999 % of pairs by different hands")
+    assert "99.9999 % of" in str(Rarity(1 - 1e-6, 1e-4))
     assert "than 99.996 %" in str(Rarity(0.9999666, 0.1)) and "than 50 %" in str(Rarity(0.5, 5))
+    works = [str(Rarity(0.9, by)).split("; ")[1] for by in (1e-9, 0.0123, 1.72, 1234.5)]
+    assert [one.split()[2:-3] for one in works] == [
+        ["fewer", "than", "0.001"],
+        ["0.012"],
+        ["1.7"],
+        ["1,234"],
+    ]
 
 
 # CSLS
