@@ -58,11 +58,13 @@ def demo(
     failed; everything else is there all the same.
     """
     from artsearch.cli.demo import choose_notebooks, make_demo
+    from artsearch.cli.runner import read_parameter
 
     chosen = choose_notebooks(notebooks)
     try:
         works, searches = _open(collection, networks, out, index)
-        is_whole = make_demo(works, searches, chosen, {"NETWORKS": networks, "INDEX": index}, out)
+        parameters = {"NETWORKS": read_parameter(networks), "INDEX": index}
+        is_whole = make_demo(works, searches, chosen, parameters, out)
     except KeyboardInterrupt:
         click.echo("\nStopped. The same command goes on from there.", err=True)
         context.exit(130)

@@ -22,12 +22,19 @@ PATIENCE = 300
 def read_parameter(text: str) -> int | float | str:
     """Return a parameter from a command line: a number where it is one, else the text.
 
+    Files of networks get their whole path: a notebook runs in its own folder.
+
     >>> [read_parameter(text) for text in ("-5", "0.5", "resnet50,vgg16")]
     [-5, 0.5, 'resnet50,vgg16']
     """
     if not re.fullmatch(r"[-+]?\d{1,18}(\.\d+)?", text):
-        return text
+        return re.sub(r"(timm:[^,@]+@|open_clip:local-dir:)([^,]+)", _whole, text)
     return float(text) if "." in text else int(text)
+
+
+def _whole(found: re.Match) -> str:
+    path = Path(found[2]).expanduser()
+    return found[1] + (str(path.resolve()) if path.exists() else found[2])
 
 
 def run_notebook(

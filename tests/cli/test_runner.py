@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from artsearch.base.errors import ArtsearchError
 from artsearch.cli.commands import main
-from artsearch.cli.runner import run_notebook
+from artsearch.cli.runner import read_parameter, run_notebook
 
 
 def put_notebook(folder, *cells: str):
@@ -70,6 +70,13 @@ def test_a_negative_number_reaches_the_notebook_as_a_number(tmp_path, monkeypatc
     words = ["run", "in.ipynb", "out.ipynb", "-p", "X", "-5", "-p", "Y", "-0.5", "-p", "Z", "-"]
     assert CliRunner().invoke(main, words).exit_code == 0
     assert given == {"X": -5, "Y": -0.5, "Z": "-"}
+
+
+def test_a_checkpoint_reaches_the_notebook_from_another_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.pth").touch()
+    names = "vgg16,timm:resnet18@{}mine.pth,timm:resnet18@random"
+    assert read_parameter(names.format("")) == names.format(f"{tmp_path}/")
 
 
 SMALL = """
