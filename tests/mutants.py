@@ -338,7 +338,7 @@ FAULTS = [
         "filter-after-the-search",
         "index/candidates.py",
         "search/test_ask.py",
-        "        return self.index.nearest_of(vector, np.flatnonzero(self._left), k)",
+        "        return self.index.nearest_of(vector, rows, k, crowding=self._crowding)",
         """\
         found, distances = self.index.nearest_of(vector, np.arange(len(self._left)), k)
         return found[self._left[found]], distances[self._left[found]]""",
