@@ -158,6 +158,7 @@ def site(
 @click.option("--repainted", default=None, help="Folder of works with a content and a manner.")
 @click.option("--k", default=10, help="Neighbours that are looked at.")
 @click.option("--sample", default=100, help="Works that are altered and sought again.")
+@click.option("--identify", is_flag=True, help="Name altered works by their points, too.")
 @click.option("--out", default="build/evaluate", help="Folder for the report.")
 @click.option("--cache", default="build", help="Folder where features are kept.")
 def evaluate(
@@ -168,6 +169,7 @@ def evaluate(
     repainted: str | None,
     k: int,
     sample: int,
+    identify: bool,
     out: str,
     cache: str,
 ) -> None:
@@ -192,6 +194,7 @@ def evaluate(
         k,
         sample,
         cache=cache,
+        identify=identify,
         say=click.echo,
     )
     page = write(report, out)

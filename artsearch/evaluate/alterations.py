@@ -29,6 +29,7 @@ FRAME = 0.15  # of the shorter side
 FAR = 0.80  # the length of the work's far edge in a photograph
 NEAR_LIGHT, FAR_LIGHT = 255, 153  # of 255
 WALL_AROUND = 0.15  # of the longer side
+ASIDE, FEW_PIXELS, LAMP = 45, 480, 200  # degrees; pixels of the longer side; of 255
 
 GREY = (128, 128, 128)
 WALL = (196, 190, 180)
@@ -211,6 +212,43 @@ def _photograph(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     # Mirrored before and after, the work is as it was, and the camera on its other side.
     turn = ImageOps.mirror if rng.integers(2) else Image.Image.copy
     return turn(_see_from_left(turn(image), rng))
+
+
+def _photograph_badly(image: Image.Image, rng: np.random.Generator) -> Image.Image:
+    """Photograph a work from far aside, with half of its frame, a lamp in it, and few pixels."""
+    from torchvision.transforms.v2.functional import InterpolationMode, perspective
+
+    turn = ImageOps.mirror if rng.integers(2) else Image.Image.copy
+    wide = max(1, round(FRAME * min(image.size)))
+    framed = Image.new("RGB", (image.width + wide, image.height + wide), _RINGS[2][1])
+    framed.paste(turn(image), (wide, wide))
+    scene = ImageOps.expand(framed, wide, WALL)
+    left, top, right, bottom = wide, wide, scene.width - wide, scene.height - wide
+    corners = [[left, top], [right, top], [right, bottom], [left, bottom]]
+    # Seen under ASIDE degrees from one and a half widths away: so much shorter is the far edge.
+    half = math.sin(math.radians(ASIDE)) / 2
+    near, far = (1 / (1.5 + sign * half) for sign in (-1, 1))
+    drop = (1 - far / near) / 2 * framed.height
+    narrow = (1 - math.cos(math.radians(ASIDE)) * math.sqrt(far / near)) / 2 * framed.width
+    moved = [[narrow, 0], [-narrow, drop], [-narrow, -drop], [narrow, 0]]
+    seen = (np.array(corners) + moved).tolist()
+    photo = turn(perspective(scene, corners, seen, InterpolationMode.BILINEAR, fill=WALL))
+    photo.thumbnail((FEW_PIXELS, FEW_PIXELS), Image.Resampling.LANCZOS)
+    across, down = np.meshgrid(*(np.linspace(0, 1, side) for side in photo.size))
+    x, y = rng.uniform(0.3, 0.7, 2)
+    lamp = LAMP * np.exp(-((across - x) ** 2 + (down - y) ** 2) / (2 * 0.12**2))
+    lit = np.asarray(photo, dtype=np.float32) + lamp[..., None]
+    return Image.fromarray(np.clip(np.rint(lit), 0, 255).astype(np.uint8))
+
+
+#: A photograph as visitors take them, by which identify is measured besides.
+STRONG = {
+    "strong photograph": Alteration(
+        "strong photograph",
+        f"from {ASIDE}° aside, with half of the frame and a lamp's glare, {FEW_PIXELS} pixels long",
+        _photograph_badly,
+    )
+}
 
 
 def _see_from_left(image: Image.Image, rng: np.random.Generator) -> Image.Image:

@@ -24,6 +24,7 @@ from artsearch.evaluate.experiments import (
     recovered,
     verdicts,
 )
+from artsearch.evaluate.identified import identified
 from artsearch.evaluate.nearness import nearness
 from artsearch.evaluate.repaint import ensure_demo_data
 from artsearch.features.published import no_network
@@ -51,6 +52,7 @@ class Report:
     dial: MetricsTable
     labels: MetricsTable
     recovered: MetricsTable
+    identified: MetricsTable
     agreement: MetricsTable
     hubs: MetricsTable
     nearness: MetricsTable
@@ -61,7 +63,8 @@ class Report:
     @property
     def table(self) -> pd.DataFrame:
         """All figures, with the columns of metrics.csv."""
-        parts = (self.dial, self.labels, self.recovered, self.agreement, self.hubs, self.nearness)
+        parts = (self.dial, self.labels, self.recovered, self.identified, self.agreement)
+        parts += (self.hubs, self.nearness)
         return pd.concat([part.table[COLUMNS] for part in parts], ignore_index=True)
 
     @property
@@ -103,6 +106,7 @@ def make_report(
     seed: int = 0,
     cache: str | os.PathLike = "build",
     progress: bool = True,
+    identify: bool = False,
     say: Callable[[str], object] = lambda text: None,
 ) -> Report:
     """Run all experiments on a collection; what cannot be measured is said in the notes.
@@ -110,7 +114,8 @@ def make_report(
     `repainted` is a folder with the columns content and manner; if None, the collection itself
     where it has them, and otherwise the shipped works, which are made when they are missing.
     `labels` are columns of the works' table, k the neighbours that are looked at, `sample` the
-    works that are altered. Features are kept below `cache`; `say` is told what is going on.
+    works that are altered, and with `identify` are to be named as well. Features are kept below
+    `cache`; `say` is told what is going on.
 
     Raises ArtsearchError for what is asked wrongly, such as an unknown network or label, and where
     no work can be read. An experiment that fails never costs the others.
@@ -152,6 +157,7 @@ def make_report(
         return tables
 
     dial = measure("Content and manner", measure_dial)
+    asked = collection, cache, sample, seed, (1,)
     return Report(
         searches,
         with_content,
@@ -159,6 +165,7 @@ def make_report(
         dial,
         measure("Labels", by_label, searches, labels, k, seed=seed),
         measure("Altered works", recovered, searches, sample, seed, progress=progress),
+        measure("Identify", identified, *asked) if identify else MetricsTable(),
         measure("Agreement", agreement, searches, k, seed),
         measure("Hubs", hubs, searches, k, seed),
         measure("How near is near", nearness, searches, k, seed),

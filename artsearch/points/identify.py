@@ -13,7 +13,7 @@ from artsearch.features.features import Features
 from artsearch.points.local import MOST_OF_QUERY, Points, find_points
 from artsearch.points.store import points_folder, stored_points
 from artsearch.points.verify import Agreement, agree, project
-from artsearch.points.votes import Votes
+from artsearch.points.votes import VOTING, Votes
 from artsearch.works.collection import Collection
 from artsearch.works.images import ImageSource, open_image
 
@@ -78,11 +78,12 @@ class Identifier:
         """
         points = stored_points(collection, out, progress)
         folder = Path(out, "indexes", f"{points_folder(collection, out).name}-votes")
-        votes = Votes.open(folder, points.provenance)
+        made_of = points.provenance | {"voting": VOTING, "learnt": [SAMPLE, WRONG, LEAST, COPIES]}
+        votes = Votes.open(folder, made_of)
         if votes is None:
             votes = Votes.build(points)
             votes.threshold = cls(collection, points, votes).learn_threshold()
-            votes.save(folder, points.provenance)
+            votes.save(folder, made_of)
         return cls(collection, points, votes)
 
     @property

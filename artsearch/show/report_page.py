@@ -16,7 +16,7 @@ from markupsafe import Markup
 import artsearch
 from artsearch.base.disk import write_whole
 from artsearch.evaluate.agreement import compare_crops
-from artsearch.evaluate.alterations import ALTERATIONS
+from artsearch.evaluate.alterations import ALTERATIONS, STRONG
 from artsearch.evaluate.experiments import CONTENT, CORRECTED, MANNER, alpha_of, verdicts
 from artsearch.evaluate.report import Report
 from artsearch.networks.transforms import default_crop
@@ -61,7 +61,7 @@ def make_page(report: Report) -> str:
             for key, rows in report.labels.table.groupby(["label", "same_artist"], sort=False)
         },
         drawn=min(len(searches.collection), report.settings["sample"]),
-        recovery=_recovery_tables(titles, report.recovered.select(metric="recall", k=1)),
+        recovery=_recovery_tables(titles | {"points": "By points"}, _found_first(report)),
         crops=_crop_table(titles, compare_crops(report.dial, report.labels)),
         changes=show_works(
             report.changes, SHOWN, lambda row: f"{row.overlap * 100:.0f} % of neighbours kept"
@@ -132,11 +132,17 @@ def _label_title(label: str, same_artist: str) -> str:
     return f"Same {label}{left_out}"
 
 
+def _found_first(report: Report) -> pd.DataFrame:
+    parts = (report.recovered, report.identified)
+    return pd.concat([part.select(metric="recall", k=1) for part in parts], ignore_index=True)
+
+
 def _recovery_tables(titles: dict[str, str], table: pd.DataFrame) -> dict[str, dict[str, Markup]]:
     """Return tables by what was done and by network: a row an alteration, a column a descriptor."""
     table = table.assign(key=list(zip(table["crop"], table["descriptor"], strict=True)))
     details = table["label"].str.startswith("detail of ")
-    descriptions = {name: alteration.description for name, alteration in ALTERATIONS.items()}
+    every = ALTERATIONS | STRONG
+    descriptions = {name: alteration.description for name, alteration in every.items()}
     tables: dict[str, dict[str, Markup]] = {"Altered works": {}, "Details": {}}
     for by_network, part in zip(tables.values(), (table[~details], table[details]), strict=True):
         for network, of_network in part.groupby("network", sort=False):

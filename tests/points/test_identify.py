@@ -9,7 +9,7 @@ from PIL import Image
 
 from artsearch.base.errors import ArtsearchError
 from artsearch.cli.commands import main
-from artsearch.evaluate.alterations import ALTERATIONS, alter_all
+from artsearch.evaluate.alterations import ALTERATIONS, STRONG, alter_all
 from artsearch.points.identify import Identifier
 from artsearch.points.local import MOST, Points, find_points
 from artsearch.points.verify import agree, project
@@ -71,9 +71,9 @@ def test_a_picture_without_points_agrees_with_nothing(wave):
 # Identify
 
 
-@pytest.mark.parametrize("name", [*ALTERATIONS, "detail of 20 %"])
+@pytest.mark.parametrize("name", [*ALTERATIONS, *STRONG, "detail of 20 %"])
 def test_an_altered_work_is_known_again(identifier, wave, name):
-    pictures = alter_all(wave, WAVE, details=(0.2,))
+    pictures = alter_all(wave, WAVE, ALTERATIONS | STRONG, (0.2,))
     found = identifier.identify(pictures[name])
     assert found.work == WAVE and found.points >= found.threshold
     assert found.mirrored == (name == "mirrored") and not found.others
@@ -123,6 +123,19 @@ def test_a_search_identifies_with_its_network(collection, out):
     searches = Searches(collection, "efficientnet_lite0", "no_crop", out, progress=False)
     found = searches["efficientnet_lite0", "no_crop"].identify(collection.path(WAVE), out)
     assert found.sentence(collection).startswith("This is Katsushika Hokusai, The Great Wave")
+
+
+# The evaluation
+
+
+def test_the_evaluation_counts_right_names_and_right_nones(collection, identifier, out, tmp_path):
+    """Of works that were taken out the right answer is none; a lost work is noted."""
+    from artsearch.evaluate.identified import GONE, identified
+
+    blur = {"blur": ALTERATIONS["blur"], "photograph": ALTERATIONS["photograph"]}
+    found = identified(collection, out, 3, 0, (1,), blur, (0.25,), progress=False)
+    right = found.select(descriptor="identify", metric="recall", k=1).set_index("label")["value"]
+    assert right.to_dict() == {"photograph": 1, GONE: 1, "blur": 1, "detail of 25 %": 1}
 
 
 # The command
