@@ -336,7 +336,7 @@ def choose_networks(names: str | list[str] = "auto") -> Chosen:
     ]
     if random := [network for network in networks if network.is_random]:
         limits.append(
-            f" What {_titles(random)} find alike means nothing: their weights are random."
+            f" The weights of {_titles(random)} are random: what is found by them means nothing."
         )
     return Chosen(networks, f"Networks: {_titles(networks)}, as asked for.{''.join(limits)}")
 

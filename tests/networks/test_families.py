@@ -295,5 +295,5 @@ def test_random_weights_are_the_same_each_time_and_are_said():
     assert FeatureExtractor(again).weights == weights
     sentence = choose_networks("timm:test_vit@random").sentence
     assert sentence.endswith(
-        "What test_vit (random) find alike means nothing: their weights are random."
+        "The weights of test_vit (random) are random: what is found by them means nothing."
     )
