@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import PurePath
 
 import numpy as np
@@ -15,7 +16,6 @@ from artsearch.base.vectors import unit_rows
 from artsearch.index.base import Index
 from artsearch.index.candidates import Candidates
 from artsearch.search.question import SIDES, Question, Region, Thing, Words
-from artsearch.search.rarity import Rarity
 from artsearch.search.results import WORDY, Described, Neighbour, Results, Searched
 from artsearch.works.formats import SUFFIXES
 from artsearch.works.images import open_image
@@ -52,11 +52,11 @@ def answer(search: Searched, question: Question, given: Mapping[str, object]) ->
     duplicates = [behind.get(row, 0) for row in rows]
     told = zip(ids, distances.tolist(), captions, groups, duplicates, strict=True)
     # Nothing is known of how near works are to words, and to what is liked less what is not.
-    rarities: list[Rarity | None] = [None] * len(ids)
+    rate = None
     if not question.words and not question.unliked:
-        liked = [id for id, _ in question.positive]
-        rarities = search.usual.rate(ids, vector, liked, candidates.count_by_hand())
-    neighbours = (Neighbour(*one, rarity) for one, rarity in zip(told, rarities, strict=True))
+        liked, works = [id for id, _ in question.positive], candidates.count_by_hand()
+        rate = cache(lambda: search.usual.rate(ids, vector, liked, works))
+    neighbours = (Neighbour(*one, rate) for one in told)
     one = next(iter(known)) if len(known) == 1 else None
     return Results(
         one if isinstance(one, str) and one in search.collection else None,

@@ -95,8 +95,8 @@ class Usual:
         vector: np.ndarray | None,
         liked: Sequence[str] = (),
         works: int | None = None,
-    ) -> list[Rarity | None]:
-        """Return the rarity of works that were found; None where too few are there to compare.
+    ) -> dict[str, Rarity | None]:
+        """Return the rarity of works that were found, by id; None where too few are to compare.
 
         `vector` is the query's row as it is compared (if None, that of the one work `liked`),
         `liked` are the works that it was made of, and `works` is how many by hand might have been
@@ -106,7 +106,7 @@ class Usual:
             works = self._works - sum(id not in self._collection.machines for id in liked)
         # With fewer pairs than works, the nearest of all would seem usual.
         if not 0 < works < len(self._pairs) or not len(ids):
-            return [None] * len(ids)
+            return dict.fromkeys(ids)
         index = self._index
         found = index.part(index.rows_of(ids))
         if vector is None:
@@ -122,10 +122,10 @@ class Usual:
         )
         as_near = len(self._pairs) - np.searchsorted(self._pairs, nearness, side="left")
         shares = (1 + as_near) / (1 + len(self._pairs))
-        return [
-            Rarity(float(1 - share), float(works * share)) if np.isfinite(near) else None
-            for share, near in zip(shares, nearness, strict=True)
-        ]
+        return {
+            id: Rarity(float(1 - share), float(works * share)) if np.isfinite(near) else None
+            for id, share, near in zip(ids, shares, nearness, strict=True)
+        }
 
     def _hand(self, work_id: str) -> str:
         collection = self._collection

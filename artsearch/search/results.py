@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
@@ -13,9 +13,11 @@ from artsearch.base.errors import TooFewWorks
 from artsearch.index.base import Index
 from artsearch.index.metrics import unit_of
 from artsearch.search.question import Question, Words
-from artsearch.search.rarity import Rarity, Usual
 from artsearch.works.collection import Collection
 from artsearch.works.images import ImageSource
+
+if TYPE_CHECKING:
+    from artsearch.search.rarity import Rarity, Usual
 
 #: A network that takes words, for errors to name.
 WORDY = "open_clip:ViT-B-16-SigLIP2"
@@ -58,7 +60,7 @@ class Neighbour:
 
     `group` is what the work has in the column that was asked for with `group_by`, else "".
     `duplicates` is how many near-duplicates of it the answer leaves out, where it was asked to.
-    `rarity` says how unusual it is for two works to be as near, where that is known.
+    `rate` gives the rarities of the answer by id, worked out when the first of them is asked for.
     """
 
     id: str
@@ -66,7 +68,14 @@ class Neighbour:
     caption: str
     group: str = ""
     duplicates: int = 0
-    rarity: Rarity | None = None
+    rate: Callable[[], Mapping[str, Rarity | None]] | None = field(
+        default=None, compare=False, repr=False
+    )
+
+    @property
+    def rarity(self) -> Rarity | None:
+        """How unusual it is for two works to be as near; None where that is not known."""
+        return None if self.rate is None else self.rate()[self.id]
 
 
 @dataclass(frozen=True)

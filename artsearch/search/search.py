@@ -6,7 +6,7 @@ import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -298,9 +298,9 @@ class Search:
         vector: np.ndarray | None = None,
     ) -> Results:
         captions = (self.collection.caption(id) for id in ids)
-        rarities = self.usual.rate(ids, vector, [query] if query else [])
-        found = zip(ids, distances.tolist(), captions, rarities, strict=True)
-        neighbours = tuple(Neighbour(*one[:3], rarity=one[3]) for one in found)
+        rate = cache(lambda: self.usual.rate(ids, vector, [query] if query else []))
+        found = zip(ids, distances.tolist(), captions, strict=True)
+        neighbours = tuple(Neighbour(*one, rate=rate) for one in found)
         return Results(query, neighbours, self.index.metric, self.index.provenance)
 
 

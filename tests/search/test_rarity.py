@@ -58,7 +58,7 @@ def other_pairs(search):
     return [
         one.share
         for query in apart[::EACH]
-        for one in search.usual.rate([id for id in apart if id != query], None, [query])
+        for one in search.usual.rate([id for id in apart if id != query], None, [query]).values()
     ]
 
 
@@ -138,7 +138,7 @@ def test_every_metric_and_kind_says_the_same(hands, metric):
     id = hands.index.ids[4]
     found = exact.by_work(id, 4)
     assert found.cut >= 2
-    again = annoy.usual.rate(found.ids, None, [id])
+    again = annoy.usual.rate(found.ids, None, [id]).values()
     assert [one.share for one in again] == pytest.approx(
         [one.rarity.share for one in found], abs=1e-3
     )
@@ -153,9 +153,8 @@ def test_few_works_words_and_what_is_unlike_are_not_rated(hands, tmp_path):
     alone = Collection(few.collection.folder)
     alone.works["artist"] = "One hand"
     features = Features(few.exact.fetch(slice(None)), few.index.ids)
-    assert Usual(construct_exact_index("angular", features), alone).rate(alone.ids[:1], None) == [
-        None
-    ]
+    usual = Usual(construct_exact_index("angular", features), alone)
+    assert usual.rate(alone.ids[:1], None) == {alone.ids[0]: None}
 
 
 def test_a_blend_keeps_what_is_usual_at_a_weight(tmp_path):
