@@ -30,6 +30,9 @@ def execute(kernel: RunningKernel, source: str, allow_stdin: bool | None = None)
 
 RunningKernel.execute_cell_input = execute
 
+#: Not read for examples, as modules are: the tests have a conftest as well.
+collect_ignore = ["conftest.py"]
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item):

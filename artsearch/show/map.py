@@ -212,7 +212,7 @@ def colour_by(works: pd.DataFrame, column: str) -> Colouring:
         groups, names, colours = _group_numbers(numbers.dropna())
     else:
         groups, names, colours = _group_texts(texts)
-    groups = groups.reindex(works.index)
+    groups = groups.astype(float).reindex(works.index)  # no value leaves texts, of no group
     if groups.isna().any():
         groups, names, colours = groups.fillna(len(names)), [*names, "not said"], [*colours, UNSAID]
     names = tuple(cut_text(name, LONGEST) for name in names)
