@@ -5,7 +5,6 @@ docs/vectors.md describes the file; `artsearch export` writes it beside the vect
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from artsearch.base.vectors import unit_rows
 from artsearch.features.extract import extract
 from artsearch.features.extractor import FeatureExtractor
 from artsearch.features.published import MADE
+from artsearch.features.store import versions
 from artsearch.networks.network import Network
 from artsearch.networks.registry import as_network
 from artsearch.networks.weights import find_weights
@@ -38,7 +38,6 @@ REST = 1e-6
 FEWEST = 5
 #: What is said besides of the pixels that went in.
 PREPARED = ("mean", "std", "interpolation")
-PACKAGES = ("artsearch", "torch", "torchvision", "timm", "pillow")
 
 
 def make_passport(provenance: Mapping, dims: int, out: str | os.PathLike = "build") -> dict:
@@ -62,7 +61,7 @@ def make_passport(provenance: Mapping, dims: int, out: str | os.PathLike = "buil
         "interpolation": network.interpolation,
         "library": f"{network.library} {network.architecture}",
         "licence": network.licence,
-        "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "versions": versions(),
         "strip": strip,
         "note": note,
     }

@@ -29,6 +29,8 @@ T = TypeVar("T")
 KIND = "features"
 #: What lies in a folder of features; one with anything else in it is the user's own.
 OWN = ("img_emb", "metadata")
+#: What makes rows of pictures.
+PACKAGES = ("artsearch", "torch", "torchvision", "timm", "pillow")
 #: The columns that say in which state a work's file was.
 STATE = ("file_size", "file_modified_ns", "file_changed_ns", "file_sha256")
 
@@ -274,11 +276,13 @@ def _describe(contents: Contents) -> dict:
         "shards": contents.shards,
         "skipped": [_describe_skipped(entry) for entry in contents.skipped],
         "captions": contents.captions,
-        "versions": {
-            name: importlib.metadata.version(name)
-            for name in ("artsearch", "torch", "torchvision", "timm", "pillow")
-        },
+        "versions": versions(),
     }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what makes rows of pictures."""
+    return {name: importlib.metadata.version(name) for name in PACKAGES}
 
 
 def _describe_skipped(entry: Entry) -> dict:

@@ -122,21 +122,28 @@ class FetchFolder:
 @contextmanager
 def locked(out: str | os.PathLike) -> Iterator[FetchFolder]:
     """Open a folder for one run at a time; refuse one that is somebody's own."""
+    with opened_alone(_expand(out), JOURNAL) as path:
+        with using(path):
+            folder = FetchFolder(path)
+        yield folder
+
+
+@contextmanager
+def opened_alone(path: Path, mark: str) -> Iterator[Path]:
+    """Make a folder, for one run at a time; refuse one that holds other things and not `mark`."""
     import filelock
 
-    path = _expand(out)
     with ExitStack() as stack:
         with using(path):
             path.mkdir(parents=True, exist_ok=True)
-            _refuse_others(path)
+            _refuse_others(path, mark)
             try:
                 stack.enter_context(filelock.FileLock(path / LOCK, timeout=0))
             except filelock.Timeout:
                 raise ArtsearchError(
                     f"another run is fetching into {str(path)!r}; wait until it has ended"
                 ) from None
-            folder = FetchFolder(path)
-        yield folder
+        yield path
 
 
 @contextmanager
@@ -196,9 +203,9 @@ def name_column(name: str) -> str:
     return " ".join(re.sub(r"[^\w ]", " ", clean(name)).lower().split())[:60]
 
 
-def _refuse_others(path: Path) -> None:
+def _refuse_others(path: Path, mark: str) -> None:
     others = sorted(name for name in os.listdir(path) if not name.startswith("."))
-    if others and not (path / JOURNAL).is_file():
+    if others and not (path / mark).exists():
         raise ArtsearchError(
             f"{str(path)!r} holds other things, such as {others[0]!r}, and nothing is put among "
             "them; name a new folder"

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +24,7 @@ from artsearch.features.published import MADE, PREFIX, batch_folder
 from artsearch.features.store import Contents, read_manifest, write_store
 from artsearch.fetch.column_names import OF_VECTORS, map_columns
 from artsearch.fetch.data_files import Form, Part, find_form, is_vector
-from artsearch.fetch.folder import LOCK, clean, name_column, using
+from artsearch.fetch.folder import clean, name_column, opened_alone, using
 from artsearch.works.collection import COLUMNS, TABLE, VECTORS
 from artsearch.works.table import read_table, read_works_csv, to_text
 
@@ -445,23 +445,8 @@ def _check_batches(store: Path, model: str, dims: int, passport: dict | None) ->
 @contextmanager
 def _opened(folder: Path) -> Iterator[Path]:
     """Open a folder of vectors for one run at a time; refuse one that is somebody's own."""
-    import filelock
-
-    with ExitStack() as stack:
+    with opened_alone(folder, VECTORS):
         with using(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            others = sorted(name for name in os.listdir(folder) if not name.startswith("."))
-            if others and not (folder / VECTORS).is_dir():
-                raise ArtsearchError(
-                    f"{str(folder)!r} holds other things, such as {others[0]!r}, and no vectors; "
-                    "name a new folder"
-                )
-            try:
-                stack.enter_context(filelock.FileLock(folder / LOCK, timeout=0))
-            except filelock.Timeout:
-                raise ArtsearchError(
-                    f"another run is fetching into {str(folder)!r}; wait until it has ended"
-                ) from None
             for left in folder.glob(".vectors-*"):  # of a run that was killed
                 shutil.rmtree(left, ignore_errors=True)
         yield folder

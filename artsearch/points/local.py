@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass
 from types import ModuleType
 
@@ -80,7 +81,7 @@ def find_points(image: Image.Image, most: int = MOST) -> Points:
 
     Raises EngineError where OpenCV is not installed.
     """
-    cv2 = opencv()
+    cv2 = library("cv2")
     scale = SIDE / max(image.size)
     size = tuple(max(1, round(side * scale)) for side in image.size)
     grey = np.asarray(image.convert("L").resize(size, Image.Resampling.BICUBIC))
@@ -100,15 +101,14 @@ def find_points(image: Image.Image, most: int = MOST) -> Points:
     )
 
 
-def opencv() -> ModuleType:
-    """Return OpenCV; raises EngineError, with the command that installs it, where it is missing."""
+def library(name: str) -> ModuleType:
+    """Return "cv2" or "faiss"; raises EngineError, which says how to install it, if missing."""
     try:
-        import cv2
+        return importlib.import_module(name)
     except ImportError:
         raise EngineError(
             "to know a work again wants OpenCV and faiss: pip install 'artsearch[identify]'"
         ) from None
-    return cv2
 
 
 def _spread(found, size: tuple[int, int], most: int) -> np.ndarray:

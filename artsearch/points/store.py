@@ -13,7 +13,7 @@ from PIL import Image
 
 from artsearch.features.extract import extract, store_folder
 from artsearch.features.features import Features
-from artsearch.points.local import CELLS, MOST, SIDE, SIZES, find_points, opencv
+from artsearch.points.local import CELLS, MOST, SIDE, SIZES, find_points, library
 from artsearch.works.collection import Collection
 from artsearch.works.images import READING
 
@@ -48,7 +48,7 @@ class PointExtractor:
         """Return what goes with the rows: what found the points."""
         return {
             "network": self.network.name,
-            "weights": f"OpenCV {opencv().__version__.partition('.')[0]}",
+            "weights": f"OpenCV {library('cv2').__version__.partition('.')[0]}",
             "layer": layer,
             "pool": MOST,
             "crop": self.transform.crop,
@@ -72,7 +72,7 @@ class PointExtractor:
 
     def load(self) -> None:
         """Say now, and not at the end, where OpenCV is missing."""
-        opencv()
+        library("cv2")
 
 
 def stored_points(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from artsearch.base.vectors import unit_rows
-from artsearch.points.local import Points, opencv
+from artsearch.points.local import Points, library
 
 #: A match is kept where the next nearest point is this much farther away, by angle (Lowe 2004).
 RATIO = 0.9
@@ -102,7 +102,7 @@ def _best_of_one(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
 
 
 def _fit(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray | None:
-    cv2 = opencv()
+    cv2 = library("cv2")
     pairs = (np.ascontiguousarray(one[:, :2] * 1000, np.float32) for one in (ours, theirs))
     matrix, _ = cv2.findHomography(
         *pairs, cv2.USAC_MAGSAC, 1000 * NEAR, maxIters=500, confidence=0.999

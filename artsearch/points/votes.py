@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from artsearch.base.errors import ArtsearchError, EngineError, MismatchError
+from artsearch.base.errors import ArtsearchError
 from artsearch.base.sealed import open_sealed, seal
 from artsearch.base.vectors import chunks_of
 from artsearch.features.features import Features
-from artsearch.points.local import Points
+from artsearch.points.local import Points, library
 
 KIND = "votes"
 INDEX, OWNERS = "points.faiss", "owners.npy"
@@ -43,7 +43,7 @@ class Votes:
     @classmethod
     def build(cls, features: Features) -> Votes:
         """Build it from packed points; the same points give the same index."""
-        faiss = _faiss()
+        faiss = library("faiss")
         rows = range(0, len(features), CHUNK)
         kept = [_voting(features.vectors[at : at + CHUNK]) for at in rows]
         counts = np.array([len(one) for chunk in kept for one in chunk])
@@ -72,7 +72,7 @@ class Votes:
 
     def save(self, folder: Path, metadata: Mapping) -> None:
         """Write it as a sealed folder, with the threshold."""
-        faiss = _faiss()
+        faiss = library("faiss")
 
         def write(new: Path) -> None:
             faiss.write_index(self._index, str(new / INDEX))
@@ -84,8 +84,8 @@ class Votes:
     @classmethod
     def open(cls, folder: str | os.PathLike, metadata: Mapping) -> Votes | None:
         """Return what was saved for just these points, or None where that is not there whole."""
-        faiss, folder = _faiss(), Path(folder)
-        with suppress(MismatchError, ArtsearchError, OSError, RuntimeError):
+        faiss, folder = library("faiss"), Path(folder)
+        with suppress(ArtsearchError, OSError, RuntimeError):  # faiss raises the last
             about = open_sealed(folder, KIND)
             if about["of"] == dict(metadata):
                 index = faiss.read_index(str(folder / INDEX))
@@ -102,13 +102,3 @@ def _draw(everything: list[np.ndarray], most: int) -> np.ndarray:
     order = np.random.default_rng(0).permutation(len(everything))
     lengths = np.cumsum([len(everything[at]) for at in order])
     return np.concatenate([everything[at] for at in order[: np.searchsorted(lengths, most) + 1]])
-
-
-def _faiss():
-    try:
-        import faiss
-    except ImportError:
-        raise EngineError(
-            "to know a work again wants OpenCV and faiss: pip install 'artsearch[identify]'"
-        ) from None
-    return faiss

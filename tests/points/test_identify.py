@@ -129,7 +129,7 @@ def test_a_search_identifies_with_its_network(collection, out):
 
 
 def test_the_evaluation_counts_right_names_and_right_nones(collection, identifier, out, tmp_path):
-    """Of works that were taken out the right answer is none; a lost work is noted."""
+    """Of works that were taken out the right answer is none."""
     from artsearch.evaluate.identified import GONE, identified
 
     blur = {"blur": ALTERATIONS["blur"], "photograph": ALTERATIONS["photograph"]}
