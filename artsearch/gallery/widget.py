@@ -17,9 +17,9 @@ from artsearch.gallery.session_page import KINDS, to_bytes
 from artsearch.gallery.state import GalleryState
 from artsearch.gallery.view import make_view, to_csv
 from artsearch.networks.transforms import default_crop
-from artsearch.search.opening import choose_opening
 from artsearch.search.search import Search
 from artsearch.show.html import WEB
+from artsearch.show.opening import choose_opening
 from artsearch.works.collection import Collection
 
 if TYPE_CHECKING:

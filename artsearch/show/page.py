@@ -11,12 +11,12 @@ from artsearch.base.disk import write_whole
 from artsearch.index.metrics import unit_of
 from artsearch.networks.network import Network
 from artsearch.networks.transforms import default_crop
-from artsearch.search.opening import choose_opening
 from artsearch.search.question import Question
 from artsearch.search.results import Results
 from artsearch.search.search import Search
 from artsearch.search.wording import distance_text, say_networks, words
 from artsearch.show.html import Pictures, first_searches, render
+from artsearch.show.opening import choose_opening
 from artsearch.works.collection import Collection
 
 INTRODUCTION = (

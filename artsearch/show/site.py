@@ -28,10 +28,10 @@ from artsearch.index.base import Index
 from artsearch.index.metrics import unit_of
 from artsearch.networks.network import Network
 from artsearch.networks.transforms import default_crop
-from artsearch.search.opening import choose_opening
 from artsearch.search.search import Search
 from artsearch.search.wording import has_dial, say_networks, words
 from artsearch.show.html import WEB, first_searches, render
+from artsearch.show.opening import choose_opening
 from artsearch.show.page import write_page
 from artsearch.works.cards import Card
 from artsearch.works.collection import MACHINE_MADE, Collection

@@ -10,8 +10,8 @@ from PIL import Image
 
 from artsearch.features.features import Features
 from artsearch.index.factory import construct_exact_index
-from artsearch.search.opening import SAMPLE, choose_opening
 from artsearch.search.search import Search
+from artsearch.show.opening import SAMPLE, choose_opening
 from artsearch.works.collection import Collection
 
 
