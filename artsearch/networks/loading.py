@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from artsearch.base.errors import (
 )
 from artsearch.networks import timm
 from artsearch.networks.hooks import LayerHook, named_layers
-from artsearch.networks.network import Network
+from artsearch.networks.network import Network, split_layer
 from artsearch.networks.registry import as_network
 from artsearch.networks.weights import fetch_weights, find_weights
 
@@ -160,6 +160,46 @@ def layers(network: Network | str | nn.Module, size: int | None = None) -> pd.Da
         if name in shapes
     ]
     return pd.DataFrame(rows, columns=["layer", "type", "shape", "parameters"])
+
+
+def choose_layer(network: Network) -> str:
+    """Return the deepest layer by whose maps two pictures are compared.
+
+    That is the one that its blend takes the covariance from, or else its last map.
+
+    >>> from artsearch import NETWORKS
+    >>> choose_layer(NETWORKS["efficientnet_lite0"])
+    'blocks.4'
+
+    Raises ArtsearchError for a network of one's own, or with a layer named by hand, that has
+    attention, or whose last map lies in its first half: what it gives is no map, or sees little.
+    """
+    if network.blend is not None:
+        named = [split_layer(name) for name, _ in network.blend.content]
+        pooled = [layer for layer, pooling in named if pooling]
+        if pooled:
+            return pooled[-1]
+    cannot = f"{network.name} cannot say why two works are alike"
+    table = layers(network)
+    maps = [is_map(shape) for shape in table["shape"]]
+    if table["layer"].str.startswith("maps.").any():  # the last of the table
+        return table["layer"].iloc[-1]
+    if table["type"].str.contains("Att").any():
+        raise ArtsearchError(
+            f"{cannot}: it has attention, and which of its layers give a map of positions is not "
+            "known; take a network as timm has it, or a convolutional one, such as 'resnet50'"
+        )
+    if not any(maps[len(maps) // 2 :]):
+        raise ArtsearchError(
+            f"{cannot}: no layer in its second half gives a map of positions; take a network such "
+            "as 'resnet50' or 'efficientnet_lite0'"
+        )
+    return table["layer"][maps].iloc[-1]
+
+
+def is_map(shape: Sequence[int]) -> bool:
+    """Tell whether a layer gives channels × height × width, of square inputs."""
+    return len(shape) == 3 and shape[1] == shape[2] >= 4
 
 
 def _output_shapes(model: nn.Module, names: Iterable[str], size: int) -> dict[str, tuple[int, ...]]:

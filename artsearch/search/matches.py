@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,8 +11,8 @@ import numpy as np
 from artsearch.base.errors import ArtsearchError, check_whole
 from artsearch.index.metrics import unit_rows
 from artsearch.networks.hooks import LayerHook
-from artsearch.networks.loading import layers, load_model
-from artsearch.networks.network import Network, split_layer
+from artsearch.networks.loading import choose_layer, is_map, load_model
+from artsearch.networks.network import Network
 from artsearch.networks.registry import transform_for
 from artsearch.networks.transforms import Transform
 from artsearch.search.question import Region
@@ -75,52 +75,12 @@ class Matcher:
         with LayerHook(self._model, self.layer) as hook, torch.inference_mode():
             self._model(batch)
             output = hook.output
-        if len(output) != len(pictures) or not _is_map(output.shape[1:]):
+        if len(output) != len(pictures) or not is_map(output.shape[1:]):
             raise ArtsearchError(
                 f"layer {self.layer!r} gives the shape {tuple(output.shape[1:])}, which is no map "
                 "of positions; take another network"
             )
         return _smooth(output).permute(0, 2, 3, 1).float().numpy()
-
-
-def choose_layer(network: Network) -> str:
-    """Return the deepest layer by whose maps two pictures are compared.
-
-    That is the one that its blend takes the covariance from, or else its last map.
-
-    >>> from artsearch import NETWORKS
-    >>> choose_layer(NETWORKS["efficientnet_lite0"])
-    'blocks.4'
-
-    Raises ArtsearchError for a network of one's own, or with a layer named by hand, that has
-    attention, or whose last map lies in its first half: what it gives is no map, or sees little.
-    """
-    if network.blend is not None:
-        named = [split_layer(name) for name, _ in network.blend.content]
-        pooled = [layer for layer, pooling in named if pooling]
-        if pooled:
-            return pooled[-1]
-    cannot = f"{network.name} cannot say why two works are alike"
-    table = layers(network)
-    maps = [_is_map(shape) for shape in table["shape"]]
-    if table["layer"].str.startswith("maps.").any():  # the last of the table
-        return table["layer"].iloc[-1]
-    if table["type"].str.contains("Att").any():
-        raise ArtsearchError(
-            f"{cannot}: it has attention, and which of its layers give a map of positions is not "
-            "known; take a network as timm has it, or a convolutional one, such as 'resnet50'"
-        )
-    if not any(maps[len(maps) // 2 :]):
-        raise ArtsearchError(
-            f"{cannot}: no layer in its second half gives a map of positions; take a network such "
-            "as 'resnet50' or 'efficientnet_lite0'"
-        )
-    return table["layer"][maps].iloc[-1]
-
-
-def _is_map(shape: Sequence[int]) -> bool:
-    """Tell whether a layer gives channels × height × width, of square inputs."""
-    return len(shape) == 3 and shape[1] == shape[2] >= 4
 
 
 def choose_pairs(

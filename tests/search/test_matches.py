@@ -5,10 +5,11 @@ import torch
 from PIL import Image
 
 from artsearch.base.errors import ArtsearchError
+from artsearch.networks.loading import choose_layer
 from artsearch.networks.network import Network
 from artsearch.networks.registry import NETWORKS
 from artsearch.networks.transforms import NO_CROP
-from artsearch.search.matches import Matcher, choose_layer
+from artsearch.search.matches import Matcher
 
 
 class Attention(torch.nn.Identity):
