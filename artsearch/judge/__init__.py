@@ -1,0 +1,1 @@
+"""What people say is similar: votes, what they tell of networks, and what is learnt from them."""
