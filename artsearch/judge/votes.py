@@ -37,16 +37,18 @@ DATASHEET = """\
 
 ## What a row is
 
-A judge saw a work (`query`) and two others (`first`, `second`), or two rows of works, and said which
-is more like it. No caption and no network was shown; `left` says which stood left, drawn by chance.
-`answer` is first, second, equal or neither; a row with `undo` takes back the vote that `undoes` names.
+A judge saw a work (`query`) and two others (`first`, `second`), or two rows of works, and said
+which is more like it. No caption and no network was shown; `left` says which stood left, drawn by
+chance. `answer` is first, second, equal or neither; a row with `undo` takes back the vote that
+`undoes` names.
 
 {asked}
 
 ## How the questions were chosen
 
-As `artsearch.judge.triplets` says: where descriptors disagree most, some easy ones, some twice. So they
-are no sample of all triplets, and shares of agreement are those on disputed cases. Why each was asked:
+As `artsearch.judge.triplets` says: where descriptors disagree most, some easy ones, some twice. So
+they are no sample of all triplets, and shares of agreement are those on disputed cases. Why each
+was asked:
 
 {reasons}
 
