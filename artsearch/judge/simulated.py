@@ -17,6 +17,8 @@ from artsearch.features.features import Features
 from artsearch.judge.triplets import Triplet
 from artsearch.judge.votes import Vote
 
+#: What these votes have as `choice`, so that nobody takes them for those of people.
+SIMULATED = "simulated"
 #: Simulated votes are from this moment on, some seconds apart: the same seed gives the same file.
 START = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -60,7 +62,7 @@ class SimulatedJudge:
 
 
 def simulate(
-    judges: Iterable[SimulatedJudge], triplets: Iterable[Triplet], seed: int = 0, choice: str = ""
+    judges: Iterable[SimulatedJudge], triplets: Iterable[Triplet], seed: int = 0
 ) -> list[Vote]:
     """Return what simulated judges say to triplets, each to all of them; the same for a seed."""
     rng = np.random.default_rng(seed)
@@ -79,7 +81,7 @@ def simulate(
                     left=triplet.left,
                     why=triplet.why,
                     seconds=3.0,
-                    choice=choice,
+                    choice=SIMULATED,
                     time=at.isoformat(timespec="milliseconds"),
                     id=rng.bytes(16).hex(),
                 )
