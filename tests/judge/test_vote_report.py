@@ -55,9 +55,9 @@ def test_the_mind_of_simulated_judges_is_found(descriptors, triplets):
 
 
 def test_votes_by_chance_tell_nothing(descriptors, triplets):
-    """Of ten reports none but by bad luck calls any of eight shares better or worse than chance."""
+    """Of five reports none but by bad luck calls any of eight shares better or worse than chance."""
     told = 0
-    for seed in range(10):
+    for seed in range(5):
         judges = [SimulatedJudge(name, {}) for name in ("Ada", "Ben", "Cleo")]
         votes = table(simulate(judges, triplets, seed))
         # As if nobody had looked whether these judges attend.
@@ -66,7 +66,7 @@ def test_votes_by_chance_tell_nothing(descriptors, triplets):
         told += (report.shares.table["significance"] != "same").any()
         assert not any("content" in one or "style" in one for one in report.verdicts)
         assert abs(report.alpha) < 0.15
-    assert told <= 2
+    assert told <= 1
 
 
 def test_a_judge_by_chance_is_found_out_and_left_out(descriptors, triplets):
@@ -137,17 +137,7 @@ def test_rows_alike_are_not_told_apart():
 
 def test_alpha_is_that_of_the_published_example():
     """Krippendorff 2011, Computing Krippendorff's Alpha-Reliability, section C: 0.743."""
-    observers = (
-        "1233214120..",
-        "12332241250 3".replace("0 ", "."),
-        ".33323422 51.".replace(" ", ""),
-    )
-    observers = (
-        "123321412...",
-        "1233224125.3",
-        ".333234225 1.".replace(" ", ""),
-        "1233244125 1.".replace(" ", ""),
-    )
+    observers = "123321412...", "1233224125.3", ".3332342251.", "12332441251."
     units = [[one[at] for one in observers if one[at] != "."] for at in range(12)]
     assert nominal_alpha(units) == pytest.approx(0.743, abs=5e-4)
     assert np.isnan(nominal_alpha([["a", "a"], ["a", "a"], ["b"]]))
@@ -161,15 +151,15 @@ def test_alpha_counts_a_triplet_once_whichever_work_came_first():
 
 
 def test_intervals_hold_the_truth_at_their_rate():
-    """Judges who differ and queries that differ: the interval over both has the mean of the world."""
+    """Judges differ, and queries: the interval over both holds the mean of the world."""
     rng, inside = np.random.default_rng(0), 0
-    for _ in range(60):
+    for _ in range(40):
         judge, query = rng.normal(0, 0.1, 8), rng.normal(0, 0.2, 40)
         right = rng.random((8, 40)) < np.clip(0.6 + judge[:, None] + query, 0, 1)
         judges, queries = np.indices(right.shape)
         low, high = resample(right.ravel(), judges.ravel(), queries.ravel()).interval()
         inside += low[0] <= 0.6 <= high[0]
-    assert inside >= 54  # 57 of 60 are due
+    assert inside >= 36  # 38 of 40 are due
 
 
 def test_with_the_votes_that_are_said_to_be_needed_the_difference_is_found():
