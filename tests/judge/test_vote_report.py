@@ -55,7 +55,7 @@ def test_the_mind_of_simulated_judges_is_found(descriptors, triplets):
 
 
 def test_votes_by_chance_tell_nothing(descriptors, triplets):
-    """Of five reports none but by bad luck calls any of eight shares better or worse than chance."""
+    """Of five reports none but by bad luck calls one of eight shares better or worse."""
     told = 0
     for seed in range(5):
         judges = [SimulatedJudge(name, {}) for name in ("Ada", "Ben", "Cleo")]
