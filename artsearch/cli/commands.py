@@ -11,6 +11,7 @@ import click
 from artsearch.base.errors import ArtsearchError
 from artsearch.base.text import count_of, printable
 from artsearch.cli.identify import identify
+from artsearch.cli.judge import judge
 from artsearch.cli.networks import networks
 from artsearch.cli.similar import similar
 from artsearch.cli.vectors import compare, export
@@ -38,6 +39,7 @@ main.add_command(fetch)
 main.add_command(similar)
 main.add_command(networks)
 main.add_command(identify)
+main.add_command(judge)
 main.add_command(export)
 main.add_command(compare)
 

@@ -9,7 +9,9 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from artsearch.base.disk import write_whole
 from artsearch.base.errors import ArtsearchError
+from artsearch.works.storage import is_address
 
 WEB = Path(__file__).parent / "web"
 #: Tags of the cells that the app runs: imports and set-up, parameters, the gallery itself.
@@ -52,6 +54,39 @@ def serve(
     Voila.launch_instance([str(notebook), *options], config=config)
 
 
+def write_judging(
+    path: str | os.PathLike,
+    collection: str | os.PathLike,
+    questions: str | os.PathLike,
+    votes: str | os.PathLike,
+    out: str | os.PathLike,
+) -> Path:
+    """Write the notebook whose app is the judging room, for `serve`, and return its path.
+
+    `questions` is a file of them (see save_questions). Each visitor gets a kernel, and all of them
+    write into the one file `votes`.
+    """
+    import nbformat
+
+    absolute = [str(Path(one).resolve()) for one in (questions, votes, out)]
+    folder = str(collection if is_address(collection) else Path(collection).resolve())
+    imports = """\
+from artsearch.gallery.judge import Judge
+from artsearch.judge.questions import read_questions
+from artsearch.works.collection import Collection"""
+    show = """\
+judge = Judge(Collection({!r}), read_questions({!r}), votes={!r}, out={!r})
+judge""".format(folder, *absolute)
+    cells = [
+        nbformat.v4.new_code_cell(source, metadata={"tags": [tag]})
+        for source, tag in ((imports, "app"), (show, "gallery"))
+    ]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    metadata = {"kernelspec": kernel, "title": "Which is more like it?"}
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata=metadata)
+    return write_whole(path, nbformat.writes(notebook).encode())
+
+
 def prepare(notebook, parameters: Mapping[str, object]):
     """Reduce a notebook to the cells that the app needs, with other parameters.
 
@@ -69,5 +104,5 @@ def prepare(notebook, parameters: Mapping[str, object]):
             lines = [f"{name} = {value!r}" for name, value in parameters.items()]
             cells.append(nbformat.v4.new_code_cell("\n".join(lines)))
     notebook.cells = cells
-    notebook.metadata.title = "Visually similar artworks"
+    notebook.metadata.setdefault("title", "Visually similar artworks")
     return notebook

@@ -108,6 +108,7 @@ def choose_triplets(
         names = (ids[pool[row]] for row in (turns[at], *pair))
         chosen.append(Triplet(*names, question, why, ("first", "second")[rng.integers(2)]))
     twice = [chosen[at] for at in np.sort(rng.permutation(fresh)[:repeated])]
+    twice.sort(key=lambda one: questions.index(one.question))
     other = {"first": "second", "second": "first"}
     return chosen + [replace(one, why="again", left=other[one.left]) for one in twice]
 
@@ -169,6 +170,21 @@ def descriptors_of(
             blend = searches.dial(network, at).blend
             for alpha in places:
                 found[f"{network} · {at} · {name_alpha(alpha)}"] = blend.at(alpha)
+    return found
+
+
+def searches_of(searches: Searches, crop: str = "") -> dict[str, Search]:
+    """Return what rows may be compared: of each network the final layer and its blend half way.
+
+    Names are those of descriptors_of.
+    """
+    found: dict[str, Search] = {}
+    for network, at in searches:
+        if at != (crop or searches.crops[0]):
+            continue
+        found[f"{network} · {at} · final"] = searches[network, at]
+        if any(one.name == network and one.blend is not None for one in searches.networks):
+            found[f"{network} · {at} · {name_alpha(0.5)}"] = searches.dial(network, at, 0.5)
     return found
 
 

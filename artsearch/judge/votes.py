@@ -167,13 +167,13 @@ class Votes:
             ) from None
         return vote
 
-    def undo(self, judge: str) -> Vote | None:
-        """Take back the last vote of a judge, and return it; None where there is none.
+    def undo(self, judge: str, id: str = "") -> Vote | None:
+        """Take back the last vote of a judge, or the one named, and return it; None if none holds.
 
         It stays in the file, with a further row that takes it back.
         """
         mine = self.table()
-        mine = mine[mine["judge"] == judge]
+        mine = mine[(mine["judge"] == judge) & (not id or mine["id"] == id)]
         if mine.empty:
             return None
         last = _to_vote(mine.iloc[-1])

@@ -43,7 +43,9 @@ __all__ = ["pack_answers", "write_page", "write_site"]
 
 #: Files of the site that are the same for every collection.
 ASSETS = ("gallery.css", "gallery.js", "site.css", "site.js")
-OWN = {"index.html", "data", "images", "thumbs", *ASSETS}
+#: The judging page, which is written by itself and stays when the site is written anew.
+JUDGING = ("judge.html", "judging")
+OWN = {"index.html", "data", "images", "thumbs", *ASSETS, *JUDGING}
 #: How the name of a file ends whose answers leave out works made by a machine.
 BY_HAND = "--by-hand"
 #: What the page says of a work.
@@ -116,16 +118,16 @@ def write_site(
 
     def write(new: Path) -> None:
         sides = {"thumbs": thumb_side, "images": large}
-        pictures = _write_pictures(collection, ids, new, out, sides, progress)
+        pictures = write_pictures(collection, ids, new, out, sides, progress)
         (new / "data").mkdir()
         by_hand = [id for id in ids if id not in collection.machines] if has_both else []
         with Progress(len(asked), "Answers", show=progress, unit="files") as bar:
             for one in asked:
                 search = one.search(searches)
-                _write_data(new, one.file, pack_answers(*_all_answers(search.index, ids, k)))
+                write_data(new, one.file, pack_answers(*_all_answers(search.index, ids, k)))
                 if has_both:
                     few = _answers_among(search.exact, ids, by_hand, min(k, len(by_hand) - 1))
-                    _write_data(new, one.file + BY_HAND, pack_answers(*few))
+                    write_data(new, one.file + BY_HAND, pack_answers(*few))
                 bar.update()
         works = _describe_works(collection, ids, pictures)
         head = {
@@ -146,7 +148,7 @@ def write_site(
                 "stops": stops,
                 "unit": unit_of(asked[-1].search(searches).index.metric),
             }
-        _write_data(new, "works", head)
+        write_data(new, "works", head)
         for name in ASSETS:
             shutil.copyfile(WEB / name, new / name)
         html = render(
@@ -158,6 +160,7 @@ def write_site(
             version=artsearch.__version__,
             unit=unit,
             networks=[_network_note(one) for one in searches.networks],
+            judging=_take_over(JUDGING, out, new),
         )
         (new / "index.html").write_text(html, encoding="utf-8", newline="\n")
 
@@ -230,7 +233,8 @@ def _common_ids(
 
 def _refuse_other_folder(out: Path) -> None:
     """Raise unless the folder is missing, empty, or a site: it is going to be replaced."""
-    if out.is_dir() and any(out.iterdir()) and not (out / "data" / "works.js").is_file():
+    others = out.is_dir() and set(os.listdir(out)) - set(JUDGING)
+    if others and not (out / "data" / "works.js").is_file():
         raise ArtsearchError(
             f"{str(out)!r} holds something else than a site and would be lost; name a new folder"
         )
@@ -238,7 +242,7 @@ def _refuse_other_folder(out: Path) -> None:
         raise ArtsearchError(f"{str(out)!r} is a file; name a new folder for the site")
 
 
-def _write_pictures(
+def write_pictures(
     collection: Collection,
     ids: list[str],
     new: Path,
@@ -285,6 +289,16 @@ def _write_pictures(
     return [(name, *sizes[name]) for name in names]
 
 
+def _take_over(names: Sequence[str], old: Path, new: Path) -> bool:
+    """Copy what another command wrote into the older folder; tell whether all of it was there."""
+    if not all((old / name).exists() for name in names):
+        return False
+    for name in names:
+        copy = shutil.copytree if (old / name).is_dir() else shutil.copyfile
+        copy(old / name, new / name)
+    return True
+
+
 def _write_picture(
     path: Path | RemoteFile | Card, name: str, sides: dict[str, int], new: Path, old: Path
 ) -> None:
@@ -319,7 +333,7 @@ def _describe_works(
     return columns | {"picture": "".join(names), "width": widths, "height": heights}
 
 
-def _write_data(new: Path, name: str, data: dict) -> None:
+def write_data(new: Path, name: str, data: dict) -> None:
     """Write data as a script that hands it over: pages from file:// may load nothing else."""
     # No character beyond ASCII (U+2028 ends a line in old JavaScript), and none that means
     # something in HTML.

@@ -23,8 +23,8 @@ from artsearch.works.images import READING, ImageSource, few_notes, thumbnail
 from artsearch.works.storage import RemoteFile
 
 #: Longest side in pixels: in the drawer and where many works are shown, among a few neighbours,
-#: and of the selected work.
-SIDES = {"small": 144, "thumb": 256, "image": 640}
+#: of the selected work, and of works to be judged.
+SIDES = {"small": 144, "thumb": 256, "image": 640, "large": 1024}
 
 
 class Thumbnails:

@@ -37,8 +37,10 @@ from apps import (
     write_notebook,
 )
 from browser import begin_part, chromium, ids, open_menu, part, query, screenshot, slider_of, works
+from judging import asked, enter, made_up_questions, vote
 from madeup import HOSTILE, make_folder, searches_by_colour
 
+from artsearch.judge.votes import read_votes
 from artsearch.works.collection import Collection
 
 STAGE = f"""\
@@ -758,3 +760,38 @@ def test_hostile_texts_on_the_map(page):
         assert set(frames) <= set(dots)
         assert len(set(frames)) >= min(names, 2) or column == "title"  # most are of the others
     assert page.title() == "Visually similar artworks"
+
+
+# ---- the judging room --------------------------------------------------------------------------
+
+IMPORTS_JUDGE = f"""{MADE_UP}
+from judging import made_up_questions
+
+from artsearch.gallery.judge import Judge"""
+SHOW_JUDGE = """\
+collection = Collection(COLLECTION)
+judge = Judge(collection, made_up_questions(collection), votes=VOTES, out=OUT)
+judge"""
+
+
+def test_a_judge_by_keys_and_by_mouse_and_again(stage, paintings, out):
+    """Two judges, touch, and a disk that is full are in test_judge_browser.py."""
+    votes = out / "votes.csv"
+    cells = IMPORTS_JUDGE, {"COLLECTION": str(paintings), "VOTES": str(votes), "OUT": str(out)}
+    put_on(stage, *cells, SHOW_JUDGE)
+    enter(stage, "Ada")
+    vote(stage, "e")
+    stage.locator("[data-answer=right]").click()
+    asked(stage)
+    vote(stage, "n")
+    vote(stage, "u")
+    assert len(read_votes(votes)) == 2
+    put_on(stage, *cells, SHOW_JUDGE)  # a widget that knows only what is on the disk
+    enter(stage, "Ada")
+    assert stage.locator("[data-part=count]").inner_text() == "3 of 9"
+    vote(stage, "ArrowLeft")
+    questions = made_up_questions(Collection(paintings))
+    held = read_votes(votes)
+    right = {"first": "second", "second": "first"}[questions[1].left]
+    assert list(held["answer"]) == ["equal", right, questions[2].left]
+    assert list(held["query"]) == [one.query for one in questions[:3]]

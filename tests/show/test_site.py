@@ -277,7 +277,7 @@ def test_data_of_10_000_works_stay_under_4_MB(tmp_path, monkeypatch):
     collection = Collection(make_folder(tmp_path / "works", titles, side=16, alike=True))
     # Pictures take the most time and none of the size; their names, which do, differ.
     names = [hashlib.sha256(id.encode()).hexdigest()[:12] for id in collection]
-    monkeypatch.setattr(site, "_write_pictures", lambda *_: [(name, 240, 180) for name in names])
+    monkeypatch.setattr(site, "write_pictures", lambda *_: [(name, 240, 180) for name in names])
     write_site(collection, RandomSearches(collection), tmp_path / "site", progress=False)
     sizes = {file.name: file.stat().st_size for file in (tmp_path / "site/data").iterdir()}
     one_crop = sum(size for name, size in sizes.items() if "center_crop" not in name)

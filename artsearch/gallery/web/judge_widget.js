@@ -1,0 +1,120 @@
+// The judging screen as an anywidget: gallery.js and judge.js stand above this file, the kernel on
+// the other side, which answers each message by its number; pictures travel as bytes, once each.
+
+const PATIENCE = 8000; // milliseconds until a kernel that says nothing is taken for gone
+const HELD = "artsearch-judge-held"; // where a browser holds a vote that is not on the disk yet
+
+/** Promise the kernel's answers. */
+function createWire(model) {
+  const waiting = new Map();
+  const begun = newId(); // every view of the widget hears all answers
+  let count = 0;
+  model.on("msg:custom", heed);
+
+  function heed(message, buffers) {
+    const one = waiting.get(message.answer);
+    if (!one) return;
+    waiting.delete(message.answer);
+    clearTimeout(one.timer);
+    if (message.error) one.fail(new Error(message.error));
+    else one.done({ ...message, buffers });
+  }
+
+  function ask(what, patience = PATIENCE) {
+    const number = `${begun}-${(count += 1)}`;
+    return new Promise((done, fail) => {
+      const timer = setTimeout(() => {
+        waiting.delete(number);
+        fail(new Error("The kernel does not answer; where it was restarted, run the cell again."));
+      }, patience);
+      waiting.set(number, { done, fail, timer });
+      model.send({ ...what, ask: number });
+    });
+  }
+
+  return { ask, close: () => model.off("msg:custom", heed) };
+}
+
+/** Promise pictures by name; those that are wanted together are asked for in one message. */
+function createPictureBox(ask) {
+  let wanted = [];
+  const addresses = [];
+
+  function picture(name) {
+    return new Promise((done, fail) => {
+      if (wanted.push({ name, done, fail }) === 1) queueMicrotask(fetchAll);
+    });
+  }
+
+  async function fetchAll() {
+    const all = wanted;
+    wanted = [];
+    try {
+      const { buffers } = await ask({ do: "pictures", names: all.map(({ name }) => name) }, 60_000);
+      all.forEach(({ done }, i) => done(buffers[i].byteLength ? toAddress(buffers[i]) : ""));
+    } catch (error) {
+      all.forEach(({ fail }) => fail(error));
+    }
+  }
+
+  function toAddress(bytes) {
+    addresses.push(URL.createObjectURL(new Blob([bytes], { type: "image/webp" })));
+    return addresses.at(-1);
+  }
+
+  return { picture, forget: () => addresses.forEach((address) => URL.revokeObjectURL(address)) };
+}
+
+function render({ model, el }) {
+  const { ask, close } = createWire(model);
+  const { picture, forget } = createPictureBox(ask);
+  const { set, ...room } = model.get("room");
+  let sent = "";
+  const end = createJudge(el, {
+    ...room,
+    picture,
+    begin: async (judge) => {
+      const held = readHeld(judge);
+      if (held) {
+        await ask({ do: "vote", ...held, held: true });
+        hold(held, false);
+      }
+      return ask({ do: "begin", judge });
+    },
+    vote: async (vote) => {
+      hold(vote, true);
+      const held = sent === vote.id; // then it may have been written, and only the answer lost
+      sent = vote.id;
+      await ask({ do: "vote", ...vote, held });
+      hold(vote, false);
+    },
+    undo: (judge, id) => ask({ do: "undo", judge, id }),
+    save: null,
+    leave: () => {},
+  });
+  return () => {
+    end();
+    close();
+    forget();
+  };
+
+  // Where the kernel died with a vote in its hands, the next one gets it: a vote has a number of
+  // its own, and is written once. A browser that holds nothing loses only that.
+  function hold(vote, on) {
+    try {
+      const key = `${HELD}-${set}-${vote.judge}`;
+      if (on) localStorage.setItem(key, JSON.stringify(vote));
+      else localStorage.removeItem(key);
+    } catch { /* the screen holds it as long as it is open */ }
+  }
+
+  function readHeld(judge) {
+    try {
+      return JSON.parse(localStorage.getItem(`${HELD}-${set}-${judge}`));
+    } catch {
+      return null;
+    }
+  }
+}
+
+export default { render };

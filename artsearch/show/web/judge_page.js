@@ -1,0 +1,114 @@
+// The judging screen as a page of its own: votes are kept in this browser, each under a key of its
+// own, so that two windows take nothing from each other; they leave it as a file that the judge saves.
+
+const KEPT = "artsearch-vote";
+
+/** Called by data/questions.js. */
+function receive(_, data) {
+  const main = document.getElementById("judge");
+  const kept = createVotes(data);
+  createJudge(main, {
+    questions: data.questions,
+    words: data.words,
+    block: data.block,
+    judge: "",
+    said: kept.isKept()
+      ? "Votes are kept in this browser, and nothing leaves this machine: when you stop, save them " +
+        "as a file, and hand it to whoever asked you."
+      : "This browser keeps nothing: save your votes as a file before you close the page. Nothing " +
+        "leaves this machine.",
+    picture: async (name) => {
+      const [kind, number] = name.split("/");
+      const picture = data.pictures[number];
+      return `judging/${kind === "thumb" ? "thumbs" : "images"}/${picture.slice(0, 2)}/${picture}.jpg`;
+    },
+    begin: async (judge) => progressOf(judge, kept.held(), data),
+    vote: async (vote) => kept.add(toRow(vote, data)),
+    undo: async (judge, id) => {
+      const last = kept.held().find((row) => row.id === id);
+      const time = new Date().toISOString().replace("Z", "+00:00");
+      if (last) kept.add({ ...last, answer: "undo", undoes: id, id: newId(), time });
+    },
+    save: () => {
+      const table = new Blob([toCsv(kept.all(), data.columns)], { type: "text/csv" });
+      saveFile(`votes-${data.set}.csv`, table);
+      kept.saved();
+    },
+    leave: () => {},
+  });
+}
+
+/** The votes of a set in this browser, or in this page alone where it keeps nothing. */
+function createVotes({ set }) {
+  const here = new Map(); // what the browser did not take
+  let unsaved = false;
+  addEventListener("beforeunload", (event) => { if (unsaved) event.preventDefault(); });
+
+  function add(row) {
+    const key = `${KEPT}-${set}-${row.id}`;
+    try {
+      localStorage.setItem(key, JSON.stringify(row));
+    } catch {
+      here.set(key, row);
+      unsaved = true;
+    }
+  }
+
+  /** All rows by time, those that were taken back and those that did so among them. */
+  function all() {
+    let rows = [...here.values()];
+    try {
+      const mine = Object.keys(localStorage).filter((key) => key.startsWith(`${KEPT}-${set}-`));
+      rows = [...rows, ...mine.map((key) => JSON.parse(localStorage.getItem(key)))];
+    } catch { /* then those of this page are all there are */ }
+    return rows.sort((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0));
+  }
+
+  function held() {
+    const rows = all();
+    const gone = new Set(rows.map(({ undoes }) => undoes).filter(Boolean));
+    return rows.filter(({ answer, id }) => answer !== "undo" && !gone.has(id));
+  }
+
+  function isKept() {
+    try {
+      localStorage.setItem(KEPT, "");
+      localStorage.removeItem(KEPT);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  return { add, all, held, isKept, saved: () => { unsaved = false; } };
+}
+
+/** How far a judge has come, as questions.py tells it of a table. */
+function progressOf(judge, rows, data) {
+  const asked = (row) => ["kind", "question", "query", "first", "second", "left", "why"].map((name) => row[name]).join("\n");
+  const places = new Map();
+  data.rows.forEach((row, at) => places.set(asked(row), [...(places.get(asked(row)) || []), at]));
+  const done = [];
+  for (const row of rows.filter((one) => one.judge === judge)) {
+    const waiting = places.get(asked(row));
+    if (waiting?.length) done.push({ at: waiting.shift(), id: row.id });
+  }
+  return { done, tried: rows.filter((one) => one.judge === judge && one.why === "tried").length };
+}
+
+/** A vote as a row of the table; which of the two works stood left is known of each question. */
+function toRow({ judge, at, tried, answer, seconds, id, time }, { rows, set }) {
+  const asked = tried
+    ? { kind: "triplet", question: tried.question, query: tried.query, first: tried.left[0],
+      second: tried.right[0], left: "first", why: "tried" }
+    : rows[at];
+  const right = asked.left === "first" ? "second" : "first";
+  const answers = { left: asked.left, right };
+  return { ...asked, judge, answer: answers[answer] || answer, seconds, choice: set, time, id };
+}
+
+function toCsv(rows, columns) {
+  const cell = (value) => (/[",\r\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
+  const line = (row) => columns.map((name) => cell(String(row[name] ?? ""))).join(",");
+  return [columns.join(","), ...rows.map(line)].join("\n") + "\n";
+}
