@@ -13,13 +13,11 @@ from artsearch.judge.questions import name_of, sides_of, works_in
 from artsearch.judge.triplets import BLOCK, Triplet
 from artsearch.judge.votes import COLUMNS, QUESTIONS
 from artsearch.show.html import WEB, render
-from artsearch.show.site import JUDGING, write_data, write_pictures
+from artsearch.show.site import JUDGING, LINK, NO_LINK, write_data, write_pictures
 from artsearch.works.collection import Collection
 
 ASSETS = ("gallery.css", "gallery.js", "site.css", "judge.css", "judge.js", "judge_page.js")
 OWN = {"data", "images", "thumbs", *ASSETS}
-#: How the link to the page stands in a site without one.
-NO_LINK, LINK = '<p id="judging" hidden>', '<p id="judging">'
 
 
 def write_judge_page(
@@ -89,6 +87,6 @@ def _row(question: Triplet) -> dict[str, str]:
 
 
 def _link_from(index: Path) -> None:
-    """Show the link to the judging page in the page of a site, where there is one."""
+    """Put a link to the judging page into the page of a site, where there is one."""
     if index.is_file() and NO_LINK in (text := index.read_text("utf-8")):
         write_whole(index, text.replace(NO_LINK, LINK).encode())

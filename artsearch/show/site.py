@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from jinja2.utils import htmlsafe_json_dumps
+from markupsafe import Markup
 from PIL import Image
 
 import artsearch
@@ -45,6 +46,9 @@ __all__ = ["pack_answers", "write_page", "write_site"]
 ASSETS = ("gallery.css", "gallery.js", "site.css", "site.js")
 #: The judging page, which is written by itself and stays when the site is written anew.
 JUDGING = ("judge.html", "judging")
+#: What the site says of that page, and what stands there where it has none.
+LINK = Markup('<p><a href="judge.html">Which is more like it?</a> Say what you find similar.</p>')
+NO_LINK = Markup("<!-- no judging page -->")
 OWN = {"index.html", "data", "images", "thumbs", *ASSETS, *JUDGING}
 #: How the name of a file ends whose answers leave out works made by a machine.
 BY_HAND = "--by-hand"
@@ -160,7 +164,7 @@ def write_site(
             version=artsearch.__version__,
             unit=unit,
             networks=[_network_note(one) for one in searches.networks],
-            judging=_take_over(JUDGING, out, new),
+            judging=LINK if _take_over(JUDGING, out, new) else NO_LINK,
         )
         (new / "index.html").write_text(html, encoding="utf-8", newline="\n")
 
