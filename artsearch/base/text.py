@@ -28,6 +28,18 @@ def count_of(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def say_seconds(seconds: float) -> str:
+    """Return about how long something takes, in words.
+
+    >>> say_seconds(2.4), say_seconds(100), say_seconds(7200)
+    ('2 seconds', '2 minutes', '2 hours')
+    """
+    for size, noun in ((3600, "hour"), (60, "minute")):
+        if seconds >= 1.5 * size:
+            return count_of(round(seconds / size), noun)
+    return count_of(max(1, round(seconds)), "second")
+
+
 def cut_text(text: str, most: int) -> str:
     """Return a text of at most so many characters; one that was longer ends in an ellipsis.
 

@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 
+from artsearch.base.text import count_of
 from artsearch.features.features import Features
 from artsearch.points.local import MOST_OF_QUERY, Points, find_points
-from artsearch.points.store import points_folder, stored_points
+from artsearch.points.store import count_missing, points_folder, stored_points
 from artsearch.points.verify import Agreement, agree, project
 from artsearch.points.votes import VOTING, Votes
 from artsearch.works.collection import Collection
 from artsearch.works.images import ImageSource, open_image
 
-#: Works that are looked at closely: those with the most votes.
-CANDIDATES = 50
+#: Works that are looked at closely, as it is and mirrored: those with the most votes.
+CANDIDATES = 12
 #: So many are always looked at; then it ends with one that has CERTAIN times the points it takes.
-FIRST, CERTAIN = 8, 4
+FIRST, CERTAIN = 4, 4
 #: Works by which the threshold is learnt, the share of them that may be taken for another one, and
 #: the least that it is.
 SAMPLE, WRONG, LEAST = 200, 0.01, 11
 #: Points that agree from which on two works of a collection are copies, which tell nothing of how
 #: different works agree.
 COPIES = 40
+#: Seconds in which a work is described, and one is sought, on two cores.
+A_WORK, A_QUERY = 0.2, 0.3
 
 #: Four corners, from the upper left around, as shares of a picture's width and height.
 Outline = tuple[tuple[float, float], ...]
@@ -69,22 +73,45 @@ class Identifier:
 
     @classmethod
     def of(
-        cls, collection: Collection, out: str | os.PathLike = "build", progress: bool = True
+        cls,
+        collection: Collection,
+        out: str | os.PathLike = "build",
+        progress: bool = True,
+        told: Callable[[str], None] = lambda sentence: None,
     ) -> Identifier:
         """Return what knows the works of a collection again; its points are kept below `out`.
 
-        Finding them takes some tens of milliseconds a work, once. Raises EngineError where OpenCV
-        or faiss is not installed, and what `extract` raises.
+        Finding them takes a fifth of a second a work, once. `told` is called with a sentence on how
+        far that is. Raises EngineError where OpenCV or faiss is not installed, and what `extract`
+        raises.
         """
-        points = stored_points(collection, out, progress)
-        folder = Path(out, "indexes", f"{points_folder(collection, out).name}-votes")
+        missing, done = count_missing(collection, out), count(1)
+        points = stored_points(
+            collection,
+            out,
+            progress,
+            lambda: told(f"Points of {next(done):,} of {count_of(missing, 'work')} are found."),
+        )
+        folder = _votes_folder(collection, out)
         made_of = points.provenance | {"voting": VOTING, "learnt": [SAMPLE, WRONG, LEAST, COPIES]}
         votes = Votes.open(folder, made_of)
         if votes is None:
+            told("All points are found; they are put in order.")
             votes = Votes.build(points)
-            votes.threshold = cls(collection, points, votes).learn_threshold()
+            votes.threshold = cls(collection, points, votes).learn_threshold(told)
             votes.save(folder, made_of)
         return cls(collection, points, votes)
+
+    @staticmethod
+    def missing(collection: Collection, out: str | os.PathLike = "build") -> tuple[int, float]:
+        """Return of how many works points are still to be found, and about how long `of` takes.
+
+        The seconds are those that were measured on two cores.
+        """
+        works = count_missing(collection, out)
+        if not works and _votes_folder(collection, out).exists():
+            return 0, 0.0
+        return works, works * A_WORK + min(SAMPLE, len(collection)) * A_QUERY
 
     @property
     def threshold(self) -> int:
@@ -103,19 +130,23 @@ class Identifier:
         self, points: Points, also: Iterable[str] = (), without: Sequence[str] = ()
     ) -> Identification:
         """Return which work has these points, of all but those `without`."""
-        ways = points, points.mirrored()
         found: list[tuple[Agreement, int, int]] = []
-        for number, (way, row) in enumerate(self._candidates(ways, also, without)):
-            agreement = agree(ways[way], self._unpack(row))
-            if agreement.points:
-                found.append((agreement, way, row))
-                found.sort(key=lambda one: -one[0].points)
-            enough = CERTAIN * max(self.threshold, LEAST)
-            if number >= FIRST and found and found[0][0].points >= enough:
+        enough = CERTAIN * max(self.threshold, LEAST)
+        for way in (0, 1):
+            asked = points.mirrored() if way else points
+            for number, row in enumerate(self._candidates(asked, also, without)):
+                agreement = agree(asked, self._unpack(row))
+                if agreement.points:
+                    found.append((agreement, way, row))
+                    found.sort(key=lambda one: -one[0].points)
+                certain = bool(found) and found[0][0].points >= enough
+                if certain and number + 1 >= FIRST:
+                    break
+            if found and found[0][0].points >= enough:
                 break
         return self._say(points, found)
 
-    def learn_threshold(self) -> int:
+    def learn_threshold(self, told: Callable[[str], None] = lambda sentence: None) -> int:
         """Return from how many points on two pictures show the same work, learnt on the collection.
 
         Works drawn at random are sought among all others: WRONG of them may be taken for another
@@ -123,7 +154,8 @@ class Identifier:
         """
         drawn = np.random.default_rng(0).permutation(len(self._points))[:SAMPLE]
         best = []
-        for row in drawn:
+        for number, row in enumerate(drawn, 1):
+            told(f"How far different works agree is learnt: {number:,} of {len(drawn):,}.")
             points = self._unpack(row)
             found = self.recognise(points, without=[self._points.ids[row]]).points
             if found < COPIES:
@@ -134,15 +166,12 @@ class Identifier:
     def _unpack(self, row: int) -> Points:
         return Points.unpack(self._points.vectors[int(row)])
 
-    def _candidates(
-        self, ways: Sequence[Points], also: Iterable[str], without: Sequence[str]
-    ) -> list[tuple[int, int]]:
-        votes = np.stack([self._votes.count(way) for way in ways])
-        votes[:, [self._row[id] for id in without]] = 0
-        most = np.argsort(-votes, axis=None, kind="stable")[:CANDIDATES]
-        ordered = [divmod(int(at), votes.shape[1]) for at in most if votes.flat[at] > 0]
-        more = [(way, self._row[id]) for id in also if id in self._row for way in range(len(ways))]
-        return list(dict.fromkeys([*ordered, *more]))
+    def _candidates(self, points: Points, also: Iterable[str], without: Sequence[str]) -> list[int]:
+        votes = self._votes.count(points)
+        votes[[self._row[id] for id in without]] = 0
+        most = np.argsort(-votes, kind="stable")[:CANDIDATES]
+        more = (self._row[id] for id in also if id in self._row)
+        return list(dict.fromkeys([*most[votes[most] > 0].tolist(), *more]))
 
     def _say(self, points: Points, found: list[tuple[Agreement, int, int]]) -> Identification:
         if not found or found[0][0].points < self.threshold:
@@ -171,6 +200,10 @@ class Identifier:
             _outline(in_picture),
             tuple(others),
         )
+
+
+def _votes_folder(collection: Collection, out: str | os.PathLike) -> Path:
+    return Path(out, "indexes", f"{points_folder(collection, out).name}-votes")
 
 
 def _corners(points: Points) -> np.ndarray:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
+from functools import cached_property
 from types import ModuleType
 
 import numpy as np
 from PIL import Image
 
 from artsearch.base.errors import EngineError
+from artsearch.base.vectors import unit_rows
 
 #: The longer side, in pixels, to which a picture is brought, smaller ones too: a detail of a work
 #: has its points at several times their size.
@@ -41,6 +43,11 @@ class Points:
 
     def __len__(self) -> int:
         return len(self.places)
+
+    @cached_property
+    def rows(self) -> np.ndarray:
+        """The descriptors as rows of length 1."""
+        return unit_rows(self.descriptors.astype(np.float32))
 
     def mirrored(self) -> Points:
         """Return the points of the picture with left and right swapped, without looking again.
@@ -109,6 +116,12 @@ def library(name: str) -> ModuleType:
         raise EngineError(
             "to know a work again wants OpenCV and faiss: pip install 'artsearch[identify]'"
         ) from None
+
+
+def check_libraries() -> None:
+    """Raise EngineError, which says how to install them, where OpenCV or faiss is missing."""
+    for name in ("cv2", "faiss"):
+        library(name)
 
 
 def _spread(found, size: tuple[int, int], most: int) -> np.ndarray:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -11,10 +12,13 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from artsearch.base.errors import ArtsearchError
 from artsearch.features.extract import extract, store_folder
 from artsearch.features.features import Features
+from artsearch.features.store import read_signatures
 from artsearch.points.local import CELLS, MOST, SIDE, SIZES, find_points, library
 from artsearch.works.collection import Collection
+from artsearch.works.file_state import signature
 from artsearch.works.images import READING
 
 LAYER = "points"
@@ -33,7 +37,7 @@ class PointExtractor:
     """What `extract` asks of a network, answered by OpenCV: a row of packed points a picture.
 
     So the store of points grows, is resumed and sealed as all others are. Points are found where
-    other pictures are decoded and resized; no network is run.
+    other pictures are decoded and resized; no network is run. `told` is called after each picture.
     """
 
     layers = (LAYER,)
@@ -43,6 +47,9 @@ class PointExtractor:
     #: A picture is decoded to this many pixels at least.
     side = SIDE
     runner = SimpleNamespace(batch_size=16, most=None)
+
+    def __init__(self, told: Callable[[], None] = lambda: None):
+        self._told = told
 
     def provenance(self, layer: str) -> dict:
         """Return what goes with the rows: what found the points."""
@@ -60,7 +67,9 @@ class PointExtractor:
 
     def preprocess(self, image: Image.Image) -> np.ndarray:
         """Return the packed points of an RGB image."""
-        return find_points(image).pack()
+        row = find_points(image).pack()
+        self._told()
+        return row
 
     def rows(self, inputs: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
         """Return what came in as rows."""
@@ -76,11 +85,25 @@ class PointExtractor:
 
 
 def stored_points(
-    collection: Collection, out: str | os.PathLike = "build", progress: bool = True
+    collection: Collection,
+    out: str | os.PathLike = "build",
+    progress: bool = True,
+    told: Callable[[], None] = lambda: None,
 ) -> Features:
-    """Return the points of a collection as packed rows; raises what `extract` raises."""
-    (features,) = extract(collection, [PointExtractor()], out, progress=progress).values()
+    """Return the points of a collection as packed rows; raises what `extract` raises.
+
+    `told` is called each time the points of a work were found.
+    """
+    (features,) = extract(collection, [PointExtractor(told)], out, progress=progress).values()
     return features
+
+
+def count_missing(collection: Collection, out: str | os.PathLike = "build") -> int:
+    """Return of how many works the points are still to be found."""
+    known: dict = {}
+    with suppress(ArtsearchError):  # there is no store yet, or it is made again
+        known = read_signatures(points_folder(collection, out))
+    return sum(signature(collection.path(id)) != known.get(id, ()) for id in collection.ids)
 
 
 def points_folder(collection: Collection, out: str | os.PathLike) -> Path:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from artsearch.base.vectors import unit_rows
 from artsearch.points.local import Points, library
 
 #: A match is kept where the next nearest point is this much farther away, by angle (Lowe 2004).
@@ -74,9 +73,7 @@ def project(matrix: np.ndarray, places: np.ndarray) -> np.ndarray:
 def _match(first: Points, second: Points) -> tuple[np.ndarray, np.ndarray]:
     if len(first) < 2 or len(second) < 2:
         return np.zeros(0, int), np.zeros(0, int)
-    rows = (unit_rows(one.descriptors.astype(np.float32)) for one in (first, second))
-    ours, theirs = rows
-    cosines = ours @ theirs.T
+    cosines = first.rows @ second.rows.T
     there, back = cosines.argmax(axis=1), cosines.argmax(axis=0)
     mutual = np.flatnonzero(back[there] == np.arange(len(there)))
     two = -np.partition(-cosines[mutual], 1, axis=1)[:, :2]
@@ -90,14 +87,16 @@ def _best_of_one(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
     scale = theirs[:, 2] / ours[:, 2]
     turn = np.deg2rad(theirs[:, 3] - ours[:, 3])
     # As complex numbers: a similarity is a factor and a shift.
-    factor = scale * np.exp(1j * turn)
-    place, there = ours[:, 0] + 1j * ours[:, 1], theirs[:, 0] + 1j * theirs[:, 1]
+    factor = (scale * np.exp(1j * turn)).astype(np.complex64)
+    place, there = (one[:, 0] + 1j * one[:, 1] for one in (ours, theirs))
     shift = there - factor * place
-    off = np.abs(factor[:, None] * place + shift[:, None] - there)
-    octaves = np.abs(np.log2(scale[:, None] / scale))
-    angles = np.abs(np.angle(factor[:, None] / factor))
-    close = (off < LOOSE * np.maximum(1, scale[:, None])) & (octaves < OCTAVES)
-    close &= angles < np.deg2rad(DEGREES)
+    off = factor[:, None] * place + (shift[:, None] - there)
+    near = (LOOSE * np.maximum(1, scale)).astype(np.float32)
+    octave = np.log2(scale)
+    angles = np.abs(turn[:, None] - turn) % (2 * np.pi)
+    close = off.real**2 + off.imag**2 < near[:, None] ** 2
+    close &= np.abs(octave[:, None] - octave) < OCTAVES
+    close &= np.minimum(angles, 2 * np.pi - angles) < np.deg2rad(DEGREES)
     return close[close.sum(axis=1).argmax()]
 
 

@@ -11,19 +11,23 @@ import numpy as np
 
 from artsearch.base.errors import ArtsearchError
 from artsearch.base.sealed import open_sealed, seal
-from artsearch.base.vectors import chunks_of
 from artsearch.features.features import Features
 from artsearch.points.local import Points, library
 
 KIND = "votes"
-INDEX, OWNERS = "points.faiss", "owners.npy"
-OWN = (INDEX, OWNERS)
+INDEX, OWNERS, SHAPES = "points.faiss", "owners.npy", "shapes.npy"
+OWN = (INDEX, OWNERS, SHAPES)
 #: Points of a work that vote: its strongest of each part and size.
 VOTING = 300
 #: Nearest points of the collection for which a query's point votes, and clusters looked at.
 NEAREST, PROBES = 5, 8
-#: Points from which on a point takes 32 bytes in place of 128, and from which clusters are learnt.
-MANY, TRAIN = 8_000_000, 400_000
+#: Parts of an octave, and of a full turn, in which sizes and angles are kept; and the parts of a
+#: turn within which points vote with one voice, as they do within an octave.
+OCTAVE, TURN = 16, 256
+VOICES = 16
+#: From how many points on they are kept in 32 bytes each, and clusters are found by a graph; and
+#: from how many each cluster is learnt.
+MANY, GREAT, EACH = 2_000, 10_000_000, 64
 #: Works of which points are in memory at a time while the index is built.
 CHUNK = 2_000
 
@@ -31,44 +35,73 @@ CHUNK = 2_000
 class Votes:
     """An index of the points of a collection's works, by faiss: clusters, and the nearest in them.
 
+    `owners` has the work's row of each point, `shapes` its size and angle (uint8, points × 2).
     `threshold` is from how many points on two pictures are taken to show the same work.
     """
 
-    def __init__(self, index, owners: np.ndarray, works: int, threshold: int = 0):
-        self._index, self._owners = index, owners
-        self._weights = 1 / np.sqrt(1 + np.bincount(owners, minlength=works))
-        self.threshold = threshold
+    def __init__(
+        self, index, owners: np.ndarray, shapes: np.ndarray, works: int, threshold: int = 0
+    ):
+        self._index, self._owners, self._shapes = index, owners, shapes
+        self._works, self.threshold = works, threshold
         self._index.nprobe = PROBES
 
     @classmethod
     def build(cls, features: Features) -> Votes:
         """Build it from packed points; the same points give the same index."""
         faiss = library("faiss")
-        rows = range(0, len(features), CHUNK)
-        kept = [_voting(features.vectors[at : at + CHUNK]) for at in rows]
-        counts = np.array([len(one) for chunk in kept for one in chunk])
-        owners = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
-        total = len(owners)
+        starts = range(0, len(features), CHUNK)
+        counts = [features.vectors[at : at + CHUNK][:, 0] for at in starts]
+        counts = np.minimum(np.concatenate(counts), VOTING).astype(int)
+        total = int(counts.sum())
         if not total:
             raise ArtsearchError("no picture has any points; nothing can be known again")
-        clusters = max(1, min(int(2 * np.sqrt(total)), total // 40))
-        code = "SQ8" if total < MANY else "PQ32"
-        index = faiss.index_factory(128, f"IVF{clusters},{code}")
-        index.cp.seed = 0
-        everything = [one for chunk in kept for one in chunk]
-        train = np.concatenate(everything) if total <= TRAIN else _draw(everything, TRAIN)
-        index.train(train.astype(np.float32))
-        for chunk in chunks_of(everything, CHUNK):
-            index.add(np.concatenate(chunk).astype(np.float32))
-        return cls(index, owners, len(features))
+        clusters = max(1, min(round(np.sqrt(total)), total // 40))
+        graph = "_HNSW32" if total > GREAT else ""
+        # Half a byte for every two numbers, compared 32 at a time (André et al. 2021, TPAMI 43).
+        code = "PQ64x4fs" if total > MANY else "Flat"
+        index = faiss.index_factory(128, f"IVF{clusters}{graph},{code}")
+        index.cp.seed, index.cp.max_points_per_centroid = 0, EACH
+        drawn = np.random.default_rng(0).permutation(len(counts))
+        enough = np.searchsorted(np.cumsum(counts[drawn]), max(EACH * clusters, MANY)) + 1
+        learnt = (features.vectors[int(row)][None] for row in drawn[:enough])
+        index.train(np.concatenate([_voting(rows)[0] for rows in learnt]).astype(np.float32))
+        shapes = []
+        for at in starts:
+            descriptors, shape = _voting(features.vectors[at : at + CHUNK])
+            index.add(descriptors.astype(np.float32))
+            shapes.append(shape)
+        owners = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+        return cls(index, owners, np.concatenate(shapes), len(features))
 
     def count(self, points: Points) -> np.ndarray:
-        """Return how many points vote for each work, weighed by the root of how many it has."""
+        """Return how many points vote for each work with one voice, and a little for all others.
+
+        That is with nearly the same change of size and angle, as the points of one picture in
+        another have (weak geometric consistency: Jégou et al. 2008, ECCV, section 4).
+        """
         if not len(points):
-            return np.zeros(len(self._weights))
+            return np.zeros(self._works)
         _, found = self._index.search(points.descriptors.astype(np.float32), NEAREST)
-        owners = self._owners[found[found >= 0]]
-        return np.bincount(owners, minlength=len(self._weights)) * self._weights
+        asking, found = np.repeat(np.arange(len(points)), NEAREST), found.ravel()
+        asking, found = asking[found >= 0], found[found >= 0]
+        owners, shapes = self._owners[found].astype(np.int64), self._shapes[found].astype(int)
+        larger, turned = (shapes - _shapes(points)[asking].astype(int)).T
+        # Each point speaks in overlapping bins, so that none is cut in two.
+        voices = [
+            (larger + (256 + half) * OCTAVE // 2) // OCTAVE * VOICES * 4
+            + (turned + other * TURN // VOICES // 2) % TURN // (TURN // VOICES) * 4
+            + 2 * half
+            + other
+            for half in (0, 1)
+            for other in (0, 1)
+        ]
+        keys = np.concatenate([owners << 16 | voice for voice in voices]) << 12
+        spoken = np.unique(keys | np.tile(asking, len(voices))) >> 12  # each point once
+        keys, counts = np.unique(spoken, return_counts=True)
+        votes = np.bincount(owners, minlength=self._works) / 100
+        np.maximum.at(votes, keys >> 16, counts + votes[keys >> 16])
+        return votes
 
     def save(self, folder: Path, metadata: Mapping) -> None:
         """Write it as a sealed folder, with the threshold."""
@@ -77,8 +110,9 @@ class Votes:
         def write(new: Path) -> None:
             faiss.write_index(self._index, str(new / INDEX))
             np.save(new / OWNERS, self._owners, allow_pickle=False)
+            np.save(new / SHAPES, self._shapes, allow_pickle=False)
 
-        about = {"of": dict(metadata), "threshold": self.threshold, "works": len(self._weights)}
+        about = {"of": dict(metadata), "threshold": self.threshold, "works": self._works}
         seal(folder, KIND, about, write, OWN)
 
     @classmethod
@@ -89,16 +123,20 @@ class Votes:
             about = open_sealed(folder, KIND)
             if about["of"] == dict(metadata):
                 index = faiss.read_index(str(folder / INDEX))
-                return cls(index, np.load(folder / OWNERS), about["works"], about["threshold"])
+                points = np.load(folder / OWNERS), np.load(folder / SHAPES)
+                return cls(index, *points, about["works"], about["threshold"])
         return None
 
 
-def _voting(rows: np.ndarray) -> list[np.ndarray]:
-    return [Points.unpack(row).descriptors[:VOTING] for row in rows]
+def _voting(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the descriptors of the points of some works that vote, and their shapes."""
+    works = [Points.unpack(row) for row in rows]
+    descriptors = np.concatenate([work.descriptors[:VOTING] for work in works])
+    return descriptors, np.concatenate([_shapes(work)[:VOTING] for work in works])
 
 
-def _draw(everything: list[np.ndarray], most: int) -> np.ndarray:
-    """Return points of works drawn at random, as many as clusters are learnt from."""
-    order = np.random.default_rng(0).permutation(len(everything))
-    lengths = np.cumsum([len(everything[at]) for at in order])
-    return np.concatenate([everything[at] for at in order[: np.searchsorted(lengths, most) + 1]])
+def _shapes(points: Points) -> np.ndarray:
+    """Return sizes, in parts of an octave, and angles, in parts of a turn, of one byte each."""
+    sizes = np.clip(OCTAVE * (np.log2(points.places[:, 2]) + 12), 0, 255)
+    angles = points.places[:, 3] * TURN / 360 % TURN
+    return np.column_stack([sizes, angles]).astype(np.uint8)
