@@ -18,6 +18,7 @@ from artsearch.features.blend import round_alpha
 from artsearch.gallery.answers import Answers
 from artsearch.gallery.moment import IN_WORDS, Moment, near, tidy, words_of
 from artsearch.gallery.session import Session
+from artsearch.gallery.which import Which
 from artsearch.networks.transforms import default_crop
 from artsearch.search.question import Question, read_link
 from artsearch.search.results import Results
@@ -50,7 +51,8 @@ class GalleryState:
     Its verbs are what a visitor can do. Where they take a work's id they take words too, where the
     network does: `state.select(IN_WORDS + "a mountain lake")`. What goes wrong then is a sentence
     in `error`, and everything stays as it was. `now` is the present Moment, `answers` maps each
-    network shown to its Results. `listeners` are called after every verb.
+    network shown to its Results. `listeners` are called after every verb, and when `which` has
+    found out which work an image of the visitor's own shows.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class GalleryState:
         self.uploads = self.asking.uploads  # by id: name and JPEG
         self.error = ""
         self.listeners: list[Callable[[], None]] = []
+        self.which = Which(collection, out, self.asking.source, self._tell)
         self._drawer = drawer
         network, crop = network or next(iter(self.titles)), default_crop(searches.crops, crop)
         dial = self._check(network, crop, dial)
@@ -190,6 +193,20 @@ class GalleryState:
         id = f"{UPLOADED}{len(self.uploads) + 1}"
         self.uploads[id] = (name, small)
         self.select(id)
+        if self.query == id:
+            self._ask_which(at_any_cost=False)
+
+    def identify(self) -> None:
+        """Have it found out which work the selected image of the visitor's own shows.
+
+        The answer comes later: see Which, and its `wait`.
+        """
+        with self._telling():
+            if self.query not in self.uploads:
+                raise ArtsearchError(
+                    "that is known of a work of the collection; select your own image"
+                )
+            self._ask_which(at_any_cost=True)
 
     def fail(self, sentence: str) -> None:
         """Say that something went wrong."""
@@ -254,6 +271,9 @@ class GalleryState:
             yield
         except ArtsearchError as error:
             self.error = f"{trouble}{error}"
+        self._tell()
+
+    def _tell(self) -> None:
         for listener in self.listeners:
             listener()
 
@@ -267,6 +287,10 @@ class GalleryState:
             self.asking.matches(later)
         self.now, self.answers = later, answers
         self._note()
+
+    def _ask_which(self, at_any_cost: bool) -> None:
+        nearest = next(iter(self.answers.values())).ids[:10]
+        self.which.ask(self.query, nearest, at_any_cost)
 
     def _complete(self, choices: dict) -> dict:
         """Return choices with what follows from them."""

@@ -8,6 +8,7 @@ from itertools import chain
 
 import pandas as pd
 
+from artsearch.base.text import count_of
 from artsearch.gallery.moment import IN_WORDS, words_of
 from artsearch.gallery.state import GalleryState
 from artsearch.search.results import Neighbour
@@ -52,6 +53,7 @@ def make_view(state: GalleryState) -> dict:
         },
         "can_upload": True,
         "query": _work(state, now.query, "image"),
+        "which": _which(state) if now.query in state.uploads else None,
         "rows": _rows(state),
         "unit": next((answer.unit for answer in answers.values()), ""),
         "ask": _asked(state),
@@ -206,6 +208,21 @@ def _notes(state: GalleryState) -> list[str]:
     if len(set(notes.values())) <= 1:
         return list(next(iter(notes.values()), ()))
     return [f"{state.titles[name]}: {note}" for name, said in notes.items() for note in said]
+
+
+def _which(state: GalleryState) -> dict:
+    """Return what is said of which work an image of the visitor's own shows."""
+    said = state.which.said(state.now.query)
+    view = {"text": said.sentence, "more": said.more, "offer": said.offer, "busy": said.busy}
+    found = said.found
+    if found is None or found.work is None:
+        return view | {"work": None}
+    others = [
+        _work(state, id, "small") | {"distance_text": count_of(points, "point")}
+        for id, points in found.others
+    ]
+    outlines = {"in_work": found.in_work, "in_picture": found.in_picture}
+    return view | outlines | {"work": _work(state, found.work, "image"), "others": others}
 
 
 def _why(state: GalleryState) -> dict:

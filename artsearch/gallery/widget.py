@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import os
+import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import anywidget
@@ -40,9 +42,13 @@ class Gallery(anywidget.AnyWidget):
     """
 
     _esm = "\n".join(
-        path.read_text("utf-8") for path in (WEB / "gallery.js", WEB / "ask.js", OWN / "widget.js")
+        path.read_text("utf-8")
+        for path in (WEB / "gallery.js", WEB / "ask.js", OWN / "which.js", OWN / "widget.js")
     )
-    _css = "\n".join((WEB / name).read_text("utf-8") for name in ("gallery.css", "ask.css"))
+    _css = "\n".join(
+        path.read_text("utf-8")
+        for path in (WEB / "gallery.css", WEB / "ask.css", OWN / "which.css")
+    )
     view = traitlets.Dict().tag(sync=True)
 
     def __init__(
@@ -70,9 +76,12 @@ class Gallery(anywidget.AnyWidget):
             query = choose_opening(collection, {key[0]: searches[key]}, k, seed)
         options |= {"query": query, "machine_made": machine_made, "link": link}
         self.state = GalleryState(collection, searches, k, **options)
-        self._turn = 0
+        self._turn, self._told = 0, 0.0
+        # Which work an image shows is said by another thread: no older view may follow a newer one.
+        self._one_at_a_time = Lock()
         super().__init__(view=self._next_view())
         self.state.listeners.append(self._show)
+        self.state.which.tell = self._tell
         self.on_msg(self._heed)
 
     def __repr__(self) -> str:
@@ -84,7 +93,14 @@ class Gallery(anywidget.AnyWidget):
         return self.state.picture()
 
     def _show(self) -> None:
-        self.view = self._next_view()
+        with self._one_at_a_time:
+            self.view = self._next_view()
+
+    def _tell(self, sentence: str) -> None:
+        """Say how far it is, twice a second at most, without another view."""
+        if time.monotonic() - self._told > 0.5:
+            self._told = time.monotonic()
+            self.send({"which": sentence})
 
     def _next_view(self) -> dict:
         # The number makes every view a new one: the browser waits for an answer to each click.
@@ -118,7 +134,7 @@ class Gallery(anywidget.AnyWidget):
                 state.keep(id, on)
             case {"do": "go_to", "position": position}:
                 state.go_to(int(position))
-            case {"do": "back" | "forward" | "refresh" | "clear" as verb}:
+            case {"do": "back" | "forward" | "refresh" | "clear" | "identify" as verb}:
                 getattr(state, verb)()
             case {"do": "upload"}:
                 state.upload(bytes(buffers[0]), str(message.get("name", "")))

@@ -438,6 +438,7 @@ def test_widget_does_what_the_browser_says(gallery):
     act(gallery, do="change", page=1)
     act(gallery, [file_of(Image.new("RGB", (30, 40)))], do="upload", name="mine.png")
     assert gallery.view["query"]["title"] == "mine.png"
+    gallery.state.which.wait()
     turn = gallery.view["turn"]
     act(gallery, do="change", k=4)
     assert gallery.view["turn"] == turn + 1  # an answer even where nothing changes

@@ -1,5 +1,5 @@
-// The gallery as an anywidget: gallery.js and ask.js stand above this file, the kernel on the other
-// side.
+// The gallery as an anywidget: gallery.js, ask.js and which.js stand above this file, the kernel on the
+// other side.
 //
 // The kernel keeps `view` (plain data, pictures by name) and answers {do: …}; pictures travel as
 // bytes, once each, when they come into sight.
@@ -122,6 +122,7 @@ function render({ model, el }) {
 
   function heed(message, buffers) {
     if (message.pictures) pictures.take(message.pictures, buffers);
+    if (message.which) gallery.which.say(message.which);
     if (message.save) saveFile(message.save, new Blob([buffers[0]], { type: message.type }));
   }
 }

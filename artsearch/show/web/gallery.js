@@ -25,7 +25,9 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
   listen();
   const ask = typeof createAsk === "function"
     ? createAsk(parts, { go, show, showLarge, caption, put }) : null;
-  return { update };
+  const which = typeof createWhich === "function"
+    ? createWhich(parts, { go, fillWorks, showLarge }) : null;
+  return { update, which };
 
   // ---- what is there once ---------------------------------------------------------------------
 
@@ -135,6 +137,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     parts.reason.hidden = !view.reason;
     tell(parts.error, view.error);
     ask?.update(view);
+    which?.update(view);
     if (parts.status.textContent !== summary()) parts.status.textContent = summary();
     parts.gallery.classList.remove("as-waiting");
     tell(parts.wait, "");
