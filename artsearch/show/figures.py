@@ -5,13 +5,14 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
+from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Polygon, Rectangle
 from PIL import Image
 
 from artsearch.networks.network import Network
@@ -22,6 +23,9 @@ from artsearch.search.results import Results
 from artsearch.search.wording import words
 from artsearch.works.collection import Collection
 from artsearch.works.images import ImageSource, thumbnail
+
+if TYPE_CHECKING:
+    from artsearch.points.identify import Identification
 
 LIKED, UNLIKED = "tab:orange", "tab:gray"
 
@@ -127,6 +131,33 @@ def show_matches(
         _draw(ax, picture, title)
         for number, match in enumerate(matches):
             _mark(ax, picture.size, getattr(match, side), f"C{number % 10}", str(number + 1))
+    return figure
+
+
+def show_identified(
+    collection: Collection, asked: Mapping[str, tuple[ImageSource, Identification]], pairs: int = 3
+) -> Figure:
+    """Show pictures by name, each beside the work that it was found to show.
+
+    In each the outline of the other is drawn, cut where the picture ends. Beside what is none of
+    the works stands that it is none.
+    """
+    lines = -(-len(asked) // pairs)
+    figure, axes = _grid(lines, 2 * min(pairs, len(asked)), side=1.6)
+    for (ours, theirs), (name, (source, found)) in zip(
+        axes.reshape(-1, 2), asked.items(), strict=False
+    ):
+        picture = thumbnail(source, 480)
+        _draw(ours, picture, name)
+        if found.work is None:
+            _write(theirs, "none of these")
+            continue
+        said = f"{found.points} points{', mirrored' if found.mirrored else ''}\n"
+        work = _draw_work(
+            theirs, collection, found.work, said + collection.work(found.work)["title"]
+        )
+        _outline(ours, picture.size, found.in_picture)
+        _outline(theirs, work.size, found.in_work)
     return figure
 
 
@@ -289,6 +320,13 @@ def _mark(ax: Axes, size: tuple, region: Sequence[float], colour: str, text: str
     if text:
         paper = {"facecolor": colour, "edgecolor": "none", "pad": 1.5}
         ax.text(left + 4, top + 4, text, color="white", fontsize=8, va="top", bbox=paper)
+
+
+def _outline(ax: Axes, size: tuple, corners: Sequence[tuple[float, float]]) -> None:
+    """Draw four corners, in shares of the width and the height, as far as the picture goes."""
+    for colour, width in (("black", 3.5), ("yellow", 2)):
+        line = {"fill": False, "edgecolor": colour, "linewidth": width}
+        ax.add_patch(Polygon(np.array(corners) * size - 0.5, **line))
 
 
 def _shade(ax: Axes, size: tuple[int, int], kept: tuple[int, int, int, int]) -> None:
