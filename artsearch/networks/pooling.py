@@ -100,16 +100,16 @@ def _project(maps: torch.Tensor, most: int | None) -> torch.Tensor:
     channels = maps.shape[1]
     if most is None or channels <= most:
         return maps
-    return _directions(channels, most).to(maps.device) @ maps
+    return directions(channels, most).to(maps.device) @ maps
 
 
 @lru_cache
-def _directions(channels: int, kept: int) -> torch.Tensor:
+def directions(channels: int, kept: int) -> torch.Tensor:
     """Return random orthonormal directions, kept × channels: the same ones everywhere."""
     random = np.random.default_rng(channels).standard_normal((channels, kept))
-    directions, triangle = np.linalg.qr(random)
+    ways, triangle = np.linalg.qr(random)
     # Each library has its own taste in signs; these make the directions unique.
-    return torch.from_numpy((directions * np.sign(np.diag(triangle))).T.astype(np.float32))
+    return torch.from_numpy((ways * np.sign(np.diag(triangle))).T.astype(np.float32))
 
 
 def _root(matrices: torch.Tensor) -> torch.Tensor:

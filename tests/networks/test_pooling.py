@@ -122,22 +122,22 @@ def test_no_row_is_longer_than_that_of_48_channels(pool, channels, dims):
 
 @pytest.mark.parametrize("channels", [49, 112, 1280])
 def test_directions_are_orthonormal(channels):
-    directions = pooling._directions(channels, CHANNELS)
+    directions = pooling.directions(channels, CHANNELS)
     assert directions.shape == (CHANNELS, channels) and directions.dtype == torch.float32
     assert torch.allclose(directions @ directions.T, torch.eye(CHANNELS), atol=1e-6)
 
 
 def test_directions_are_the_same_in_every_process():
     """Rows are compared with rows that another process stored: these are from another one."""
-    corner = pooling._directions(112, CHANNELS)[:2, :3]
+    corner = pooling.directions(112, CHANNELS)[:2, :3]
     assert corner.flatten().tolist() == pytest.approx(PINNED_112, abs=1e-5)
-    far = pooling._directions(1280, CHANNELS)[-1, -3:]
+    far = pooling.directions(1280, CHANNELS)[-1, -3:]
     assert far.tolist() == pytest.approx(PINNED_1280, abs=1e-5)
 
 
 def test_many_channels_are_those_of_the_projected_maps():
     maps = random_maps(60).relu()
-    few = pooling._directions(60, CHANNELS) @ maps
+    few = pooling.directions(60, CHANNELS) @ maps
     assert torch.allclose(pooling.gram(maps), pooling.gram(few), atol=1e-5)
     assert torch.allclose(pooling.covariance(maps), pooling.covariance(few), atol=1e-5)
 
