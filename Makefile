@@ -46,7 +46,7 @@ app: have-app $(REPAINTED)   ## open the gallery alone, as an app in the browser
 	@$(PY) -m artsearch app notebooks/04_compare_networks.ipynb \
 		-p COLLECTION "$(COLLECTION)" -p NETWORKS "$(NETWORKS)" -p INDEX "$(INDEX)"
 
-evaluate: have-demo $(if $(findstring --identify,$(EVALUATE)),have-identify)   ## measure what networks and descriptors find: build/evaluate/report.html
+evaluate: have-demo $(if $(filter --identify --motifs,$(EVALUATE)),have-identify)   ## measure what networks and descriptors find: build/evaluate/report.html
 	@$(PY) -m artsearch evaluate "$(COLLECTION)" --networks "$(NETWORKS)" --out build/evaluate \
 		$(EVALUATE)
 

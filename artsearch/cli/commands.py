@@ -161,6 +161,7 @@ def site(
 @click.option("--k", default=10, help="Neighbours that are looked at.")
 @click.option("--sample", default=100, help="Works that are altered and sought again.")
 @click.option("--identify", is_flag=True, help="Name altered works by their points, too.")
+@click.option("--motifs", is_flag=True, help="Seek parts of works in others, too.")
 @click.option("--out", default="build/evaluate", help="Folder for the report.")
 @click.option("--cache", default="build", help="Folder where features are kept.")
 def evaluate(
@@ -172,6 +173,7 @@ def evaluate(
     k: int,
     sample: int,
     identify: bool,
+    motifs: bool,
     out: str,
     cache: str,
 ) -> None:
@@ -197,6 +199,7 @@ def evaluate(
         sample,
         cache=cache,
         identify=identify,
+        with_motifs=motifs,
         say=click.echo,
     )
     page = write(report, out)

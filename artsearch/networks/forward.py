@@ -53,7 +53,7 @@ class Forward(nn.Module):
         self.layers = dict(layers)
         self.size = size
         # Another one over the same parameters, for another thread: hooks hold one batch at a time.
-        self.twin = lambda: Forward(model, layers, size, mean, std)
+        self.twin = lambda: type(self)(model, layers, size, mean, std)
         # Never detached: the twin lives and dies with its hooks.
         modules = dict.fromkeys(split_layer(layer)[0] for layer in layers)
         self.hook = LayerHook(self.model, *modules).attach()

@@ -35,6 +35,8 @@ def answer(search: Searched, question: Question, given: Mapping[str, object]) ->
 
     `given` has by its name what is no work of the collection: an image, a row, or a Described.
     """
+    if question.motif:
+        return answer_motif(search, question, given)
     index, known = search.comparing, describe_all(search, question, given)
     vector = combine(index, question, {thing: one.row for thing, one in known.items()})
     candidates = find_candidates(search, question, known)
@@ -56,7 +58,7 @@ def answer(search: Searched, question: Question, given: Mapping[str, object]) ->
     if not question.words and not question.unliked:
         liked, works = [id for id, _ in question.positive], candidates.count_by_hand()
         rate = cache(lambda: search.usual.rate(ids, vector, liked, works))
-    neighbours = (Neighbour(*one, rate) for one in told)
+    neighbours = (Neighbour(*one, rate=rate) for one in told)
     one = next(iter(known)) if len(known) == 1 else None
     return Results(
         one if isinstance(one, str) and one in search.collection else None,
@@ -66,6 +68,34 @@ def answer(search: Searched, question: Question, given: Mapping[str, object]) ->
         question,
         tuple(candidates.notes),
     )
+
+
+def answer_motif(search: Searched, question: Question, given: Mapping[str, object]) -> Results:
+    """Return the works that have a part of a work or an image somewhere, and where.
+
+    The distance is that of the two places, position by position.
+    """
+    ((thing, _),) = question.positive
+    is_work = thing in search.collection
+    image = open_image(search.collection.path(thing) if is_work else given[thing])
+    # Of a condition nothing is asked but which works match, and those of a server are known here.
+    candidates = Candidates(search.index, search.collection, search.collection_rows)
+    known = {} if question.near_duplicates else describe_all(search, question, given)
+    restrict(candidates, search, question, known)
+    found = search.motifs.find(image, question.region, question.k, candidates.ids)
+    neighbours = tuple(
+        Neighbour(
+            one.id,
+            float(np.sqrt(max(0.0, 2 - 2 * one.likeness))),
+            search.collection.caption(one.id),
+            region=one.region,
+            share=one.share,
+        )
+        for one in found
+    )
+    query, notes = thing if is_work else None, tuple(candidates.notes)
+    made_of = search.index.provenance
+    return Results(query, neighbours, "angular", made_of, question, notes)
 
 
 def _find(candidates: Candidates, question: Question, vector: np.ndarray):
@@ -105,9 +135,22 @@ def find_candidates(
 
     Raises ArtsearchError for a condition, a column or a work that is not there.
     """
+    candidates = candidates_of(search)
+    restrict(candidates, search, question, known)
+    if question.normalise:
+        candidates.normalise(search.crowding)
+    return candidates
+
+
+def restrict(
+    candidates: Candidates,
+    search: Searched,
+    question: Question,
+    known: Mapping[Thing, Described],
+) -> None:
+    """Leave out the works that may not answer a question; raises what find_candidates raises."""
     for id in question.exclude:
         search.collection.row(id)
-    candidates = candidates_of(search)
     candidates.require(question.where)
     if not question.machine_made:
         candidates.leave_out_machine_made()
@@ -118,9 +161,6 @@ def find_candidates(
     if not question.near_duplicates and liked:
         vectors = [known[id].raw for id in liked]
         candidates.leave_out_near_duplicates(vectors, search.raw, search.copy_distance)
-    if question.normalise:
-        candidates.normalise(search.crowding)
-    return candidates
 
 
 def combine(index: Index, question: Question, rows: Mapping[Thing, np.ndarray]) -> np.ndarray:

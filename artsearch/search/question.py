@@ -64,7 +64,8 @@ class Question:
     near-duplicates may come, of these and of one another, `machine_made` whether works made by a
     machine may (see Collection.machine_made), `exclude` are works that may not. With `group_by`, a
     column, come the `group_size` nearest of each of its values, else the `k` nearest. `region` is a
-    rectangle of the one positive work: (left, top, right, bottom), each from 0 to 1. With
+    rectangle of the one positive work: (left, top, right, bottom), each from 0 to 1; with `motif`
+    works are asked for that have it somewhere, and not whole works like it. With
     `normalise` "csls" works that are near to everything are put back (see `csls`). A link has
     shorter words for some of these: like, unlike, unlike-words, other, copies, per, each, part.
     """
@@ -81,6 +82,7 @@ class Question:
     group_by: str = ""
     group_size: int = 1
     region: Region | None = None
+    motif: bool = False
     normalise: str = ""
     k: int = 10
 
@@ -104,6 +106,21 @@ class Question:
             raise ArtsearchError("nothing is liked; name one work or more that the answer is near")
         if self.region is not None and len(self.positive) != 1:
             raise ArtsearchError("a part is of one work; like one alone, or leave the part out")
+        if self.motif:
+            self._check_motif()
+
+    def _check_motif(self) -> None:
+        if self.region is None:
+            raise ArtsearchError(
+                "a motif is a part of a work; name the part, as (left, top, right, bottom)"
+            )
+        others = {"negative", "words", "negative_words", "group_by", "normalise"}
+        asked = [name for name in sorted(others) if getattr(self, name)]
+        if asked:
+            raise ArtsearchError(
+                f"a motif is asked for alone, without {asked[0]}; leave that out, or ask for whole "
+                "works like the part"
+            )
 
     @property
     def works(self) -> tuple[str, ...]:
@@ -145,6 +162,7 @@ class Question:
         pairs += [("per", self.group_by)] if self.group_by else []
         pairs += [("each", self.group_size)] if self.group_by or self.group_size != 1 else []
         pairs += [("part", ",".join(map(write_number, self.region)))] if self.region else []
+        pairs += [("motif", "yes")] if self.motif else []
         pairs += [("normalise", self.normalise)] if self.normalise else []
         pairs += [("k", self.k)]
         pairs += [(name, value) for name, value in more.items() if value not in (None, "")]
@@ -156,7 +174,7 @@ VIEW = ("network", "crop", "dial", "goal")
 #: The words of a link.
 WORDS = tuple(name for side in SIDES.values() for name in (side, f"{side}-weight"))
 WORDS += ("where", "other", "copies", "machine", "exclude", "per", "each", "part")
-WORDS += ("normalise", "k", *VIEW)
+WORDS += ("motif", "normalise", "k", *VIEW)
 #: How words begin that others put into addresses: Voilà, and those who count visitors.
 OTHERS = ("theme", "voila-", "utm_", "fbclid", "gclid")
 
@@ -190,7 +208,7 @@ def read_link(link: str) -> tuple[Question, dict[str, str | float]]:
     view: dict[str, str | float] = {name: one[name] for name in VIEW if one.get(name)}
     if "dial" in view:
         view["dial"] = _read_float("dial", one["dial"])
-    asked |= {"near_duplicates": one.get("copies") != "no"}
+    asked |= {"near_duplicates": one.get("copies") != "no", "motif": one.get("motif") == "yes"}
     asked |= {"machine_made": one.get("machine") != "no"}
     return Question(**asked), view
 

@@ -12,11 +12,12 @@ import pandas as pd
 from artsearch.base.errors import TooFewWorks
 from artsearch.index.base import Index
 from artsearch.index.metrics import unit_of
-from artsearch.search.question import Question, Words
+from artsearch.search.question import Question, Region, Words
 from artsearch.works.collection import Collection
 from artsearch.works.images import ImageSource
 
 if TYPE_CHECKING:
+    from artsearch.points.motifs import Motifs
     from artsearch.search.rarity import Rarity, Usual
 
 #: A network that takes words, for errors to name.
@@ -49,6 +50,7 @@ class Searched(Protocol):
     crowding: np.ndarray
     usual: Usual
     no_words: str
+    motifs: Motifs
 
     def look(self, image: ImageSource) -> Described: ...
     def read(self, words: Words) -> Described: ...
@@ -60,6 +62,8 @@ class Neighbour:
 
     `group` is what the work has in the column that was asked for with `group_by`, else "".
     `duplicates` is how many near-duplicates of it the answer leaves out, where it was asked to.
+    `region` is where it has the motif that was asked for, and `share` how much of that is found
+    again there; None and 0 where it was no motif.
     `rate` gives the rarities of the answer by id, worked out when the first of them is asked for.
     """
 
@@ -68,6 +72,8 @@ class Neighbour:
     caption: str
     group: str = ""
     duplicates: int = 0
+    region: Region | None = None
+    share: float = 0.0
     rate: Callable[[], Mapping[str, Rarity | None]] | None = field(
         default=None, compare=False, repr=False
     )
@@ -149,9 +155,11 @@ class Results:
     def table(self) -> pd.DataFrame:
         """Return the answer as a table: id, distance, caption, and what else there is to say.
 
-        That is group, duplicates, and of the rarity its share (`nearer_than`) and its word.
+        That is group, duplicates, region and share of a motif, and of the rarity its share
+        (`nearer_than`) and its word.
         """
-        more = [name for name in ("group", "duplicates") if any(getattr(one, name) for one in self)]
+        more = ("group", "duplicates", "region", "share")
+        more = [name for name in more if any(getattr(one, name) for one in self)]
         columns = ["id", "distance", "caption", *more]
         rows = [[getattr(work, column) for column in columns] for work in self]
         table, rarities = pd.DataFrame(rows, columns=columns), [one.rarity for one in self]

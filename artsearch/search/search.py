@@ -20,6 +20,7 @@ from artsearch.works.images import ImageSource
 if TYPE_CHECKING:
     from artsearch.features.extractor import FeatureExtractor
     from artsearch.points.identify import Identification, Identifier
+    from artsearch.points.motifs import Motifs
     from artsearch.search.matches import Match, Matcher
     from artsearch.search.question import Question, Region, Words
     from artsearch.search.rarity import Usual
@@ -28,10 +29,11 @@ if TYPE_CHECKING:
 class Search:
     """A collection and an index over it, ready to be asked.
 
+    What is computed when it is first asked for, such as what finds motifs, is kept below `out`.
     Raises MismatchError when the index holds works that the collection does not.
     """
 
-    def __init__(self, collection: Collection, index: Index):
+    def __init__(self, collection: Collection, index: Index, out: str | os.PathLike = "build"):
         gone = [id for id in index.ids if id not in collection]
         if gone:
             raise MismatchError(
@@ -40,6 +42,7 @@ class Search:
             )
         self.collection = collection
         self.index = index
+        self.out = out
         self._extractor: FeatureExtractor | None = None
         self._identifier: tuple[str | os.PathLike, Identifier] | None = None
 
@@ -81,6 +84,7 @@ class Search:
         group_by: str = "",
         group_size: int = 1,
         region: Region | None = None,
+        motif: bool = False,
         normalise: str = "",
     ) -> Results:
         """Return the works that answer a question, exactly: none that matches is missed.
@@ -104,6 +108,7 @@ class Search:
             group_by=group_by,
             group_size=group_size,
             region=region,
+            motif=motif,
             normalise=normalise,
             k=k,
         )
@@ -163,6 +168,16 @@ class Search:
         from artsearch.search.matches import Matcher
 
         return Matcher(self.extractor.network, self.extractor.transform.crop)
+
+    @cached_property
+    def motifs(self) -> Motifs:
+        """What finds motifs: maps of all works, computed when they are first asked for.
+
+        Raises what Motifs.of raises.
+        """
+        from artsearch.points.motifs import Motifs
+
+        return Motifs.of(self.collection, self.extractor, self.out)
 
     def identify(self, image: ImageSource, out: str | os.PathLike = "build") -> Identification:
         """Return which work of the collection an image shows, or that it is none of them.

@@ -59,8 +59,10 @@ class BlendSearch(Search):
         extractor: FeatureExtractor,
         alpha: float = 0.5,
         index: BlendIndex | MilvusBlendIndex | None = None,
+        out: str | os.PathLike = "build",
     ):
-        super().__init__(collection, BlendIndex(blend, alpha) if index is None else index.at(alpha))
+        index = BlendIndex(blend, alpha) if index is None else index.at(alpha)
+        super().__init__(collection, index, out)
         self.blend = blend
         self._extractor = extractor
         self._at: dict[float, BlendSearch] = {}
@@ -68,7 +70,8 @@ class BlendSearch(Search):
     def at(self, alpha: float) -> BlendSearch:
         """Return the search at another weight, from 0 (content) to 1 (style)."""
         if alpha not in self._at:
-            other = BlendSearch(self.collection, self.blend, self._extractor, alpha, self.index)
+            more = self._extractor, alpha, self.index, self.out
+            other = BlendSearch(self.collection, self.blend, *more)
             other._at = self._at
             # Each keeps what is usual at its weight; those turned to long ago are let go.
             for old in list(self._at)[: max(0, len(self._at) - KEPT + 1)]:
@@ -144,7 +147,7 @@ class Searches(Mapping):
         if key not in list(self):
             raise KeyError(key)
         if key not in self._made:
-            self._made[key] = Search(self.collection, self._index(*key))
+            self._made[key] = Search(self.collection, self._index(*key), self._out)
         return self._made[key]
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
@@ -229,7 +232,8 @@ class Searches(Mapping):
             folder = Path(self._out, "descriptors", f"{store.name}-blend")
             blend = stored_blend(features, extractor.network, folder)
             index = self._blend_index(blend, folder.name)
-            self._dials[key] = BlendSearch(self.collection, blend, extractor, index=index)
+            more = {"index": index, "out": self._out}
+            self._dials[key] = BlendSearch(self.collection, blend, extractor, **more)
         return self._dials[key]
 
     def _index(self, network: str, crop: str) -> Index:

@@ -72,3 +72,14 @@ def distance_text(distance: float) -> str:
     whole = float(distance).is_integer()
     digits = 3 if abs(distance) < 10 else 0 if whole else 1
     return f"{distance:,.{digits}f}"
+
+
+def motif_text(share: float) -> str:
+    """Return how much of a motif is found again in a work.
+
+    >>> motif_text(0.6), motif_text(0.0)
+    ('60 % of the motif is found again', 'nothing of the motif is found again')
+    """
+    return (
+        f"{f'{share:.0%}'.replace('%', ' %') if share else 'nothing'} of the motif is found again"
+    )

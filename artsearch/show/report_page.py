@@ -69,6 +69,7 @@ def make_page(report: Report) -> str:
         agreement=_metrics_table(titles, report.agreement.table),
         hubs=_metrics_table(titles, report.hubs.table),
         nearness=_metrics_table(titles, report.nearness.table),
+        motifs=_metrics_table(titles, report.motifs.table),
         biggest=show_works(report.biggest, 3, lambda row: f"found {row.times:,} times"),
         notes=html.bullets(report.notes),
         facts=_facts(report, titles),
