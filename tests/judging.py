@@ -14,8 +14,8 @@ from artsearch.search.search import Search
 SAYS = {"ArrowLeft": "left", "ArrowRight": "right", "e": "equal", "n": "neither"}
 
 
-def made_up_questions(collection):
-    """Return 9 questions on works that random numbers describe: 4 on what, 4 on how, a row."""
+def made_up_questions(collection, count=8):
+    """Return questions on works that random numbers describe: half on what, half on how, a row."""
     rng = np.random.default_rng(0)
     described = {
         name: Features(rng.normal(size=(len(collection), 8)), tuple(collection.ids))
@@ -25,8 +25,9 @@ def made_up_questions(collection):
         name: Search(collection, construct_exact_index("angular", one))
         for name, one in described.items()
     }
-    triplets = choose_triplets(described, 8, again=0)
-    asked = [replace(one, question="how" if at > 3 else "what") for at, one in enumerate(triplets)]
+    triplets = choose_triplets(described, count, again=0)
+    kinds = ["what"] * (count // 2) + ["how"] * (count - count // 2)
+    asked = [replace(one, question=kind) for one, kind in zip(triplets, kinds, strict=True)]
     return asked + choose_rows(searches, 1, k=min(ROW, len(collection) - 1))
 
 
@@ -34,7 +35,7 @@ def enter(page, name, skip=True):
     """Say who judges; then begin, past the examples."""
     page.get_by_label("Name or number").fill(name)
     page.keyboard.press("Enter")
-    page.locator(".aj [data-part=go]:not([type=submit])").wait_for(timeout=PATIENCE)
+    page.wait_for_selector(".aj[data-screen=intro] [data-part=go]", timeout=PATIENCE)
     if skip and page.locator("[data-part=skip]").count():
         page.locator("[data-part=skip]").click()
     if skip:

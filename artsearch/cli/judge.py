@@ -94,12 +94,14 @@ def _choose(
     """Return a collection and the questions to ask of it, and say how many these are."""
     from artsearch.evaluate.repaint import ensure_demo_data
     from artsearch.judge.questions import choose_questions
+    from artsearch.networks.transforms import NO_CROP
     from artsearch.search.searches import Searches
     from artsearch.works.collection import Collection
 
     works = Collection(ensure_demo_data(collection))
-    searches = Searches(works, networks, out=out)
+    searches = Searches(works, networks, [NO_CROP], out=out)
     click.echo(f"{count_of(len(works), 'work')} in {collection}. {searches.sentence}")
+    searches.extract()  # the final layers and those of the dials, in one pass
     named = [one.strip() for one in questions.split(",") if one.strip()]
     chosen = choose_questions(searches, count, named, rows, seed)
     click.echo(f"{count_of(len(chosen), 'question')} on {count_of(len(works), 'work')}.")

@@ -23,12 +23,16 @@ function createWire(model) {
   function ask(what, patience = PATIENCE) {
     const number = `${begun}-${(count += 1)}`;
     return new Promise((done, fail) => {
-      const timer = setTimeout(() => {
+      const gone = () => {
         waiting.delete(number);
         fail(new Error("The kernel does not answer; where it was restarted, run the cell again."));
-      }, patience);
-      waiting.set(number, { done, fail, timer });
-      model.send({ ...what, ask: number });
+      };
+      waiting.set(number, { done, fail, timer: setTimeout(gone, patience) });
+      try {
+        model.send({ ...what, ask: number });
+      } catch {
+        gone();
+      }
     });
   }
 

@@ -45,6 +45,7 @@ function createJudge(root, room) {
   let inBlock = 0; // answers since the last pause
   let busy = false; // whether an answer or an undo is on its way to be kept
   let pressed = 0; // when the last answer was given, until the next pictures are seen
+  let ended = false; // whether this screen is gone
   let hurry = () => {}; // ends the waiting before a vote is tried again
   const parts = build();
   root.replaceChildren(parts.frame);
@@ -54,7 +55,7 @@ function createJudge(root, room) {
   else askName();
   return () => {
     turn += 1;
-    busy = true;
+    ended = true;
     document.removeEventListener("keydown", heedKey);
     document.removeEventListener("visibilitychange", heedHiding);
   };
@@ -99,6 +100,7 @@ function createJudge(root, room) {
     const focused = document.activeElement;
     if (!focused || focused === document.body || parts.frame.contains(focused)) {
       (parts.stage.querySelector("[autofocus]") || parts.frame).focus({ preventScroll: true });
+      parts.frame.scrollIntoView({ block: "nearest" });
     }
     return turn;
   }
@@ -107,6 +109,7 @@ function createJudge(root, room) {
     return make("div", { class: "aj-page" }, make("h2", {}, ...[title].flat()), ...children);
   }
 
+  /** The button that leads on, as Enter does. */
   function goes(text, click) {
     return button(text, { class: "as-button aj-go", "data-part": "go", click });
   }
@@ -121,18 +124,20 @@ function createJudge(root, room) {
 
   function askName() {
     tell("");
+    const take = () => {
+      if (name.value.trim()) enter(name.value.trim());
+      else name.focus();
+    };
     const name = make("input", {
       class: "aj-name", type: "text", maxlength: 60, autofocus: "", autocomplete: "off",
       spellcheck: "false", "aria-label": "Name or number",
+      // Not by a form: JupyterLab lets none be sent by Enter.
+      keydown: ({ key }) => { if (key === "Enter") take(); },
     });
-    const form = make("form", { class: "as-bar", submit: (event) => {
-      event.preventDefault();
-      if (name.value.trim()) enter(name.value.trim());
-      else name.focus();
-    } }, name, make("button", { type: "submit", class: "as-button aj-go", "data-part": "go" }, "Go on"));
+    const line = make("div", { class: "as-bar" }, name, goes("Go on", take));
     show("name", page("Who judges?",
       make("p", {}, "A name or a number, the same whenever you come back: you go on where you were."),
-      form,
+      line,
       make("p", { class: "as-quiet" }, room.said)));
   }
 
@@ -338,6 +343,7 @@ function createJudge(root, room) {
       } catch (error) {
         tell(`${error.message} ${held}`, true);
         await wait();
+        if (ended) await new Promise(() => {});
       }
     }
     busy = false;
