@@ -21,7 +21,7 @@ CHECKED = "checked.json"
 #: Bytes from which on a file is known by its size and dates; a smaller one is read in no time.
 LARGE = 16_000_000
 #: What is sealed, and the format of each; a folder of another format is computed again.
-FORMATS = {"features": 3, "index": 3, "blend": 2, "votes": 2, "pyramid": 1}
+FORMATS = {"features": 3, "index": 3, "blend": 2, "votes": 2, "pyramid": 1, "learnt": 1}
 #: What older versions wrote in place of the manifest.
 OLDER = ("index.json", "blend.json")
 
