@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from artsearch.base.text import count_of
+from artsearch.base.text import count_of, printable
 
 
 @click.group()
@@ -86,6 +86,132 @@ def merge(votes: tuple[str, ...], out: str) -> None:
     judges = count_of(held["judge"].nunique(), "judge")
     click.echo(f"{count_of(len(held), 'vote')} by {judges} in:")
     click.echo(f"  {out}\n  {Path(out).with_suffix('.md')}")
+
+
+@judge.command()
+@click.argument("votes")
+@click.option("--collection", default="data", help="Folder of images that was judged.")
+@click.option("--networks", default="auto", help="auto, or names with commas between.")
+@click.option("--crop", default="no_crop", help="Crop.")
+@click.option("--out", default="build", help="Folder for features, and the report in judged.")
+@click.option("--seed", default=0, help="The same one gives the same intervals.")
+def report(votes: str, collection: str, networks: str, crop: str, out: str, seed: int) -> None:
+    """Say with which networks and places of the dial the votes in VOTES agree, as a page.
+
+    Who judged and how much these people agree, shares of votes with their intervals, a ranking of
+    whole rows, and what networks get wrong: judged.html and judged.csv.
+    """
+    from artsearch.judge.power import votes_needed
+    from artsearch.judge.report import report_votes
+    from artsearch.judge.triplets import descriptors_of
+    from artsearch.judge.votes import read_votes
+    from artsearch.show.judged_page import write_judged
+
+    given = read_votes(votes)  # which is said before anything is computed
+    works, searches = _open(collection, networks, crop, out)
+    descriptors = descriptors_of(searches, crop)
+    found = report_votes(given, descriptors, seed)
+    sentences = [one.sentence for one in found.judges] + found.sentences
+    for sentence in [*sentences, *(f"{note}." for note in found.notes)]:
+        click.echo(printable(sentence))
+    click.echo(
+        f"To tell two apart of which people side with one in 60 % of the disputed triplets takes "
+        f"{votes_needed(0.6):,} votes on these; in 70 %, {votes_needed(0.7):,}."
+    )
+    click.echo(write_judged(found, works, descriptors, Path(out, "judged")))
+
+
+@judge.command()
+@click.argument("votes", required=False)
+@click.option("--column", default="", help="Learn from a column of the table, such as artist.")
+@click.option("--base", default="", help="Rows of the map: final or blend.")
+@click.option("--question", default="whole", help="Votes on what, how or whole.")
+@click.option("--collection", default="data", help="Folder of images that was judged.")
+@click.option("--network", default="auto", help="Network.")
+@click.option("--crop", default="no_crop", help="Crop.")
+@click.option("--out", default="build", help="Folder where features, and what is learnt, are kept.")
+@click.option("--seed", default=0, help="The same one gives the same result.")
+def learn(
+    votes: str | None,
+    column: str,
+    base: str,
+    question: str,
+    collection: str,
+    network: str,
+    crop: str,
+    out: str,
+    seed: int,
+) -> None:
+    """Learn from VOTES a place of the dial ("your dial"), or with --base a map of rows.
+
+    With --column, and no votes, the map is learnt from a column of the table, on half of the
+    artists; the others judge what it gains. What is learnt is used by `similar --dial yours` and
+    `similar --learnt`; the gallery has your dial as a place of its own.
+    """
+    from artsearch.judge.dial import fit_dial
+    from artsearch.judge.learn import learn_from_column, learn_from_votes
+    from artsearch.judge.votes import read_votes
+    from artsearch.search.learnt import base_rows, keep_dial, learnt_folder
+
+    if bool(votes) == bool(column):
+        raise click.UsageError("name a file of VOTES, or a --column of the table")
+    given = read_votes(votes) if votes else None
+    works, searches = _open(collection, network, crop, out)
+    name = searches.networks[0].name
+    if given is not None and not base:
+        fitted = fit_dial(given, searches.dial(name, crop).blend, question, seed)
+        keep_dial(out, searches, name, crop, fitted.to_json())
+        click.echo(f"{fitted.sentence}\nKept; use it with `artsearch similar --dial yours`.")
+        return
+    about = {"network": name, "crop": crop, "base": base or "blend"}
+    rows = base_rows(searches, name, crop, about["base"])
+    if given is None:
+        learnt, metrics = learn_from_column(works.works, rows, column, about, seed=seed)
+    else:
+        table = works.works.set_index("id")
+        artists = table["artist"].to_dict() if "artist" in table else {}
+        learnt, metrics = learn_from_votes(given, rows, about, question, artists, seed)
+    for row in metrics.table.itertuples():
+        change = {"better": ", better", "worse": ", worse", "same": ", no more that can be told"}
+        click.echo(
+            f"{row.label}: {row.descriptor} {row.value:.3f} ({row.low:.2f} to {row.high:.2f})"
+            f"{change.get(row.significance, '')}"
+        )
+    for note in metrics.notes:
+        click.echo(f"{note}.")
+    click.echo(learnt.save(learnt_folder(out, searches, name, crop)))
+    click.echo("Kept; use it with `artsearch similar --learnt`.")
+
+
+@judge.command("from-session")
+@click.argument("session")
+@click.option("--judge", "name", required=True, help="Whose likes and dislikes they are.")
+@click.option("--question", default="whole", help="What they are about: what, how or whole.")
+@click.option("--votes", default="build/votes.csv", help="File into which they are written.")
+@click.option("--collection", default="data", help="Folder of images.")
+def from_session(session: str, name: str, question: str, votes: str, collection: str) -> None:
+    """Take the likes and dislikes of a saved SESSION as votes: liked is nearer than not liked."""
+    from artsearch.gallery.session import Session
+    from artsearch.judge.questions import session_votes
+    from artsearch.judge.votes import Votes
+    from artsearch.works.collection import Collection
+
+    works, file = Collection(collection), Votes(votes)
+    steps = Session.load(session, works).steps
+    given = session_votes([(one.question, one.at) for one in steps], name, question, works.ids)
+    known = set(file.table()["id"])
+    new = [file.add(one) for one in given if one.id not in known]
+    click.echo(f"{count_of(len(new), 'new vote')} of {session} in {votes}.")
+
+
+def _open(collection: str, networks: str, crop: str, out: str):
+    """Return a collection and searches over it."""
+    from artsearch.evaluate.repaint import ensure_demo_data
+    from artsearch.search.searches import Searches
+    from artsearch.works.collection import Collection
+
+    works = Collection(ensure_demo_data(collection))
+    return works, Searches(works, networks, [crop], out=out)
 
 
 def _choose(

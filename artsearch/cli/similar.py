@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from artsearch.works.collection import Collection
 
 
+#: The dial that was fitted to votes.
+YOURS = "yours"
+
+
 @click.command()
 @click.argument("images", nargs=-1, metavar="IMAGE…")
 @click.option("--text", multiple=True, help="Words to be like; may be given again.")
@@ -41,7 +45,8 @@ if TYPE_CHECKING:
 @click.option("--waypoints", default=5, help="How many at most.")
 @click.option("--network", default="", help="Network; else one whose features are there already.")
 @click.option("--crop", default="no_crop", help="Crop.")
-@click.option("--dial", default=None, type=float, help="From 0 (content) to 1 (style).")
+@click.option("--dial", default="", help="From 0 (content) to 1 (style), or yours: from votes.")
+@click.option("--learnt", is_flag=True, help="Compare by what was learnt (artsearch judge learn).")
 @click.option("--index", default="annoy", help="Kind of index: annoy, exact, auto, milvus, …")
 @click.option("--uri", default="", help="File or address of Milvus.")
 @click.option("--out", default="build", help="Folder where features are kept.")
@@ -67,7 +72,8 @@ def similar(
     waypoints: int,
     network: str,
     crop: str,
-    dial: float | None,
+    dial: str,
+    learnt: bool,
     index: str,
     uri: str,
     out: str,
@@ -89,7 +95,8 @@ def similar(
     exclude = [find_work(works, image) for image in exclude]
     if (text or unlike_text) and works.has_pictures:
         network = find_wordy(works, network, crop, out)
-    search = open_search(works, network, crop, dial, out, index=index, uri=uri)
+    place = _read_dial(dial, learnt)
+    search = open_search(works, network, crop, place, out, learnt, index=index, uri=uri)
     if path_to:
         more = (text, unlike, unlike_text, other, no_copies, per, part, motif, normalise)
         if len(images) != 1 or any(more):
@@ -150,15 +157,19 @@ def open_search(
     works: Collection,
     network: str = "",
     crop: str = "no_crop",
-    dial: float | None = None,
+    dial: float | str | None = None,
     out="build",
+    learnt: bool = False,
     **options,
 ) -> Search:
     """Return a search over a collection, with features computed before where there are any.
 
     Without a network it is the first whose features are there already, which needs neither torch
-    nor the network itself. `options` are those of Searches.
+    nor the network itself. The dial "yours" is the place that was fitted to votes, `learnt` takes
+    the map that was learnt. `options` are those of Searches. Raises ArtsearchError where nothing
+    was learnt.
     """
+    from artsearch.search.learnt import learnt_search, your_dial
     from artsearch.search.searches import Searches
 
     computed = computed_networks(works, crop, out)
@@ -166,6 +177,15 @@ def open_search(
     precision = "exact" if computed.get(names) == {"exact"} else "auto"
     searches = Searches(works, names, [crop], out=out, precision=precision, **options)
     name = searches.networks[0].name
+    if learnt:
+        return learnt_search(searches, name, crop, out)
+    if dial == YOURS:
+        dial = your_dial(out, searches, name, crop)
+        if dial is None:
+            raise ArtsearchError(
+                f"there is no dial of yours for {name} and {crop} yet; run `artsearch judge learn "
+                "VOTES`, or take a number from 0 (content) to 1 (style)"
+            )
     return searches[name, crop] if dial is None else searches.dial(name, crop, dial)
 
 
@@ -257,6 +277,17 @@ def to_json(works: Collection, answer: Results, goal: str = "") -> str:
 def _rarity(one: Neighbour) -> dict[str, object]:
     """Return how unusual it is for two works to be as near; nothing where that is not known."""
     return {"rarity": one.rarity.word} | one.rarity._asdict() if one.rarity else {}
+
+
+def _read_dial(text: str, learnt: bool) -> float | str | None:
+    if text and learnt:
+        raise click.UsageError("--dial and --learnt are two ways to compare; take one of them")
+    try:
+        return text if text == YOURS else float(text) if text else None
+    except ValueError:
+        raise ArtsearchError(
+            f"--dial is {text!r}; take a number from 0 (content) to 1 (style), or {YOURS}"
+        ) from None
 
 
 def _read_part(text: str) -> tuple[float, ...] | None:

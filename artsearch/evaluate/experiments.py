@@ -15,6 +15,7 @@ from itertools import chain
 import numpy as np
 import pandas as pd
 
+from artsearch.base.errors import TooFewWorks
 from artsearch.base.text import fold
 from artsearch.evaluate.estimates import (
     Estimate,
@@ -24,12 +25,14 @@ from artsearch.evaluate.estimates import (
     difference,
 )
 from artsearch.evaluate.labels import score_labels
+from artsearch.evaluate.rankings import take_rows
 from artsearch.evaluate.recovery import Probe, recover
 from artsearch.features.extract import extract
 from artsearch.features.extractor import FeatureExtractor
 from artsearch.features.features import Features
 from artsearch.networks.network import Network
 from artsearch.networks.registry import as_network
+from artsearch.search.learnt import learnt_descriptor
 from artsearch.search.searches import ALPHAS, Searches
 from artsearch.works.collection import MACHINE_MADE, TABLE, Collection
 
@@ -191,6 +194,47 @@ def by_label(
                     continue
                 _note_scores(metrics, scores["final"].notes, label, same)
                 _add_scores(metrics, (network, crop), label, scores, "yes" if same else "no")
+    return metrics
+
+
+def learnt_by_label(
+    searches: Searches,
+    labels: Sequence[str] | None = None,
+    k: int = 10,
+    out: str | os.PathLike = "build",
+    seed: int = 0,
+) -> MetricsTable:
+    """Measure precision by labels of what was learnt, beside what it was learnt on.
+
+    Only works are looked at, as queries and as neighbours, that it was not learnt from, by artists
+    that it was not learnt from; the labels say so. Empty where nothing was learnt (see Learnt).
+    """
+    metrics, works = MetricsTable("significance"), real_works(searches.collection.works)
+    artists = works["artist"].map(fold) if "artist" in works else works["id"].map(lambda id: "")
+    for network, crop in searches:
+        learnt = learnt_descriptor(searches, network, crop, out)
+        if learnt is None:
+            continue
+        seen = works["id"].isin(learnt.learnt.works) | artists.isin(learnt.learnt.artists)
+        others = set(works["id"][~seen])
+        rows = np.array([row for row, id in enumerate(learnt.features.ids) if id in others])
+        compared = {
+            learnt.learnt.about["base"]: learnt.base.features,
+            "learnt": learnt.features,
+        }
+        for label in find_labels(works) if labels is None else labels:
+            try:
+                scores = [
+                    score_labels(take_rows(one, rows), works, label, k, seed=seed)["precision"]
+                    for one in compared.values()
+                ]
+            except (NotMeasurable, TooFewWorks) as error:
+                metrics.note(f"what was learnt: {error}")
+                continue
+            marks = "", difference(scores[1], scores[0], seed).significance
+            for name, estimate, mark in zip(compared, scores, marks, strict=True):
+                key = network, crop, name, f"{label}, not learnt from"
+                metrics.add(key, estimate, "yes", mark)
     return metrics
 
 

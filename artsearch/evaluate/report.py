@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import pandas as pd
@@ -21,6 +21,7 @@ from artsearch.evaluate.experiments import (
     by_label,
     content_and_manner,
     find_labels,
+    learnt_by_label,
     recovered,
     verdicts,
 )
@@ -54,6 +55,7 @@ class Report:
     labels: MetricsTable
     recovered: MetricsTable
     identified: MetricsTable
+    learnt: MetricsTable
     agreement: MetricsTable
     hubs: MetricsTable
     nearness: MetricsTable
@@ -65,9 +67,9 @@ class Report:
     @property
     def table(self) -> pd.DataFrame:
         """All figures, with the columns of metrics.csv."""
-        parts = (self.dial, self.labels, self.recovered, self.identified, self.agreement)
-        parts += (self.hubs, self.nearness, self.motifs)
-        return pd.concat([part.table[COLUMNS] for part in parts], ignore_index=True)
+        parts = [getattr(self, field.name) for field in fields(self)]
+        tables = [part.table[COLUMNS] for part in parts if isinstance(part, MetricsTable)]
+        return pd.concat(tables, ignore_index=True)
 
     @property
     def verdicts(self) -> list[str]:
@@ -169,6 +171,7 @@ def make_report(
         measure("Labels", by_label, searches, labels, k, seed=seed),
         measure("Altered works", recovered, searches, sample, seed, progress=progress),
         measure("Identify", identified, *asked) if identify else MetricsTable(),
+        measure("What was learnt", learnt_by_label, searches, labels, k, cache, seed),
         measure("Agreement", agreement, searches, k, seed),
         measure("Hubs", hubs, searches, k, seed),
         measure("How near is near", nearness, searches, k, seed),

@@ -6,8 +6,9 @@ import hashlib
 import json
 import os
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import asdict, fields
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import asdict, fields, replace
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -23,6 +24,7 @@ from artsearch.judge.triplets import (
     searches_of,
 )
 from artsearch.judge.votes import ANSWERS, Vote
+from artsearch.search.question import Question
 from artsearch.search.searches import Searches
 
 #: What tells questions of a set apart: of one that comes twice the sides, or why it was asked.
@@ -101,6 +103,28 @@ def to_vote(question: Triplet, judge: str, answer: str, **more: object) -> Vote:
         raise unknown("answer", answer, known)
     asked = {one.name: getattr(question, one.name) for one in fields(Triplet)}
     return Vote(**(asked | {"judge": judge, "answer": known[answer], **more}))
+
+
+def session_votes(
+    asked: Iterable[tuple[Question, str]], judge: str, question: str, known: Collection[str]
+) -> list[Vote]:
+    """Return the likes and dislikes of a visitor as votes: what was liked is nearer.
+
+    `asked` are the questions of a session, each with its time. Each liked work and each disliked
+    one make a triplet with the selected work; works that are not `known` are passed over. The same
+    session gives votes of the same ids.
+    """
+    found: dict[str, Vote] = {}
+    for one, time in asked:
+        query, *liked = (id for id, _ in one.positive) if one.positive else ("",)
+        for first, (second, _) in product(liked, one.negative):
+            if not {query, first, second} <= set(known):
+                continue
+            key = f"{judge}\0{question}\0{query}\0{first}\0{second}"
+            id = hashlib.sha256(key.encode()).hexdigest()[:32]
+            vote = Vote(judge, question, query, first, second, "first", why="session")
+            found.setdefault(id, replace(vote, time=time, id=id))
+    return list(found.values())
 
 
 def answered(questions: Sequence[Triplet], votes: pd.DataFrame) -> list[tuple[int, str]]:

@@ -51,6 +51,17 @@ class VoteReport:
         """Whether votes are among these that no person gave."""
         return bool((self.votes["choice"] == SIMULATED).any())
 
+    @property
+    def sentences(self) -> list[str]:
+        """Say in short with what most votes agree, question by question, and each verdict."""
+        said = []
+        for question, words in QUESTIONS.items():
+            best, alike = self.best(question)
+            others = [name for name in alike if name not in best]
+            told = f"; not to be told from it: {', '.join(others)}" if others else ""
+            said += [f"{words}, most votes agree with {one}{told}." for one in best]
+        return [one[0].upper() + one[1:] for one in said] + list(self.verdicts)
+
     def best(self, question: str) -> tuple[list[str], list[str]]:
         """Return the descriptor that agrees with most votes, and those not to be told from it."""
         rows = self.shares.select(label=question)

@@ -47,7 +47,7 @@ def write_judged(
         "report.css",
         name=collection.name,
         report=report,
-        short=html.bullets([*_best(report), *report.verdicts]),
+        short=html.bullets(report.sentences),
         judges=html.bullets([one.sentence for one in report.judges] + _people(report)),
         shares=_shares(report.shares.table),
         ranking=_ranking(report.ranking),
@@ -58,16 +58,6 @@ def write_judged(
     table = report.shares.table.to_csv(index=False, lineterminator="\n")
     write_whole(out / TABLE, table.encode())
     return write_whole(out / PAGE, page.encode())
-
-
-def _best(report: VoteReport) -> list[str]:
-    sentences = []
-    for question, words_of_it in QUESTIONS.items():
-        best, alike = report.best(question)
-        others = [name for name in alike if name not in best]
-        told = f"; not to be told from it: {', '.join(others)}" if others else ""
-        sentences += [f"{words_of_it}, most votes agree with {one}{told}" for one in best]
-    return sentences
 
 
 def _shares(table: pd.DataFrame) -> Markup | str:

@@ -70,6 +70,7 @@ def make_page(report: Report) -> str:
         hubs=_metrics_table(titles, report.hubs.table),
         nearness=_metrics_table(titles, report.nearness.table),
         motifs=_metrics_table(titles, report.motifs.table),
+        learnt=_metrics_table(titles, report.learnt.table),
         biggest=show_works(report.biggest, 3, lambda row: f"found {row.times:,} times"),
         notes=html.bullets(report.notes),
         facts=_facts(report, titles),
