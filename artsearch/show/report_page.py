@@ -70,7 +70,7 @@ def make_page(report: Report) -> str:
         hubs=_metrics_table(titles, report.hubs.table),
         nearness=_metrics_table(titles, report.nearness.table),
         motifs=_metrics_table(titles, report.motifs.table),
-        learnt=_metrics_table(titles, report.learnt.table),
+        learnt=_learnt_table(titles, report.learnt.table),
         biggest=show_works(report.biggest, 3, lambda row: f"found {row.times:,} times"),
         notes=html.bullets(report.notes),
         facts=_facts(report, titles),
@@ -106,6 +106,11 @@ def _metrics_table(titles: dict[str, str], table: pd.DataFrame) -> Markup | str:
     ks = table.groupby("metric", sort=False)["k"].first()
     heads = {m: html.title(m) + ("" if pd.isna(k) else f" at {k}") for m, k in ks.items()}
     return _descriptor_table(titles, table, "metric", heads)
+
+
+def _learnt_table(titles: dict[str, str], table: pd.DataFrame) -> Markup | str:
+    heads = {label: f"{label[0].upper()}{label[1:]}" for label in table["label"].unique()}
+    return _descriptor_table(titles, table, "label", heads)
 
 
 def _figure(report: Report, titles: dict[str, str], crop: str) -> Markup:
