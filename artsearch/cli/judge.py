@@ -149,18 +149,23 @@ def learn(
     `similar --learnt`; the gallery has your dial as a place of its own.
     """
     from artsearch.judge.dial import fit_dial
+    from artsearch.judge.judges import attending
     from artsearch.judge.learn import learn_from_column, learn_from_votes
     from artsearch.judge.votes import read_votes
     from artsearch.search.learnt import base_rows, keep_dial, learnt_folder
 
     if bool(votes) == bool(column):
         raise click.UsageError("name a file of VOTES, or a --column of the table")
-    given = read_votes(votes) if votes else None
+    given = None
+    if votes:
+        given, absent = attending(read_votes(votes))
+        if absent:
+            click.echo(f"Left out, being no better than chance on what is easy: {absent}.")
     works, searches = _open(collection, network, crop, out)
     name = searches.networks[0].name
     if given is not None and not base:
         fitted = fit_dial(given, searches.dial(name, crop).blend, question, seed)
-        keep_dial(out, searches, name, crop, fitted.to_json())
+        keep_dial(out, works, name, crop, fitted.to_json())
         click.echo(f"{fitted.sentence}\nKept; use it with `artsearch similar --dial yours`.")
         return
     about = {"network": name, "crop": crop, "base": base or "blend"}

@@ -180,7 +180,7 @@ def open_search(
     if learnt:
         return learnt_search(searches, name, crop, out)
     if dial == YOURS:
-        dial = your_dial(out, searches, name, crop)
+        dial = your_dial(out, works, name, crop)
         if dial is None:
             raise ArtsearchError(
                 f"there is no dial of yours for {name} and {crop} yet; run `artsearch judge learn "

@@ -20,6 +20,7 @@ from artsearch.gallery.moment import IN_WORDS, Moment, near, tidy, words_of
 from artsearch.gallery.session import Session
 from artsearch.gallery.which import Which
 from artsearch.networks.transforms import default_crop
+from artsearch.search.learnt import your_dial
 from artsearch.search.question import Question, read_link
 from artsearch.search.results import Results
 from artsearch.search.search import Search
@@ -80,7 +81,7 @@ class GalleryState:
         self.error = ""
         self.listeners: list[Callable[[], None]] = []
         self.which = Which(collection, out, self.asking.source, self._tell)
-        self._drawer = drawer
+        self._drawer, self._out = drawer, out
         network, crop = network or next(iter(self.titles)), default_crop(searches.crops, crop)
         dial = self._check(network, crop, dial)
         self._ids = list(searches[network, crop].index.ids)
@@ -240,6 +241,13 @@ class GalleryState:
         start = self.now.page * self._drawer
         pages = max(1, -(-len(found) // self._drawer))
         return found[start : start + self._drawer], pages, len(found)
+
+    @property
+    def your_dial(self) -> float | None:
+        """The place of the dial that was fitted to votes; None where there is none."""
+        if not has_dial(self.searches):
+            return None
+        return your_dial(self._out, self.collection, self.now.network, self.now.crop)
 
     def link(self) -> str:
         """Return the present question as the end of an address; "" where it has none."""

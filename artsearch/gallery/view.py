@@ -44,7 +44,11 @@ def make_view(state: GalleryState) -> dict:
         "crops": _choices({crop: words(crop) for crop in state.searches.crops}, now.crop),
         "k": question.k,
         "k_max": state.k_max,
-        "dial": {"available": has_dial(state.searches), "alpha": now.dial},
+        "dial": {
+            "available": has_dial(state.searches),
+            "alpha": now.dial,
+            "yours": state.your_dial,
+        },
         "compare": now.compare,
         "machine_made": {
             "available": state.has_both,

@@ -70,6 +70,12 @@ def look_at_judges(votes: pd.DataFrame) -> list[Judged]:
     return sorted(known, key=lambda one: -one.votes)
 
 
+def attending(votes: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """Return the votes without those of judges who do no better than chance, and who these are."""
+    absent = sorted(one.judge for one in look_at_judges(votes) if one.attends is False)
+    return votes[~votes["judge"].isin(absent)], ", ".join(absent)
+
+
 def alpha(votes: pd.DataFrame) -> float:
     """Return Krippendorff's alpha of the answers, 1 for full agreement and 0 for that by chance.
 

@@ -12,7 +12,7 @@ from artsearch.base.errors import ArtsearchError, MismatchError
 from artsearch.base.vectors import unit_rows
 from artsearch.evaluate.estimates import MetricsTable
 from artsearch.features.features import Features
-from artsearch.judge.judges import Judged, agreements, alpha, look_at_judges
+from artsearch.judge.judges import Judged, agreements, alpha, attending, look_at_judges
 from artsearch.judge.resample import Resampled, draw_weights, resample
 from artsearch.judge.simulated import SIMULATED
 from artsearch.judge.votes import QUESTIONS
@@ -87,13 +87,11 @@ def report_votes(
     descriptors = descriptors or {}
     judges = tuple(look_at_judges(votes))
     notes = []
-    absent = {one.judge for one in judges if one.attends is False}
+    held, absent = attending(votes)
     if absent:
-        names = ", ".join(sorted(absent))
-        notes.append(f"left out, being no better than chance on what is easy: {names}")
+        notes.append(f"left out, being no better than chance on what is easy: {absent}")
     if judges and all(one.attends is None for one in judges):
         notes.append("too few easy votes, or votes given twice, to tell whether judges attend")
-    held = votes[~votes["judge"].isin(absent)]
     triplets = held[(held["kind"] == "triplet") & held["why"].isin(TELLING)]
     undecided = triplets["answer"].value_counts()
     for answer in ("equal", "neither"):

@@ -24,6 +24,7 @@ from artsearch.index.exact import ExactIndex
 from artsearch.search.results import Described
 from artsearch.search.search import Search
 from artsearch.search.searches import Searches
+from artsearch.works.collection import Collection
 from artsearch.works.images import ImageSource
 
 #: What rows a map is learnt on.
@@ -134,7 +135,7 @@ def base_rows(searches: Searches, network: str, crop: str, base: str) -> Feature
 
 def learnt_folder(out: str | os.PathLike, searches: Searches, network: str, crop: str) -> Path:
     """Return where the map of a collection's network and crop is kept."""
-    return Path(out, "learnt", _key(searches, network, crop))
+    return Path(out, "learnt", _key(searches.collection, network, crop))
 
 
 def learnt_search(
@@ -163,24 +164,26 @@ def learnt_descriptor(
 
 
 def keep_dial(
-    out: str | os.PathLike, searches: Searches, network: str, crop: str, fitted: Mapping
+    out: str | os.PathLike, collection: Collection, network: str, crop: str, fitted: Mapping
 ) -> Path:
     """Keep a place of the dial that was fitted to votes, for gallery, site and command line."""
     data = json.dumps(dict(fitted), indent=1, ensure_ascii=False).encode()
-    return write_whole(_dial_file(out, searches, network, crop), data)
+    return write_whole(_dial_file(out, collection, network, crop), data)
 
 
-def your_dial(out: str | os.PathLike, searches: Searches, network: str, crop: str) -> float | None:
+def your_dial(
+    out: str | os.PathLike, collection: Collection, network: str, crop: str
+) -> float | None:
     """Return the place of the dial that was fitted to votes, None where there is none."""
     with suppress(OSError, ValueError, TypeError, KeyError):
-        text = _dial_file(out, searches, network, crop).read_text("utf-8")
+        text = _dial_file(out, collection, network, crop).read_text("utf-8")
         return round_alpha(json.loads(text)["place"])
     return None
 
 
-def _dial_file(out: str | os.PathLike, searches: Searches, network: str, crop: str) -> Path:
-    return Path(out, "learnt", f"{_key(searches, network, crop)}-dial.json")
+def _dial_file(out: str | os.PathLike, collection: Collection, network: str, crop: str) -> Path:
+    return Path(out, "learnt", f"{_key(collection, network, crop)}-dial.json")
 
 
-def _key(searches: Searches, network: str, crop: str) -> str:
-    return f"{collection_key(searches.collection)}-{safe_name(network)}-{crop}"
+def _key(collection: Collection, network: str, crop: str) -> str:
+    return f"{collection_key(collection)}-{safe_name(network)}-{crop}"

@@ -40,7 +40,7 @@ def shown(state):
 
 def test_turning_shows_what_the_dial_finds(state, searches):
     final = shown(state)
-    assert look(state)["dial"] == {"available": True, "alpha": None}
+    assert look(state)["dial"] == {"available": True, "alpha": None, "yours": None}
     for place in (0, 0.25, 0.5, 1):
         state.change(dial=place)
         expected = searches.dial(LITE, "no_crop", place).by_work(WAVE, 10)

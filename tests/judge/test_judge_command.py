@@ -10,6 +10,8 @@ from click.testing import CliRunner
 from artsearch import Collection, Searches
 from artsearch.cli.commands import main
 from artsearch.evaluate.experiments import learnt_by_label
+from artsearch.gallery.state import GalleryState
+from artsearch.gallery.view import make_view
 from artsearch.judge.simulated import SimulatedJudge, simulate
 from artsearch.judge.triplets import choose_triplets, descriptors_of
 from artsearch.judge.votes import Vote, Votes, read_votes
@@ -66,8 +68,10 @@ def test_votes_are_reported_and_teach_a_dial_that_can_be_searched_by(judged, vot
     code, said = run(judged, "learn", str(votes), *of(judged, "--network", NETWORK))
     assert code == 0 and "Your dial, as a whole" in said, said
     searches = Searches(Collection(judged / "works"), NETWORK, ["no_crop"], out=judged / "build")
-    place = your_dial(judged / "build", searches, NETWORK, "no_crop")
+    place = your_dial(judged / "build", searches.collection, NETWORK, "no_crop")
     assert place > 0.6
+    state = GalleryState(searches.collection, searches, out=judged / "build")
+    assert make_view(state)["dial"]["yours"] == place
     work = searches.collection.ids[0]
     answers = [search(judged, work, "--json", "--dial", one)[1] for one in ("yours", str(place))]
     assert answers[0] == answers[1] and json.loads(answers[0])["dial"] == place
@@ -98,8 +102,6 @@ def test_what_cannot_be_learnt_is_said(judged, votes, tmp_path):
 
 
 def test_likes_of_a_session_become_votes_once(judged, tmp_path):
-    from artsearch.gallery.state import GalleryState
-
     works = Collection(judged / "works")
     searches = Searches(works, NETWORK, ["no_crop"], out=judged / "build", progress=False)
     query, liked, unliked, *_ = works

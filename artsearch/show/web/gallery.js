@@ -162,15 +162,19 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     restoreFocus(focus);
   }
 
-  function fillDial({ available, alpha, stops }) {
+  function fillDial({ available, alpha, stops, yours = null }) {
     const wanted = turnNext;
+    // The place that was fitted to votes, where there is one.
+    const own = yours === null ? [] : [
+      { name: "yours", title: `your dial (${yours.toFixed(2)})`, selected: alpha === yours }];
     [turning, turnNext] = [false, undefined];
     parts.dial.hidden = !available;
     parts.dial.classList.toggle("as-off", alpha === null);
     fillSwitch(parts.recipes, [
       { name: "final", title: "final layer", selected: alpha === null },
-      { name: "dial", title: "dial", selected: alpha !== null },
-    ], (name) => turnDial(name === "dial" ? dialAlpha() : null));
+      { name: "dial", title: "dial", selected: alpha !== null && alpha !== yours },
+      ...own,
+    ], (name) => turnDial({ dial: dialAlpha(), yours }[name] ?? null));
     parts.dial_slider.step = stepOf(stops);
     // The visitor is further than this answer: the slider stays where the hand is.
     if (wanted !== undefined && wanted !== alpha) turnDial(wanted);
