@@ -162,6 +162,7 @@ def site(
 @click.option("--sample", default=100, help="Works that are altered and sought again.")
 @click.option("--identify", is_flag=True, help="Name altered works by their points, too.")
 @click.option("--motifs", is_flag=True, help="Seek parts of works in others, too.")
+@click.option("--why", is_flag=True, help="Try whether experiments name causes, too.")
 @click.option("--out", default="build/evaluate", help="Folder for the report.")
 @click.option("--cache", default="build", help="Folder where features are kept.")
 def evaluate(
@@ -174,6 +175,7 @@ def evaluate(
     sample: int,
     identify: bool,
     motifs: bool,
+    why: bool,
     out: str,
     cache: str,
 ) -> None:
@@ -200,6 +202,7 @@ def evaluate(
         cache=cache,
         identify=identify,
         with_motifs=motifs,
+        why=why,
         say=click.echo,
     )
     page = write(report, out)

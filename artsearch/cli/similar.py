@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from artsearch.base.text import printable
 from artsearch.works.storage import RemoteFile, is_address
 
 if TYPE_CHECKING:
+    from artsearch.search.experiment import Experiment
     from artsearch.search.results import Neighbour, Results
     from artsearch.search.search import Search
     from artsearch.works.collection import Collection
@@ -41,6 +43,7 @@ YOURS = "yours"
 @click.option("--part", default="", help="Part of IMAGE: left,top,right,bottom from 0 to 1.")
 @click.option("--motif", is_flag=True, help="Works that have that part somewhere, and where.")
 @click.option("--normalise", default="", help="csls: put back works that are near to everything.")
+@click.option("--why", default="", help="Try why this work is near: where it comes in grey, …")
 @click.option("--path-to", default="", help="Show stepping stones from IMAGE to this work.")
 @click.option("--waypoints", default=5, help="How many at most.")
 @click.option("--network", default="", help="Network; else one whose features are there already.")
@@ -68,6 +71,7 @@ def similar(
     part: str,
     motif: bool,
     normalise: str,
+    why: str,
     path_to: str,
     waypoints: int,
     network: str,
@@ -97,6 +101,23 @@ def similar(
         network = find_wordy(works, network, crop, out)
     place = _read_dial(dial, learnt)
     search = open_search(works, network, crop, place, out, learnt, index=index, uri=uri)
+    asked = {
+        "where": where,
+        "exclude_same": other,
+        "near_duplicates": not no_copies,
+        "machine_made": not no_machine_made,
+        "exclude": exclude,
+        "region": _read_part(part),
+        "normalise": normalise,
+    }
+    if why:
+        if len(images) != 1 or text or unlike or unlike_text or per or path_to or motif:
+            raise ArtsearchError(
+                "--why is asked of one IMAGE and one work near it; leave out --text, --unlike, "
+                "--unlike-text, --per, --motif and --path-to"
+            )
+        found = search.experiment(liked[0], find_work(works, why), **asked)
+        return click.echo(experiment_json(found) if as_json else experiment_text(found))
     if path_to:
         more = (text, unlike, unlike_text, other, no_copies, per, part, motif, normalise)
         if len(images) != 1 or any(more):
@@ -111,16 +132,10 @@ def similar(
             liked,
             k,
             negative=unliked,
-            where=where,
-            exclude_same=other,
-            near_duplicates=not no_copies,
-            machine_made=not no_machine_made,
-            exclude=exclude,
             group_by=per,
             group_size=each,
-            region=_read_part(part),
             motif=motif,
-            normalise=normalise,
+            **asked,
         )
     goal = answer.ids[-1] if path_to else ""
     click.echo(to_json(works, answer, goal) if as_json else to_text(answer))
@@ -272,6 +287,18 @@ def to_json(works: Collection, answer: Results, goal: str = "") -> str:
         "works": found,
     }
     return json.dumps(whole, ensure_ascii=True, indent=1)
+
+
+def experiment_text(found: Experiment) -> str:
+    """Return an experiment as lines to read: the sentence, then its table."""
+    table = found.table().astype(object).fillna("").to_string(index=False)
+    return "\n".join(printable(line) for line in [found.text, *found.notes, *table.splitlines()])
+
+
+def experiment_json(found: Experiment) -> str:
+    """Return an experiment as JSON, with what it says in a sentence and in causes."""
+    said = {"text": found.text, "causes": found.causes}
+    return json.dumps(asdict(found) | said, ensure_ascii=True, indent=1)
 
 
 def _rarity(one: Neighbour) -> dict[str, object]:

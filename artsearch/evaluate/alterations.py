@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, ImageChops, ImageEnhance, ImageFilter, ImageOps
 
 from artsearch.base.errors import ArtsearchError
+from artsearch.search.experiment import lose_colours
 from artsearch.works.images import open_image, to_jpeg
 
 #: Shares of a work's area that a detail has.
@@ -179,7 +180,7 @@ def _shift_colours(image: Image.Image, rng: np.random.Generator) -> Image.Image:
 
 @_alteration("black and white", "only how light each point is")
 def _lose_colours(image: Image.Image, rng: np.random.Generator) -> Image.Image:
-    return image.convert("L").convert("RGB")
+    return lose_colours(image)
 
 
 @_alteration("rotation", f"turned by {ANGLE}° to the left or the right, with grey around")

@@ -27,7 +27,7 @@ from artsearch.evaluate.experiments import (
 )
 from artsearch.evaluate.identified import identified
 from artsearch.evaluate.motifs import motifs
-from artsearch.evaluate.nearness import nearness
+from artsearch.evaluate.nearness import nearness, reasons
 from artsearch.evaluate.repaint import ensure_demo_data
 from artsearch.features.published import no_network
 from artsearch.networks.transforms import CROPS, default_crop
@@ -60,6 +60,7 @@ class Report:
     hubs: MetricsTable
     nearness: MetricsTable
     motifs: MetricsTable
+    reasons: MetricsTable
     changes: dict[str, pd.DataFrame]
     biggest: dict[str, pd.DataFrame]
     notes: tuple[str, ...]
@@ -112,6 +113,7 @@ def make_report(
     progress: bool = True,
     identify: bool = False,
     with_motifs: bool = False,
+    why: bool = False,
     say: Callable[[str], object] = lambda text: None,
 ) -> Report:
     """Run all experiments on a collection; what cannot be measured is said in the notes.
@@ -120,7 +122,8 @@ def make_report(
     where it has them, and otherwise the shipped works, which are made when they are missing.
     `labels` are columns of the works' table, k the neighbours that are looked at, `sample` the
     works that are altered, and with `identify` are to be named as well; `with_motifs` parts of
-    works are sought in others. Features are kept below `cache`; `say` is told what is going on.
+    works are sought in others, and with `why` it is measured whether experiments name causes.
+    Features are kept below `cache`; `say` is told what is going on.
 
     Raises ArtsearchError for what is asked wrongly, such as an unknown network or label, and where
     no work can be read. An experiment that fails never costs the others.
@@ -132,10 +135,11 @@ def make_report(
     say(searches.sentence)
     searches.extract()
     with_content: Collection | None = None
+    by_dial: Searches | None = None
     notes: dict[str, None] = {}
 
     def measure_dial() -> MetricsTable:
-        nonlocal with_content
+        nonlocal with_content, by_dial
         if not collection.has_pictures:
             raise no_network(searches.networks[0].name, "looking at repainted works")
         with_content = find_repainted(collection, repainted)
@@ -177,6 +181,9 @@ def make_report(
         measure("How near is near", nearness, searches, k, seed),
         measure("Motifs", motifs, searches, seed, progress=progress)
         if with_motifs
+        else MetricsTable(),
+        measure("Why", reasons, searches, by_dial, sample, seed, progress)
+        if why
         else MetricsTable(),
         of_each_network(lambda name, crop: crop_changes(searches, name, k=k)),
         of_each_network(lambda name, crop: find_hubs(searches, name, crop, k=k).table()),

@@ -8,6 +8,7 @@ from dataclasses import replace
 from artsearch.base.errors import ArtsearchError
 from artsearch.gallery.moment import Moment, words_of
 from artsearch.search.answer import cut
+from artsearch.search.experiment import Experiment, experiment
 from artsearch.search.matches import Match
 from artsearch.search.question import Region
 from artsearch.search.results import Described, Results
@@ -27,6 +28,7 @@ class Answers:
         self.uploads: dict[str, tuple[str, bytes]] = {}
         self._looked: dict[tuple, Described] = {}
         self._matches_of: dict[tuple, list[Match]] = {}
+        self._experiments: dict[tuple, Experiment] = {}
 
     def search(self, network: str, now: Moment) -> Search:
         if now.dial is None:
@@ -85,6 +87,18 @@ class Answers:
             found = search.why(cut(picture, region) if region else picture, now.why)
             self._matches_of[key] = [_in_whole(match, region) for match in found]
         return self._matches_of[key]
+
+    def experiment(self, now: Moment) -> Experiment:
+        """Return where the work that is explained comes when the selected one is changed."""
+        question = now.question
+        key = (question, now.why, now.network, now.crop, now.dial)
+        if key not in self._experiments:
+            search = self.search(now.network, now)
+            others = [id for id in question.works if id in self.uploads and id != now.query]
+            given = {id: self._look(search, now.network, now, id, None) for id in others}
+            found = experiment(search, question, now.why, self.source(now.query), given)
+            self._experiments[key] = found
+        return self._experiments[key]
 
 
 def _in_whole(match: Match, region: Region | None) -> Match:

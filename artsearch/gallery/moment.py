@@ -9,7 +9,7 @@ from artsearch.search.question import Question
 
 HISTORY = 50  # queries that are remembered
 #: What can be changed of a moment by itself, and of its question.
-OWN = ("network", "crop", "dial", "compare", "goal", "why", "search", "page")
+OWN = ("network", "crop", "dial", "compare", "goal", "why", "tried", "search", "page")
 ASKED = tuple(field.name for field in fields(Question))
 #: How words begin where else the id of a work stands: they can be selected, liked, and not liked.
 IN_WORDS = "in words: "
@@ -42,7 +42,8 @@ class Moment:
 
     `question` is what is asked; the selected work, `query`, is the first of its positive ones, or
     stands for the first of its words (see `words_of`).
-    `goal` is the work to which stepping stones lead, `why` the one whose likeness is explained.
+    `goal` is the work to which stepping stones lead, `why` the one whose likeness is explained,
+    and `tried` whether by experiment too.
     `dial` is the weight of content (0) against style (1), or None for the network's final layer.
     `search`, `page` and `seed` are the drawer's.
     """
@@ -56,6 +57,7 @@ class Moment:
     compare: bool = False
     goal: str = ""
     why: str = ""
+    tried: bool = False
     search: str = ""
     page: int = 0
     seed: int = 0
@@ -83,6 +85,7 @@ class Moment:
                 raise unknown("choice", name, OWN + ASKED)
         asked = {name: value for name, value in choices.items() if name in ASKED}
         own = {name: value for name, value in choices.items() if name in OWN}
+        own = {"tried": False} | own if "why" in own else own
         return replace(self, question=replace(self.question, **asked), **own)
 
     def select(self, work_id: str) -> Moment:
@@ -99,4 +102,4 @@ class Moment:
         query = self.history[position]
         forgotten = {"negative": (), "negative_words": (), "region": None}
         question = replace(self.question, **near(query), **forgotten)
-        return replace(self, position=position, question=question, goal="", why="")
+        return replace(self, position=position, question=question, goal="", why="", tried=False)

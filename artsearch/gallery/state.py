@@ -163,7 +163,7 @@ class GalleryState:
     def clear(self) -> None:
         """Ask for nothing but what is near the selected work."""
         with self._telling():
-            self._move(replace(self.now, question=self.now.plain, goal="", why=""))
+            self._move(replace(self.now, question=self.now.plain, goal="", why="", tried=False))
 
     def open_link(self, link: str) -> None:
         """Ask what a link asks (see Question.to_link)."""
@@ -290,9 +290,11 @@ class GalleryState:
         dial = self._check(later.network, later.crop, later.dial)
         later, answers = replace(later, dial=dial), self.answers
         if later.depends != self.now.depends:
-            answers = self._ask(later)
+            answers, later = self._ask(later), replace(later, tried=False)
         if later.why:
             self.asking.matches(later)
+            if later.tried:
+                self.asking.experiment(later)
         self.now, self.answers = later, answers
         self._note()
 

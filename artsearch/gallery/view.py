@@ -235,4 +235,10 @@ def _why(state: GalleryState) -> dict:
     title = state.titles[state.now.network]
     text = f"{title} finds {count} in these two pictures that are each other's nearest."
     work = _work(state, state.now.why, "image")
-    return {"work": work, "matches": list(map(asdict, matches)), "text": text}
+    said = {"work": work, "matches": list(map(asdict, matches)), "text": text, "tried": None}
+    if state.now.tried:
+        found = state.asking.experiment(state.now)
+        trials = [asdict(one) | {"fell": one.fell} for one in found.trials]
+        said["tried"] = {"text": found.text, "notes": list(found.notes), "trials": trials}
+        said["tried"] |= {"rank": found.rank, "works": found.works}
+    return said

@@ -134,6 +134,24 @@ class Candidates:
             self.notes.append(f"{count_of(len(rows), 'work')} left to show, of {k} asked for.")
         return rows, distances
 
+    def count(self) -> int:
+        """Return how many works may answer."""
+        return self._count(self._left)
+
+    def rank(self, vector: np.ndarray, work_id: str) -> int:
+        """Return at which place a work comes, 1 for the nearest to a vector.
+
+        Raises ArtsearchError for a work that is none of those that may answer.
+        """
+        row, k = self.index.row_of(work_id), 64
+        while True:  # the nearest are had in a part of the time of all
+            rows, _ = self._nearest(vector, k)
+            if row in rows:
+                return int(np.flatnonzero(rows == row)[0]) + 1
+            if len(rows) < k:
+                raise ArtsearchError(f"{work_id!r} is none of the works that may answer")
+            k *= 8
+
     def _note_groups(self, unknown: int, names: int, column: str) -> None:
         if unknown:
             self.notes.append(f"In no group: {count_of(unknown, 'work')} without {column}.")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from artsearch.features.extractor import FeatureExtractor
     from artsearch.points.identify import Identification, Identifier
     from artsearch.points.motifs import Motifs
+    from artsearch.search.experiment import Experiment
     from artsearch.search.matches import Match, Matcher
     from artsearch.search.question import Question, Region, Words
     from artsearch.search.rarity import Usual
@@ -162,6 +163,21 @@ class Search:
             self.collection.path(one) if isinstance(one, str) else one for one in (first, second)
         )
         return self._matcher.match(first, second, most)
+
+    def experiment(self, query: str | ImageSource, answer: str, **asked) -> Experiment:
+        """Return at which rank an answer comes when the query is grey, mirrored, repainted, …
+
+        `query` is a work or an image, `asked` what else was asked (the fields of Question). See
+        artsearch.search.experiment; raises ImageError and what `extractor` and `ask` raise.
+        """
+        from artsearch.search.experiment import experiment
+        from artsearch.search.question import Question, Words
+
+        if isinstance(query, Words):
+            raise ArtsearchError("words are no picture that could be changed; take a work")
+        name = query if isinstance(query, str) else "your image"
+        picture = self.collection.path(query) if isinstance(query, str) else query
+        return experiment(self, Question(name, **asked), answer, picture)
 
     @cached_property
     def _matcher(self) -> Matcher:

@@ -70,7 +70,8 @@ def make_page(report: Report) -> str:
         hubs=_metrics_table(titles, report.hubs.table),
         nearness=_metrics_table(titles, report.nearness.table),
         motifs=_metrics_table(titles, report.motifs.table),
-        learnt=_learnt_table(titles, report.learnt.table),
+        learnt=_label_table(titles, report.learnt.table),
+        reasons=_label_table(titles, report.reasons.table),
         biggest=show_works(report.biggest, 3, lambda row: f"found {row.times:,} times"),
         notes=html.bullets(report.notes),
         facts=_facts(report, titles),
@@ -108,7 +109,7 @@ def _metrics_table(titles: dict[str, str], table: pd.DataFrame) -> Markup | str:
     return _descriptor_table(titles, table, "metric", heads)
 
 
-def _learnt_table(titles: dict[str, str], table: pd.DataFrame) -> Markup | str:
+def _label_table(titles: dict[str, str], table: pd.DataFrame) -> Markup | str:
     heads = {label: f"{label[0].upper()}{label[1:]}" for label in table["label"].unique()}
     return _descriptor_table(titles, table, "label", heads)
 

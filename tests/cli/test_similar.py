@@ -385,3 +385,18 @@ def test_what_is_wrong_with_words_is_said(few, out, wordy, tmp_path):
     assert "takes no words" in done.stderr and not list(tmp_path.iterdir())  # nothing is computed
     done = call(few, tmp_path, "--text", "a mountain lake")
     assert "name one, such as --network open_clip:ViT-B-16-SigLIP2" in done.stderr
+
+
+def test_why_by_experiment(few, out, searches):
+    """With the network itself, and the one that repaints; of five works ranks alone are told."""
+    done = call(few, out, WAVE, "--why", MONA_LISA, "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    rank = searches[LITE, "no_crop"].ask(WAVE, 4).ids.index(MONA_LISA) + 1
+    assert (found["rank"], found["works"]) == (rank, 4) and not found["notes"]
+    causes = ["colours", "composition", "fine detail", "margins", "shapes", "manner", "manner"]
+    assert [one["cause"] for one in found["trials"]] == causes
+    done = call(few, out, WAVE, "--why", MONA_LISA)
+    assert done.stdout.splitlines()[0] == found["text"] and "in grey" in done.stdout
+    done = call(few, out, WAVE, "--why", MONA_LISA, "--per", "style")
+    assert done.returncode and "--why is asked of one IMAGE" in done.stderr

@@ -4,8 +4,17 @@ import numpy as np
 import pandas as pd
 import pytest
 from madeup import make_folder
+from PIL import Image
 
-from artsearch.evaluate.nearness import HIDDEN, NOTHING, UNUSUAL, nearness
+from artsearch.evaluate.nearness import (
+    GIVEN,
+    HIDDEN,
+    NAMED,
+    NOTHING,
+    UNUSUAL,
+    nearness,
+    reasons,
+)
 from artsearch.features.blend import OneLayer
 from artsearch.features.features import Features
 from artsearch.works.collection import Collection
@@ -58,3 +67,43 @@ def test_what_is_measured(tmp_path):
 def test_without_artists_nothing_is_measured(tmp_path):
     metrics = measure(tmp_path / "works", like=0.5, artist=False)
     assert metrics.table.empty and "artist" in metrics.notes[0]
+
+
+class Seeing:
+    """A network that sees the light of a picture in 8 × 8 places, its mean colour and its edge."""
+
+    def describe(self, images):
+        return {"plain": np.stack([self._see(image) for image in images])}
+
+    def _see(self, image):
+        pixels = np.asarray(image.resize((16, 16)), np.float32) / 255
+        light = pixels.mean(axis=2) - pixels.mean()
+        colour = pixels.mean(axis=(0, 1)) - pixels.mean()
+        edge = pixels[[0, -1]].mean(axis=(0, 1)) - pixels.mean()
+        return np.concatenate([light[2:-2, 2:-2].ravel(), 30 * colour, 20 * edge])
+
+
+class Seen(OneSearch):
+    def __init__(self, collection):
+        rows = [Seeing()._see(collection.open(id)) for id in collection.ids]
+        super().__init__(collection, np.stack(rows).astype(np.float32))
+        self.descriptors = lambda *key: {"final": OneLayer("plain", self._features)}
+
+    def extractor(self, network, crop, blend=False):
+        return Seeing()
+
+
+def test_causes_are_named_where_they_are_the_ones(tmp_path, monkeypatch):
+    turn = lambda image, manner: image.rotate(180)  # noqa: E731
+    monkeypatch.setattr("artsearch.search.experiment.painter", lambda: turn)
+    random = np.random.default_rng(3)
+    for number in range(90):
+        patches = random.uniform(60, 200, (8, 8, 1)) + random.normal(0, 6, 3)
+        image = Image.fromarray(np.clip(patches, 0, 255).astype(np.uint8))
+        image.resize((64, 64), Image.Resampling.NEAREST).save(tmp_path / f"{number:02}.png")
+    metrics = reasons(Seen(Collection(tmp_path)), sample=8, progress=False)
+    key = {"network": "made up", "label": "colours", "metric": NAMED}
+    assert metrics.value(descriptor="final", **key) > 0.7
+    assert not metrics.select(descriptor="final, other causes", label="colours").empty
+    assert any(note.startswith("manner: no answer") for note in metrics.notes)
+    assert set(GIVEN) == {"colours", "fine detail", "margins"}

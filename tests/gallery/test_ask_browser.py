@@ -665,6 +665,18 @@ def test_the_places_that_match(page, first, second):
                 assert place["y"] == pytest.approx(top + shares[1] * high, abs=1)
                 assert place["width"] == pytest.approx((shares[2] - shares[0]) * wide, abs=1)
                 assert place["height"] == pytest.approx((shares[3] - shares[1]) * high, abs=1)
+    section.get_by_role("button", name="By experiment").click()
+    assert sent(page) == [{"do": "change", "tried": True}]
+    trial = {"how": "in grey", "rank": 1057, "limit": 9, "fell": True}
+    trials = [trial, trial | {"how": "mirrored", "rank": 3, "limit": None, "fell": False}]
+    said = {"text": "2nd for its colours.", "notes": ["Not <b>repainted</b>."], "rank": 2}
+    tried = said | {"works": 3669, "trials": trials}
+    show(page, view(work(first), why=why | {"tried": tried}))
+    rows = section.get_by_role("row").all_inner_texts()
+    assert rows[1:] == ["as it is\t2\t", "in grey\t1,057\t9", "mirrored\t3\t"]
+    assert "2nd for its colours." in section.inner_text()
+    assert "Not <b>repainted</b>." in section.inner_text()
+    assert section.get_by_role("button", name="By experiment").count() == 0
     colours = page.locator(".as-match").evaluate_all(
         "all => all.map((one) => one.style.getPropertyValue('--colour'))"
     )

@@ -14,6 +14,7 @@ from artsearch.gallery.view import results
 from artsearch.gallery.widget import Gallery
 from artsearch.search.matches import Match
 from artsearch.search.question import read_link
+from artsearch.search.results import Described
 from artsearch.works.collection import Collection
 
 LITE = "efficientnet_lite0"
@@ -203,6 +204,28 @@ def test_why(state, searches, monkeypatch):
     assert len(asked) == 1  # remembered
     state.change(why="")
     assert look(state)["ask"]["why"] is None
+
+
+def test_why_by_experiment_is_tried_where_it_is_asked_for(state, searches, monkeypatch):
+    search, looks = searches[LITE, "no_crop"], []
+
+    def look_at(image):
+        looks.append(image.size)
+        return Described(*[search.index.row(LION if len(looks) == 1 else WAVE)] * 2)
+
+    monkeypatch.setattr("artsearch.search.experiment.painter", lambda: lambda image, manner: image)
+    monkeypatch.setattr(search, "why", lambda first, second, most=5: [])
+    monkeypatch.setattr(search, "look", look_at)
+    state.change(why=MONA_LISA)
+    assert look(state)["ask"]["why"]["tried"] is None and not looks
+    state.change(tried=True)
+    tried = look(state)["ask"]["why"]["tried"]
+    ranks = [search.ask(id, 20).ids.index(MONA_LISA) + 1 for id in (WAVE, LION)]
+    assert [tried["rank"], tried["trials"][0]["rank"]] == ranks and tried["works"] == 20
+    assert [one["how"] for one in tried["trials"][:2]] == ["in grey", "mirrored"]
+    assert len(looks) == 7 and look(state)["ask"]["why"]["tried"] == tried  # remembered
+    state.change(k=4)
+    assert look(state)["ask"]["why"]["tried"] is None and not state.error
 
 
 def test_why_of_a_part_lies_in_the_part(state, searches, monkeypatch):

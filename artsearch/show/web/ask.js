@@ -5,7 +5,7 @@
 // does goes to `go`, beside what gallery.js sends, as one of
 //
 //   {do: "change", …}   with one or more of where, exclude_same, near_duplicates, group_by,
-//                       group_size, region (the fields of Question), goal and why (ids, or "")
+//                       group_size, region (the fields of Question), goal and why (ids, or ""), tried
 //   {do: "like", id, weight}  {do: "unlike", id, weight}  {do: "exclude", id}  {do: "drop", id}
 // (the id of words is view.ask.in_words with the words behind it, which {do: "select", id} takes too)
 //   {do: "keep", id, on}      {do: "session", format}     {do: "open", file}   {do: "clear"}
@@ -809,6 +809,12 @@ function createWhy(parts, layer, go, showLarge) {
   const section = make("section", {
     class: "as-why", "data-part": "why", "aria-label": "Why these two are similar", hidden: "",
   }, make("div", { class: "as-said" }, said, close), make("figure", {}, mat, words));
+  const attempt = button("By experiment", {
+    "data-part": "why-try", title: "Where this work comes when the picture is grey, mirrored, blurred, …",
+    click: () => go({ do: "change", tried: true }),
+  });
+  const found = make("div", { "data-part": "why-tried", role: "status", dir: "auto" });
+  section.append(attempt, found);
   let shown = "";
   parts.query.append(section);
   return { update };
@@ -819,6 +825,9 @@ function createWhy(parts, layer, go, showLarge) {
     parts.query.classList.toggle("as-explained", Boolean(why));
     section.hidden = !why;
     said.textContent = why?.text || "";
+    attempt.hidden = Boolean(why?.tried);
+    const told = why?.tried ? toTable(why.tried) : [];
+    if (found.childElementCount || told.length) found.replaceChildren(...told);
     if (now === shown) return;
     shown = now;
     parts.query.querySelectorAll(".as-match").forEach((box) => box.remove());
@@ -846,6 +855,20 @@ function createWhy(parts, layer, go, showLarge) {
     setBox(one, place);
     one.style.setProperty("--colour", COLOURS[i % COLOURS.length]);
     return one;
+  }
+
+  /** What came of the experiment: a sentence, and a row for each change of the picture. */
+  function toTable({ text, notes, rank, works, trials }) {
+    const line = (how, place, limit, fell) => make("tr", { class: fell ? "as-fell" : "" },
+      ...[how, place.toLocaleString("en"), limit?.toLocaleString("en") ?? ""].map(
+        (cell, i) => make(i ? "td" : "th", i ? {} : { scope: "row" }, cell)));
+    const heads = ["The picture", `Rank of ${works.toLocaleString("en")}`, "Usual down to"];
+    return [make("p", {}, text),
+      make("table", { class: "as-trials" },
+        make("tr", {}, ...heads.map((head) => make("th", { scope: "col" }, head))),
+        line("as it is", rank, null, false),
+        ...trials.map((one) => line(one.how, one.rank, one.limit, one.fell))),
+      ...notes.map((note) => make("p", { class: "as-quiet" }, note))];
   }
 
   /** Bring out a place in both pictures. */

@@ -426,6 +426,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
   /** What is said when the answer takes more than a second. */
   function waitingFor(what) {
     if (what.file) return `Looking at ${what.file.name} …`;
+    if (what.tried) return "Changing the picture, and asking again each time …";
     if (what.why) return "Comparing the two pictures, place by place …";
     const isNew = ["network", "crop", "dial", "compare"].some((name) => name in what);
     return isNew && view.can_upload
