@@ -40,7 +40,7 @@ DATASHEET = """\
 A judge saw a work (`query`) and two others (`first`, `second`), or two rows of works, and said
 which is more like it. No caption and no network was shown; `left` says which stood left, drawn by
 chance. `answer` is first, second, equal or neither; a row with `undo` takes back the vote that
-`undoes` names.
+`undoes` names. Rows whose `why` is tried are answers to drawn examples, and not counted here.
 
 {asked}
 
@@ -245,6 +245,7 @@ def write_datasheet(path: str | os.PathLike, votes: pd.DataFrame) -> Path:
     The questions are those of Gebru et al. 2021 (Datasheets for Datasets, CACM 64(12)).
     """
     path = Path(path)
+    votes = votes[votes["why"] != "tried"]
     per_judge = votes.groupby("judge").size().sort_values(ascending=False)
     by_kind = votes.groupby(["kind", "question"]).size()
     by_reason = votes.groupby("why").size()

@@ -1,16 +1,16 @@
 """The judging room in a browser: by keys, by mouse and by touch, several judges at once."""
 
 import csv
+import json
 import re
 from pathlib import Path
 
 import pytest
-from apps import PATIENCE, opened, served
+from apps import PATIENCE, opened, server
 from browser import chromium, visit
 from judging import SAYS, asked, count, enter, everything, made_up_questions, settled, touch, vote
 
-from artsearch.gallery.app import write_judging
-from artsearch.judge.questions import save_questions, to_vote
+from artsearch.judge.questions import read_questions, to_vote, works_in
 from artsearch.judge.votes import COLUMNS, merge_votes, read_votes
 from artsearch.show.judge_page import write_judge_page
 from artsearch.works.collection import Collection
@@ -72,15 +72,21 @@ def votes(tmp_path):
 
 
 @pytest.fixture
-def app(browser, paintings, questions, votes, tmp_path, out):
-    file = save_questions(questions, tmp_path / "questions.json")
-    notebook = write_judging(tmp_path / "judge.ipynb", paintings, file, votes, out)
-    with served(notebook, tmp_path) as address:
+def app(browser, paintings, votes, tmp_path, out):
+    """What `artsearch judge app` serves."""
+    asked = ["--count", "12", "--rows", "2", "--networks", "efficientnet_lite0"]
+    places = ["--collection", str(paintings), "--votes", str(votes), "--out", str(out)]
+    words = ("judge", "app", *asked, *places)
+    path = "/voila/static/voila.js"
+    with server("artsearch", *words, folder=tmp_path, path=path) as address:
         yield address
 
 
 @pytest.mark.slow
-def test_two_judges_at_once_by_keys_and_by_touch(browser, app, votes, questions, collection):
+def test_two_judges_at_once_by_keys_and_by_touch(browser, app, votes, collection, out):
+    (file,) = (out / "judge").glob("*.json")
+    questions = read_questions(file)
+    assert len(questions) == 14
     with opened(browser, app) as ada, opened(browser, app, **PHONE) as ben:
         for page, name in ((ada, "Ada"), (ben, "Ben, 2")):
             page.wait_for_selector("[data-screen=name]", timeout=PATIENCE)
@@ -201,6 +207,28 @@ def test_a_browser_that_keeps_nothing(browser, address, questions):
         for key in ("e", "ArrowLeft", "n"):
             vote(page, key)
         assert told(read_votes(save(page))) == expected(questions, ["e", "ArrowLeft", "n"])
+
+
+def test_a_question_whose_picture_is_gone_is_left_out(browser, collection, questions, tmp_path):
+    address = write_judge_page(collection, questions, tmp_path, progress=False)
+    data = (tmp_path / "judging/data/questions.js").read_text()
+    names = json.loads(re.search(r'"pictures": (\[.*?\])', data)[1])
+    one = questions[1]
+    works = dict(zip(works_in(questions), names, strict=True))
+    (file,) = (tmp_path / "judging/images").rglob(f"{works[one.first]}.jpg")
+    file.unlink()
+    shown = [
+        each for each in questions[:8] if one.first not in (each.query, each.first, each.second)
+    ]
+    shown += [each for each in questions[8:] if one.first != each.query]
+    with visit(browser) as page:
+        page.goto(address.as_uri())
+        enter(page, "Ada")
+        while page.locator(".aj[data-screen=end]").count() == 0:
+            vote(page, "e")
+        said = page.locator(".aj-page").inner_text()
+        assert f"{len(shown)} votes" in said and f"{len(questions) - len(shown)} question" in said
+        page.wrong[:] = [one for one in page.wrong if "ERR_FILE_NOT_FOUND" not in one]
 
 
 def test_a_key_held_down_or_with_another_one_is_no_vote(browser, address, questions):

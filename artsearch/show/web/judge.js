@@ -144,6 +144,7 @@ function createJudge(root, room) {
   /** Find out how far a judge has come, and welcome her. */
   async function enter(name) {
     judge = name;
+    [before, inBlock, pressed] = [0, 0, 0];
     const mine = show("intro", page("One moment …"));
     try {
       const { done, tried } = await room.begin(judge);
