@@ -92,10 +92,10 @@ def merge(votes: tuple[str, ...], out: str) -> None:
 @click.argument("votes")
 @click.option("--collection", default="data", help="Folder of images that was judged.")
 @click.option("--networks", default="auto", help="auto, or names with commas between.")
-@click.option("--crop", default="no_crop", help="Crop.")
+@click.option("--crops", default="no_crop", help="Crops, with commas between.")
 @click.option("--out", default="build", help="Folder for features, and the report in judged.")
 @click.option("--seed", default=0, help="The same one gives the same intervals.")
-def report(votes: str, collection: str, networks: str, crop: str, out: str, seed: int) -> None:
+def report(votes: str, collection: str, networks: str, crops: str, out: str, seed: int) -> None:
     """Say with which networks and places of the dial the votes in VOTES agree, as a page.
 
     Who judged and how much these people agree, shares of votes with their intervals, a ranking of
@@ -108,8 +108,10 @@ def report(votes: str, collection: str, networks: str, crop: str, out: str, seed
     from artsearch.show.judged_page import write_judged
 
     given = read_votes(votes)  # which is said before anything is computed
-    works, searches = _open(collection, networks, crop, out)
-    descriptors = descriptors_of(searches, crop)
+    works, searches = _open(collection, networks, crops, out)
+    descriptors = {}
+    for crop in searches.crops:
+        descriptors |= descriptors_of(searches, crop)
     found = report_votes(given, descriptors, seed)
     sentences = [one.sentence for one in found.judges] + found.sentences
     for sentence in [*sentences, *(f"{note}." for note in found.notes)]:
@@ -209,14 +211,14 @@ def from_session(session: str, name: str, question: str, votes: str, collection:
     click.echo(f"{count_of(len(new), 'new vote')} of {session} in {votes}.")
 
 
-def _open(collection: str, networks: str, crop: str, out: str):
+def _open(collection: str, networks: str, crops: str, out: str):
     """Return a collection and searches over it."""
     from artsearch.evaluate.repaint import ensure_demo_data
     from artsearch.search.searches import Searches
     from artsearch.works.collection import Collection
 
     works = Collection(ensure_demo_data(collection))
-    return works, Searches(works, networks, [crop], out=out)
+    return works, Searches(works, networks, crops.split(","), out=out)
 
 
 def _choose(

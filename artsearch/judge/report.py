@@ -14,8 +14,7 @@ from artsearch.evaluate.estimates import MetricsTable
 from artsearch.features.features import Features
 from artsearch.judge.judges import Judged, agreements, alpha, attending, look_at_judges
 from artsearch.judge.resample import Resampled, draw_weights, resample
-from artsearch.judge.simulated import SIMULATED
-from artsearch.judge.votes import QUESTIONS
+from artsearch.judge.votes import QUESTIONS, SIMULATED
 
 #: Why a triplet was asked, of those that tell something of networks: easy ones all find easy.
 TELLING = ("disagree", "random", "again")

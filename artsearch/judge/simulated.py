@@ -10,15 +10,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import pandas as pd
 
 from artsearch.base.errors import ArtsearchError, unknown
 from artsearch.base.vectors import unit_rows
 from artsearch.features.features import Features
 from artsearch.judge.triplets import Triplet
-from artsearch.judge.votes import Vote
+from artsearch.judge.votes import SIMULATED, Vote
 
-#: What these votes have as `choice`, so that nobody takes them for those of people.
-SIMULATED = "simulated"
 #: Simulated votes are from this moment on, some seconds apart: the same seed gives the same file.
 START = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -59,6 +58,24 @@ class SimulatedJudge:
         rows = [mind.vector(id) for id in (triplet.query, triplet.first, triplet.second)]
         query, first, second = unit_rows(np.array(rows, np.float64))
         return float(query @ first - query @ second)
+
+
+def minds_by_construction(works: pd.DataFrame) -> dict[str, Features]:
+    """Return what is alike by construction in repainted works: their content, and their manner.
+
+    `works` is a table with the columns id, content and manner. Two works of the same content are
+    alike in what they show (cosine 1), two of the same manner in how they are made; all others are
+    not (cosine 0). As descriptors for `choose_triplets` they give triplets of a work, one of its
+    content and one of its manner. Raises ArtsearchError for a table without these columns.
+    """
+    minds = {}
+    for question, column in (("what", "content"), ("how", "manner")):
+        if column not in works:
+            raise unknown("column", column, works.columns, "; repainted works have it")
+        known = works[works[column] != ""]
+        codes, names = pd.factorize(known[column])
+        minds[question] = Features(np.eye(len(names), dtype=np.float32)[codes], known["id"])
+    return minds
 
 
 def simulate(

@@ -24,16 +24,21 @@ QUESTIONS = {"what": "in what it shows", "how": "in how it is made", "whole": "a
 #: What can be answered; "undo" takes back an earlier vote of the same judge.
 ANSWERS = ("first", "second", "equal", "neither")
 UNDO = "undo"
+#: What votes that no person gave have as `choice`.
+SIMULATED = "simulated"
 #: Three works, or a work and two whole rows of neighbours.
 KINDS = ("triplet", "rows")
 #: Why a triplet was asked: networks disagree, it is easy, it was asked before, to try it out, at
 #: random, or a visitor said of a work that it is alike and of another that it is not.
 REASONS = ("disagree", "easy", "again", "tried", "random", "session")
 
+SAID_OF_SIMULATED = """
+
+**Votes of simulated judges are among these.** No person gave them, and they say nothing of art."""
 DATASHEET = """\
 # Votes on similar artworks: {name}
 
-{votes} by {judges}, {span}.
+{votes} by {judges}, {span}.{simulated}
 
 ## What a row is
 
@@ -257,6 +262,7 @@ def write_datasheet(path: str | os.PathLike, votes: pd.DataFrame) -> Path:
         votes=count_of(len(votes), "vote"),
         judges=count_of(len(per_judge), "judge"),
         span=span,
+        simulated=SAID_OF_SIMULATED if (votes["choice"] == SIMULATED).any() else "",
         works=f"{len(works):,}",
         asked=_list(f"{kind}, {QUESTIONS[one]}: {n:,}" for (kind, one), n in by_kind.items()),
         reasons=_list(f"{why}: {n:,}" for why, n in by_reason.items()),

@@ -54,7 +54,7 @@ def votes(judged):
 
 
 def of(judged, *words):
-    return (*words, "--collection", str(judged / "works"), "--crop", "no_crop")
+    return (*words, "--collection", str(judged / "works"))
 
 
 def test_votes_are_reported_and_teach_a_dial_that_can_be_searched_by(judged, votes):

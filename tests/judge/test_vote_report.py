@@ -12,7 +12,7 @@ from artsearch.judge.judges import alpha, look_at_judges, nominal_alpha
 from artsearch.judge.power import power_of, votes_needed
 from artsearch.judge.report import contradicted, rank_rows, report_votes
 from artsearch.judge.resample import resample
-from artsearch.judge.simulated import SimulatedJudge, simulate
+from artsearch.judge.simulated import SimulatedJudge, minds_by_construction, simulate
 from artsearch.judge.triplets import choose_triplets
 from artsearch.judge.votes import Vote
 
@@ -101,6 +101,20 @@ def test_what_a_network_gets_wrong_is_what_all_judges_say_against_it(descriptors
     contrary = {"first": "second", "second": "first"}
     disputed = votes + [replace(one, judge="Eve", answer=contrary[one.answer]) for one in votes]
     assert contradicted(table(disputed), descriptors[OTHER], 100).empty
+
+
+def test_votes_by_construction_ask_for_content_and_for_manner():
+    """Of repainted works it is known which two show the same, and which are made alike."""
+    pairs = [(content, manner) for content in "abcd" for manner in "wxyz"]
+    works = pd.DataFrame(pairs, columns=["content", "manner"])
+    works["id"] = works["content"] + works["manner"] + ".jpg"
+    minds = minds_by_construction(works)
+    triplets = choose_triplets(minds, 40, easy=0)
+    assert {one.why for one in triplets} == {"disagree", "again"}
+    for vote in simulate([SimulatedJudge("Ada", minds, noise=1e-9)], triplets):
+        taken = vote.first if vote.answer == "first" else vote.second
+        same = 0 if vote.question == "what" else 1
+        assert taken[same] == vote.query[same] and taken[1 - same] != vote.query[1 - same]
 
 
 # Rows

@@ -3,12 +3,14 @@
 import subprocess
 import sys
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from artsearch.base.errors import ArtsearchError
 from artsearch.features.features import Features
+from artsearch.judge.judges import look_at_judges
 from artsearch.judge.simulated import SimulatedJudge, simulate
 from artsearch.judge.triplets import choose_rows, choose_triplets
 from artsearch.judge.votes import Vote, Votes, merge_votes, read_votes
@@ -186,3 +188,11 @@ def test_a_simulated_judge_follows_her_mind_as_far_as_her_noise_lets_her(descrip
         )
     shares = {name: np.mean(one) for name, one in right.items()}
     assert shares["sure"] == 1 > 0.95 > shares["unsure"] > 0.65 > shares["chance"] > 0.35
+
+
+def test_the_votes_that_ship_say_that_nobody_gave_them():
+    data = Path(__file__).parents[2] / "data"
+    votes = read_votes(data / "votes_simulated.csv")
+    assert (votes["choice"] == "simulated").all()
+    assert "No person gave them" in (data / "votes_simulated.md").read_text()
+    assert [one.judge for one in look_at_judges(votes) if one.attends is False] == ["Dora"]
