@@ -134,6 +134,20 @@ FAULTS = [
         '{stat.st_size} {stat.st_mtime_ns}"',
         '{stat.st_size}"',
     ),
+    Fault(
+        "own-hand-is-usual",
+        "search/rarity.py",
+        "search/test_rarity.py",
+        "            row[np.isin(self._codes, codes)] = -np.inf\n",
+        "",
+    ),
+    Fault(
+        "any-fall-is-a-cause",
+        "search/experiment.py",
+        "search/test_experiment.py",
+        "    lowest = near[0, 0] - ((falls - left)[:, 0] + most)\n",
+        "    lowest = near[0, 0] * np.ones(len(falls))\n",
+    ),
     # ---- from pixels to features
     Fault(
         "channels-swapped",
