@@ -109,6 +109,8 @@ def test_a_map_learnt_from_artists_helps_with_other_artists():
     assert {of[id].lower() for id in learnt.works} == learnt.artists
     # All works by an artist are on one side: none that judges was learnt from.
     assert len(learnt.works) == 10 * len(learnt.artists) == 150
+    asked = metrics.estimates["", "", "learnt", named, "precision", "yes"].ids
+    assert len(asked) == 150 and not learnt.works & set(asked)
 
 
 def test_a_column_that_says_nothing_teaches_nothing():
