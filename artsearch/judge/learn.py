@@ -39,9 +39,9 @@ def learn_from_votes(
     negative, so that votes become as probable as can be (logistic loss on triplets: van der Maaten
     and Weinberger 2012, Stochastic Triplet Embedding, MLSP; with a diagonal metric it is convex:
     Schultz and Joachims 2003, Learning a Distance Metric from Relative Comparisons, NIPS). The
-    weights are held to each other by a ridge, whose strength is cross-validated over queries, as is
-    the gain: the share of votes on queries it was not learnt from that it agrees with, less that of
-    the rows as they are. `artists` are those of works by id.
+    weights are held to each other by a ridge, whose strength is cross-validated over queries, those
+    by one artist together, as is the gain: the share of votes on queries it was not learnt from
+    that it agrees with, less that of the rows as they are. `artists` are those of works by id.
 
     Raises TooFewVotes for too few votes, and where it agrees with no more of them than the rows do
     as they are.
@@ -52,7 +52,9 @@ def learn_from_votes(
     known = sorted(set(asked[["query", "first", "second"]].to_numpy().ravel()))
     mean, basis = _principal(features)
     differences = _differences(asked, features, mean, basis)
-    parts = folds(queries, seed)
+    of = {id: fold((artists or {}).get(id, "")) for id in known}
+    # Queries by one artist are together: none is judged by what her other works taught.
+    parts = folds(np.array([of[id] or id for id in queries], object), seed)
 
     def right(strength: float) -> np.ndarray:
         held_out = np.empty(len(asked))
@@ -80,7 +82,6 @@ def learn_from_votes(
         interval = float(found.means[number]), float(lows[number]), float(highs[number])
         mark = "better" if not number else ""
         metrics.add_row(*key, name, question or "votes", "votes", None, "", *interval, mark)
-    of = {artist for id in known if (artist := fold((artists or {}).get(id, "")))}
     told = {
         "from": "votes",
         "question": question,
@@ -89,7 +90,9 @@ def learn_from_votes(
         "strength": best,
     }
     matrix = basis * np.sqrt(_weigh(differences, best))
-    return Learnt(mean, matrix, about | told, frozenset(known), frozenset(of)), metrics
+    return Learnt(
+        mean, matrix, about | told, frozenset(known), frozenset(of.values()) - {""}
+    ), metrics
 
 
 def learn_from_column(
