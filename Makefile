@@ -35,7 +35,7 @@ have-%:
 	@$(PYTHON) tools/install.py $*
 
 # Notebooks 8 and 10 want a set more each; the first five want none.
-demo: have-demo $(if $(filter-out 1-5 none,$(NOTEBOOKS)),have-map have-text)   ## collection, features, index, a page to open, executed notebooks
+demo: have-demo $(if $(filter-out 1-5 none,$(NOTEBOOKS)),have-map have-text have-identify)   ## collection, features, index, a page to open, executed notebooks
 	@$(PY) -m artsearch demo --collection "$(COLLECTION)" --networks "$(NETWORKS)" \
 		--index "$(INDEX)" --notebooks "$(NOTEBOOKS)" --out build
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from threading import Thread
+from typing import TYPE_CHECKING
 
 from artsearch.base.errors import ArtsearchError
+from artsearch.base.text import count_of, say_seconds
 from artsearch.gallery.moment import Moment, words_of
 from artsearch.search.answer import cut
 from artsearch.search.experiment import Experiment, experiment
@@ -15,6 +18,69 @@ from artsearch.search.results import Described, Results
 from artsearch.search.search import Search
 from artsearch.works.collection import Collection
 from artsearch.works.images import ImageSource, open_image
+
+if TYPE_CHECKING:
+    from artsearch.points.motifs import Motifs
+
+#: Seconds that it may take until motifs can be asked for without being offered first.
+SOON = 5
+OFFER = "Look at all works"
+
+
+@dataclass(frozen=True)
+class Said:
+    """What is said beside a work: a sentence, what a button offers, and whether it is under way."""
+
+    text: str = ""
+    offer: str = ""
+    busy: bool = False
+
+
+class Making:
+    """Makes what finds motifs, on a thread of its own where that takes long.
+
+    `tell` is called with a sentence on how far it is, `changed` when it is there; on that thread.
+    """
+
+    def __init__(self, changed: Callable[[], None]):
+        self.tell: Callable[[str], None] = lambda sentence: None
+        self.said = Said()
+        self._changed, self._thread = changed, Thread()
+
+    def is_there(self, searches: Sequence[Search]) -> bool:
+        """Tell whether motifs can be asked for at once; else say what it takes."""
+        if self.said.busy:
+            return False
+        missing = [_motifs().missing(one.collection, one.extractor, one.out) for one in searches]
+        works, seconds = (sum(column) for column in zip(*missing, strict=True))
+        self.said = Said()
+        if seconds <= SOON:
+            return True
+        cost = f"What is where in {count_of(works, 'work')} is looked at first, once"
+        self.said = Said(f"{cost}: about {say_seconds(seconds)}.", OFFER)
+        return False
+
+    def begin(self, searches: Sequence[Search]) -> None:
+        """Begin to make it, where it is not under way; return at once."""
+        if not self.said.busy:
+            self.said = Said("Looking at what is where …", busy=True)
+            self._thread = Thread(target=self._make, args=(searches,), daemon=True)
+            self._thread.start()
+
+    def wait(self) -> None:
+        """Wait until it is made."""
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def _make(self, searches: Sequence[Search]) -> None:
+        try:
+            for one in searches:
+                _motifs().of(one.collection, one.extractor, one.out, False, self.tell)
+            self.said = Said()
+        # On a thread nobody sees what goes wrong.
+        except Exception as error:
+            self.said = Said(f"Motifs cannot be sought: {error}")
+        self._changed()
 
 
 class Answers:
@@ -31,7 +97,7 @@ class Answers:
         self._experiments: dict[tuple, Experiment] = {}
 
     def search(self, network: str, now: Moment) -> Search:
-        if now.dial is None:
+        if now.dial is None or now.question.motif:  # which has no content and no style
             return self.searches[network, now.crop]
         return self.searches.dial(network, now.crop, now.dial)
 
@@ -47,6 +113,9 @@ class Answers:
             return search.path(now.query, now.goal, where=question.where, **left_out)
         if question.is_plain and now.query not in self.uploads:
             return search.by_work(now.query, question.k)
+        if question.motif:
+            own = {id: self.source(id) for id in question.works if id in self.uploads}
+            return search.answer(question, own)
         named = [(id, question.region if id == now.query else None) for id in question.works]
         given = {
             id: self._look(search, network, now, id, region)
@@ -99,6 +168,13 @@ class Answers:
             found = experiment(search, question, now.why, self.source(now.query), given)
             self._experiments[key] = found
         return self._experiments[key]
+
+
+def _motifs() -> type[Motifs]:
+    # Here, since it brings torch, which most visits do without.
+    from artsearch.points.motifs import Motifs
+
+    return Motifs
 
 
 def _in_whole(match: Match, region: Region | None) -> Match:

@@ -100,6 +100,6 @@ class Moment:
         """
         position = max(0, min(position, len(self.history) - 1))
         query = self.history[position]
-        forgotten = {"negative": (), "negative_words": (), "region": None}
+        forgotten = {"negative": (), "negative_words": (), "region": None, "motif": False}
         question = replace(self.question, **near(query), **forgotten)
         return replace(self, position=position, question=question, goal="", why="", tried=False)

@@ -68,6 +68,7 @@ def describe(question: Question, collection: Collection, goal: str = "") -> str:
         left, top, right, bottom = (f"{100 * end:.0f}" for end in question.region)
         said.append(f"the part from {left} to {right} % of the width and")
         said[-1] += f" from {top} to {bottom} % of the height"
+        said[-1] += ", sought in other works" if question.motif else ""
     if question.where:
         said.append(f"only {shorten(question.where, 300)}")
     if question.exclude_same:

@@ -15,7 +15,7 @@ import numpy as np
 from artsearch.base.errors import ArtsearchError, ImageError, unknown
 from artsearch.base.text import fold
 from artsearch.features.blend import round_alpha
-from artsearch.gallery.answers import Answers
+from artsearch.gallery.answers import Answers, Making
 from artsearch.gallery.moment import IN_WORDS, Moment, near, tidy, words_of
 from artsearch.gallery.session import Session
 from artsearch.gallery.which import Which
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 MOST = 20  # neighbours that can be asked for, where the collection has as many
 UPLOADED = "your image: "  # how the id of a visitor's own image begins
 #: What cannot be asked of a path: where it is asked, the path ends.
-NO_PATH = {"group_by", "region", "positive", "negative", "words", "negative_words"}
+NO_PATH = {"group_by", "region", "motif", "positive", "negative", "words", "negative_words"}
 
 
 class GalleryState:
@@ -81,6 +81,8 @@ class GalleryState:
         self.error = ""
         self.listeners: list[Callable[[], None]] = []
         self.which = Which(collection, out, self.asking.source, self._tell)
+        self.making = Making(self._seek)
+        self._wanted = ""  # the motif that is sought when what finds it is made
         self._drawer, self._out = drawer, out
         network, crop = network or next(iter(self.titles)), default_crop(searches.crops, crop)
         dial = self._check(network, crop, dial)
@@ -209,6 +211,14 @@ class GalleryState:
                 )
             self._ask_which(at_any_cost=True)
 
+    def make_motifs(self) -> None:
+        """Have all works looked at for motifs, beside the gallery; what was drawn is sought then.
+
+        See Making, and its `wait`.
+        """
+        with self._telling():
+            self.making.begin(self._asked_of(self.now))
+
     def fail(self, sentence: str) -> None:
         """Say that something went wrong."""
         with self._telling():
@@ -289,6 +299,9 @@ class GalleryState:
         """Go on to a later moment; raise ArtsearchError where it cannot be had."""
         dial = self._check(later.network, later.crop, later.dial)
         later, answers = replace(later, dial=dial), self.answers
+        if later.question.motif and not self.making.is_there(self._asked_of(later)):
+            self._wanted = later.question.to_link()
+            later = replace(later, question=replace(later.question, motif=False))
         if later.depends != self.now.depends:
             answers, later = self._ask(later), replace(later, tried=False)
         if later.why:
@@ -305,6 +318,7 @@ class GalleryState:
     def _complete(self, choices: dict) -> dict:
         """Return choices with what follows from them."""
         follows = {"compare": False} if "network" in choices else {}
+        follows |= {"motif": False} if choices.get("region", "") is None else {}
         follows |= {"goal": ""} if choices.keys() & NO_PATH else {}
         follows |= {"page": 0} if choices.keys() & {"search", "machine_made"} else {}
         choices = follows | choices
@@ -369,6 +383,16 @@ class GalleryState:
             return {}
         names = list(self.titles) if now.compare else [now.network]
         return {name: self.asking.answer(name, now) for name in names}
+
+    def _asked_of(self, now: Moment) -> list[Search]:
+        names = list(self.titles) if now.compare else [now.network]
+        return [self.searches[name, now.crop] for name in names]
+
+    def _seek(self) -> None:
+        """Seek the motif for which all works were looked at, if it is still what is drawn."""
+        wanted, self._wanted = self._wanted, ""
+        same = wanted == replace(self.now.question, motif=True).to_link() if wanted else False
+        self.change(motif=True) if same and not self.making.said.text else self._tell()
 
     def _note(self) -> None:
         """Write what was asked and found into the session."""

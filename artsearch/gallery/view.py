@@ -16,6 +16,7 @@ from artsearch.search.wording import (
     EXPORTED,
     distance_text,
     has_dial,
+    motif_text,
     say_networks,
     words,
 )
@@ -116,6 +117,9 @@ def _rows(state: GalleryState) -> list[dict]:
     def neighbour(one: Neighbour) -> dict:
         said = {"distance": one.distance, "distance_text": distance_text(one.distance)}
         said |= {"group": one.group, "duplicates": one.duplicates}
+        if one.region:
+            said |= {"region": list(one.region), "rarity_text": motif_text(one.share)}
+            said |= {"rarity": f"{100 * one.share:.0f} % found again"}
         said |= {"rarity": one.rarity.word, "rarity_text": str(one.rarity)} if one.rarity else {}
         return _work(state, one.id, kind) | said
 
@@ -185,6 +189,7 @@ def _asked(state: GalleryState) -> dict:
         "near_duplicates": asked.near_duplicates,
         "in_words": "" if search.no_words else IN_WORDS,
         "region": asked.region and list(asked.region),
+        "motif": asdict(state.making.said) | {"on": asked.motif},
         "weight": weight,
         "liked": [
             _work(state, id, "small") | {"weight": weight, "side": side}

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -81,7 +82,8 @@ class Gallery(anywidget.AnyWidget):
         self._one_at_a_time = Lock()
         super().__init__(view=self._next_view())
         self.state.listeners.append(self._show)
-        self.state.which.tell = self._tell
+        self.state.which.tell = partial(self._tell, "which")
+        self.state.making.tell = partial(self._tell, "motif")
         self.on_msg(self._heed)
 
     def __repr__(self) -> str:
@@ -96,11 +98,11 @@ class Gallery(anywidget.AnyWidget):
         with self._one_at_a_time:
             self.view = self._next_view()
 
-    def _tell(self, sentence: str) -> None:
+    def _tell(self, of: str, sentence: str) -> None:
         """Say how far it is, twice a second at most, without another view."""
         if time.monotonic() - self._told > 0.5:
             self._told = time.monotonic()
-            self.send({"which": sentence})
+            self.send({of: sentence})
 
     def _next_view(self) -> dict:
         # The number makes every view a new one: the browser waits for an answer to each click.
@@ -134,7 +136,9 @@ class Gallery(anywidget.AnyWidget):
                 state.keep(id, on)
             case {"do": "go_to", "position": position}:
                 state.go_to(int(position))
-            case {"do": "back" | "forward" | "refresh" | "clear" | "identify" as verb}:
+            case {
+                "do": "back" | "forward" | "refresh" | "clear" | "identify" | "make_motifs" as verb
+            }:
                 getattr(state, verb)()
             case {"do": "upload"}:
                 state.upload(bytes(buffers[0]), str(message.get("name", "")))

@@ -108,7 +108,7 @@ class Identifier:
 
         The seconds are those that were measured on two cores.
         """
-        works = count_missing(collection, out)
+        works = count_missing(collection, points_folder(collection, out))
         if not works and _votes_folder(collection, out).exists():
             return 0, 0.0
         return works, works * A_WORK + min(SAMPLE, len(collection)) * A_QUERY

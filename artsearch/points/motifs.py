@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +16,26 @@ from torch.nn.functional import conv2d
 
 from artsearch.features.extractor import FeatureExtractor
 from artsearch.features.features import Features
+from artsearch.features.pipeline import look_ahead
+from artsearch.networks.forward import count_workers
 from artsearch.points import pyramid
 from artsearch.points.local import library
 from artsearch.points.pyramid import Pyramid
-from artsearch.points.regions import FeatureMap, MapExtractor, Region, maps_folder, stored_maps
+from artsearch.points.regions import (
+    SIDE,
+    FeatureMap,
+    MapExtractor,
+    Region,
+    maps_folder,
+    stored_maps,
+)
+from artsearch.points.store import count_missing
 from artsearch.works.collection import Collection
 
 #: Works that are looked at closely: those with the nearest regions.
 CANDIDATES = 200
+#: Seconds that the regions of a work take in the index (two cores).
+A_BUILD = 0.01
 #: Positions along the longer side of a motif that are compared.
 LONG = 5
 #: How many times as large a motif may be in another work, as a share of the root of its area.
@@ -58,16 +72,22 @@ class Motifs:
         extractor: FeatureExtractor,
         out: str | os.PathLike = "build",
         progress: bool = True,
+        tell: Callable[[str], None] = lambda sentence: None,
     ) -> Motifs:
         """Return what finds motifs in the works of a collection; it is kept below `out`.
 
-        Computing the maps takes about four times as long as features do, once. Raises EngineError
-        where faiss is not installed, and what `extract` and choose_layer raise.
+        Computing the maps takes about four times as long as features do, once. `tell` hears in
+        sentences how far it is. Raises EngineError where faiss is not installed, and what `extract`
+        and choose_layer raise.
         """
         library("faiss")
-        making = MapExtractor(extractor)
+        done = count(1)
+        making = MapExtractor(
+            extractor, lambda: tell(f"What is where in works: {next(done):,} of {missing:,}.")
+        )
+        missing = count_missing(collection, maps_folder(collection, making, out))
         maps = stored_maps(collection, making, out, progress)
-        folder = Path(out, "indexes", f"{maps_folder(collection, making, out).name}-motifs")
+        folder = _regions_folder(collection, making, out)
         learnt = [*pyramid.SIDES, pyramid.ACROSS, pyramid.DIMS, pyramid.SAMPLE, pyramid.SHRINK]
         made_of = maps.provenance | {"pyramid": learnt}
         regions = Pyramid.open(folder, made_of)
@@ -75,6 +95,27 @@ class Motifs:
             regions = Pyramid.build(maps)
             regions.save(folder, made_of)
         return cls(maps, making, regions)
+
+    @staticmethod
+    def missing(
+        collection: Collection, extractor: FeatureExtractor, out: str | os.PathLike = "build"
+    ) -> tuple[int, float]:
+        """Return of how many works maps are still to be made, and about how long `of` takes.
+
+        The seconds are told from one work.
+        """
+        library("faiss")
+        making = MapExtractor(extractor)
+        works = count_missing(collection, maps_folder(collection, making, out))
+        if not works:
+            there = _regions_folder(collection, making, out).exists()
+            return 0, 0.0 if there else len(collection) * A_BUILD
+        picture = Image.new("RGB", (SIDE, SIDE))
+        making.map(picture)  # the first one takes longer
+        started = time.perf_counter()
+        making.map(picture)
+        seconds = (time.perf_counter() - started) / count_workers()
+        return works, works * seconds + len(collection) * A_BUILD
 
     def find(
         self,
@@ -94,7 +135,7 @@ class Motifs:
         parts = torch.stack([straight, other])
         rows = None if among is None else [self._row[id] for id in among if id in self._row]
         works = self._regions.nearest(parts, max(k, CANDIDATES), rows)
-        found = [self._look(row, parts, side) for row in works]
+        found = look_ahead(lambda row: self._look(row, parts, side), works, count_workers())
         return sorted(found, key=lambda one: -one.likeness)[:k]
 
     def _see(self, image: Image.Image) -> FeatureMap:
@@ -114,6 +155,10 @@ class Motifs:
         agreeing = _found_again(scaled, parts[way], top, left)
         share, likeness = len(agreeing) / (rows * columns), float(agreeing.sum()) / (rows * columns)
         return Motif(self._maps.ids[row], region, likeness, share, bool(way))
+
+
+def _regions_folder(collection: Collection, making: MapExtractor, out: str | os.PathLike) -> Path:
+    return Path(out, "indexes", f"{maps_folder(collection, making, out).name}-motifs")
 
 
 def _best(scaled: torch.Tensor, parts: torch.Tensor) -> tuple[float, int, int, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -126,13 +126,13 @@ class MapExtractor:
     So the store of maps grows, is resumed and sealed as all others are. The map is that of the
     layer by which two pictures are compared (see choose_layer), of the whole picture in its
     proportions; a network that takes squares of one size alone gets the picture squeezed into one.
-    Raises what choose_layer raises.
+    `told` is called after each picture. Raises what choose_layer raises.
     """
 
     transform = _Whole("whole", ZOOM)
 
-    def __init__(self, extractor: FeatureExtractor):
-        self._extractor, self.network = extractor, extractor.network
+    def __init__(self, extractor: FeatureExtractor, told: Callable[[], None] = lambda: None):
+        self._extractor, self.network, self._told = extractor, extractor.network, told
         self.layer = choose_layer(self.network)
         self.layers = (f"{self.layer}:map",)
         self.side = SIDE
@@ -161,7 +161,10 @@ class MapExtractor:
 
     def rows(self, inputs: Sequence[_Pixels]) -> dict[str, np.ndarray]:
         """Return packed maps: of pictures of many proportions, one after the other."""
-        packed = [self._run(one).pack(self._positions) for one in inputs]
+        packed = []
+        for one in inputs:
+            packed.append(self._run(one).pack(self._positions))
+            self._told()
         return {self.layers[0]: np.stack(packed)}
 
     def wants_compiling(self, works: int, seconds_each: float | None) -> bool:

@@ -98,11 +98,11 @@ def stored_points(
     return features
 
 
-def count_missing(collection: Collection, out: str | os.PathLike = "build") -> int:
-    """Return of how many works the points are still to be found."""
+def count_missing(collection: Collection, folder: Path) -> int:
+    """Return how many works of a collection are not in a store yet."""
     known: dict = {}
     with suppress(ArtsearchError):  # there is no store yet, or it is made again
-        known = read_signatures(points_folder(collection, out))
+        known = read_signatures(folder)
     return sum(signature(collection.path(id)) != known.get(id, ()) for id in collection.ids)
 
 

@@ -30,11 +30,18 @@ if TYPE_CHECKING:
 class Search:
     """A collection and an index over it, ready to be asked.
 
-    What is computed when it is first asked for, such as what finds motifs, is kept below `out`.
+    What is computed when it is first asked for, such as what finds motifs, is kept below `out`;
+    `progress` says whether it is told how far that is.
     Raises MismatchError when the index holds works that the collection does not.
     """
 
-    def __init__(self, collection: Collection, index: Index, out: str | os.PathLike = "build"):
+    def __init__(
+        self,
+        collection: Collection,
+        index: Index,
+        out: str | os.PathLike = "build",
+        progress: bool = True,
+    ):
         gone = [id for id in index.ids if id not in collection]
         if gone:
             raise MismatchError(
@@ -43,7 +50,7 @@ class Search:
             )
         self.collection = collection
         self.index = index
-        self.out = out
+        self.out, self.progress = out, progress
         self._extractor: FeatureExtractor | None = None
         self._identifier: tuple[str | os.PathLike, Identifier] | None = None
 
@@ -193,7 +200,7 @@ class Search:
         """
         from artsearch.points.motifs import Motifs
 
-        return Motifs.of(self.collection, self.extractor, self.out)
+        return Motifs.of(self.collection, self.extractor, self.out, self.progress)
 
     def identify(self, image: ImageSource, out: str | os.PathLike = "build") -> Identification:
         """Return which work of the collection an image shows, or that it is none of them.

@@ -60,9 +60,10 @@ class BlendSearch(Search):
         alpha: float = 0.5,
         index: BlendIndex | MilvusBlendIndex | None = None,
         out: str | os.PathLike = "build",
+        progress: bool = True,
     ):
         index = BlendIndex(blend, alpha) if index is None else index.at(alpha)
-        super().__init__(collection, index, out)
+        super().__init__(collection, index, out, progress)
         self.blend = blend
         self._extractor = extractor
         self._at: dict[float, BlendSearch] = {}
@@ -70,7 +71,7 @@ class BlendSearch(Search):
     def at(self, alpha: float) -> BlendSearch:
         """Return the search at another weight, from 0 (content) to 1 (style)."""
         if alpha not in self._at:
-            more = self._extractor, alpha, self.index, self.out
+            more = self._extractor, alpha, self.index, self.out, self.progress
             other = BlendSearch(self.collection, self.blend, *more)
             other._at = self._at
             # Each keeps what is usual at its weight; those turned to long ago are let go.
@@ -147,7 +148,8 @@ class Searches(Mapping):
         if key not in list(self):
             raise KeyError(key)
         if key not in self._made:
-            self._made[key] = Search(self.collection, self._index(*key), self._out)
+            kept = self._out, self._progress
+            self._made[key] = Search(self.collection, self._index(*key), *kept)
         return self._made[key]
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
@@ -232,7 +234,7 @@ class Searches(Mapping):
             folder = Path(self._out, "descriptors", f"{store.name}-blend")
             blend = stored_blend(features, extractor.network, folder)
             index = self._blend_index(blend, folder.name)
-            more = {"index": index, "out": self._out}
+            more = {"index": index, "out": self._out, "progress": self._progress}
             self._dials[key] = BlendSearch(self.collection, blend, extractor, **more)
         return self._dials[key]
 

@@ -115,7 +115,9 @@ def show_answer(collection: Collection, results: Results, columns: int = 9) -> F
     for ax, work in zip(axes.flat[len(words) + len(queries) :], results, strict=False):
         group = f"{work.group}\n" if work.group else ""
         title = textwrap.shorten(collection.work(work.id)["title"], 44, placeholder=" …")
-        _draw_work(ax, collection, work.id, f"{group}{work.distance:.2f}  {title}")
+        picture = _draw_work(ax, collection, work.id, f"{group}{work.distance:.2f}  {title}")
+        if work.region is not None:
+            _mark(ax, picture.size, work.region, LIKED)
     return figure
 
 

@@ -866,3 +866,33 @@ def test_all_of_it_fits_a_narrow_screen(browser, scheme):
         )
         light = [sum(map(int, colour[4:-1].split(","))) for colour in (ink, wall)]
         assert (light[0] < light[1]) == (scheme == "light") and abs(light[0] - light[1]) > 300
+
+
+# ---- motifs ----------------------------------------------------------------------------------
+
+
+def test_a_part_is_sought_in_other_works_and_outlined_there(page):
+    motif = {"text": "", "offer": "", "busy": False, "on": False}
+    show(page, view(motif=motif))
+    assert not part(page, "motif").is_visible()
+    show(page, view(region=[0.2, 0.2, 0.6, 0.6], motif=motif))
+    part(page, "motif").click()
+    assert sent(page) == [{"do": "change", "motif": True}]
+    offered = motif | {"text": "It takes a minute.", "offer": "Look at all works"}
+    show(page, view(region=[0.2, 0.2, 0.6, 0.6], motif=offered))
+    part(page, "make-motifs").click()
+    assert sent(page) == [{"do": "make_motifs"}]
+    show(page, view(region=[0.2, 0.2, 0.6, 0.6], motif=motif | {"text": "Looking", "busy": True}))
+    page.evaluate("gallery.ask.say('3 of 21')")
+    assert page.locator(".as-making").inner_text() == "3 of 21"
+    found = [one | {"region": [0.5, 0.25, 1, 0.75], "rarity_text": "all of it"} for one in six()]
+    show(page, view(rows=found, region=[0.2, 0.2, 0.6, 0.6], motif=motif | {"on": True}))
+    assert part(page, "motif").get_attribute("aria-pressed") == "true"
+    one = works(page, "neighbours").first
+    place, whole = one.locator(".as-place").bounding_box(), one.bounding_box()
+    assert place["x"] - whole["x"] == pytest.approx(whole["width"] / 2, abs=1)
+    assert place["height"] == pytest.approx(whole["height"] / 2, abs=1)
+    assert one.locator("img").get_attribute("alt").endswith("from 25 to 75 % down.")
+    assert "Works that have this part" in part(page, "neighbours").inner_text()
+    show(page, view())
+    assert page.locator(".as-place").count() == 0

@@ -20,7 +20,7 @@ OPERATORS = {
     ast.Div: operator.truediv,
 }
 #: What needs no source: sizes of collections, units, bytes of a number, widths of a row.
-DEFINITIONS = {10**6, 10**8, 10**9, 1000, 3600, 730, 1, 2, 4, 8, 512}
+DEFINITIONS = {10**4, 10**5, 10**6, 10**8, 10**9, 1000, 3600, 730, 1, 2, 4, 8, 512}
 
 
 def read_sums(text: str) -> list[str]:

@@ -123,6 +123,7 @@ function render({ model, el }) {
   function heed(message, buffers) {
     if (message.pictures) pictures.take(message.pictures, buffers);
     if (message.which) gallery.which.say(message.which);
+    if (message.motif) gallery.ask.say(message.motif);
     if (message.save) saveFile(message.save, new Blob([buffers[0]], { type: message.type }));
   }
 }

@@ -5,9 +5,11 @@
 // does goes to `go`, beside what gallery.js sends, as one of
 //
 //   {do: "change", …}   with one or more of where, exclude_same, near_duplicates, group_by,
-//                       group_size, region (the fields of Question), goal and why (ids, or ""), tried
+//                       group_size, region (the fields of Question), goal and why (ids, or ""), motif,
+//                       tried
 //   {do: "like", id, weight}  {do: "unlike", id, weight}  {do: "exclude", id}  {do: "drop", id}
 // (the id of words is view.ask.in_words with the words behind it, which {do: "select", id} takes too)
+//   {do: "make_motifs"}       has all works looked at, after which view.ask.motif.on can be asked for
 //   {do: "keep", id, on}      {do: "session", format}     {do: "open", file}   {do: "clear"}
 //
 // Whatever comes out of data is set as text or as an attribute, never as markup.
@@ -41,7 +43,7 @@ function createAsk(parts, { go, show, showLarge, caption, put }) {
   region.tools.append(keep);
   parts.style.after(offer);
   listen();
-  return { update, dress, word, answer, numbers };
+  return { update, dress, word, answer, numbers, say: region.say };
 
   function update(next) {
     const other = view?.query?.id !== next.query?.id;
@@ -70,10 +72,20 @@ function createAsk(parts, { go, show, showLarge, caption, put }) {
     const kept = now.kept.includes(work.id);
     item.classList.toggle("as-kept", kept);
     if (kept) image.alt += ". Kept";
+    outline(item.querySelector("[data-part=work]"), work);
     item.querySelector(".as-group")?.remove();
     if (work.group) {
       item.prepend(make("h4", { class: "as-group", dir: "auto", title: work.group }, work.group));
     }
+  }
+
+  /** Draw where a work has the motif that was asked for. */
+  function outline(one, { region: box, rarity_text: text }) {
+    one.querySelector(".as-place")?.remove();
+    if (!box) return;
+    one.querySelector("img").alt += `. ${text}, ${inWords(box)}`;
+    one.title = text;
+    setBox(one.appendChild(make("span", { class: "as-place", "aria-hidden": "true" })), box);
   }
 
   function openMenu(one) {
@@ -110,6 +122,7 @@ function createAsk(parts, { go, show, showLarge, caption, put }) {
 
   /** What the works of a row are, where they are not the nearest. */
   function answer() {
+    if (now?.motif?.on) return "Works that have this part,";
     return now?.goal ? `Stepping stones to ${now.goal.title},` : null;
   }
 
@@ -648,23 +661,42 @@ function createRegion(parts, go) {
     draw.focus({ preventScroll: true });
     go({ do: "change", region: null });
   } });
-  const tools = make("div", { class: "as-tools" }, draw, whole);
+  const motif = button("In other works", {
+    "data-part": "motif", title: "Works that have this part somewhere, and where",
+    click: () => go({ do: "change", motif: motif.getAttribute("aria-pressed") !== "true" }),
+  });
+  const tools = make("div", { class: "as-tools" }, draw, whole, motif);
   const hint = make("p", { class: "as-quiet as-hint", role: "status", hidden: "" });
+  const said = make("p", { class: "as-quiet", role: "status", dir: "auto", hidden: "" });
+  const offer = button("", { "data-part": "make-motifs", click: () => go({ do: "make_motifs" }) });
+  const making = make("div", { class: "as-making" }, said, offer);
   let region = null; // as it was asked
   let drawn = null; // as it stands on the picture
   let drawing = false;
   let corner = null; // where a pointer began
   let id = "";
   parts.mat.append(layer, tools);
-  parts.mat.after(hint);
+  parts.mat.after(hint, making);
   listen();
-  return { update, layer, tools };
+  return { update, layer, tools, say };
+
+  /** Say how far looking at all works is. */
+  function say(sentence) {
+    if (making.getAttribute("aria-busy") === "true") tell(said, sentence);
+  }
 
   function update({ query }, ask) {
     if (!query) return;
     layOver(layer, query);
     region = ask.region;
     whole.hidden = !region;
+    motif.hidden = !region || !ask.motif;
+    motif.setAttribute("aria-pressed", Boolean(ask.motif?.on));
+    if (!ask.motif?.busy || making.getAttribute("aria-busy") !== "true") {
+      tell(said, region ? ask.motif?.text || "" : "");
+    }
+    making.setAttribute("aria-busy", Boolean(ask.motif?.busy));
+    tell(offer, region ? ask.motif?.offer || "" : "");
     if (id !== query.id) end();
     id = query.id;
     if (!drawing) mark(region);

@@ -27,7 +27,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     ? createAsk(parts, { go, show, showLarge, caption, put }) : null;
   const which = typeof createWhich === "function"
     ? createWhich(parts, { go, fillWorks, showLarge }) : null;
-  return { update, which };
+  return { update, ask, which };
 
   // ---- what is there once ---------------------------------------------------------------------
 
@@ -427,6 +427,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
   function waitingFor(what) {
     if (what.file) return `Looking at ${what.file.name} …`;
     if (what.tried) return "Changing the picture, and asking again each time …";
+    if (what.motif) return "Looking for this part in other works …";
     if (what.why) return "Comparing the two pictures, place by place …";
     const isNew = ["network", "crop", "dial", "compare"].some((name) => name in what);
     return isNew && view.can_upload
