@@ -170,6 +170,20 @@ FAULTS = [
         "",
     ),
     Fault(
+        "mirrored-motifs-are-lost",
+        "points/motifs.py",
+        "points/test_motifs.py",
+        "        parts = torch.stack([straight, other])\n",
+        "        parts = torch.stack([straight, straight])\n",
+    ),
+    Fault(
+        "motifs-of-no-place",
+        "points/motifs.py",
+        "points/test_motifs.py",
+        "        ends = left / width, top / height, ",
+        "        ends = 0.0, 0.0, ",
+    ),
+    Fault(
         "any-fall-is-a-cause",
         "search/experiment.py",
         "search/test_experiment.py",
