@@ -170,7 +170,11 @@ def test_the_command_says_where(search, places, folder, out):
 # What it is worth
 
 
-def test_the_evaluation_pastes_and_finds(folder, tmp_path):
+def test_the_evaluation_pastes_and_finds(folder, tmp_path, monkeypatch):
+    def paint_grey(images):  # the painting network has its own tests, and takes seconds
+        return lambda content, manner: images[content].convert("L").convert("RGB")
+
+    monkeypatch.setattr("artsearch.evaluate.motifs.make_painter", paint_grey)
     (tmp_path / "few").mkdir()
     for path in sorted(folder.glob("*.jpg"))[:12]:
         (tmp_path / "few" / path.name).symlink_to(path)
