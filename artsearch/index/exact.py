@@ -84,6 +84,10 @@ class ExactIndex(Index):
         basics = self.basics._replace(ids=[self.ids[row] for row in rows])
         return ExactIndex(basics, self.fetch(rows), self._weights)
 
+    def with_rows(self, vectors: np.ndarray) -> ExactIndex:
+        """Return an index of the same works with other rows, as the metric compares them."""
+        return ExactIndex(self.basics, vectors, self._weights)
+
     def row(self, work_id: str) -> np.ndarray:
         """Return the row of a work as it is compared; raises ArtsearchError for an unknown id."""
         return self.fetch(self.row_of(work_id))

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 import os
 import shutil
 import threading
-import zlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,61 +23,45 @@ import artsearch
 from artsearch.base.disk import write_folder
 from artsearch.base.errors import ArtsearchError, MismatchError
 from artsearch.base.progress import Progress
-from artsearch.features.blend import round_alpha
-from artsearch.index.base import Index
-from artsearch.index.metrics import unit_of
 from artsearch.networks.network import Network
 from artsearch.networks.transforms import default_crop
+from artsearch.search.question import Question
 from artsearch.search.search import Search
 from artsearch.search.wording import has_dial, say_networks, words
 from artsearch.show.html import WEB, first_searches, render
 from artsearch.show.opening import choose_opening
 from artsearch.show.page import write_page
+from artsearch.show.site_rows import (
+    FORMAT,
+    NEAR_AT,
+    check_size,
+    describe_origin,
+    describe_table,
+    pack,
+    write_blend,
+    write_final,
+)
 from artsearch.works.cards import Card
 from artsearch.works.collection import MACHINE_MADE, Collection
 from artsearch.works.file_state import hash_file
 from artsearch.works.images import few_notes, thumbnail, to_jpeg
 from artsearch.works.storage import RemoteFile
 
-__all__ = ["pack_answers", "write_page", "write_site"]
+__all__ = ["write_page", "write_site"]
 
 #: Files of the site that are the same for every collection.
-ASSETS = ("gallery.css", "gallery.js", "site.css", "site.js")
+ASSETS = (
+    *("gallery.css", "ask.css", "site.css", "gallery.js", "ask.js"),
+    *("where.js", "question.js", "rows.js", "answer.js", "session.js", "site.js"),
+)
 #: The judging page, which is written by itself and stays when the site is written anew.
 JUDGING = ("judge.html", "judging")
 #: What the site says of that page, and what stands there where it has none.
 LINK = Markup('<p><a href="judge.html">Which is more like it?</a> Say what you find similar.</p>')
 NO_LINK = Markup("<!-- no judging page -->")
 OWN = {"index.html", "data", "images", "thumbs", *ASSETS, *JUDGING}
-#: How the name of a file ends whose answers leave out works made by a machine.
-BY_HAND = "--by-hand"
 #: What the page says of a work.
 COLUMNS = ("id", "title", "artist", "year", "style", "licence", "source")
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What the answers of a data file are to: one network, one crop, one weight of the dial."""
-
-    network: str
-    crop: str
-    alpha: float | None
-
-    def __str__(self) -> str:
-        of = "" if self.alpha is None else "the dial of "
-        return f"{of}{self.network} and {self.crop}"
-
-    @property
-    def file(self) -> str:
-        """The name of the file, without its ending."""
-        dial = [] if self.alpha is None else [f"dial-{100 * self.alpha:.0f}"]
-        return "--".join(_file_name(one) for one in (self.network, self.crop, *dial))
-
-    def search(self, searches: Mapping[tuple[str, str], Search]) -> Search:
-        """Return what is asked."""
-        if self.alpha is None:
-            return searches[self.network, self.crop]
-        return searches.dial(self.network, self.crop, self.alpha)
 
 
 def write_site(
@@ -90,33 +73,33 @@ def write_site(
     image_side: int = 800,
     title: str = "Visually similar artworks",
     progress: bool = True,
-    dial: Sequence[float] = (0, 0.25, 0.5, 0.75, 1),
+    dial: bool = True,
 ) -> Path:
     """Write the static demo into the folder `out` and return its `index.html`.
 
-    The k nearest works of every work are computed beforehand, for each network and crop of
-    `searches` (a Searches: besides the searches by (network, crop) it has `networks`, `crops` and
-    `sentence`). A work's picture is at most `image_side` pixels long, and with 0 there is only its
-    thumbnail: at 800 pixels the pictures of 10,000 works take about 1 GB, their thumbnails 0.1 GB.
-    Works without a picture at hand have a thumbnail alone: of what was seen at their address before
-    (no server is asked here), or else of their card.
+    The page answers by itself, at most k works at a time: for each network and crop of `searches`
+    (a Searches: besides the searches by (network, crop) it has `networks`, `crops` and `sentence`)
+    it has the works' rows as 8-bit numbers, a network at a time when they are wanted, and with
+    `dial`, where the searches have one, those of their blends. What it shows first is computed
+    here: the answers to a work that is chosen for them (see choose_opening), with the networks side
+    by side and without works made by a machine, where the collection has others too.
 
-    Where `searches` have a dial between content (0) and style (1), the answers at its weights
-    `dial` are computed too; with an empty `dial` the page has none. Where the collection has works
-    made by a machine beside others, every answer is computed a second time without them. The page
-    opens on a work that is chosen for its answers (see choose_opening), with the networks side by
-    side and without works made by a machine.
+    A work's picture is at most `image_side` pixels long, and with 0 there is only its thumbnail: at
+    800 pixels the pictures of 10,000 works take about 1 GB, their thumbnails 0.1 GB. Works without
+    a picture at hand have a thumbnail alone: of what was seen at their address before (no server is
+    asked here), or else of their card.
 
     The folder is swapped as a whole, and pictures of unchanged files are taken over from the last
     time. Raises ArtsearchError when `out` holds anything else than an older site, and
-    MismatchError when the searches are not over the same works.
+    MismatchError when the searches are not over the same works; and ArtsearchError for rows that a
+    browser could not hold.
     """
     out = Path(out)
     _refuse_other_folder(out)
-    stops = sorted({round_alpha(alpha) for alpha in dial}) if has_dial(searches) else []
-    asked = [Asked(*key, alpha) for key in searches for alpha in (None, *stops)]
-    ids = _common_ids(collection, searches, asked)
-    k, unit = min(k, len(ids) - 1), unit_of(next(iter(searches.values())).index.metric)
+    dials = [searches.dial(*key) for key in searches] if dial and has_dial(searches) else []
+    ids = _common_ids(collection, searches, dials)
+    check_size(searches, len(ids))
+    k = min(k, len(ids) - 1)
     has_both = collection.has_both(ids)
     large = image_side if collection.has_pictures else 0
 
@@ -124,35 +107,35 @@ def write_site(
         sides = {"thumbs": thumb_side, "images": large}
         pictures = write_pictures(collection, ids, new, out, sides, progress)
         (new / "data").mkdir()
-        by_hand = [id for id in ids if id not in collection.machines] if has_both else []
-        with Progress(len(asked), "Answers", show=progress, unit="files") as bar:
-            for one in asked:
-                search = one.search(searches)
-                write_data(new, one.file, pack_answers(*_all_answers(search.index, ids, k)))
-                if has_both:
-                    few = _answers_among(search.exact, ids, by_hand, min(k, len(by_hand) - 1))
-                    write_data(new, one.file + BY_HAND, pack_answers(*few))
+        put = partial(write_data, new)
+        descriptors = []
+        with Progress(len(searches), "Rows", show=progress, unit="searches") as bar:
+            for place, (network, crop) in enumerate(searches):
+                name = f"{_file_name(network)}--{_file_name(crop)}"
+                one = {"network": network, "crop": crop, "dial": None}
+                one["final"] = write_final(searches[network, crop], ids, f"{name}--final", put)
+                if dials:
+                    one["dial"] = write_blend(dials[place].blend, ids, f"{name}--dial", put)
+                descriptors.append(one)
                 bar.update()
         works = _describe_works(collection, ids, pictures)
+        first = choose_opening(collection, first_searches(searches), min(10, k))
         head = {
+            "format": FORMAT,
             "networks": [{"name": one.name, "title": one.title} for one in searches.networks],
             "crops": [{"name": crop, "title": words(crop)} for crop in searches.crops],
             "crop": default_crop(searches.crops),
-            "answers": [[one.network, one.crop, one.alpha, one.file] for one in asked],
-            "dial": None,
-            "by_hand": BY_HAND if has_both else "",
-            "first": choose_opening(collection, first_searches(searches), min(10, k)),
+            "descriptors": descriptors,
+            "has_both": has_both,
+            "first": _open_on(first, searches, k, not has_both),
+            "near_at": NEAR_AT,
             "k": k,
             "images": large > 0,
-            "unit": unit,
-            "works": _pack(json.dumps(works).encode()),
+            "works": pack(json.dumps(works).encode()),
+            "origin": describe_origin(collection),
+            **describe_table(collection, ids, put),
         }
-        if stops:
-            head["dial"] = {
-                "stops": stops,
-                "unit": unit_of(asked[-1].search(searches).index.metric),
-            }
-        write_data(new, "works", head)
+        put("works", head)
         for name in ASSETS:
             shutil.copyfile(WEB / name, new / name)
         html = render(
@@ -160,9 +143,9 @@ def write_site(
             title=title,
             said=say_networks(searches),
             works=f"{len(ids):,}",
-            k=k,
             version=artsearch.__version__,
-            unit=unit,
+            recalls=_say_recalls(descriptors, searches),
+            unit=descriptors[0]["final"]["unit"],
             networks=[_network_note(one) for one in searches.networks],
             judging=LINK if _take_over(JUDGING, out, new) else NO_LINK,
         )
@@ -171,68 +154,56 @@ def write_site(
     return write_folder(out, write, OWN) / "index.html"
 
 
-def pack_answers(rows: np.ndarray, distances: np.ndarray) -> dict:
-    """Pack row numbers and ascending distances (both works × k) into a small plain dict.
-
-    Distances are rounded to `digits` after the point, those that are shown (3 for angular), and
-    stored as gaps to the one before. Low and high bytes lie apart and neighbours of one rank
-    together, so that deflate finds what they have in common. `site.js` unpacks them.
-
-    >>> answers = pack_answers(np.array([[1], [0]]), np.array([[0.5], [0.5004]]))
-    >>> answers["digits"], answers["low"]
-    (3, 500)
-    """
-    digits = _digits(distances)
-    units = np.rint(distances * 10.0**digits).astype(np.int64)
-    low = int(units.min(initial=2**53)) if units.size else 0
-    gaps = np.diff(units, axis=1, prepend=low)
-    planes = [rows, rows >> 8, rows >> 16, gaps, gaps >> 8]
-    packed = b"".join((plane.T & 255).astype(np.uint8).tobytes() for plane in planes)
-    return {"k": rows.shape[1], "digits": digits, "low": low, "packed": _pack(packed)}
-
-
-def _digits(distances: np.ndarray) -> int:
-    """Return how many digits after the point to keep: as shown, but gaps must fit two bytes."""
-    if not distances.size:
-        return 0
-    if distances.any() and (distances == np.rint(distances)).all():
-        wanted = 0
-    else:
-        wanted = 3 if np.abs(distances).max() < 10 else 1
-    return min(wanted, int(np.floor(np.log10(65_000 / max(np.ptp(distances), 1)))))
-
-
-def _all_answers(index: Index, ids: list[str], k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return places in `ids` and distances of every work's k nearest, in the order of `ids`."""
-    rows, distances = index.all_neighbours(k)
-    order = index.rows_of(ids)
-    place_of = np.argsort(order)
-    return place_of[rows[order]], distances[order]
-
-
-def _answers_among(
-    exact: Index, ids: list[str], among: list[str], k: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return places in `among` and distances of every work's k nearest there, in order of `ids`."""
-    places, distances = exact.neighbours_among(exact.rows_of(among), k)
-    order = exact.rows_of(ids)
-    return places[order], distances[order]
-
-
 def _common_ids(
-    collection: Collection, searches: Mapping[tuple[str, str], Search], asked: Sequence[Asked]
+    collection: Collection, searches: Mapping[tuple[str, str], Search], dials: Sequence[Search]
 ) -> list[str]:
     """Return the ids that the indexes hold, in the collection's order."""
-    first = set(asked[0].search(searches).index.ids)
-    for one in asked:
-        differ = sorted(first.symmetric_difference(one.search(searches).index.ids))
+    named = {f"{network} and {crop}": search for (network, crop), search in searches.items()}
+    named |= {f"the dial of {name}": one for name, one in zip(list(named), dials, strict=False)}
+    (of, one), *_ = named.items()
+    first = set(one.index.ids)
+    for name, search in named.items():
+        differ = sorted(first.symmetric_difference(search.index.ids))
         if differ:
             raise MismatchError(
-                f"the searches of {asked[0]} and of {one} are not over the same works: "
+                f"the searches of {of} and of {name} are not over the same works: "
                 f"{len(differ)} are in one only, the first is {differ[0]!r}; compute features and "
                 "index again"
             )
     return [id for id in collection if id in first]
+
+
+def _open_on(
+    first: str, searches: Mapping[tuple[str, str], Search], k: int, machine_made: bool
+) -> dict:
+    """Return a work, and what each network answers to it."""
+    question = Question(first, k=max(k, 1), machine_made=machine_made)
+    found = first_searches(searches) if k else {}
+    answers = {name: search.answer(question) for name, search in found.items()}
+    return {
+        "id": first,
+        "answers": {
+            name: {"ids": answer.ids, "distances": answer.distances, "notes": answer.notes}
+            for name, answer in answers.items()
+        },
+    }
+
+
+def _say_recalls(descriptors: Sequence[dict], searches: Mapping) -> list[str]:
+    """Say of each network and crop how many of the ten nearest works the page's rows find."""
+    titles, said = {one.name: one.title for one in searches.networks}, []
+    for one in descriptors:
+        parts = [("final layer", one["final"]["recall"])]
+        parts += [("dial", one["dial"]["recall"])] if one["dial"] else []
+        shares = "; ".join(f"{name} {_share(recall)}" for name, recall in parts)
+        said.append(f"{titles[one['network']]}, {words(one['crop'])}: {shares}")
+    return said
+
+
+def _share(recall: Sequence[float]) -> str:
+    # Cut, since no share is rounded up to all.
+    low, high = (np.floor(1000 * end + 1e-6) / 1000 for end in (min(recall), max(recall)))
+    return f"{low:.3f}" if low == high else f"{low:.3f} to {high:.3f}"
 
 
 def _refuse_other_folder(out: Path) -> None:
@@ -343,10 +314,6 @@ def write_data(new: Path, name: str, data: dict) -> None:
     # something in HTML.
     script = f"receive({htmlsafe_json_dumps(name)}, {htmlsafe_json_dumps(data)});\n"
     (new / "data" / f"{name}.js").write_text(script, encoding="ascii", newline="\n")
-
-
-def _pack(data: bytes) -> str:
-    return base64.b64encode(zlib.compress(data, 9)).decode("ascii")
 
 
 def _network_note(network: Network) -> str:

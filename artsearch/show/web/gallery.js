@@ -630,9 +630,35 @@ function countOf(number, noun) {
   return `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
 }
 
-/** Letters without case and accents: "durer" finds Dürer. */
+/**
+ * A text without case, accents and blanks beside one, as fold in artsearch/base/text.py gives it:
+ * "durer" finds Dürer.
+ */
 function fold(text) {
-  return text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
+  return caseless(text.normalize("NFKD")).replace(/\p{M}/gu, (one) => (isAccent(one) ? "" : one))
+    .split(/[\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+/)
+    .filter(Boolean).join(" ");
+}
+
+/**
+ * Whether a mark changes its place beside U+3099, which tells the sounds of kana apart: if so it is
+ * of another class than that one, and an accent. Starters never move.
+ */
+function isAccent(mark) {
+  if (!accents.has(mark)) {
+    const moves = [`\u3099${mark}`, `${mark}\u3099`].some((pair) => pair.normalize("NFD") !== pair);
+    accents.set(mark, moves);
+  }
+  return accents.get(mark);
+}
+
+const accents = new Map();
+
+/** Letters without case, as Python's casefold gives them. */
+function caseless(text) {
+  if (/^[\0-\x7f]*$/.test(text)) return text.toLowerCase();
+  const upper = text.replace(/[^ıĸẞ]+/g, (part) => part.toUpperCase()).replaceAll("ẞ", "SS");
+  return upper.replace(/[^Ꭰ-Ᏽ]+/g, (part) => part.toLowerCase()).replaceAll("ς", "σ");
 }
 
 /** Let the browser save a file. */

@@ -1,0 +1,531 @@
+// @ts-check
+// The answerer: what a gallery asks, and what comes back. This one computes in the page what
+// artsearch/search/answer.py and path.py compute in Python; a gallery that asks Python by messages
+// would have another one with the same interface, and nothing else need differ.
+//
+//   const answerer = createAnswerer(data, load);
+//   const answer = await answerer.answer(asked);
+//
+// `asked` is a Question (question.js), and what it is put to: a network, a crop, a weight of the dial
+// (or null for the network's final layer), and the goal of stepping stones ("" for none). The answer
+// has the works, nearest first, with distances in the metric's own terms, and sentences on it. Where
+// it is asked for what is not there it rejects with a Refusal, whose message is a whole sentence that
+// names the next step; any other error is a fault or a file that is missing.
+//
+// `data` is what data/works.js holds and the works' ids; `load(name)` gives what another file of data/
+// holds, each of which is asked for when it is wanted: the rows of a network by its final layer or its
+// dial, those before averaging (for near-duplicates), and the columns (for conditions and groups).
+//
+// `answerer.own` has what no work of the collection is: by the id of an image of the visitor's own, or
+// by partOf(id, region), the rows that the page's own network made of it.
+//
+// Works, order and notes are Python's, as far as numbers of 8 bits tell works apart; distances differ
+// in the third digit after the point. It does not take words or motifs, and orders by distance alone.
+
+/**
+ * @typedef {Object} Asked
+ * @property {string} network
+ * @property {string} crop
+ * @property {number | null} dial
+ * @property {Question} question
+ * @property {string} goal
+ *
+ * @typedef {Object} Found a work of an answer
+ * @property {number} row its place among the works
+ * @property {string} id
+ * @property {number} distance
+ * @property {string} group what it has in the column `group_by`
+ * @property {number} duplicates how many near-duplicates of it are left out
+ *
+ * @typedef {Object} Answer
+ * @property {Found[]} works
+ * @property {string[]} notes
+ * @property {string} metric
+ * @property {string} unit
+ *
+ * @typedef {Object} DescriptorHead rows, and how they are compared
+ * @property {string} metric
+ * @property {string} unit
+ * @property {number[] | null} near the distance of near-duplicates, at weights of the dial
+ * @property {RowsHead | null} raw the rows before averaging, where these are others
+ *
+ * @typedef {{network: string, crop: string, final: RowsHead & DescriptorHead,
+ *   dial: (RowsHead & DescriptorHead) | null}} Descriptors
+ *
+ * @typedef {Object} AnswererData
+ * @property {string[]} ids
+ * @property {Descriptors[]} descriptors
+ * @property {number[]} near_at the weights of the dial that `near` is for
+ * @property {Record<string, string[]>} texts columns that are at hand already
+ * @property {string[]} columns the names of all
+ * @property {string[]} machine_made what made each work, "" where nobody's machine did; or empty
+ *
+ * @typedef {Object} OwnRows of an image of the visitor's own
+ * @property {string} network
+ * @property {string} crop
+ * @property {Float64Array} final by the network's final layer
+ * @property {Float64Array} averaged of the blend, averaged with works that are near
+ * @property {Float64Array} raw of the blend before
+ */
+
+const POOL = 1500; // works between the ends of a path that are looked at, as in path.py
+const POWER = 16; // of a step's distance, by which it counts
+const WAYPOINTS = 5;
+const ADDABLE = ["angular", "euclidean", "manhattan", "dot"]; // metrics in which rows can be added
+
+/** How the rows of a part of a work are called in `own`. */
+function partOf(/** @type {string} */ id, /** @type {number[]} */ region) {
+  return `${id}#${region.join(",")}`;
+}
+
+/**
+ * @param {AnswererData} data @param {Load} load
+ */
+function createAnswerer(data, load) {
+  const { ids } = data;
+  const place = new Map(ids.map((id, row) => [id, row]));
+  /** @type {Map<string, OwnRows>} */
+  const own = new Map();
+  /** @type {Map<string, Promise<any>>} */
+  const loaded = new Map();
+  return { own, answer, columns };
+
+  /** @param {Asked} asked @returns {Promise<Answer>} */
+  async function answer(asked) {
+    const { question } = asked;
+    if (question.words.length || question.negative_words.length) {
+      throw new Refusal("this page takes no words; the app does, with a network that reads them");
+    }
+    const descriptor = await descriptorOf(asked);
+    const table = question.where || question.group_by || question.exclude_same.length
+      ? await columns() : null;
+    return asked.goal
+      ? findPath(asked, descriptor, table) : findNearest(asked, descriptor, table);
+  }
+
+  /** The table of the works, for conditions. @returns {Promise<Columns>} */
+  function columns() {
+    return once("columns", async () => {
+      const { packed } = await load("columns");
+      const { texts, years } = JSON.parse(new TextDecoder().decode(await unpack(packed)));
+      return new Columns(Object.fromEntries(data.columns.map((name) => (
+        [name, texts[name] ?? data.texts[name]]))), years);
+    });
+  }
+
+  /** What is made once; where it fails, the next one who asks tries again. */
+  function once(/** @type {string} */ name, /** @type {() => Promise<any>} */ make) {
+    let made = loaded.get(name);
+    if (!made) {
+      made = make();
+      loaded.set(name, made);
+      made.catch(() => loaded.delete(name));
+    }
+    return made;
+  }
+
+  /** The rows that a question is put to, and how they are compared. @param {Asked} asked */
+  async function descriptorOf({ network, crop, dial }) {
+    const found = data.descriptors.find((one) => one.network === network && one.crop === crop);
+    const head = dial === null ? found?.final : found?.dial;
+    if (!head) {
+      throw new Refusal(`this page has no ${dial === null ? "rows" : "dial"} of ${network}, ${crop}`);
+    }
+    const rows = await rowsOf(head);
+    const weights = dial === null ? [1] : dialWeights(dial);
+    /** @type {() => Promise<Rows>} */
+    const raw = () => rowsOf(head.raw ?? head);
+    const near = () => {
+      if (!head.near) {
+        throw new Refusal(
+          "an inner product does not tell copies; leave them out in the metric angular");
+      }
+      return dial === null ? head.near[0] : interpolate(data.near_at, head.near, dial);
+    };
+    return { rows, raw, near, weights, metric: head.metric, unit: head.unit };
+  }
+
+  /** @param {RowsHead} head @returns {Promise<Rows>} */
+  function rowsOf(head) {
+    return once(head.file, () => loadRows(head, load));
+  }
+
+  /** The place of a work; refuses one that is not there. @param {string} id */
+  function rowOf(id) {
+    return place.get(id) ?? refuseWork(id);
+  }
+
+  /** @param {string} id @returns {never} */
+  function refuseWork(id) {
+    throw unknown("work", id, ids);
+  }
+
+  // ---- the nearest ------------------------------------------------------------------------------
+
+  /**
+   * @typedef {Awaited<ReturnType<typeof descriptorOf>>} Descriptor
+   * @param {Asked} asked @param {Descriptor} descriptor @param {Columns | null} table
+   * @returns {Promise<Answer>}
+   */
+  async function findNearest(asked, descriptor, table) {
+    const { question } = asked;
+    const { rows, metric, weights, unit } = descriptor;
+    const raw = question.near_duplicates ? null : await descriptor.raw();
+    const vector = combine(asked, descriptor);
+    const { left, notes } = restrict(asked, descriptor, table, raw);
+    const distances = distancesTo(rows, vector, metric, weights, remember);
+    /** @type {Map<number, number>} */
+    const behind = new Map(); // works shown → how many near-duplicates stand behind each
+    for (;;) {
+      const said = [...notes];
+      const found = nearestOf(question, distances, left, table, said);
+      if (raw && leaveOutBehind(found.map(({ row }) => row), behind, left, raw, descriptor)) continue;
+      const count_ = [...behind.values()].reduce((a, b) => a + b, 0);
+      if (count_) said.push(`Near-duplicates of the works shown, left out: ${count(count_)}.`);
+      const works = found.map((one) => (
+        { ...one, id: ids[one.row], duplicates: behind.get(one.row) ?? 0 }));
+      return { works, notes: said, metric, unit };
+    }
+  }
+
+  /**
+   * The row that a question is near to: what is liked, less what is not, by weight.
+   * @param {Asked} asked @param {Descriptor} descriptor
+   */
+  function combine(asked, { rows, metric }) {
+    const { positive, negative } = asked.question;
+    const signed = [...positive, ...negative.map(([id, weight]) => [id, -weight])];
+    const vectors = signed.map(([id], i) => (
+      rowAsked(asked, String(id), i === 0) ?? fetchRow(rows, rowOf(String(id)))));
+    if (signed.length === 1) return vectors[0];
+    if (!ADDABLE.includes(metric)) {
+      throw new Refusal(`several works cannot be put together in the metric ${repr(metric)}; take one `
+        + `of ${ADDABLE.join(", ")}`);
+    }
+    const total = positive.reduce((sum, [, weight]) => sum + weight, 0);
+    const sum = new Float64Array(rows.dims);
+    let longest = 0;
+    signed.forEach(([, weight], i) => {
+      const long = lengthOf(vectors[i], [rows.dims], [1]);
+      const factor = Number(weight) / total / (metric === "angular" ? long || 1 : 1);
+      for (let column = 0; column < rows.dims; column++) sum[column] += factor * vectors[i][column];
+      longest = Math.max(longest, Math.abs(factor) * long);
+    });
+    if (lengthOf(sum, [rows.dims], [1]) < 1e-3 * longest) {
+      throw new Refusal(
+        "the works liked and not liked cancel each other out; give them other weights");
+    }
+    return sum;
+  }
+
+  /**
+   * The row of an image of the visitor's own, or of a part; null for a whole work.
+   * @param {Asked} asked @param {string} id @param {boolean} first @param {boolean} before averaging
+   */
+  function rowAsked({ network, crop, dial, question: { region } }, id, first, before = false) {
+    const part = first && region;
+    if (place.has(id) && (!part || before)) return null; // copies are those of the whole work
+    const found = own.get(part ? partOf(id, part) : id);
+    if (!found) return part ? refusePart() : refuseWork(id);
+    if (found.network !== network || found.crop !== crop) {
+      throw new Refusal(`pictures are looked at by ${found.network}, ${found.crop} alone in this page; `
+        + "choose these");
+    }
+    if (dial === null) return found.final;
+    return before ? found.raw : found.averaged;
+  }
+
+  /** @returns {never} */
+  function refusePart() {
+    throw new Refusal("this page has not looked at this part of the work; draw it again");
+  }
+
+  /**
+   * Which works may answer, 1 for each, and what is to be said of them.
+   * @param {Asked} asked @param {Descriptor} descriptor @param {Columns | null} table
+   * @param {Rows | null} raw the rows by which near-duplicates are told, where they are left out
+   */
+  function restrict(asked, descriptor, table, raw) {
+    const { question, goal } = asked;
+    const left = new Uint8Array(ids.length).fill(1);
+    /** @type {string[]} */
+    const notes = [];
+    question.exclude.forEach(rowOf);
+    if (table && question.where) require_(question.where, table, left, notes);
+    const drop = (/** @type {(row: number) => unknown} */ is, /** @type {string} */ why) => {
+      const gone = dropWhere(left, is);
+      notes.push(`Left out ${why}: ${countOf(gone, "work")}.`);
+    };
+    if (!question.machine_made && data.machine_made.some(Boolean)) {
+      drop((row) => data.machine_made[row], "as made by a machine");
+    }
+    const named = goal ? question.exclude : [...worksOf(question), ...question.exclude];
+    for (const id of named) if (place.has(id)) left[rowOf(id)] = 0;
+    if (goal) return { left, notes };
+    const liked = question.positive.map(([id]) => id);
+    for (const column of table ? question.exclude_same : []) {
+      const texts = /** @type {Columns} */ (table).folded(column);
+      const values = new Set(liked.filter((id) => place.has(id)).map((id) => texts[rowOf(id)]));
+      values.delete("");
+      if (values.size) drop((row) => values.has(texts[row]), `of the same ${column}`);
+      else notes.push(`No ${column} is known of what is asked for: none is left out.`);
+    }
+    if (raw && liked.length) {
+      const near = descriptor.near();
+      const copies = new Set(liked.flatMap((id, i) => {
+        const vector = rowAsked(asked, id, i === 0, true) ?? fetchRow(raw, rowOf(id));
+        return nearerThan(near, vector, raw, descriptor);
+      }));
+      drop((row) => copies.has(row), `as near-duplicates (nearer than ${threeDigits(near)})`);
+    }
+    return { left, notes };
+  }
+
+  /** @param {string} where @param {Columns} table @param {Uint8Array} left @param {string[]} notes */
+  function require_(where, table, left, notes) {
+    const tree = parseWhere(where);
+    const mask = maskOf(tree, table);
+    const matching = sum(mask);
+    dropWhere(left, (row) => !mask[row]);
+    const share = `${matching ? count(matching) : "None"} of ${count(ids.length)} works`;
+    notes.push(`${share} ${matching === 1 ? "matches" : "match"} ${where}.`);
+    if (!matching && "both" in tree) {
+      const alone = tree.both.map((part) => count(sum(maskOf(part, table))));
+      notes.push(`Its parts match, each alone: ${alone.join(", ")}.`);
+    }
+    for (const [column, texts] of countUnread(tree, table)) {
+      const blank = texts.get("");
+      if (blank) notes.push(`Not compared: ${countOf(blank, "work")} without ${column}.`);
+      texts.delete("");
+      if (!texts.size) continue;
+      const common = [...texts].sort(([, a], [, b]) => b - a).slice(0, 5);
+      const named = common.map(([text]) => repr(shorten(text, 40))).join(", ");
+      const more = texts.size > 5 ? ` and ${count(texts.size - 5)} others` : "";
+      notes.push(`Not compared: ${countOf(sum([...texts.values()]), "work")}, whose ${column} is not `
+        + `read as a number or as years: ${named}${more}.`);
+    }
+  }
+
+  /**
+   * The nearest of those left, or of each value of a column.
+   * @param {Question} question @param {Float64Array} distances @param {Uint8Array} left
+   * @param {Columns | null} table @param {string[]} notes
+   */
+  function nearestOf({ group_by, group_size, k }, distances, left, table, notes) {
+    if (!group_by || !table) {
+      const rows = smallest(distances, left, k);
+      if (rows.length < k) {
+        notes.push(`${countOf(rows.length, "work")} left to show, of ${k} asked for.`);
+      }
+      return rows.map((row) => ({ row, distance: distances[row], group: "" }));
+    }
+    const values = table.folded(group_by);
+    /** @type {Map<string, Uint8Array>} */
+    const groups = new Map();
+    let unknown_ = 0;
+    for (let row = 0; row < left.length; row++) {
+      if (!left[row]) continue;
+      if (!values[row]) unknown_ += 1;
+      else {
+        if (!groups.has(values[row])) groups.set(values[row], new Uint8Array(left.length));
+        /** @type {Uint8Array} */ (groups.get(values[row]))[row] = 1;
+      }
+    }
+    if (unknown_) notes.push(`In no group: ${countOf(unknown_, "work")} without ${group_by}.`);
+    notes.push(`${count(groups.size)} different in ${group_by}.`);
+    const names = table.names(group_by);
+    const found = [...groups].sort(([a], [b]) => byCharacter(a, b)).map(([name, members]) => (
+      smallest(distances, members, group_size).map((row) => (
+        { row, distance: distances[row], group: String(names.get(name)) }))));
+    return found.sort(([a], [b]) => a.distance - b.distance).flat();
+  }
+
+  /**
+   * Leave out the near-duplicates of works found, of which the first stands for all; tell whether
+   * some were among them.
+   * @param {number[]} found @param {Map<number, number>} behind @param {Uint8Array} left
+   * @param {Rows} raw @param {Descriptor} descriptor
+   */
+  function leaveOutBehind(found, behind, left, raw, descriptor) {
+    const gone = new Set();
+    for (const row of found) {
+      if (gone.has(row) || behind.has(row)) continue;
+      const copies = new Set(nearerThan(descriptor.near(), fetchRow(raw, row), raw, descriptor));
+      copies.delete(row);
+      behind.set(row, dropWhere(left, (one) => copies.has(one)));
+      copies.forEach((one) => gone.add(one));
+    }
+    return found.some((row) => gone.has(row));
+  }
+
+  /** The works nearer to a row than a distance. */
+  function nearerThan(
+    /** @type {number} */ near, /** @type {Float64Array} */ vector, /** @type {Rows} */ raw,
+    /** @type {Descriptor} */ { metric, weights },
+  ) {
+    const distances = distancesTo(raw, vector, metric, weights);
+    return [...distances.keys()].filter((row) => distances[row] < near);
+  }
+
+  // ---- stepping stones --------------------------------------------------------------------------
+
+  /**
+   * @param {Asked} asked @param {Descriptor} descriptor @param {Columns | null} table
+   * @returns {Promise<Answer>}
+   */
+  async function findPath(asked, descriptor, table) {
+    const { goal, question } = asked;
+    const { rows, metric, weights, unit } = descriptor;
+    const id = question.positive[0]?.[0];
+    if (!place.has(id)) {
+      throw new Refusal(
+        "stepping stones lead from one work of the collection to another; select one");
+    }
+    const [start, end] = [rowOf(id), rowOf(goal)];
+    const { left, notes } = restrict(asked, descriptor, table, null);
+    if (metric === "dot") {
+      throw new Refusal(
+        "an inner product is no length of a step; ask for a path in the metric angular");
+    }
+    if (start === end) {
+      throw new Refusal("a path leads from one work to another; these are the same");
+    }
+    [left[start], left[end]] = [0, 0];
+    const ends = [start, end].map((row) => distancesTo(rows, fetchRow(rows, row), metric, weights));
+    const sums = ends[0].map((one, row) => one ** 2 + ends[1][row] ** 2);
+    const pool = smallest(sums, left, POOL).sort((a, b) => a - b);
+    const some = [start, ...pool, end];
+    const steps = await distancesBetween(rows, some, metric, weights);
+    const path = cheapest(steps, some.length);
+    const found = path.slice(1).map((at, i) => (
+      { row: some[at], id: ids[some[at]], distance: steps[path[i] * some.length + at], group: "",
+        duplicates: 0 }));
+    const longest = Math.max(...found.map(({ distance }) => distance));
+    notes.push(`The longest step is ${threeDigits(longest)}; in one step it would be `
+      + `${threeDigits(ends[0][end])}.`);
+    return { works: found, notes, metric, unit };
+  }
+}
+
+/**
+ * The cheapest path from the first place to the last, over at most WAYPOINTS others: Bellman's
+ * recursion over the number of steps.
+ * @param {Float64Array} steps places × places @param {number} size places
+ */
+function cheapest(steps, size) {
+  let largest = 1e-12;
+  for (const step of steps) if (step > largest) largest = step;
+  const costs = steps.map((step) => (step / largest) ** POWER);
+  for (let at = 0; at < size; at++) costs[at * size + at] = Infinity;
+  let best = costs.slice(0, size);
+  const cameFrom = [new Int32Array(size)];
+  for (let step = 0; step < WAYPOINTS; step++) {
+    const further = new Float64Array(size).fill(Infinity);
+    const before = new Int32Array(size);
+    for (let from = 0; from < size; from++) {
+      for (let to = 0, at = from * size; to < size; to++, at++) {
+        const cost = best[from] + costs[at];
+        if (cost < further[to]) [further[to], before[to]] = [cost, from];
+      }
+    }
+    if (!further.some((cost, to) => cost < best[to])) break;
+    // Where no more steps help, a place keeps the path it has.
+    const last = best;
+    cameFrom.push(before.map((from, to) => (further[to] < last[to] ? from : -1)));
+    best = last.map((cost, to) => Math.min(cost, further[to]));
+  }
+  let at = size - 1;
+  const path = [at];
+  for (const before of cameFrom.reverse()) {
+    if (before[at] >= 0) {
+      at = before[at];
+      path.push(at);
+    }
+    if (at === 0) break;
+  }
+  return path.reverse();
+}
+
+/** How much each component counts at a weight from 0 (content) to 1 (style). @param {number} dial */
+function dialWeights(dial) {
+  const [content, style] = [Math.max(0, 1 - 2 * dial), Math.max(0, 2 * dial - 1)];
+  return [content, 1 - content - style, style];
+}
+
+/** @param {number[]} at @param {number[]} values @param {number} where */
+function interpolate(at, values, where) {
+  const after = Math.max(1, at.findIndex((one) => one >= where));
+  const share = (where - at[after - 1]) / (at[after] - at[after - 1]);
+  return values[after - 1] + share * (values[after] - values[after - 1]);
+}
+
+/**
+ * The places of the smallest values among some, smallest first, `most` at most; ties by place.
+ * @param {Float64Array} values @param {Uint8Array} some 1 for each @param {number} most
+ */
+function smallest(values, some, most) {
+  /** @type {number[]} */
+  let kept = [];
+  let limit = Infinity;
+  const order = (/** @type {number} */ a, /** @type {number} */ b) => values[a] - values[b] || a - b;
+  for (let at = 0; at < values.length; at++) {
+    if (!some[at] || values[at] >= limit) continue;
+    kept.push(at);
+    if (kept.length < 2 * most + 64) continue;
+    kept = kept.sort(order).slice(0, most);
+    limit = kept.length === most ? values[kept[most - 1]] : Infinity;
+  }
+  return kept.sort(order).slice(0, most);
+}
+
+/** The last products of each part are kept: a turn of the dial then compares no row anew. */
+const kept = new Map();
+
+/** @type {typeof productsOf} */
+function remember(rows, vector, part) {
+  const last = kept.get(part);
+  const same = last?.rows === rows && last.vector.length === vector.length
+    && vector.every((one, i) => one === last.vector[i]);
+  if (!same) kept.set(part, { rows, vector, products: productsOf(rows, vector, part) });
+  return kept.get(part).products;
+}
+
+/** Put zeros where something is; return how many ones there were. */
+function dropWhere(/** @type {Uint8Array} */ left, /** @type {(row: number) => unknown} */ is) {
+  let gone = 0;
+  for (let row = 0; row < left.length; row++) {
+    if (left[row] && is(row)) {
+      left[row] = 0;
+      gone += 1;
+    }
+  }
+  return gone;
+}
+
+/** @param {ArrayLike<number>} numbers */
+function sum(numbers) {
+  return Array.from(numbers).reduce((a, b) => a + b, 0);
+}
+
+/** A number with three digits that say something, as Python's `.3g`. @param {number} number */
+function threeDigits(number) {
+  if (!number) return "0";
+  const text = number.toPrecision(3);
+  if (text.includes("e")) {
+    const [digits, power] = text.split("e");
+    const sign = power[0] === "-" ? "-" : "+";
+    return `${trimZeros(digits)}e${sign}${power.replace(/^[-+]/, "").padStart(2, "0")}`;
+  }
+  return Math.abs(number) < 1e-4 ? threeDigitsOfSmall(number) : trimZeros(text);
+}
+
+/** @param {number} number */
+function threeDigitsOfSmall(number) {
+  const [digits, power] = number.toExponential(2).split("e");
+  return `${trimZeros(digits)}e-${power.slice(1).padStart(2, "0")}`;
+}
+
+/** @param {string} digits */
+function trimZeros(digits) {
+  return digits.includes(".") ? digits.replace(/\.?0+$/, "") : digits;
+}

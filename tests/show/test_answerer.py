@@ -1,0 +1,185 @@
+"""The page's answers are Python's: same works, same order, same notes, to random questions."""
+
+import csv
+import random
+
+import numpy as np
+import pytest
+from madeup import MadeUpSearches, make_folder
+from scripts import ANSWERER, run_script
+from tiers import examples
+
+from artsearch.base.errors import ArtsearchError
+from artsearch.features.features import Features
+from artsearch.gallery.answers import Answers
+from artsearch.gallery.moment import Moment
+from artsearch.index.factory import construct_exact_index
+from artsearch.search.question import Question
+from artsearch.search.search import Search
+from artsearch.show.site import write_site
+from artsearch.show.site_rows import from_bytes, to_bytes
+from artsearch.works.collection import Collection
+
+LITE, WORKS = "efficientnet_lite0", 150
+ARTISTS = ("Dürer", "DURER", "Hokusai", "Clara Peeters", "", "Wei  Zhen")
+YEARS = ("1502", "c. 1890–95", "17th century", "", "undated", "1831", "after 1650")
+KINDS = ("print", "drawing", "painting", "")
+
+
+@pytest.fixture(scope="module")
+def collection(tmp_path_factory):
+    folder = make_folder(
+        tmp_path_factory.mktemp("art") / "works", [f"Work {n}" for n in range(WORKS)]
+    )
+    with open(folder / "works.csv", newline="", encoding="utf-8") as file:
+        head, *rows = csv.reader(file)
+    dice = random.Random(0)
+    for row in rows:
+        row[1], row[3] = dice.choice(ARTISTS), dice.choice(YEARS)
+        row += [dice.choice(KINDS), dice.choice(("", "", "", "a tool"))]
+    with open(folder / "works.csv", "w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([[*head, "object type", "machine_made"], *rows])
+    return Collection(folder)
+
+
+class PagesSearches(MadeUpSearches):
+    """Searches over the very rows that the page has: answers are the same to the last digit."""
+
+    def __init__(self, collection):
+        dice = np.random.default_rng(0)
+        rows = dice.normal(size=(len(collection), 32))
+        for first in range(0, 60, 3):  # copies, some of them nearer than others
+            rows[first + 1] = rows[first] + dice.normal(size=32) * dice.choice([0, 0.05, 0.2, 0.4])
+        super().__init__(collection, rows, [LITE], ["no_crop"], dial=True)
+
+    def __getitem__(self, key):
+        if key not in self._made:
+            found = super().__getitem__(key)
+            rows = _as_read(found.exact.fetch(slice(None)), [found.exact.dims])
+            made_of = Features(rows, found.index.ids, found.index.provenance)
+            self._made[key] = Search(self.collection, construct_exact_index("angular", made_of))
+        return self._made[key]
+
+    def _dial(self, network, crop, place=0.5):
+        dial = super()._dial(network, crop, place)
+        widths = [one.basis.shape[1] for one in dial.blend.components.values()]
+        for name in ("vectors", "raw"):
+            setattr(dial.blend, name, _as_read(getattr(dial.blend, name), widths))
+        return type(dial)(self.collection, dial.blend, place)
+
+
+def _as_read(rows, widths):
+    return from_bytes(*to_bytes(rows, widths), widths).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def searches(collection):
+    return PagesSearches(collection)
+
+
+@pytest.fixture(scope="module")
+def data(collection, searches, tmp_path_factory):
+    out = tmp_path_factory.mktemp("out") / "site"
+    return write_site(collection, searches, out, progress=False, image_side=0).parent / "data"
+
+
+def draw(dice, ids):
+    """Draw something that could be asked: most of it rather little, some of it all at once."""
+
+    def some(*choices, often=0.3):
+        return dice.choice(choices[1:]) if dice.random() < often else choices[0]
+
+    weights = (1, 1, 0.5, 3)
+    things = dice.sample(ids, 6)
+    liked = [(id, dice.choice(weights)) for id in things[: dice.choice((1, 1, 1, 2, 3))]]
+    return {
+        "dial": some(None, 0.0, 0.2, 0.5, 0.75, 0.85, 1.0, often=0.6),
+        "goal": some("", things[5], often=0.15),
+        "question": {
+            "positive": liked,
+            "negative": some([], [(things[4], 0.5)]),
+            "where": some(
+                "",
+                'artist == "dürer"',
+                "year between 1600 and 1895",
+                '`object type` in ["print", "drawing"] and not artist contains "hok"',
+                "year = 1831 or year < 1600",
+                'artist == "" and year > 1900',
+                'artist == "Dürrer"',
+                "colour = 3",
+                often=0.4,
+            ),
+            "exclude_same": some([], ["artist"], ["artist", "object type"]),
+            "near_duplicates": some(True, False, often=0.4),
+            "machine_made": some(True, False),
+            "exclude": some([], [things[3]], ["gone.jpg"], often=0.2),
+            "group_by": some("", "artist", "object type"),
+            "group_size": some(1, 2),
+            "k": dice.randint(1, 20),
+        },
+    }
+
+
+def ask_python(collection, searches, asked):
+    question = Question(**_tupled(asked["question"]))
+    now = Moment(
+        LITE, "no_crop", question, (question.works[0],), 0, asked["dial"], goal=asked["goal"]
+    )
+    try:
+        answer = Answers(collection, searches).answer(LITE, now)
+    except ArtsearchError as error:
+        return {"error": str(error)}
+    works = [[one.id, one.distance, one.group, one.duplicates] for one in answer]
+    return {"works": works, "notes": list(answer.notes), "unit": answer.unit}
+
+
+def _tupled(fields):
+    return {name: tuple(one) if isinstance(one, list) else one for name, one in fields.items()}
+
+
+ASK = (
+    """async (all) => {
+  %s
+  const answerer = await answererOf();
+  const found = [];
+  for (const asked of all) {
+    const question = makeQuestion(asked.question);
+    found.push(await answerer.answer({ ...asked, question }).then(
+      ({ works, notes, unit }) => ({ unit, notes, works: works.map((one) => (
+        [one.id, one.distance, one.group, one.duplicates])) }),
+      (error) => (error instanceof Refusal ? { error: error.message } : { fault: error.stack })));
+  }
+  return found;
+}"""
+    % ANSWERER
+)
+
+
+def test_random_questions(collection, searches, data, tmp_path):
+    dice = random.Random(0)
+    place = {"network": LITE, "crop": "no_crop"}
+    asked = [draw(dice, collection.ids) | place for _ in range(examples(150))]
+    in_page = run_script(ASK, asked, tmp_path, data)
+    refused = 0
+    for one, theirs in zip(asked, in_page, strict=True):
+        mine = ask_python(collection, searches, one)
+        if "error" in mine:
+            refused += 1
+            assert theirs == mine, one
+            continue
+        assert theirs["notes"] == mine["notes"], one
+        assert theirs["unit"] == mine["unit"]
+        same_answer(theirs["works"], mine["works"], one)
+    assert 0 < refused < len(asked) / 2
+
+
+def same_answer(theirs, mine, asked):
+    """The same works in the same order, those that are equally near in any."""
+    far = np.array([work[1] for work in mine])
+    np.testing.assert_allclose([work[1] for work in theirs], far, atol=2e-3, err_msg=str(asked))
+    for there, here in zip(theirs, mine, strict=True):
+        if there[0] != here[0]:
+            twin = next(work for work in mine if work[0] == there[0])
+            assert twin[1] == pytest.approx(here[1], abs=1e-5), asked
+            continue
+        assert there[2:] == here[2:], asked
