@@ -112,7 +112,7 @@ function createAsk(parts, { go, show, showLarge, caption, put }) {
     return [
       ...sides,
       either(out, "No longer left out", "Leave out", { do: "exclude" }),
-      ...(parts.rows.contains(one) ? [choice("Why similar?", { why: id })] : []),
+      ...(parts.rows.contains(one) && !lacks(now, "why") ? [choice("Why similar?", { why: id })] : []),
       choice("Stepping stones to here", { goal: id }),
       keepIt,
     ];
@@ -697,6 +697,7 @@ function createRegion(parts, go) {
     }
     making.setAttribute("aria-busy", Boolean(ask.motif?.busy));
     tell(offer, region ? ask.motif?.offer || "" : "");
+    draw.hidden = lacks(ask, "part");
     if (id !== query.id) end();
     id = query.id;
     if (!drawing) mark(region);
@@ -951,8 +952,8 @@ function createSessionMenu(parts, menu, go) {
     menu.open(opener, `Session: ${opener.title}`, [
       ["Save (.json)", saved("json")],
       ["Open…", () => file.click()],
-      ["Export table (.csv)", saved("csv")],
-      ["Export page (.html)", saved("html")],
+      ...(lacks(now, "csv") ? [] : [["Export table (.csv)", saved("csv")]]),
+      ...(lacks(now, "html") ? [] : [["Export page (.html)", saved("html")]]),
       now.link ? ["Copy link", copy] : ["No link: your own image has none"],
     ]);
   }
@@ -974,7 +975,14 @@ function createSessionMenu(parts, menu, go) {
 
 /** The whole address of a question where the page can be asked it: in the app, made by Voilà. */
 function addressOf(link) {
+  const site = typeof createAnswerer === "function"; // the static page
+  if (site) return location.href.split("#")[0] + link.replace("?", "#");
   return "voila_process" in window ? location.origin + location.pathname + link : link;
+}
+
+/** Whether whoever answers cannot do something of this: "part", "why", "csv", "html". */
+function lacks(ask, what) {
+  return Boolean(ask.lacks?.includes(what));
 }
 
 /** A button that does not look like those of the bar. */
