@@ -15,7 +15,7 @@ NOTEBOOK_FILES := $(sort $(wildcard notebooks/*.ipynb))
 INSTALLED := have-all
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all test-quality style pages no-caches lab app evaluate bench-extract
+.PHONY: help install demo test test-all test-quality types style pages no-caches lab app evaluate bench-extract
 .PHONY: bench-index browser clean
 .NOTPARALLEL:
 
@@ -60,14 +60,20 @@ BARE := env -u ARTSEARCH_WEIGHTS ARTSEARCH_OFFLINE=1 \
 TEST := $(BARE) OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --dist loadfile \
 	--no-loadscope-reorder --durations=15
 
-test: $(INSTALLED) $(REPAINTED) browser style pages   ## all that CI runs: style, unit tests, the notebooks as committed
+test: $(INSTALLED) $(REPAINTED) browser types style pages   ## all that CI runs: style, unit tests, the notebooks as committed
 	$(TEST)
 
-test-all: $(INSTALLED) $(REPAINTED) browser style pages   ## every test there is, with more examples: hours
+test-all: $(INSTALLED) $(REPAINTED) browser types style pages   ## every test there is, with more examples: hours
 	HYPOTHESIS_PROFILE=long $(TEST) -m ''
 
 test-quality: $(INSTALLED) $(REPAINTED) no-caches   ## the figures alone: how well networks find what they should
 	$(TEST) -m quality
+
+# The types of the page's scripts are checked where Node is there; without it that test says so.
+types: tests/node_modules
+tests/node_modules: tests/package.json
+	@! command -v npm >/dev/null || npm install --prefix tests --no-package-lock --no-audit --no-fund \
+		--silent || echo 'No TypeScript could be had: the types of the scripts are not checked'
 
 style: $(INSTALLED)
 	$(PY) -m ruff check artsearch tests tools notebooks

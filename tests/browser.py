@@ -98,20 +98,3 @@ def screenshot(page, name, selector=".artsearch"):
     """Keep a picture of the page for whoever wants to look; no test reads it."""
     page.mouse.move(1, 1)
     page.locator(selector).screenshot(path=SCREENS / f"{name}.png")
-
-
-def views_of_walk(page, start: str, walk: list[dict]) -> list[dict]:
-    """Let the static page take a walk from a work; return what it shows after each step."""
-    return page.evaluate(
-        """async ([start, walk]) => {
-          const site = await load("works").then(readWorks);
-          let state = { ...firstState(site), history: [start], compare: false };
-          const views = [];
-          for (const what of walk) {
-            state = reduce(state, what, site);
-            views.push(viewOf(state, site, await answersFor(state, site)));
-          }
-          return views;
-        }""",
-        [start, walk],
-    )

@@ -10,8 +10,8 @@ from browser import chromium, visit
 
 from artsearch.show.html import WEB
 
-#: In the order of the page; site.js, which begins by itself, is not among them.
-SCRIPTS = ("gallery.js", "where.js", "question.js", "rows.js", "answer.js", "session.js")
+#: In the order of the page.
+SCRIPTS = ("gallery.js", "where.js", "question.js", "rows.js", "answer.js", "session.js", "site.js")
 NODE = shutil.which("node")
 #: Read by Node: a function of the scripts' own world is called with what stands in a file.
 RUN = """
@@ -22,11 +22,11 @@ const world = vm.createContext({
   atob, Blob, DecompressionStream, Response, MessageChannel, TextDecoder, URLSearchParams,
   performance, console,
 });
+for (const one of scripts.split(",")) vm.runInContext(fs.readFileSync(one, "utf8"), world, one);
 world.load = async (name) => {
   const text = fs.readFileSync(`${data}/${name}.js`, "utf8");
   return JSON.parse(`[${text.slice("receive(".length, text.lastIndexOf(")"))}]`)[1];
 };
-for (const one of scripts.split(",")) vm.runInContext(fs.readFileSync(one, "utf8"), world, one);
 const { code, argument } = JSON.parse(fs.readFileSync(task, "utf8"));
 vm.runInContext(`(${code})`, world)(argument).then((found) => console.log(JSON.stringify(found)));
 """
@@ -46,25 +46,13 @@ def run_script(code: str, argument: object, folder: Path, data: Path | None = No
         assert done.returncode == 0, done.stderr[-3000:]
         return json.loads(done.stdout)
     with chromium() as browser, visit(browser) as page:
-        page.expose_function("load", functools.partial(_read, data))
+        page.expose_function("read", functools.partial(_read, data))
         for file in files:
             page.add_script_tag(path=file)
+        page.evaluate("() => { window.load = window.read; }")
         return page.evaluate(code, argument)
 
 
 def _read(data: Path, name: str) -> object:
     text = (data / f"{name}.js").read_text(encoding="ascii")
     return json.loads(f"[{text[text.index('(') + 1 : text.rindex(')')]}]")[1]
-
-
-#: Makes an answerer of a site's data, as site.js does.
-ANSWERER = """
-async function answererOf() {
-  const head = await load("works");
-  const works = JSON.parse(new TextDecoder().decode(await unpack(head.works)));
-  return createAnswerer({
-    ids: works.id, descriptors: head.descriptors, near_at: head.near_at, texts: works,
-    columns: head.columns, machine_made: works.machine_made ?? [],
-  }, load);
-}
-"""

@@ -177,7 +177,7 @@ def _open_on(
     first: str, searches: Mapping[tuple[str, str], Search], k: int, machine_made: bool
 ) -> dict:
     """Return a work, and what each network answers to it."""
-    question = Question(first, k=max(k, 1), machine_made=machine_made)
+    question = Question(first, k=max(1, min(10, k)), machine_made=machine_made)
     found = first_searches(searches) if k else {}
     answers = {name: search.answer(question) for name, search in found.items()}
     return {

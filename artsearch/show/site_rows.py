@@ -82,8 +82,8 @@ def to_bytes(rows: np.ndarray, widths: Sequence[int]) -> tuple[np.ndarray, np.nd
     used, which halves the error.
 
     >>> numbers, scales = to_bytes(np.array([[0.6, 0.8, 1.0]], np.float32), [2, 1])
-    >>> numbers.tolist(), scales.round(4).tolist()
-    ([[191, 255, 255]], [[0.0031, 0.0039]])
+    >>> numbers.tolist(), (255 * scales.astype(float)).round(2).tolist()
+    ([[191, 255, 255]], [[0.8, 1.0]])
     """
     most = 127 if rows.min(initial=0) < 0 else 255
     numbers = np.empty(rows.shape, np.int8 if most == 127 else np.uint8)

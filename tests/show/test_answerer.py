@@ -6,15 +6,18 @@ import random
 import numpy as np
 import pytest
 from madeup import MadeUpSearches, make_folder
-from scripts import ANSWERER, run_script
+from scripts import run_script
 from tiers import examples
 
 from artsearch.base.errors import ArtsearchError
 from artsearch.features.features import Features
 from artsearch.gallery.answers import Answers
 from artsearch.gallery.moment import Moment
+from artsearch.gallery.session import Session
+from artsearch.gallery.state import GalleryState
+from artsearch.gallery.view import make_view
 from artsearch.index.factory import construct_exact_index
-from artsearch.search.question import Question
+from artsearch.search.question import Question, read_link
 from artsearch.search.search import Search
 from artsearch.show.site import write_site
 from artsearch.show.site_rows import from_bytes, to_bytes
@@ -137,10 +140,9 @@ def _tupled(fields):
     return {name: tuple(one) if isinstance(one, list) else one for name, one in fields.items()}
 
 
-ASK = (
-    """async (all) => {
-  %s
-  const answerer = await answererOf();
+ASK = """async (all) => {
+  const { answerer } = await load("works").then(readWorks).then((site) => (
+    createWalk(site, firstState(site))));
   const found = [];
   for (const asked of all) {
     const question = makeQuestion(asked.question);
@@ -151,8 +153,6 @@ ASK = (
   }
   return found;
 }"""
-    % ANSWERER
-)
 
 
 def test_random_questions(collection, searches, data, tmp_path):
@@ -183,3 +183,116 @@ def same_answer(theirs, mine, asked):
             assert twin[1] == pytest.approx(here[1], abs=1e-5), asked
             continue
         assert there[2:] == here[2:], asked
+
+
+# ---- a walk ------------------------------------------------------------------------------------
+
+
+def step(dice, collection):
+    """Return something that a visitor could do."""
+    id, other = dice.choice(collection.ids), dice.choice(collection.ids)
+    question = draw(dice, collection.ids)["question"]
+    name = dice.choice(["where", "exclude_same", "near_duplicates", "machine_made", "group_by"])
+    changes = [
+        {name: question[name]},
+        {"where": dice.choice(["year > 1800", 'artist == "Dürrer"', "year >", ""])},
+        {"group_size": dice.randint(1, 3), "k": dice.choice([0, 3, 12, 20, 40])},
+        {"dial": dice.choice([None, 0, 0.2, 0.8501, 1])},
+        {"goal": dice.choice([id, "", "gone.jpg"])},
+        {"search": dice.choice(["work 1", "DÜRER", "1831 ", "x", "hokusai 17th"])},
+        {"page": dice.randint(-1, 9)},
+        {"compare": True},
+        {"network": LITE},
+    ]
+    verbs = [
+        {"do": "select", "id": id},
+        {"do": "like", "id": id, "weight": dice.choice([1, 0.5, 0])},
+        {"do": "unlike", "id": other, "weight": 1},
+        {"do": "exclude", "id": other},
+        {"do": "drop", "id": id},
+        {"do": "clear"},
+        {"do": "back"},
+        {"do": "forward"},
+        {"do": "go_to", "position": dice.randint(-1, 9)},
+        {"do": "refresh"},
+        {"do": "keep", "id": id, "on": dice.random() < 0.8},
+    ]
+    if dice.random() < 0.5:
+        return {"do": "change", **dice.choice(changes)}
+    return dice.choice(verbs)
+
+
+def do(state, do, **rest):
+    if do == "change":
+        state.change(**rest)
+    else:
+        getattr(state, do)(*rest.values())
+
+
+def essence(view):
+    """Leave out what differs with reason: where pictures lie, and the order of the drawer."""
+    same = ("networks", "crops", "k", "k_max", "compare", "machine_made", "unit", "error")
+    drawer = {name: view["drawer"][name] for name in ("search", "page", "pages", "matches")}
+    found = [work["id"] for work in view["drawer"]["works"]]
+    told = ("id", "title", "artist", "year", "style", "licence", "source", "caption", "alt")
+    ask = dict(view["ask"])
+    for name in ("link", "lacks", "why"):
+        ask.pop(name, None)
+    for name in ("liked", "excluded"):
+        ask[name] = [[work["id"], work.get("weight"), work.get("side")] for work in ask[name]]
+    ask["goal"] = ask["goal"] and ask["goal"]["id"]
+    history = view["history"] | {"works": [work["id"] for work in view["history"]["works"]]}
+    return {
+        **{name: view[name] for name in same},
+        "dial": {name: view["dial"][name] for name in ("available", "alpha")},
+        "query": {name: view["query"][name] for name in told},
+        "history": history,
+        "drawer": drawer,
+        "found": found if view["drawer"]["search"] else len(found),
+        "ask": ask,
+    }
+
+
+WALK = """async ([start, walk]) => {
+  const site = await load("works").then(readWorks);
+  const question = makeQuestion({ positive: [[start, 1]] });
+  const first = { ...firstState(site), compare: false, history: [start], question };
+  const taken = createWalk(site, first);
+  await taken.act({ do: "move", state: taken.state });
+  const views = [];
+  for (const what of walk) {
+    await taken.act(what);
+    views.push(taken.view());
+  }
+  return { views, session: JSON.stringify(taken.session) };
+}"""
+
+
+def test_same_walk_in_python_and_javascript(collection, searches, data, tmp_path):
+    """The notebook's gallery and the static page follow a visitor in the same way."""
+    dice = random.Random(1)
+    walk = [step(dice, collection) for _ in range(examples(200))]
+    start = collection.ids[0]
+    in_page = run_script(WALK, [start, walk], tmp_path, data)
+    state = GalleryState(collection, searches, query=start, crop="no_crop", out=tmp_path)
+    errors = set()
+    for number, (what, theirs) in enumerate(zip(walk, in_page["views"], strict=True)):
+        do(state, **what)
+        mine = make_view(state)
+        assert essence(theirs) == essence(mine), (number, what)
+        assert read_link(theirs["ask"]["link"]) == read_link(mine["ask"]["link"])
+        errors.add(mine["error"])
+        for there, here in zip(theirs["rows"], mine["rows"], strict=True):
+            said = [
+                [
+                    [one[name] for name in ("id", "distance", "group", "duplicates")]
+                    for one in row["works"]
+                ]
+                for row in (there, here)
+            ]
+            same_answer(*said, what)
+    assert len(errors) >= 3
+    again = Session.from_json(in_page["session"], collection)
+    assert not again.missing and list(again.kept) == list(state.session.kept)
+    assert [step.link() for step in again.steps] == [step.link() for step in state.session.steps]
+    assert [step.notes for step in again.steps] == [step.notes for step in state.session.steps]

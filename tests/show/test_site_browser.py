@@ -2,19 +2,16 @@
 
 import csv
 import io
-import random
 import shutil
 import statistics
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from browser import SCREENS, chromium, ids, query, views_of_walk, visit, works
+from browser import SCREENS, chromium, ids, query, visit, works
 from madeup import HOSTILE, RandomSearches, make_folder, searches_by_colour
-from tiers import examples
 
 from artsearch.gallery.state import GalleryState
-from artsearch.gallery.view import make_view as look
 from artsearch.gallery.view import to_csv
 from artsearch.show.site import write_site
 from artsearch.works.collection import Collection
@@ -80,8 +77,9 @@ def test_a_visit(browser, page, searches):
         expected = searches[network.name, "no_crop"].by_work(first, 10)
         page.wait_for_selector(f"[data-part=neighbours] [data-network={network.name}]")
         assert ids(page, "neighbours") == expected.ids
-        shown = page.locator("[data-part=neighbours]").inner_text()
-        assert all(f"{distance:.3f}" in shown for distance in expected.distances)
+        shown = page.locator("[data-part=neighbours] .as-distance").all_inner_texts()
+        # Rows of 8-bit numbers tell distances to the second digit.
+        assert list(map(float, shown)) == pytest.approx(expected.distances, abs=5e-3)
     press(page, "crops", "center crop")
     assert ids(page, "neighbours") == searches[network.name, "center_crop"].by_work(first, 10).ids
 
@@ -190,7 +188,7 @@ def test_export(page, collection, searches):
     mine = list(csv.DictReader(io.StringIO(to_csv(state))))
     for exported, row in zip(csv.DictReader(io.StringIO(text)), mine, strict=True):
         assert float(exported.pop("distance")) == pytest.approx(
-            float(row.pop("distance")), abs=6e-4
+            float(row.pop("distance")), abs=5e-3
         )
         assert exported == row
     assert page.locator(".as-waiting").count() == 0
@@ -296,7 +294,7 @@ def test_hostile_titles_are_text(browser, tmp_path):
         assert page.title() == "Visually similar artworks"
         assert page.locator("script").count() == scripts
         assert page.locator("svg, iframe, object, [onerror], [onload]").count() == 0
-        assert page.locator("img:not([src^=thumbs]):not([src^=images])").count() == 0
+        assert page.locator("img[src]:not([src^=thumbs]):not([src^=images])").count() == 0
         assert page.locator("bdi, [dir=auto]").count() > 0
         # What a title cannot do, injected code cannot either: the policy stands before it.
         with page.expect_console_message(lambda said: "ERR_FILE_NOT_FOUND" in said.text):
@@ -315,10 +313,11 @@ def test_hostile_titles_are_text(browser, tmp_path):
 
 def test_a_folder_that_is_not_complete(browser, collection, searches, tmp_path):
     site = write_site(collection, searches, tmp_path / "site", image_side=0, progress=False)
-    (site.parent / "data" / "efficientnet_lite1--no_crop.js").unlink()
+    (site.parent / "data" / "efficientnet_lite1--no_crop--final-0.js").unlink()
     with visit(browser) as page:
         page.goto(site.as_uri() + ALONE)
         ready(page)
+        select(page, "neighbours", 3)  # what it opens on comes with the page
         page.locator("[data-part=networks] button").nth(1).click()
         page.get_by_role("alert").get_by_text("is the folder of this page complete").wait_for()
         page.locator("[data-part=networks] button").nth(0).click()
@@ -419,69 +418,3 @@ def switch(page, place):
         }""",
         place,
     )
-
-
-def test_same_walk_in_python_and_javascript(page, collection, searches):
-    """The notebook's gallery and the static page follow a visitor in the same way."""
-    walk = [step(random.Random(seed), collection, searches) for seed in range(examples(150))]
-    start = collection.ids[0]
-    in_page = views_of_walk(page, start, walk)
-    state = GalleryState(collection, searches, query=start, crop="no_crop")
-    for number, (what, theirs) in enumerate(zip(walk, in_page, strict=True)):
-        do(state, **what)
-        assert essence(theirs) == essence(look(state)), (number, what)
-
-
-def step(dice, collection, searches):
-    """Return something that a visitor could do."""
-    return dice.choice(
-        [
-            {"do": "select", "id": dice.choice(collection.ids)},
-            {"do": "select", "id": dice.choice(collection.ids)},
-            {"do": "change", "network": dice.choice(searches.networks).name},
-            {"do": "change", "crop": dice.choice(searches.crops)},
-            {"do": "change", "k": dice.randint(1, 20)},
-            {"do": "change", "compare": dice.random() < 0.7},
-            {"do": "back"},
-            {"do": "forward"},
-            {"do": "go_to", "position": dice.randint(-1, 9)},
-            {"do": "refresh"},
-            {
-                "do": "change",
-                "search": dice.choice(["hok", "DÜRER lion", "1883 ", "x", "Ukiyo-e hats"]),
-            },
-            {"do": "change", "page": dice.randint(-1, 2)},
-        ]
-    )
-
-
-def do(state, do, **rest):
-    if do == "change":
-        state.change(**rest)
-    else:
-        getattr(state, do)(*rest.values())
-
-
-def essence(view):
-    """Leave out what differs with reason: where pictures lie, and the order of the drawer."""
-    same = ("networks", "crops", "k", "k_max", "compare", "unit", "error")
-    drawer = {name: view["drawer"][name] for name in ("search", "page", "pages", "matches")}
-    found = [work["id"] for work in view["drawer"]["works"]]
-    told = ("id", "title", "artist", "year", "style", "licence", "source", "caption", "alt")
-    rows = [
-        (
-            row["network"],
-            row["title"],
-            [(work["id"], work["distance_text"]) for work in row["works"]],
-        )
-        for row in view["rows"]
-    ]
-    history = view["history"] | {"works": [work["id"] for work in view["history"]["works"]]}
-    return {
-        **{name: view[name] for name in same},
-        "query": {name: view["query"][name] for name in told},
-        "rows": rows,
-        "history": history,
-        "drawer": drawer,
-        "found": found if view["drawer"]["search"] else sorted(found),
-    }

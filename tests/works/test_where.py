@@ -1,9 +1,11 @@
 """Conditions: read by a grammar, held to masks of pandas, and never run."""
 
 import inspect
+import json
 import re
 import sys
 import unicodedata
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,6 +17,7 @@ from tiers import examples
 from artsearch.base.errors import ArtsearchError
 from artsearch.base.text import fold, write_number
 from artsearch.works.conditions import (
+    HOW,
     LONGEST,
     Both,
     Columns,
@@ -544,3 +547,19 @@ def test_the_table_is_not_changed(columns):
     before = WORKS.copy()
     as_tree('style contains "u" and year > 3 and artist == "Dürer"').mask(columns)
     pd.testing.assert_frame_equal(WORKS, before)
+
+
+SHARED = json.loads(Path("tests/works/conditions.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("case", SHARED["cases"], ids=lambda case: case["where"])
+def test_cases_that_the_page_shares(case):
+    """The static page reads conditions in JavaScript; see tests/show/test_scripts.py."""
+    table = pd.DataFrame(SHARED["table"])
+    table.insert(0, "id", [str(row) for row in range(len(table))])
+    try:
+        found = as_tree(case["where"]).mask(Columns(table)).nonzero()[0].tolist()
+    except WhereError as error:
+        assert str(error).removesuffix(f"; {HOW}") == case["error"]
+    else:
+        assert found == case["works"]

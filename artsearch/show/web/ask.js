@@ -22,7 +22,7 @@ const STEPS = {
 const START = [0.25, 0.25, 0.75, 0.75]; // the region from which the keyboard begins
 const HINT = "Drag a rectangle. Or: arrows move it, Shift and arrows resize it, Enter takes it, "
   + "Escape leaves.";
-// Okabe and Ito's colours, which most people can tell apart (https://jfly.uni-koeln.de/color/).
+// Okabe and Ito's colours, which most people can tell apart: jfly.uni-koeln.de/color.
 const COLOURS = ["#e69f00", "#56b4e9", "#009e73", "#f0e442", "#cc79a7", "#d55e00"];
 
 /* exported createAsk */

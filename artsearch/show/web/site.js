@@ -571,12 +571,13 @@ function decode(text) {
 
 // ---- the page ---------------------------------------------------------------------------------
 
-async function start() {
+/** @param {HTMLElement} root */
+async function start(root) {
   const site = await load("works").then(readWorks);
   const first = fromAddress(location.hash || location.search, firstState(site), site);
   const walk = createWalk(site, first.state);
   walk.session = sessionKept(site) ?? walk.session;
-  const gallery = createGallery(document.getElementById("gallery"), act, show);
+  const gallery = createGallery(root, act, show);
   /** @type {What} */
   let done = {}; // what the visitor did last
   let waiting = 0; // for the address of a dial that is being turned
@@ -700,10 +701,11 @@ function cell(value) {
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
-if (typeof document !== "undefined") {
-  start().catch((error) => {
+const root = globalThis.document?.getElementById("gallery"); // tests may have none
+if (root) {
+  start(root).catch((error) => {
     const old = typeof DecompressionStream === "undefined";
-    /** @type {HTMLElement} */ (document.getElementById("gallery")).textContent = old
+    root.textContent = old
       ? "This page needs a browser of 2023 or later."
       : `This page cannot show its works: ${error.message}.`;
   });
