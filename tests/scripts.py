@@ -11,7 +11,16 @@ from browser import chromium, visit
 from artsearch.show.html import WEB
 
 #: In the order of the page.
-SCRIPTS = ("gallery.js", "where.js", "question.js", "rows.js", "answer.js", "session.js", "site.js")
+SCRIPTS = (
+    "gallery.js",
+    "where.js",
+    "question.js",
+    "rows.js",
+    "rarity.js",
+    "answer.js",
+    "session.js",
+    "site.js",
+)
 NODE = shutil.which("node")
 #: Read by Node: a function of the scripts' own world is called with what stands in a file.
 RUN = """

@@ -17,6 +17,8 @@ from artsearch.works.collection import Collection
 #: Works drawn by chance whose pairs say what is usual: half a million pairs. Of more than 50,000
 #: works more are drawn, so that there are ten pairs a work to tell one in ten from.
 SAMPLE, PAIRS = 1_000, 10
+#: Pairs that are told one by one where what is usual is handed on; of the others as many ranks.
+RANKED = 200
 #: With fewer works nothing is said of what is usual.
 FEWEST = 20
 #: The words for how many of all works would by chance be as near, from below. From one work on
@@ -88,6 +90,22 @@ class Usual:
             crowding = self._crowding(self._nearest(similar)[:, None], similar)
             pairs = np.triu(np.isfinite(similar))
             self._pairs = np.sort(csls(similar, crowding, crowding.T)[pairs])
+
+    def describe(self) -> dict | None:
+        """Return what another reader of the same rows can rate by; None where too few are drawn.
+
+        That is the `sample` as ids, from how many `near` ones of it crowding is learnt, how many
+        `pairs` there are, and of some `ranks`, 0 for the nearest pair, the `values` of CSLS: all of
+        the nearest, and ever fewer of the others.
+        """
+        count = len(self._pairs)
+        if not count:
+            return None
+        far = np.geomspace(RANKED, count, RANKED).astype(np.int64) - 1
+        ranks = np.unique(np.minimum(np.concatenate([np.arange(RANKED), far]), count - 1))
+        values = self._pairs[::-1][ranks].astype(np.float64)
+        described = {"near": self._local, "pairs": count, "ranks": ranks.tolist()}
+        return described | {"values": values.round(6).tolist(), "sample": list(self._sample.ids)}
 
     def rate(
         self,

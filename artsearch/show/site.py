@@ -34,6 +34,7 @@ from artsearch.show.page import write_page
 from artsearch.show.site_rows import (
     FORMAT,
     NEAR_AT,
+    RECALL_AT,
     check_size,
     describe_origin,
     describe_table,
@@ -52,7 +53,7 @@ __all__ = ["write_page", "write_site"]
 #: Files of the site that are the same for every collection.
 ASSETS = (
     *("gallery.css", "ask.css", "site.css", "gallery.js", "ask.js"),
-    *("where.js", "question.js", "rows.js", "answer.js", "session.js", "site.js"),
+    *("where.js", "question.js", "rows.js", "rarity.js", "answer.js", "session.js", "site.js"),
 )
 #: The judging page, which is written by itself and stays when the site is written anew.
 JUDGING = ("judge.html", "judging")
@@ -110,12 +111,13 @@ def write_site(
         put = partial(write_data, new)
         descriptors = []
         with Progress(len(searches), "Rows", show=progress, unit="searches") as bar:
-            for place, (network, crop) in enumerate(searches):
+            for network, crop in searches:
                 name = f"{_file_name(network)}--{_file_name(crop)}"
                 one = {"network": network, "crop": crop, "dial": None}
                 one["final"] = write_final(searches[network, crop], ids, f"{name}--final", put)
                 if dials:
-                    one["dial"] = write_blend(dials[place].blend, ids, f"{name}--dial", put)
+                    at = partial(searches.dial, network, crop)
+                    one["dial"] = write_blend(at, ids, f"{name}--dial", put)
                 descriptors.append(one)
                 bar.update()
         works = _describe_works(collection, ids, pictures)
@@ -129,6 +131,7 @@ def write_site(
             "has_both": has_both,
             "first": _open_on(first, searches, k, not has_both),
             "near_at": NEAR_AT,
+            "usual_at": RECALL_AT,
             "k": k,
             "images": large > 0,
             "works": pack(json.dumps(works).encode()),
@@ -183,7 +186,12 @@ def _open_on(
     return {
         "id": first,
         "answers": {
-            name: {"ids": answer.ids, "distances": answer.distances, "notes": answer.notes}
+            name: {
+                "ids": answer.ids,
+                "distances": answer.distances,
+                "notes": answer.notes,
+                "rarities": [one.rarity for one in answer],
+            }
             for name, answer in answers.items()
         },
     }

@@ -20,7 +20,7 @@ from artsearch.index.factory import construct_exact_index
 from artsearch.search.question import Question, read_link
 from artsearch.search.search import Search
 from artsearch.show.site import write_site
-from artsearch.show.site_rows import from_bytes, to_bytes
+from artsearch.show.site_rows import RECALL_AT, from_bytes, to_bytes
 from artsearch.works.collection import Collection
 
 LITE, WORKS = "efficientnet_lite0", 150
@@ -133,7 +133,8 @@ def ask_python(collection, searches, asked):
     except ArtsearchError as error:
         return {"error": str(error)}
     works = [[one.id, one.distance, one.group, one.duplicates] for one in answer]
-    return {"works": works, "notes": list(answer.notes), "unit": answer.unit}
+    rarities = [one.rarity and (*one.rarity, str(one.rarity)) for one in answer]
+    return {"works": works, "notes": list(answer.notes), "unit": answer.unit, "rarities": rarities}
 
 
 def _tupled(fields):
@@ -148,7 +149,8 @@ ASK = """async (all) => {
     const question = makeQuestion(asked.question);
     found.push(await answerer.answer({ ...asked, question }).then(
       ({ works, notes, unit }) => ({ unit, notes, works: works.map((one) => (
-        [one.id, one.distance, one.group, one.duplicates])) }),
+        [one.id, one.distance, one.group, one.duplicates])), rarities: works.map(({ rarity }) => (
+        rarity && [rarity.share, rarity.by_chance, rarityText(rarity)])) }),
       (error) => (error instanceof Refusal ? { error: error.message } : { fault: error.stack })));
   }
   return found;
@@ -160,7 +162,7 @@ def test_random_questions(collection, searches, data, tmp_path):
     place = {"network": LITE, "crop": "no_crop"}
     asked = [draw(dice, collection.ids) | place for _ in range(examples(150))]
     in_page = run_script(ASK, asked, tmp_path, data)
-    refused = 0
+    refused = told = alike = 0
     for one, theirs in zip(asked, in_page, strict=True):
         mine = ask_python(collection, searches, one)
         if "error" in mine:
@@ -170,7 +172,14 @@ def test_random_questions(collection, searches, data, tmp_path):
         assert theirs["notes"] == mine["notes"], one
         assert theirs["unit"] == mine["unit"]
         same_answer(theirs["works"], mine["works"], one)
-    assert 0 < refused < len(asked) / 2
+        at_a_place = one["dial"] in (None, *RECALL_AT)  # between them it is interpolated
+        assert [bool(rarity) for rarity in theirs["rarities"]] == list(map(bool, mine["rarities"]))
+        for there, here in zip(theirs["rarities"], mine["rarities"], strict=True):
+            if here:
+                assert there[0] == pytest.approx(here[0], abs=2e-3 if at_a_place else 0.1), one
+                told += 1
+                alike += there[2].partition(":")[0] == here[2].partition(":")[0]
+    assert 0 < refused < len(asked) / 2 and told > len(asked) and alike > 0.95 * told
 
 
 def same_answer(theirs, mine, asked):

@@ -44,7 +44,16 @@ def test_conditions_are_those_of_python(tmp_path):
     assert found == CASES["cases"]
 
 
-TEXTS = ["Dürer", " DU\u0308RER ", "ẞtraße", "Σοφος ς", "が ﾊﾞ", "İstanbul ı", "ﬁn Ꭰ ꭰ", "\x1fa\ufeffb\u2003c"]
+TEXTS = [
+    "Dürer",
+    " DU\u0308RER ",
+    "ẞtraße",
+    "Σοφος ς",
+    "が ﾊﾞ",
+    "İstanbul ı",
+    "ﬁn Ꭰ ꭰ",
+    "\x1fa\ufeffb\u2003c",
+]
 
 
 def test_texts_and_numbers_are_pythons(tmp_path):

@@ -36,6 +36,7 @@
  * @property {number} distance
  * @property {string} group what it has in the column `group_by`
  * @property {number} duplicates how many near-duplicates of it are left out
+ * @property {Rarity | null} rarity how unusual it is to be as near, where that is known
  *
  * @typedef {Object} Answer
  * @property {Found[]} works
@@ -56,6 +57,7 @@
  * @property {string[]} ids
  * @property {Descriptors[]} descriptors
  * @property {number[]} near_at the weights of the dial that `near` is for
+ * @property {number[]} usual_at those for which the page has what is usual
  * @property {Record<string, string[]>} texts columns that are at hand already
  * @property {string[]} columns the names of all
  * @property {string[]} machine_made what made each work, "" where nobody's machine did; or empty
@@ -133,7 +135,7 @@ function createAnswerer(data, load) {
     }
     const rows = await rowsOf(head);
     const weights = dial === null ? [1] : dialWeights(dial);
-    /** @type {() => Promise<Rows>} */
+    /** @type {() => Promise<ByteRows>} */
     const raw = () => rowsOf(head.raw ?? head);
     const near = () => {
       if (!head.near) {
@@ -142,12 +144,36 @@ function createAnswerer(data, load) {
       }
       return dial === null ? head.near[0] : interpolate(data.near_at, head.near, dial);
     };
-    return { rows, raw, near, weights, metric: head.metric, unit: head.unit };
+    return { rows, raw, near, weights, file: head.file, metric: head.metric, unit: head.unit };
   }
 
-  /** @param {RowsHead} head @returns {Promise<Rows>} */
+  /** @param {RowsHead} head @returns {Promise<ByteRows>} */
   function rowsOf(head) {
     return once(head.file, () => loadRows(head, load));
+  }
+
+  /**
+   * What tells the rarities of an answer, see rarity.js; null where too few works are there.
+   * @param {Asked} asked @param {Descriptor} descriptor
+   */
+  async function rarities({ dial, question }, { file, rows, metric, weights }) {
+    /** @type {(Usual | null)[]} */
+    const all = await once(`${file}-usual`, async () => {
+      const { packed } = await load(`${file}-usual`);
+      return JSON.parse(new TextDecoder().decode(await unpack(packed)));
+    });
+    const usual = dial === null ? all[0] : usualBetween(data.usual_at, all, dial);
+    if (!usual) return null;
+    const hands = await once("hands", async () => handsOf(data.texts.artist ?? [], ids));
+    const liked = question.positive.map(([id]) => place.get(id) ?? -1);
+    const byHand = (/** @type {number} */ row) => !data.machine_made[row];
+    return (
+      /** @type {Float64Array} */ distances, /** @type {number[]} */ found,
+      /** @type {Uint8Array} */ left,
+    ) => {
+      const works = left.reduce((all_, one, row) => all_ + Number(one && byHand(row)), 0);
+      return rate(usual, { rows, metric, weights, hands, liked, works, distances, found });
+    };
   }
 
   /** The place of a work; refuses one that is not there. @param {string} id */
@@ -182,8 +208,12 @@ function createAnswerer(data, load) {
       if (raw && leaveOutBehind(found.map(({ row }) => row), behind, left, raw, descriptor)) continue;
       const count_ = [...behind.values()].reduce((a, b) => a + b, 0);
       if (count_) said.push(`Near-duplicates of the works shown, left out: ${count(count_)}.`);
-      const works = found.map((one) => (
-        { ...one, id: ids[one.row], duplicates: behind.get(one.row) ?? 0 }));
+      const rate = question.negative.length ? null : await rarities(asked, descriptor);
+      const shown = found.map(({ row }) => row);
+      const rated = rate?.(distances, shown, left) ?? [];
+      const works = found.map((one, i) => ({
+        ...one, id: ids[one.row], duplicates: behind.get(one.row) ?? 0, rarity: rated[i] ?? null,
+      }));
       return { works, notes: said, metric, unit };
     }
   }
@@ -243,7 +273,7 @@ function createAnswerer(data, load) {
   /**
    * Which works may answer, 1 for each, and what is to be said of them.
    * @param {Asked} asked @param {Descriptor} descriptor @param {Columns | null} table
-   * @param {Rows | null} raw the rows by which near-duplicates are told, where they are left out
+   * @param {ByteRows | null} raw the rows by which near-duplicates are told, where they are left out
    */
   function restrict(asked, descriptor, table, raw) {
     const { question, goal } = asked;
@@ -344,7 +374,7 @@ function createAnswerer(data, load) {
    * Leave out the near-duplicates of works found, of which the first stands for all; tell whether
    * some were among them.
    * @param {number[]} found @param {Map<number, number>} behind @param {Uint8Array} left
-   * @param {Rows} raw @param {Descriptor} descriptor
+   * @param {ByteRows} raw @param {Descriptor} descriptor
    */
   function leaveOutBehind(found, behind, left, raw, descriptor) {
     const gone = new Set();
@@ -360,7 +390,7 @@ function createAnswerer(data, load) {
 
   /** The works nearer to a row than a distance. */
   function nearerThan(
-    /** @type {number} */ near, /** @type {Float64Array} */ vector, /** @type {Rows} */ raw,
+    /** @type {number} */ near, /** @type {Float64Array} */ vector, /** @type {ByteRows} */ raw,
     /** @type {Descriptor} */ { metric, weights },
   ) {
     const distances = distancesTo(raw, vector, metric, weights);
@@ -399,7 +429,7 @@ function createAnswerer(data, load) {
     const path = cheapest(steps, some.length);
     const found = path.slice(1).map((at, i) => (
       { row: some[at], id: ids[some[at]], distance: steps[path[i] * some.length + at], group: "",
-        duplicates: 0 }));
+        duplicates: 0, rarity: null }));
     const longest = Math.max(...found.map(({ distance }) => distance));
     notes.push(`The longest step is ${threeDigits(longest)}; in one step it would be `
       + `${threeDigits(ends[0][end])}.`);
@@ -509,20 +539,16 @@ function sum(numbers) {
 
 /** A number with three digits that say something, as Python's `.3g`. @param {number} number */
 function threeDigits(number) {
-  if (!number) return "0";
-  const text = number.toPrecision(3);
-  if (text.includes("e")) {
-    const [digits, power] = text.split("e");
-    const sign = power[0] === "-" ? "-" : "+";
-    return `${trimZeros(digits)}e${sign}${power.replace(/^[-+]/, "").padStart(2, "0")}`;
-  }
-  return Math.abs(number) < 1e-4 ? threeDigitsOfSmall(number) : trimZeros(text);
+  return digitsOf(number, 3);
 }
 
-/** @param {number} number */
-function threeDigitsOfSmall(number) {
-  const [digits, power] = number.toExponential(2).split("e");
-  return `${trimZeros(digits)}e-${power.slice(1).padStart(2, "0")}`;
+/** @param {number} number @param {number} digits */
+function digitsOf(number, digits) {
+  if (!number) return "0";
+  const power = Math.floor(Math.log10(Math.abs(Number(number.toPrecision(digits)))));
+  if (power >= -4 && power < digits) return trimZeros(number.toPrecision(digits));
+  const [head, tail] = number.toExponential(digits - 1).split("e");
+  return `${trimZeros(head)}e${tail[0]}${tail.slice(1).padStart(2, "0")}`;
 }
 
 /** @param {string} digits */

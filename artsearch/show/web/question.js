@@ -18,6 +18,7 @@
  * @property {string} group_by
  * @property {number} group_size
  * @property {number[] | null} region
+ * @property {boolean} motif
  * @property {string} normalise
  * @property {number} k
  */
@@ -26,7 +27,7 @@
 const NOTHING_ASKED = {
   positive: [], negative: [], words: [], negative_words: [], where: "", exclude_same: [],
   near_duplicates: true, machine_made: true, exclude: [], group_by: "", group_size: 1,
-  region: null, normalise: "", k: 10,
+  region: null, motif: false, normalise: "", k: 10,
 };
 /** @type {["positive" | "negative" | "words" | "negative_words", string][]} */
 const SIDES = [
@@ -35,7 +36,8 @@ const SIDES = [
 const VIEW = ["network", "crop", "dial", "goal"]; // what a link may hold besides a question
 const LINK_WORDS = [
   ...SIDES.flatMap(([, word]) => [word, `${word}-weight`]),
-  "where", "other", "copies", "machine", "exclude", "per", "each", "part", "normalise", "k", ...VIEW,
+  "where", "other", "copies", "machine", "exclude", "per", "each", "part",
+  "motif", "normalise", "k", ...VIEW,
 ];
 const SMALLEST = 0.02; // a part narrower or lower than this share of its work shows nothing
 
@@ -57,6 +59,9 @@ function makeQuestion(fields) {
     if (!Number.isInteger(asked[name]) || asked[name] < 1) {
       throw new Refusal(`${name} is ${asked[name]}; take a whole number from 1 on`);
     }
+  }
+  if (asked.motif) {
+    throw new Refusal("this page finds no motifs; the app (`make app`) does");
   }
   if (asked.normalise) {
     throw new Refusal(`this page orders works by their distance alone; ${repr(asked.normalise)} is `
@@ -126,6 +131,7 @@ function toLink(question, more = {}) {
   if (question.group_by) pairs.append("per", question.group_by);
   if (question.group_by || question.group_size !== 1) pairs.append("each", String(question.group_size));
   if (question.region) pairs.append("part", question.region.join(","));
+  if (question.motif) pairs.append("motif", "yes");
   pairs.append("k", String(question.k));
   for (const [name, value] of Object.entries(more)) {
     if (value !== null && value !== "") pairs.append(name, String(value));
@@ -151,6 +157,7 @@ function readLink(link) {
     exclude_same: found.get("other") ?? [], exclude: found.get("exclude") ?? [],
     near_duplicates: last("copies") !== "no", machine_made: last("machine") !== "no",
     where: last("where") ?? "", group_by: last("per") ?? "", normalise: last("normalise") ?? "",
+    motif: last("motif") === "yes",
   };
   for (const [side, word] of SIDES) {
     const ids = found.get(word) ?? [];

@@ -11,7 +11,7 @@
  * @property {number[]} widths how many numbers each part has
  * @property {boolean} signed
  *
- * @typedef {Object} Rows
+ * @typedef {Object} ByteRows
  * @property {number} length works
  * @property {number} dims numbers of a work
  * @property {number[]} widths
@@ -25,14 +25,16 @@ const TILE = 64; // works that are turned from columns to rows at a time
 
 /** The bytes of a text made by pack in site_rows.py. @param {string} text */
 async function unpack(text) {
-  const bytes = Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
+  const letters = atob(text);
+  const bytes = new Uint8Array(letters.length);
+  for (let i = 0; i < letters.length; i++) bytes[i] = letters.charCodeAt(i);
   const inflated = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
   return new Uint8Array(await new Response(inflated).arrayBuffer());
 }
 
 /**
  * Load rows.
- * @param {RowsHead} head @param {Load} load @returns {Promise<Rows>}
+ * @param {RowsHead} head @param {Load} load @returns {Promise<ByteRows>}
  */
 async function loadRows({ file, blocks, widths, signed }, load) {
   const length = blocks.reduce((a, b) => a + b, 0);
@@ -58,7 +60,7 @@ async function loadRows({ file, blocks, widths, signed }, load) {
   return { length, dims, widths, numbers, scales };
 }
 
-/** The row of a work, or of several one after the other. @param {Rows} rows @param {number} row */
+/** The row of a work, or of several one after the other. @param {ByteRows} rows @param {number} row */
 function fetchRow({ dims, widths, numbers, scales }, row) {
   const vector = new Float64Array(dims);
   let column = 0;
@@ -73,7 +75,7 @@ function fetchRow({ dims, widths, numbers, scales }, row) {
 
 /**
  * The products of one part of all works with that of a vector.
- * @param {Rows} rows @param {Float64Array} vector @param {number} part
+ * @param {ByteRows} rows @param {Float64Array} vector @param {number} part
  */
 function productsOf({ length, dims, widths, numbers, scales }, vector, part) {
   const found = new Float64Array(length);
@@ -98,7 +100,7 @@ function productsOf({ length, dims, widths, numbers, scales }, vector, part) {
 /**
  * The distances of all works to a vector. `weights` say how much each part counts; `products` is the
  * function above, or one that remembers what it gave.
- * @param {Rows} rows @param {Float64Array} vector @param {string} metric @param {number[]} weights
+ * @param {ByteRows} rows @param {Float64Array} vector @param {string} metric @param {number[]} weights
  * @returns {Float64Array}
  */
 function distancesTo(rows, vector, metric, weights, products = productsOf) {
@@ -144,7 +146,7 @@ function lengthOf(
 }
 
 /** The length of a work's row: its parts have that of one, or nothing in them. */
-function heldBy(/** @type {Rows} */ { widths, scales }, /** @type {number} */ row, /** @type {number[]} */ weights) {
+function heldBy(/** @type {ByteRows} */ { widths, scales }, /** @type {number} */ row, /** @type {number[]} */ weights) {
   let sum = 0;
   for (let part = 0; part < widths.length; part++) {
     if (scales[row * widths.length + part]) sum += weights[part];
@@ -155,7 +157,7 @@ function heldBy(/** @type {Rows} */ { widths, scales }, /** @type {number} */ ro
 /**
  * The distances between some works, row by row; it pauses now and then, since for 1,500 works it
  * takes longer than a browser may stand still.
- * @param {Rows} rows @param {number[]} some @param {string} metric @param {number[]} weights
+ * @param {ByteRows} rows @param {number[]} some @param {string} metric @param {number[]} weights
  */
 async function distancesBetween(rows, some, metric, weights) {
   const part = takeRows(rows, some);
@@ -171,7 +173,7 @@ async function distancesBetween(rows, some, metric, weights) {
   return found;
 }
 
-/** Rows of some works alone. @param {Rows} rows @param {number[]} some @returns {Rows} */
+/** Rows of some works alone. @param {ByteRows} rows @param {number[]} some @returns {ByteRows} */
 function takeRows({ dims, widths, numbers, scales }, some) {
   const taken = numbers.slice(0, some.length * dims);
   const parts = widths.length;

@@ -3,7 +3,7 @@
 // and in the browser between two visits.
 
 /**
- * @typedef {Object} Step a question as it was put to one search, and the works that answered
+ * @typedef {Object} SessionStep a question as it was put to one search, and the works that answered
  * @property {string} question as a link, see toLink
  * @property {string} network
  * @property {string} crop
@@ -19,7 +19,7 @@
  *
  * @typedef {{name: string, works: number, fingerprint: string}} Origin which collection was asked
  * @typedef {{version: number, format: string, title: string, collection: Origin,
- *   kept: Record<string, string>, steps: Step[]}} Session in the order of the file
+ *   kept: Record<string, string>, steps: SessionStep[]}} Session in the order of the file
  */
 
 const SESSION = { version: 2, format: "artsearch session" };
@@ -55,7 +55,7 @@ function addStep(session, { network, crop, dial, goal, question }, answer, isWor
 }
 
 /** The question of a step as a link; "" where it holds an image of the visitor's own. */
-function linkOf(/** @type {Step} */ { question, network, crop, dial, goal, own }) {
+function linkOf(/** @type {SessionStep} */ { question, network, crop, dial, goal, own }) {
   return own.length ? "" : toLink(readLink(question).question, { network, crop, dial, goal });
 }
 
@@ -74,7 +74,7 @@ function readSession(text) {
   }
   const wrong = wrongIn(found, SESSION_FORM, "");
   if (wrong) throw new Refusal(`this session cannot be read at '${wrong}'; ${SAVED}`);
-  found.steps.forEach((/** @type {Step} */ step) => readLink(step.question));
+  found.steps.forEach((/** @type {SessionStep} */ step) => readLink(step.question));
   return found;
 }
 

@@ -26,7 +26,7 @@
  *   format: number, networks: {name: string, title: string}[], crops: {name: string, title: string}[],
  *   crop: string, has_both: boolean, k: number, values: Record<string, string[]>, origin: Origin,
  *   first: {id: string, answers: Record<string, {ids: string[], distances: number[],
- *     notes: string[]}>},
+ *     notes: string[], rarities: ([number, number] | null)[]}>},
  *   works: Work[], rows: Map<string, number>, folded: string[], order: Record<number, number[]>,
  * }} Site
  */
@@ -311,11 +311,12 @@ function openingOf(state, network, site) {
   const same = state.crop === first.crop && state.dial === null && !state.goal
     && isSame(state.question, first.question);
   if (!same) return null;
-  const { ids, distances, notes } = site.first.answers[network];
+  const { ids, distances, notes, rarities } = site.first.answers[network];
   const { metric, unit } = /** @type {Descriptors} */ (
     site.descriptors.find((one) => one.network === network && one.crop === state.crop)).final;
   const works = ids.map((id, i) => ({
     row: Number(site.rows.get(id)), id, distance: distances[i], group: "", duplicates: 0,
+    rarity: rarities[i] && { share: rarities[i][0], by_chance: rarities[i][1] },
   }));
   return { works, notes, metric, unit };
 }
@@ -341,9 +342,12 @@ function viewOf({ state, answers, session, error }, site) {
     },
     query: workOf(state.history[state.position], site) ?? null,
     rows: [...answers].map(([network, { works }]) => ({
-      network, title: site.networks.find(isNamed(network))?.title, cut: "",
-      works: works.map(({ row, distance, group, duplicates }) => (
-        { ...site.works[row], distance, distance_text: distanceText(distance), group, duplicates })),
+      network, title: site.networks.find(isNamed(network))?.title,
+      cut: whereCut(works, Boolean(state.question.group_by)),
+      works: works.map(({ row, distance, group, duplicates, rarity }) => ({
+        ...site.works[row], distance, distance_text: distanceText(distance), group, duplicates,
+        ...(rarity ? { rarity: rarityWord(rarity), rarity_text: rarityText(rarity) } : {}),
+      })),
     })),
     ask: askedOf(state, answers, session, site),
     drawer: drawerOf(state, site),
