@@ -147,23 +147,18 @@ def test_site_holds_every_row(collection, searches, built):
         expected = np.stack([search.exact.row(id) for id in ids])
         assert np.abs(rows - expected).max() < 0.51 * expected.max() / 95
         np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, rtol=1e-6)
-        assert final["near"] == [search.copy_distance] and 0.98 < final["recall"][0] <= 1
+        assert final["near"] == [search.copy_distance] and 0.95 < final["recall"][0] <= 1
 
 
 def test_rows_come_in_the_order_of_the_page_whatever_that_of_the_index(tmp_path):
-    ids = list("abcde")
+    collection = Collection(make_folder(tmp_path / "works", list("abcde")))
     rows = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
-    turned = Search(OfIds(ids), construct_exact_index("euclidean", Features(rows[::-1], ids[::-1])))
+    turned = construct_exact_index("euclidean", Features(rows[::-1], collection.ids[::-1]))
     (tmp_path / "data").mkdir()
-    head = write_final(turned, ids, "here", partial(write_data, tmp_path))
+    put = partial(write_data, tmp_path)
+    head = write_final(Search(collection, turned), collection.ids, "here", put)
     np.testing.assert_allclose(read_rows(tmp_path / "data", head), rows, atol=0.02)
     assert head["unit"] == unit_of("euclidean") and head["recall"] == [1]
-
-
-class OfIds(list):
-    """A collection, as far as a search asks it."""
-
-    machines = ()
 
 
 def test_many_works_come_in_several_files(collection, searches, tmp_path, monkeypatch):

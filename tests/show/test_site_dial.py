@@ -84,7 +84,7 @@ def page(browser, built):
 
 
 def dials_asked(page):
-    return [name.removesuffix(".js") for name in page.asked if "--dial" in name]
+    return [name.removesuffix(".js") for name in page.asked if "--dial-0" in name]
 
 
 def wait_for_place(page, text):
@@ -158,7 +158,7 @@ def test_the_address_leads_back(browser, page):
     for key, text in (("ArrowRight", "(0.55)"), ("End", "style alone")):
         slider_of(page).press(key)
         wait_for_place(page, text)
-    page.wait_for_url("**&dial=1")
+    page.wait_for_url("**&dial=1&**")
     with visit(browser) as other:
         other.goto(page.url)
         ready(other)
