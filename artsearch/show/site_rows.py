@@ -24,10 +24,10 @@ from artsearch.works.collection import Collection
 FORMAT = 1
 #: Works in a file of rows.
 BLOCK = 16_384
-#: The largest number where none is negative: on rows of 895 paintings by EfficientNet-Lite0 recall
-#: is 0.998 with 255, 0.991 with 95, 0.987 with 63; at 10,000 works the files have 10.6, 8.6, 7.7 MB.
+#: The largest number where none is negative. On rows of 895 paintings by EfficientNet-Lite0 recall
+#: is 0.998 with 255, 0.991 with 95, 0.987 with 63; of 10,000 works the file has 10.6, 8.6, 7.7 MB.
 STEPS = 95
-#: Numbers of a descriptor at most: a browser holds them in memory, a byte each, twice for a moment.
+#: Numbers of a descriptor at most: a browser holds them in memory, a byte each, at times twice.
 MOST = 400_000_000
 #: Weights of the dial for which the page has the distance of near-duplicates; between, it
 #: interpolates.

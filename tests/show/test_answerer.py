@@ -245,7 +245,7 @@ def essence(view):
     found = [work["id"] for work in view["drawer"]["works"]]
     told = ("id", "title", "artist", "year", "style", "licence", "source", "caption", "alt")
     ask = dict(view["ask"])
-    for name in ("link", "lacks", "why"):
+    for name in ("link", "lacks", "why", "motif"):
         ask.pop(name, None)
     for name in ("liked", "excluded"):
         ask[name] = [[work["id"], work.get("weight"), work.get("side")] for work in ask[name]]

@@ -69,6 +69,13 @@ def press(page, part, title):
     page.wait_for_selector(f"[data-part={part}] [aria-pressed=true]:text-is('{title}')")
 
 
+def as_near(shown, search, query):
+    """Rows of 8-bit numbers may swap works that are about as near: all are as near as they can be."""
+    every = search.by_work(query, 20)
+    far = dict(zip(every.ids, every.distances, strict=True))
+    assert [far[id] for id in shown] == pytest.approx(every.distances[: len(shown)], abs=5e-3)
+
+
 def test_a_visit(browser, page, searches):
     # Pick from the drawer: its neighbours are those that the same search finds in Python.
     first = select(page, "drawer", 3)
@@ -76,12 +83,12 @@ def test_a_visit(browser, page, searches):
         press(page, "networks", network.title)
         expected = searches[network.name, "no_crop"].by_work(first, 10)
         page.wait_for_selector(f"[data-part=neighbours] [data-network={network.name}]")
-        assert ids(page, "neighbours") == expected.ids
+        as_near(ids(page, "neighbours"), searches[network.name, "no_crop"], first)
         shown = page.locator("[data-part=neighbours] .as-distance").all_inner_texts()
         # Rows of 8-bit numbers tell distances to the second digit.
         assert list(map(float, shown)) == pytest.approx(expected.distances, abs=5e-3)
     press(page, "crops", "center crop")
-    assert ids(page, "neighbours") == searches[network.name, "center_crop"].by_work(first, 10).ids
+    as_near(ids(page, "neighbours"), searches[network.name, "center_crop"], first)
 
     # Follow three results, go back twice and forward once.
     followed = [first, *(select(page, "neighbours", place) for place in (2, 0, 4))]
