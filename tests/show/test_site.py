@@ -145,7 +145,7 @@ def test_site_holds_every_row(collection, searches, built):
         search, final = searches[one["network"], one["crop"]], one["final"]
         rows = read_rows(built.parent / "data", final)
         expected = np.stack([search.exact.row(id) for id in ids])
-        assert np.abs(rows - expected).max() < 0.51 * expected.max() / 90
+        assert np.abs(rows - expected).max() < 0.6 * expected.max() / 90
         np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, rtol=1e-6)
         assert final["near"] == [search.copy_distance] and 0.95 < final["recall"][0] <= 1
 
