@@ -31,6 +31,7 @@ from artsearch.search.wording import has_dial, say_networks, words
 from artsearch.show.html import WEB, first_searches, render
 from artsearch.show.opening import choose_opening
 from artsearch.show.page import write_page
+from artsearch.show.site_network import write_looks, write_parts
 from artsearch.show.site_rows import (
     FORMAT,
     NEAR_AT,
@@ -53,7 +54,8 @@ __all__ = ["write_page", "write_site"]
 #: Files of the site that are the same for every collection.
 ASSETS = (
     *("gallery.css", "ask.css", "site.css", "gallery.js", "ask.js"),
-    *("where.js", "question.js", "rows.js", "rarity.js", "answer.js", "session.js", "site.js"),
+    *("where.js", "question.js", "rows.js", "rarity.js", "answer.js", "session.js"),
+    *("resize.js", "forward.js", "own.js", "site.js"),
 )
 #: The judging page, which is written by itself and stays when the site is written anew.
 JUDGING = ("judge.html", "judging")
@@ -98,6 +100,7 @@ def write_site(
     out = Path(out)
     _refuse_other_folder(out)
     dials = [searches.dial(*key) for key in searches] if dial and has_dial(searches) else []
+    blends = {key: one.blend for key, one in zip(searches, dials, strict=False)}
     ids = _common_ids(collection, searches, dials)
     check_size(searches, len(ids))
     k = min(k, len(ids) - 1)
@@ -105,10 +108,13 @@ def write_site(
     large = image_side if collection.has_pictures else 0
 
     def write(new: Path) -> None:
-        sides = {"thumbs": thumb_side, "images": large}
-        pictures = write_pictures(collection, ids, new, out, sides, progress)
         (new / "data").mkdir()
         put = partial(write_data, new)
+        sides = {"thumbs": thumb_side, "images": large}
+        pictures = write_pictures(collection, ids, new, out, sides, progress)
+        looks = write_looks(searches, blends, put)
+        if looks and large:
+            write_parts([name for name, *_ in pictures], new, out, put)
         descriptors = []
         with Progress(len(searches), "Rows", show=progress, unit="searches") as bar:
             for network, crop in searches:
@@ -134,6 +140,8 @@ def write_site(
             "usual_at": RECALL_AT,
             "k": k,
             "images": large > 0,
+            "looks": looks,
+            "parts": bool(looks and large),
             "works": pack(json.dumps(works).encode()),
             "origin": describe_origin(collection),
             **describe_table(collection, ids, put),
@@ -150,6 +158,7 @@ def write_site(
             recalls=_say_recalls(descriptors, searches),
             unit=descriptors[0]["final"]["unit"],
             networks=[_network_note(one) for one in searches.networks],
+            looks=_say_looks(looks, searches),
             judging=LINK if _take_over(JUDGING, out, new) else NO_LINK,
         )
         (new / "index.html").write_text(html, encoding="utf-8", newline="\n")
@@ -322,6 +331,21 @@ def write_data(new: Path, name: str, data: dict) -> None:
     # something in HTML.
     script = f"receive({htmlsafe_json_dumps(name)}, {htmlsafe_json_dumps(data)});\n"
     (new / "data" / f"{name}.js").write_text(script, encoding="ascii", newline="\n")
+
+
+def _say_looks(looks: list[dict], searches: Mapping) -> str:
+    """Return what the page says of pictures of the visitor's own."""
+    titles = {one.name: one.title for one in searches.networks}
+    if not looks:
+        return (
+            "To ask by a picture of your own, open the app (make app): no network of this page is "
+            "one that a browser looks by, as EfficientNet-Lite is."
+        )
+    by = "; ".join(f"{titles[one['network']]} ({one['megabytes']} MB)" for one in looks)
+    return (
+        "A picture of your own never leaves your browser, which looks at it by a network that it "
+        f"loads at the first use: {by}."
+    )
 
 
 def _network_note(network: Network) -> str:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import base64
+import os
+import shutil
 import zlib
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,9 +17,15 @@ from artsearch.base.errors import ArtsearchError
 from artsearch.features.blend import POWER, Blend
 from artsearch.networks.loading import load_model
 from artsearch.networks.network import CHANNELS, Network, split_layer
+from artsearch.search.search import Search
+from artsearch.works.images import thumbnail, to_jpeg
 
 if TYPE_CHECKING:
     from torch import nn
+
+Write = Callable[[str, dict], None]
+#: Longest side of a picture of which parts are looked at.
+PART_SIDE = 512
 
 #: Bits of a weight of a 1 × 1 convolution; of the others, which are few, it is 16-bit floating
 #: point. With eight bits the page had 0.92 of ten neighbours in common with Python, with ten 0.99.
@@ -23,6 +34,54 @@ BITS = 10
 POOLINGS = ("", "gram", "covariance", "moments")
 #: Base 85 without the characters that mean something in HTML.
 _PLAIN = str.maketrans("<>&", ",.:")
+
+
+def write_looks(
+    searches: Mapping[tuple[str, str], Search],
+    blends: Mapping[tuple[str, str], Blend],
+    write: Write,
+) -> list[dict]:
+    """Write what the page looks at pictures with; return the networks that it can look by.
+
+    Of each there are the name of its data file, its megabytes, and by crop the file of what its
+    blend learnt. Rows that no network here made are none to compare pictures with.
+    """
+    looks: dict[str, dict] = {}
+    networks = {network.name: network for network in searches.networks}
+    for name, crop in searches:
+        made_by = searches[name, crop].index.provenance.get("weights")
+        if not made_by or not can_look(networks[name]):
+            continue
+        if name not in looks:
+            data = network_data(networks[name])
+            size = sum(len(text) for text in data.values() if isinstance(text, str))
+            looks[name] = {"network": name, "file": f"network--{name}", "fits": {}}
+            looks[name]["megabytes"] = round(size / 1e6, 1)
+            write(looks[name]["file"], data)
+        if (name, crop) in blends:
+            looks[name]["fits"][crop] = f"network--{name}--{crop}"
+            write(looks[name]["fits"][crop], fit_data(blends[name, crop]))
+    return list(looks.values())
+
+
+def write_parts(names: Sequence[str], new: Path, old: Path, write: Write) -> None:
+    """Write a site's pictures once more as data, smaller: the page looks at parts of them.
+
+    A page from file:// may show its pictures, but not read them. What an older site has is taken
+    over.
+    """
+
+    def write_one(name: str) -> None:
+        file = f"picture--{name}"
+        before = old / "data" / f"{file}.js"
+        if before.is_file():
+            shutil.copyfile(before, new / "data" / before.name)
+        else:
+            picture = thumbnail(new / "images" / name[:2] / f"{name}.jpg", PART_SIDE)
+            write(file, {"jpeg": base64.b64encode(to_jpeg(picture)).decode("ascii")})
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(write_one, dict.fromkeys(names)))
 
 
 def can_look(network: Network) -> bool:
@@ -92,8 +151,7 @@ def fit_data(blend: Blend) -> dict:
         components.append(
             {
                 "layers": [
-                    [name, weight, component.spreads[name], len(component.means[name])]
-                    for name, weight in component.layers
+                    [name, weight, component.spreads[name]] for name, weight in component.layers
                 ],
                 "dims": component.basis.shape[1],
                 "means": _pack([component.means[name] for name, _ in component.layers], "<f4"),

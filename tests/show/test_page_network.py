@@ -3,10 +3,16 @@
 import base64
 import io
 import re
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import numpy as np
 import pytest
-from browser import chromium, visit
+from browser import SCREENS, begin_part, chromium, ids, part, query, visit, works
+from firefox import firefox
+from madeup import searches_by_colour
 from PIL import Image, ImageCms
 from tiers import examples
 
@@ -17,37 +23,23 @@ from artsearch.networks.registry import NETWORKS
 from artsearch.networks.transforms import Transform
 from artsearch.search.answer import cut
 from artsearch.search.searches import Searches
-from artsearch.show.html import WEB
-from artsearch.show.site import _write_data
-from artsearch.show.site_network import can_look, fit_data, network_data
+from artsearch.show.site import write_site
+from artsearch.show.site_network import can_look, network_data
+from artsearch.show.site_rows import to_bytes
+from artsearch.works.collection import Collection
 from artsearch.works.images import open_image
 
 LITE = "efficientnet_lite0"
 FEW = ("giuseppe-arcimboldo_spring", "leonardo-da-vinci_mona-lisa", "katsushika-hokusai_poppies")
 slow = pytest.mark.slow
-#: A page that has nothing but what looks at pictures, under the policy of the site.
-HARNESS = """
-const arrivals = new Map();
-function receive(name, data) { arrivals.get(name)(data); }
-function load(name) {
-  return new Promise((resolve) => {
-    arrivals.set(name, resolve);
-    const script = document.createElement("script");
-    script.src = `data/${name}.js`;
-    document.head.append(script);
-  });
-}
-function fileOf([name, text]) {
-  return new File([Uint8Array.from(atob(text), (one) => one.charCodeAt(0))], name);
-}
-function textOf(bytes) {
-  let text = "";
-  for (const one of new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength)) {
-    text += String.fromCharCode(one);
-  }
-  return btoa(text);
-}
-"""
+#: A wait for the answer to what was done last.
+DONE = ".artsearch:not(.as-waiting)"
+HELPERS = """() => {
+  window.fileOf = ([name, text]) => (
+    new File([Uint8Array.from(atob(text), (one) => one.charCodeAt(0))], name));
+  window.textOf = ({ buffer }) => btoa(
+    Array.from(new Uint8Array(buffer), (one) => String.fromCharCode(one)).join(""));
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -67,41 +59,47 @@ def browser():
 
 
 @pytest.fixture(scope="module")
-def page(browser, blend, tmp_path_factory):
+def site(collection, searches, tmp_path_factory):
+    return write_site(
+        collection, searches, tmp_path_factory.mktemp("page") / "site", progress=False
+    )
+
+
+@pytest.fixture(scope="module")
+def page(browser, site):
+    """The page of the site, for its functions."""
     with visit(browser) as page:
-        page.goto(write_harness(tmp_path_factory.mktemp("page"), blend).as_uri())
+        page.goto(site.as_uri())
+        page.wait_for_selector(DONE)
+        page.evaluate(HELPERS)
         yield page
 
 
-def write_harness(folder, blend):
-    (folder / "data").mkdir()
-    _write_data(folder, "network", network_data(NETWORKS[LITE]))
-    _write_data(folder, "fit", fit_data(blend))
-    (folder / "harness.js").write_text(HARNESS, "utf-8")
-    scripts = ["harness.js"]
-    for name in ("resize.js", "forward.js"):
-        (folder / name).write_text((WEB / name).read_text("utf-8"), "utf-8")
-        scripts.append(name)
-    template = WEB.parent / "templates" / "site.html"
-    policy = re.search("<meta http-equiv=.*>", template.read_text("utf-8"))[0]
-    tags = "".join(f'<script src="{name}"></script>' for name in scripts)
-    index = folder / "index.html"
-    index.write_text(f"<!doctype html><meta charset=utf-8>{policy}{tags}", "utf-8")
-    return index
+@pytest.fixture
+def visitor(browser, site):
+    """Somebody who opens the page."""
+    with visit(browser, viewport={"width": 1280, "height": 900}) as page:
+        page.goto(site.as_uri())
+        page.wait_for_selector(DONE)
+        page.evaluate(HELPERS)
+        yield page
 
 
-def look(page, data, name="a picture.jpg", **how):
+LOOK = """async (file) => {
+  const { looks: [looker] } = await load("works");
+  const rows = await describe(fileOf(file), { looker, load, crop: "no_crop" });
+  const texts = Object.entries(rows).map(([name, row]) => [name, row && textOf(row)]);
+  return Object.fromEntries(texts);
+}"""
+
+
+def look(page, data, name="a picture.jpg"):
     """Return what the page says of a picture: its rows by their names."""
-    told = page.evaluate(
-        """async ([file, how]) => {
-          const own = { network: "network", fits: { no_crop: "fit" } };
-          const rows = await describe(fileOf(file), { own, load, rows: async () => [], ...how });
-          const texts = Object.entries(rows).map(([name, row]) => [name, row && textOf(row)]);
-          return Object.fromEntries(texts);
-        }""",
-        [[name, base64.b64encode(data).decode()], how],
-    )
-    return {name: row and np.frombuffer(base64.b64decode(row), "<f4") for name, row in told.items()}
+    return read_rows(page.evaluate(LOOK, [name, base64.b64encode(data).decode()]))
+
+
+def read_rows(told):
+    return {name: row and np.frombuffer(base64.b64decode(row), "<f8") for name, row in told.items()}
 
 
 def square_of(page, data, side, **asked):
@@ -134,8 +132,8 @@ def swapped_profile():
 
 def test_squares_are_pillows_to_the_last_bit(page, noise):
     random = np.random.default_rng(0)
-    sizes = [(1500, 40), (40, 1500), (900, 1300), (224, 300), (300, 224), (1, 1), (230, 237)]
-    drawn = np.exp(random.uniform(np.log(2), np.log(900), (examples(12), 2))).astype(int)
+    sizes = [(1500, 40), (40, 1500), (700, 900), (224, 300), (300, 224), (1, 1), (230, 237)]
+    drawn = np.exp(random.uniform(np.log(2), np.log(700), (examples(8), 2))).astype(int)
     for number, (width, height) in enumerate([*sizes, *drawn.tolist()]):
         image, side = noise(width, height, number), (224, 240, 260)[number % 3]
         for crop in ("no_crop", "center_crop"):
@@ -148,7 +146,7 @@ def test_a_part_of_a_picture_is_cut_as_in_python(page, noise):
     random = np.random.default_rng(1)
     image = noise(401, 303)
     data = encode(image)
-    for _ in range(examples(20)):
+    for _ in range(examples(8)):
         (left, right), (top, bottom) = np.sort(random.random((2, 2)).round(2), axis=1)
         region = (float(left), float(top), float(right), float(bottom))
         mine = cut(image, region).resize((224, 224), Image.Resampling.BICUBIC)
@@ -215,9 +213,10 @@ def test_rows_are_those_of_python(looked, by_layer, blend):
     final, raw = by_layer["global_pool"], blend.raw_rows(by_layer)
     for place, name in enumerate(FEW):
         assert cosine(looked[name]["final"], final[place]) > 0.999, name
-        parts = zip(columns_of(blend), ("content", "middle", "style"), strict=True)
-        for part, which in parts:
-            assert cosine(looked[name]["raw"][part], raw[place][part]) > 0.999, (name, which)
+        which = zip(("content", "middle", "style"), columns_of(blend), strict=True)
+        for component, columns in which:
+            found = cosine(looked[name]["raw"][columns], raw[place][columns])
+            assert found > 0.999, (name, component)
 
 
 def test_neighbours_are_those_of_python(looked, collection, searches, blend):
@@ -231,17 +230,29 @@ def test_neighbours_of_all_paintings_are_those_of_python(page, collection, searc
     assert_common(rows, collection, searches, blend)
 
 
+@slow
+def test_firefox_finds_the_same(site, collection, searches, blend, tmp_path):
+    with firefox(tmp_path) as call:
+        call(HELPERS, address=site.as_uri())
+        rows = {}
+        for name in FEW:
+            data = collection.path(f"{name}.jpg").read_bytes()
+            file = [name, base64.b64encode(data).decode()]
+            rows[name] = read_rows(call(f"(file) => ({LOOK})(file)", file))
+    assert_common(rows, collection, searches, blend)
+
+
 def assert_common(rows, collection, searches, blend):
     """Hold the ten nearest of the other works to Python's, at the final layer and on the dial."""
     final = searches.features(LITE, "no_crop").vectors
     pairs = {"final": (unit_rows(final), "final")}
     pairs |= {at: (blend.at(at).vectors, "averaged") for at in (0, 0.25, 0.5, 0.75, 1)}
-    for at, (works, kind) in pairs.items():
+    for at, (vectors, kind) in pairs.items():
         shares = []
         for name, row in rows.items():
             place = collection.ids.index(f"{name}.jpg")
             weights = 1 if at == "final" else np.sqrt(blend.column_weights(at))
-            theirs, mine = works @ (row[kind] * weights), works @ works[place]
+            theirs, mine = vectors @ (row[kind] * weights), vectors @ vectors[place]
             theirs[place] = mine[place] = -2
             common = set(np.argsort(-theirs)[:10]) & set(np.argsort(-mine)[:10])
             shares.append(len(common) / 10)
@@ -253,29 +264,28 @@ def test_averaging_is_that_of_python(page, blend):
     random = np.random.default_rng(0)
     parts = columns_of(blend)
     dims = parts[-1].stop
-    works = random.normal(size=(300, dims)).astype(np.float32)
-    works[:40] = works[0] + 0.02 * np.arange(40)[:, None] * works[1:41]
-    asked = works[:3] + 0.3 * random.normal(size=(3, dims)).astype(np.float32)
-    works, asked = (
-        np.hstack([unit_rows(rows[:, part]) for part in parts]) for rows in (works, asked)
+    made = random.normal(size=(300, dims)).astype(np.float32)
+    made[:40] = made[0] + 0.02 * np.arange(40)[:, None] * made[1:41]
+    asked = made[:3] + 0.3 * random.normal(size=(3, dims)).astype(np.float32)
+    made, asked = (
+        np.hstack([unit_rows(rows[:, columns]) for columns in parts]) for rows in (made, asked)
     )
     metadata = blend.metadata | {"neighbours": 4}
     ids = tuple(map(str, range(300)))
-    averaged = Blend(blend.components, works, works, ids, metadata).average(asked)
-    blocks = [pack_rows(works[:200], parts), pack_rows(works[200:], parts)]
+    averaged = Blend(blend.components, made, made, ids, metadata).average(asked)
+    widths = [columns.stop - columns.start for columns in parts]
     for row, mine in zip(asked, averaged, strict=True):
-        theirs = average_in(page, row, [part.stop - part.start for part in parts], blocks, 4)
-        for part in parts:
-            assert cosine(np.array(theirs)[part], mine[part]) > 0.9995
+        theirs = average_in(page, row, made, widths, 4)
+        for columns in parts:
+            assert cosine(np.array(theirs)[columns], mine[columns]) > 0.9995
 
 
 def test_the_same_picture_is_not_averaged_with_itself(page):
-    works = np.eye(4, 8, dtype=np.float32)
-    works[1] = unit_rows(works[:1] + 0.5 * works[1:2])
-    block = pack_rows(works, [slice(0, 8)])
-    row = works[0] + 1e-3 * np.arange(8)
-    theirs = average_in(page, row / np.linalg.norm(row), [8], [block], 1)
-    assert theirs[1] > 0.1
+    made = np.eye(4, 8, dtype=np.float32)
+    made[1] = unit_rows(made[:1] - 0.5 * made[1:2])
+    row = made[0] + 1e-3 * np.arange(8)
+    theirs = average_in(page, row / np.linalg.norm(row), made, [8], 1)
+    assert theirs[1] < -0.1
 
 
 def test_a_picture_in_one_colour_has_rows(page):
@@ -291,18 +301,150 @@ def test_the_page_looks_by_the_lite_family_alone():
         network_data(NETWORKS["vgg16"])
 
 
-def average_in(page, row, widths, blocks, others):
-    """Return a row as the page averages it with works in blocks."""
+def average_in(page, row, vectors, widths, others):
+    """Return a row as the page averages it with works."""
+    numbers, scales = to_bytes(vectors, widths)
     return page.evaluate(
-        """([row, widths, blocks, others]) => {
-          const read = ({ count, numbers, scales }) => (
-            { count, numbers: Int8Array.from(numbers), scales: Float32Array.from(scales) });
-          const components = widths.map((dims) => ({ dims }));
-          const fit = { others, power: 3, components };
-          return Array.from(averageRow(fit, Float32Array.from(row), blocks.map(read)));
+        """([row, widths, numbers, scales, others]) => {
+          const rows = {
+            length: numbers.length / row.length, dims: row.length, widths,
+            numbers: Int8Array.from(numbers), scales: Float32Array.from(scales),
+          };
+          return Array.from(averageRow({ others, power: 3 }, Float64Array.from(row), rows));
         }""",
-        [row.tolist(), widths, blocks, others],
+        [row.tolist(), widths, numbers.ravel().tolist(), scales.ravel().tolist(), others],
     )
+
+
+# ---- the page ----------------------------------------------------------------------------------
+
+
+def choose(page, path, number=1):
+    """Choose a file as one's own picture, and wait until it is the query."""
+    part(page, "upload").locator("input").first.set_input_files(path)
+    page.wait_for_selector(f"[data-part=query][data-id='your image: {number}']")
+    page.wait_for_selector(DONE)
+
+
+def hand_in(page, path, kind):
+    """Drop a file on the gallery, or paste it."""
+    page.evaluate(
+        """([file, kind]) => {
+          const data = new DataTransfer();
+          data.items.add(fileOf(file));
+          const how = { bubbles: true, cancelable: true };
+          const gallery = document.querySelector(".artsearch");
+          gallery.dispatchEvent(kind === "drop"
+            ? new DragEvent("drop", { ...how, dataTransfer: data })
+            : new ClipboardEvent("paste", { ...how, clipboardData: data }));
+        }""",
+        [[path.name, base64.b64encode(path.read_bytes()).decode()], kind],
+    )
+
+
+def test_a_visit_with_pictures_of_ones_own(visitor, collection, searches, tmp_path):
+    asked = tmp_path / "mine.png"
+    open_image(collection.path(f"{FEW[0]}.jpg")).crop((20, 10, 400, 420)).save(asked)
+    choose(visitor, asked)
+    expected = searches[LITE, "no_crop"].by_image(asked).ids
+    assert len(set(ids(visitor, "neighbours")) & set(expected)) >= 9
+    assert ids(visitor, "neighbours")[0] == expected[0]
+    assert "sent nowhere" in visitor.locator(".as-notes").inner_text()
+    assert part(visitor, "query").locator("h2").inner_text() == "mine.png"
+
+    # It is a query like another: with the dial, with a part, in the history.
+    part(visitor, "dial").get_by_text("Dial").click()
+    visitor.wait_for_selector(DONE)
+    with_dial = ids(visitor, "neighbours")
+    assert with_dial[0] == expected[0]
+    begin_part(visitor)
+    visitor.keyboard.press("Enter")
+    visitor.get_by_text("part of the work").wait_for()
+    region = searches.dial(LITE, "no_crop").ask(asked, region=(0.25, 0.25, 0.75, 0.75)).ids
+    assert len(set(ids(visitor, "neighbours")) & set(region)) >= 9
+    works(visitor, "neighbours").nth(3).click()
+    visitor.wait_for_selector(DONE)
+    assert not query(visitor).startswith("your image")
+    works(visitor, "history").nth(1).click()
+    visitor.wait_for_selector("[data-part=query][data-id='your image: 1']")
+    assert ids(visitor, "neighbours") == with_dial
+    visitor.screenshot(path=SCREENS / "site-own.png")
+
+
+def test_pictures_are_dropped_and_pasted(visitor, collection):
+    for number, kind in enumerate(("drop", "paste"), start=1):
+        path = collection.path(f"{FEW[number]}.jpg")
+        hand_in(visitor, path, kind)
+        visitor.wait_for_selector(f"[data-part=query][data-id='your image: {number}']")
+        visitor.wait_for_selector(DONE)
+        assert ids(visitor, "neighbours")[0] == path.name
+
+
+def test_what_is_no_picture_changes_nothing(visitor, tmp_path):
+    before = query(visitor), ids(visitor, "neighbours")
+    (tmp_path / "scan.tiff").write_bytes(b"II*\0nothing")
+    part(visitor, "upload").locator("input").first.set_input_files(tmp_path / "scan.tiff")
+    visitor.get_by_role("alert").get_by_text("Your browser cannot read “scan.tiff”").wait_for()
+    assert (query(visitor), ids(visitor, "neighbours")) == before
+
+
+def test_a_part_of_a_work_of_the_collection(visitor, searches):
+    begin_part(visitor)
+    visitor.keyboard.press("Enter")
+    visitor.get_by_text("part of the work").wait_for()
+    region = (0.25, 0.25, 0.75, 0.75)
+    expected = searches[LITE, "no_crop"].ask(query(visitor), region=region).ids
+    # The page has the picture smaller: at most 512 pixels wide.
+    assert len(set(ids(visitor, "neighbours")) & set(expected)) >= 8
+    link = visitor.url
+    visitor.goto("about:blank")
+    visitor.goto(link)
+    visitor.get_by_text("part of the work").wait_for()
+    assert len(set(ids(visitor, "neighbours")) & set(expected)) >= 8
+
+
+def test_a_camera_is_offered_where_there_is_a_touch_screen(browser, site):
+    with visit(browser, has_touch=True, is_mobile=True) as page:
+        page.goto(site.as_uri())
+        page.wait_for_selector(DONE)
+        assert part(page, "camera").is_visible()
+        assert page.locator("input[capture=environment]").get_attribute("accept") == "image/*"
+
+
+def test_without_a_network_that_looks_the_page_says_so(browser, few, tmp_path):
+    collection = Collection(few)
+    site = write_site(collection, searches_by_colour(collection), tmp_path / "s", progress=False)
+    with visit(browser) as page:
+        page.goto(site.as_uri())
+        page.wait_for_selector(DONE)
+        assert part(page, "upload").is_hidden() and part(page, "draw").is_hidden()
+        said = page.locator("footer").inner_text()
+        assert "To ask by a picture of your own, open the app (make app)" in said
+
+
+@slow
+def test_from_a_plain_web_server(browser, site, collection):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=site.parent))
+    with closing_server(server) as address, visit(browser, hosts=(address,)) as page:
+        page.goto(f"http://{address}/")
+        page.wait_for_selector(DONE)
+        choose(page, collection.path(f"{FEW[0]}.jpg"))
+        assert ids(page, "neighbours")[0] == f"{FEW[0]}.jpg"
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@contextmanager
+def closing_server(server):
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    yield "{}:{}".format(*server.server_address)
+    server.shutdown()
+    thread.join()
+    server.server_close()
 
 
 def cosine(first, second):
@@ -313,15 +455,3 @@ def columns_of(blend):
     """Return the columns of each component in a row."""
     stops = np.cumsum([0, *(one.basis.shape[1] for one in blend.components.values())]).tolist()
     return [slice(*ends) for ends in zip(stops, stops[1:], strict=False)]
-
-
-def pack_rows(rows, parts):
-    """Return rows as the page has them."""
-    scales = np.stack([np.abs(rows[:, part]).max(axis=1) / 127 for part in parts], axis=1)
-    widths = [part.stop - part.start for part in parts]
-    numbers = np.rint(rows / np.repeat(scales, widths, axis=1)).astype(int)
-    return {
-        "count": len(rows),
-        "numbers": numbers.T.ravel().tolist(),
-        "scales": scales.ravel().tolist(),
-    }

@@ -3,7 +3,7 @@
 // artsearch/search/answer.py and path.py compute in Python; a gallery that asks Python by messages
 // would have another one with the same interface, and nothing else need differ.
 //
-//   const answerer = createAnswerer(data, load);
+//   const answerer = createAnswerer(data, load, look);
 //   const answer = await answerer.answer(asked);
 //
 // `asked` is a Question (question.js), and what it is put to: a network, a crop, a weight of the dial
@@ -16,8 +16,9 @@
 // holds, each of which is asked for when it is wanted: the rows of a network by its final layer or its
 // dial, those before averaging (for near-duplicates), and the columns (for conditions and groups).
 //
-// `answerer.own` has what no work of the collection is: by the id of an image of the visitor's own, or
-// by partOf(id, region), the rows that the page's own network made of it.
+// `look(asked, id, region, rows)` brings the rows of what no work of the collection is: an image of the
+// visitor's own, or a part of one or of a work (region is null for the whole); `rows` gives the works'
+// rows before averaging. It rejects with a Refusal where the page cannot look.
 //
 // Works, order and notes are Python's, as far as numbers of 8 bits tell works apart; distances differ
 // in the third digit after the point. It does not take words or motifs, and orders by distance alone.
@@ -62,12 +63,8 @@
  * @property {string[]} columns the names of all
  * @property {string[]} machine_made what made each work, "" where nobody's machine did; or empty
  *
- * @typedef {Object} OwnRows of an image of the visitor's own
- * @property {string} network
- * @property {string} crop
- * @property {Float64Array} final by the network's final layer
- * @property {Float64Array} averaged of the blend, averaged with works that are near
- * @property {Float64Array} raw of the blend before
+ * @typedef {(asked: Asked, id: string, region: number[] | null, rows: () => Promise<ByteRows>)
+ *   => Promise<Looked>} Look
  */
 
 const POOL = 1500; // works between the ends of a path that are looked at, as in path.py
@@ -75,22 +72,15 @@ const POWER = 16; // of a step's distance, by which it counts
 const WAYPOINTS = 5;
 const ADDABLE = ["angular", "euclidean", "manhattan", "dot"]; // metrics in which rows can be added
 
-/** How the rows of a part of a work are called in `own`. */
-function partOf(/** @type {string} */ id, /** @type {number[]} */ region) {
-  return `${id}#${region.join(",")}`;
-}
-
 /**
- * @param {AnswererData} data @param {Load} load
+ * @param {AnswererData} data @param {Load} load @param {Look} [look]
  */
-function createAnswerer(data, load) {
+function createAnswerer(data, load, look) {
   const { ids } = data;
   const place = new Map(ids.map((id, row) => [id, row]));
-  /** @type {Map<string, OwnRows>} */
-  const own = new Map();
   /** @type {Map<string, Promise<any>>} */
   const loaded = new Map();
-  return { own, answer, columns };
+  return { answer, columns };
 
   /** @param {Asked} asked @returns {Promise<Answer>} */
   async function answer(asked) {
@@ -98,11 +88,33 @@ function createAnswerer(data, load) {
     if (question.words.length || question.negative_words.length) {
       throw new Refusal("this page takes no words; the app does, with a network that reads them");
     }
-    const descriptor = await descriptorOf(asked);
+    const own = asked.goal ? new Map() : await lookAtOwn(asked);
+    const descriptor = { ...await descriptorOf(asked), own };
     const table = question.where || question.group_by || question.exclude_same.length
       ? await columns() : null;
     return asked.goal
       ? findPath(asked, descriptor, table) : findNearest(asked, descriptor, table);
+  }
+
+  /**
+   * What is asked for and no work of the collection: by its id, its rows.
+   * @param {Asked} asked @returns {Promise<Map<string, Looked>>}
+   */
+  async function lookAtOwn(asked) {
+    const { region } = asked.question;
+    const [own, see] = [new Map(), look ?? refuseToLook];
+    for (const [i, id] of worksOf(asked.question).entries()) {
+      const part = i === 0 ? region : null;
+      if (!place.has(id) || part) own.set(id, await see(asked, id, part, () => rawOf(asked)));
+    }
+    return own;
+  }
+
+  /** The rows of a blend before averaging. @param {Asked} asked */
+  function rawOf({ network, crop }) {
+    const head = data.descriptors.find((one) => one.network === network && one.crop === crop)?.dial;
+    if (!head) throw new Refusal(`this page has no dial of ${network}, ${crop}`);
+    return rowsOf(head.raw ?? head);
   }
 
   /** The table of the works, for conditions. @returns {Promise<Columns>} */
@@ -186,10 +198,16 @@ function createAnswerer(data, load) {
     throw unknown("work", id, ids);
   }
 
+  /** @type {Look} */
+  async function refuseToLook(asked, id, region) {
+    if (!region) return refuseWork(id);
+    throw new Refusal("this page looks at no parts of works; the app does (make app)");
+  }
+
   // ---- the nearest ------------------------------------------------------------------------------
 
   /**
-   * @typedef {Awaited<ReturnType<typeof descriptorOf>>} Descriptor
+   * @typedef {Awaited<ReturnType<typeof descriptorOf>> & {own: Map<string, Looked>}} Descriptor
    * @param {Asked} asked @param {Descriptor} descriptor @param {Columns | null} table
    * @returns {Promise<Answer>}
    */
@@ -222,11 +240,11 @@ function createAnswerer(data, load) {
    * The row that a question is near to: what is liked, less what is not, by weight.
    * @param {Asked} asked @param {Descriptor} descriptor
    */
-  function combine(asked, { rows, metric }) {
+  function combine(asked, { rows, metric, own }) {
     const { positive, negative } = asked.question;
     const signed = [...positive, ...negative.map(([id, weight]) => [id, -weight])];
-    const vectors = signed.map(([id], i) => (
-      rowAsked(asked, String(id), i === 0) ?? fetchRow(rows, rowOf(String(id)))));
+    const vectors = signed.map(([id]) => (
+      ownRow(asked, own, String(id)) ?? fetchRow(rows, rowOf(String(id)))));
     if (signed.length === 1) return vectors[0];
     if (!ADDABLE.includes(metric)) {
       throw new Refusal(`several works cannot be put together in the metric ${repr(metric)}; take one `
@@ -249,25 +267,14 @@ function createAnswerer(data, load) {
   }
 
   /**
-   * The row of an image of the visitor's own, or of a part; null for a whole work.
-   * @param {Asked} asked @param {string} id @param {boolean} first @param {boolean} before averaging
+   * The row of what the page looked at itself, before averaging or after; null for a whole work.
+   * @param {Asked} asked @param {Map<string, Looked>} own @param {string} id @param {boolean} before
    */
-  function rowAsked({ network, crop, dial, question: { region } }, id, first, before = false) {
-    const part = first && region;
-    if (place.has(id) && (!part || before)) return null; // copies are those of the whole work
-    const found = own.get(part ? partOf(id, part) : id);
-    if (!found) return part ? refusePart() : refuseWork(id);
-    if (found.network !== network || found.crop !== crop) {
-      throw new Refusal(`pictures are looked at by ${found.network}, ${found.crop} alone in this page; `
-        + "choose these");
-    }
-    if (dial === null) return found.final;
+  function ownRow({ dial }, own, id, before = false) {
+    if (before && place.has(id)) return null; // copies are those of the whole work
+    const found = own.get(id);
+    if (!found || dial === null) return found?.final ?? null;
     return before ? found.raw : found.averaged;
-  }
-
-  /** @returns {never} */
-  function refusePart() {
-    throw new Refusal("this page has not looked at this part of the work; draw it again");
   }
 
   /**
@@ -302,8 +309,8 @@ function createAnswerer(data, load) {
     }
     if (raw && liked.length) {
       const near = descriptor.near();
-      const copies = new Set(liked.flatMap((id, i) => {
-        const vector = rowAsked(asked, id, i === 0, true) ?? fetchRow(raw, rowOf(id));
+      const copies = new Set(liked.flatMap((id) => {
+        const vector = ownRow(asked, descriptor.own, id, true) ?? fetchRow(raw, rowOf(id));
         return nearerThan(near, vector, raw, descriptor);
       }));
       drop((row) => copies.has(row), `as near-duplicates (nearer than ${threeDigits(near)})`);

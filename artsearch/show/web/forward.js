@@ -5,7 +5,7 @@
 // Values lie as height × width × channels in one Float32Array. Sums are of 64 bits: what Chromium
 // makes of sums rounded to 32 bits takes three times as long.
 
-const WORK = 3_000_000; // products between two looks at the clock
+const WORK = 2_000_000; // products between two looks at the clock
 const BREATH = 12; // milliseconds after which the page may draw, and heed its visitor
 // From this cosine on a work shows the same picture. Of 30 works the least cosine to their own 8-bit
 // rows was 0.9990, of 51 pictures the largest one to another work 0.9939.
@@ -14,18 +14,18 @@ const DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#
 
 /**
  * @typedef {{do: string, of: number[], in: number, out: number, stride: number, side: number,
- *   clip: boolean}} Step
+ *   clip: boolean}} Stage
  * @typedef {{values: Float32Array, side: number, channels: number}} Maps
- * @typedef {Step & {weights: Float32Array, bias: Float32Array}} Ready
+ * @typedef {Stage & {weights: Float32Array, bias: Float32Array}} Ready
  * @typedef {{size: number, mean: number[], std: number[], final: string, steps: Ready[],
  *   layers: [string, number, string][], directions: Map<number, Float32Array>}} Net
- * @typedef {{layers: [string, number, number, number][], dims: number, means: Float32Array,
+ * @typedef {{layers: [string, number, number][], dims: number, means: Float32Array,
  *   basis: Int8Array, scales: Float32Array}} Component
  * @typedef {{others: number, power: number, components: Component[]}} Fit
- * @typedef {{count: number, numbers: Int8Array | Uint8Array, scales: Float32Array}} RowBlock works'
- *   rows, number by number, and the scale of each work's parts
  * @typedef {{(): Promise<void>, longest: number}} Pause
- * @typedef {{final: Float32Array, raw: Float32Array | null, averaged: Float32Array | null}} Rows
+ * @typedef {{file: string, fits: Record<string, string>}} Looker data files: a network, and what its
+ *   blend learnt, by crop
+ * @typedef {{final: Float64Array, raw: Float64Array | null, averaged: Float64Array | null}} Looked
  */
 
 // ---- time ---------------------------------------------------------------------------------------
@@ -467,60 +467,49 @@ function triangle(/** @type {Float64Array} */ matrix, /** @type {number} */ n) {
  */
 async function rawRow({ components }, layers, pause) {
   const parts = [];
-  for (const one of components) {
+  for (const { layers: named, dims, means, basis, scales } of components) {
+    const joined = new Float64Array(means.length);
     let at = 0;
-    const joined = joinArrays(one.layers.map(([name, weight, spread, width]) => {
-      const row = unit(/** @type {Float32Array} */ (layers.get(name)));
-      const means = one.means.subarray(at, at += width);
-      return row.map((value, i) => ((value - means[i]) * Math.sqrt(weight)) / spread);
-    }));
-    const row = new Float32Array(one.dims);
-    for (let d = 0; d < one.dims; d++) {
-      const start = d * joined.length;
-      let sum = 0;
-      for (let i = 0; i < joined.length; i++) sum += joined[i] * one.basis[start + i];
-      row[d] = sum * one.scales[d];
+    for (const [name, weight, spread] of named) {
+      const unit = scaleToUnit(Float64Array.from(/** @type {Float32Array} */ (layers.get(name))));
+      const factor = Math.sqrt(weight) / spread;
+      for (const value of unit) joined[at] = (value - means[at++]) * factor;
+    }
+    const row = new Float64Array(dims);
+    for (let d = 0, i = 0; d < dims; d++) {
+      for (let k = 0; k < joined.length; k++, i++) row[d] += joined[k] * basis[i];
+      row[d] *= scales[d];
       if (d % 32 === 31) await pause();
     }
-    parts.push(unit(row));
+    parts.push(...scaleToUnit(row));
   }
-  return joinArrays(parts);
+  return Float64Array.from(parts);
 }
 
 /**
  * Average a row with those of the nearest works, component by component, weighted by the cosine to
  * some power. A work that shows the same picture is passed over.
- * @param {Fit} fit @param {Float32Array} raw @param {RowBlock[]} blocks the works' own, as `raw`
+ * @param {Fit} fit @param {Float64Array} raw @param {ByteRows} rows the works' own, as `raw`
  */
-function averageRow({ components, others, power }, raw, blocks) {
-  if (!others) return raw;
-  const works = blocks.reduce((sum, { count }) => sum + count, 0);
+function averageRow({ others, power }, raw, rows) {
+  const averaged = raw.slice();
   let start = 0;
-  return joinArrays(components.map(({ dims }, part) => {
-    const row = raw.subarray(start, start + dims);
-    const cosines = joinArrays(blocks.map(({ count, numbers, scales }) => {
-      const found = new Float32Array(count);
-      for (let d = 0; d < dims; d++) {
-        const at = (start + d) * count;
-        for (let i = 0; i < count; i++) found[i] += row[d] * numbers[at + i];
-      }
-      return found.map((sum, i) => sum * scales[i * components.length + part]);
-    })).map((cosine) => (cosine > SAME ? -1 : cosine));
-    const sum = row.slice();
-    for (const work of largestOf(cosines, Math.min(others, works - 1))) {
-      let [place, i] = [0, work];
-      for (; i >= blocks[place].count; place++) i -= blocks[place].count;
-      const { count, numbers, scales } = blocks[place];
-      const weight = Math.max(0, cosines[work]) ** power * scales[i * components.length + part];
-      for (let d = 0; d < dims; d++) sum[d] += weight * numbers[(start + d) * count + i];
+  rows.widths.forEach((width, part) => {
+    const cosines = productsOf(rows, raw, part).map((one) => (one > SAME ? -1 : one));
+    const sum = averaged.subarray(start, start + width);
+    for (const work of largestOf(cosines, Math.min(others, rows.length - 1))) {
+      const weight = Math.max(0, cosines[work]) ** power;
+      const row = fetchRow(rows, work);
+      for (let i = 0; i < width; i++) sum[i] += weight * row[start + i];
     }
-    start += dims;
-    return unit(sum);
-  }));
+    scaleToUnit(sum);
+    start += width;
+  });
+  return averaged;
 }
 
 /** The places of the largest values, the largest first. */
-function largestOf(/** @type {Float32Array} */ values, /** @type {number} */ count) {
+function largestOf(/** @type {Float64Array} */ values, /** @type {number} */ count) {
   /** @type {number[]} */
   const found = [];
   for (let i = 0; i < values.length; i++) {
@@ -532,10 +521,11 @@ function largestOf(/** @type {Float32Array} */ values, /** @type {number} */ cou
   return found;
 }
 
-/** @param {Float32Array} row */
-function unit(row) {
+/** Bring a row to length 1, in place; one of zeros stays. @param {Float64Array} row */
+function scaleToUnit(row) {
   const length = Math.sqrt(row.reduce((sum, value) => sum + value * value, 0)) || 1;
-  return row.map((value) => value / length);
+  for (let i = 0; i < row.length; i++) row[i] /= length;
+  return row;
 }
 
 /** @param {Float32Array[]} arrays */
@@ -571,35 +561,35 @@ function readOnce(name, read, load, pause) {
 
 /**
  * Look at a picture by a network: its final layer, and its row of the blend before and after
- * averaging (null where this network and crop have none).
+ * averaging (null where this crop has no blend).
  *
- * `own` names the data files, as the page's head does, and `load` loads one; `rows` brings the
- * works' rows before averaging. `region` is a rectangle of the picture, as shares of its sides.
- * `progress` is told what share of all is done. Throws what can be said to the visitor: that the
- * picture cannot be read, or a data file not be loaded.
+ * `load` loads a data file, and `rows` brings the works' rows before averaging. `region` is a
+ * rectangle of the picture, as shares of its sides. `progress` is told what share of all is done.
+ * Throws what can be said to the visitor: that the picture cannot be read, or a data file not be
+ * loaded.
  * @param {Blob} file
- * @param {{own: {network: string, fits: Record<string, string>}, crop?: string,
- *   region?: Box | null, load: (name: string) => Promise<any>, rows: () => Promise<RowBlock[]>,
- *   pause?: Pause, progress?: (share: number) => void}} how
- * @returns {Promise<Rows>}
+ * @param {{looker: Looker, crop: string, region?: Box | null, load: Load,
+ *   rows: () => Promise<ByteRows>, pause?: Pause, progress?: (share: number) => void}} how
+ * @returns {Promise<Looked>}
  */
 async function describe(file, how) {
-  const { own, load, rows, crop = "no_crop", region = null, progress = () => {} } = how;
-  const pause = how.pause || createPause();
+  const { looker, load, crop, rows, region = null, progress = () => {} } = how;
+  const pause = how.pause ?? createPause();
   const picture = await decodePicture(file);
   try {
     progress(0.05);
-    const net = await readOnce(own.network, readNetwork, load, pause);
+    const net = await readOnce(looker.file, readNetwork, load, pause);
     progress(0.35);
     const box = boxOf(picture.width, picture.height, net.size, { region, crop });
     const square = await squareOf(picture, box, net.size, pause);
     progress(0.4);
     const layers = await runNetwork(net, square, pause, (share) => progress(0.4 + 0.5 * share));
-    const final = /** @type {Float32Array} */ (layers.get(net.final));
-    if (!own.fits[crop]) return { final, raw: null, averaged: null };
-    const fit = await readOnce(own.fits[crop], readFit, load, pause);
+    const final = Float64Array.from(/** @type {Float32Array} */ (layers.get(net.final)));
+    if (!looker.fits[crop]) return { final, raw: null, averaged: null };
+    const fit = await readOnce(looker.fits[crop], readFit, load, pause);
     const raw = await rawRow(fit, layers, pause);
-    const averaged = averageRow(fit, raw, fit.others ? await rows() : []);
+    const averaged = fit.others ? averageRow(fit, raw, await rows()) : raw;
+    await pause();
     progress(1);
     return { final, raw, averaged };
   } finally {

@@ -1,6 +1,7 @@
 // The view of the gallery, the same in the notebook's widget and on the static page.
 //
-// createGallery(root, act) fills `root` and returns {update(view)}. A view is plain data (see
+// createGallery(root, act) fills `root` and returns {update(view), say(text)}: the latter says what
+// takes time, until the next update. A view is plain data (see
 // artsearch/gallery/view.py, which makes it); what the visitor does goes to `act` as one of
 //
 //   {do: "change", …}   with one or more of network, crop, k, compare, search (a text), page,
@@ -27,7 +28,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     ? createAsk(parts, { go, show, showLarge, caption, put }) : null;
   const which = typeof createWhich === "function"
     ? createWhich(parts, { go, fillWorks, showLarge }) : null;
-  return { update, ask, which };
+  return { update, ask, which, say: (text) => tell(parts.wait, text) };
 
   // ---- what is there once ---------------------------------------------------------------------
 
@@ -55,10 +56,18 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     parts.machines = make("div", switchOf("Works made by a machine"));
     parts.machines_said = make("span", {});
     parts.recipes = make("div", switchOf("Features"));
-    parts.file = make("input", { type: "file", accept: "image/*", hidden: "", change: () => {
-      upload(parts.file.files);
-      parts.file.value = "";
-    } });
+    const chooser = (attributes) => {
+      const input = make("input", {
+        type: "file", accept: "image/*", hidden: "", ...attributes,
+        change: () => {
+          upload(input.files);
+          input.value = "";
+        },
+      });
+      return input;
+    };
+    parts.file = chooser({});
+    parts.camera = chooser({ capture: "environment" });
     parts.image = make("img", {});
     parts.words = make("p", { class: "as-words", dir: "auto", hidden: "" });
     parts.past = make("ol", { class: "as-strip" });
@@ -80,7 +89,13 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
       make("label", {}, make("span", {}, "content"), parts.dial_slider, make("span", {}, "style")));
     part("machine", "div", { class: "as-machines" }, parts.machines_said, parts.machines);
     part("upload", "div", { class: "as-tool" },
-      button("Your own image…", { click: () => parts.file.click() }), parts.file);
+      button("Your own image…", {
+        title: "Choose a file; or drop one here, or paste one", click: () => parts.file.click(),
+      }), parts.file,
+      // A machine without a touch screen would show its files again.
+      ...(matchMedia("(pointer: coarse)").matches
+        ? [button("Camera…", { "data-part": "camera", click: () => parts.camera.click() }),
+          parts.camera] : []));
     does("export", "Save table", () => go({ do: "export" }));
     does("picture", "Save picture", () => go({ do: "picture" }));
     does("refresh", "Refresh choices", () => go({ do: "refresh" }));
@@ -153,7 +168,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     fillDial(view.dial);
     fillMachines(view.machine_made);
     parts.upload.hidden = !view.can_upload;
-    parts.picture.hidden = !view.can_upload;
+    parts.picture.hidden = !view.can_upload || Boolean(view.alone);
     fillQuery(view.query);
     fillRows();
     fillHistory(view.history);
@@ -415,6 +430,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     gallery.addEventListener("dragover", onDrag);
     gallery.addEventListener("dragleave", () => gallery.classList.remove("as-dropping"));
     gallery.addEventListener("drop", onDrop);
+    document.addEventListener("paste", onPaste);
   }
 
   function go(what) {
@@ -430,7 +446,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     if (what.motif) return "Looking for this part in other works …";
     if (what.why) return "Comparing the two pictures, place by place …";
     const isNew = ["network", "crop", "dial", "compare"].some((name) => name in what);
-    return isNew && view.can_upload
+    return isNew && view.can_upload && !view.alone
       ? "One moment: a network that is asked for the first time looks at every work."
       : "…";
   }
@@ -489,6 +505,15 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     if (!view?.can_upload || !event.dataTransfer.types.includes("Files")) return;
     event.preventDefault();
     parts.gallery.classList.add("as-dropping");
+  }
+
+  /** A picture that is pasted where nothing else would take it. */
+  function onPaste(event) {
+    const here = parts.gallery.contains(event.target) || event.target === document.body;
+    if (!parts.gallery.isConnected || !here || !view?.can_upload) return;
+    if (!event.clipboardData.files.length) return;
+    event.preventDefault();
+    upload(event.clipboardData.files);
   }
 
   function onDrop(event) {

@@ -28,6 +28,8 @@
  *   first: {id: string, answers: Record<string, {ids: string[], distances: number[],
  *     notes: string[], rarities: ([number, number] | null)[]}>},
  *   works: Work[], rows: Map<string, number>, folded: string[], order: Record<number, number[]>,
+ *   looks: (Looker & {network: string, megabytes: number})[], parts: boolean,
+ *   own: Map<string, Work>,
  * }} Site
  */
 
@@ -38,7 +40,7 @@ const MACHINE = "machine_made"; // the column of what made a work, where a machi
 const SAME_ARTIST = ["artist", "series"]; // what a visitor may want to leave out
 const PAGE = 24; // works on a page of the drawer
 const HISTORY = 50; // works that are remembered, so that links stay short enough to send
-const LACKS = ["part", "why", "html", "csv"]; // what ask.js can show and this page cannot do
+const LACKS = ["why", "html", "csv"]; // what ask.js can show and this page cannot do
 /** @type {string[]} what cannot be asked of a path: where it is asked, the path ends */
 const NO_PATH = ["group_by", "region", "positive", "negative", "words", "negative_words"];
 /** @type {(keyof State)[]} what of a state is no part of its question */
@@ -86,13 +88,13 @@ async function readWorks(data) {
     const picture = columns.picture.slice(12 * row, 12 * row + 12);
     const file = `${picture.slice(0, 2)}/${picture}.jpg`;
     const [thumb, image] = [`thumbs/${file}`, `${data.images ? "images" : "thumbs"}/${file}`];
-    return { ...work, alt: work.caption, thumb, image };
+    return { ...work, alt: work.caption, thumb, image, picture };
   });
   return {
     ...data, works, ids: columns.id, texts: columns, machine_made: columns[MACHINE] ?? [],
     rows: new Map(works.map((/** @type {Work} */ work, /** @type {number} */ row) => [work.id, row])),
     folded: works.map((/** @type {Work} */ work) => fold(SAID.map((name) => work[name]).join(" "))),
-    order: {},
+    order: {}, own: new Map(),
   };
 }
 
@@ -208,11 +210,12 @@ function depends({ network, crop, dial, compare, goal, question }) {
 
 /**
  * A walk through the page: `act` does what the visitor does, one after the other, and what goes wrong
- * is a sentence in `error` while all else stays as it was.
- * @param {Site} site @param {State} start
+ * is a sentence in `error` while all else stays as it was. `say` is told what takes time.
+ * @param {Site} site @param {State} start @param {(text: string) => void} [say]
  */
-function createWalk(site, start) {
-  const answerer = createAnswerer(site, load);
+function createWalk(site, start, say = () => {}) {
+  const eyes = createEyes(site, load, say);
+  const answerer = createAnswerer(site, load, eyes.look);
   const isWork = (/** @type {string} */ id) => site.rows.has(id);
   const walk = {
     answerer, state: start, session: newSession(site.origin), error: "",
@@ -237,6 +240,7 @@ function createWalk(site, start) {
     if (what.do === "move") return move(what.state, true);
     if (what.do === "keep") return keep(what.id, what.on);
     if (what.do === "open") return open(what.text);
+    if (what.do === "upload") return upload(what.file);
     return move(reduce(walk.state, what, site));
   }
 
@@ -258,6 +262,17 @@ function createWalk(site, start) {
     const answers = networks.map(async ({ name }) => /** @type {[string, Answer]} */ (
       [name, openingOf(later, name, site) ?? await answerer.answer({ ...later, network: name })]));
     return new Map(await Promise.all(answers));
+  }
+
+  /** Ask by a picture of the visitor's own, and by networks that can look. @param {File} file */
+  async function upload(file) {
+    const able = site.looks.map(({ network }) => network);
+    const { network, compare } = walk.state;
+    const id = await eyes.add(file);
+    return move({
+      ...select(walk.state, id), network: able.includes(network) ? network : able[0],
+      compare: compare && site.networks.every(({ name }) => able.includes(name)),
+    });
   }
 
   /** @param {string} id @param {boolean} on */
@@ -336,7 +351,8 @@ function viewOf({ state, answers, session, error }, site) {
     error, unit: [...answers.values()][0]?.unit ?? "",
     dial: { available: hasDial(site), alpha: state.dial },
     networks: choices(site.networks, state.network), crops: choices(site.crops, state.crop),
-    k: state.question.k, k_max: site.k, compare: state.compare, can_upload: false,
+    k: state.question.k, k_max: site.k, compare: state.compare, can_upload: site.looks.length > 0,
+    alone: true, // answers come from the page itself
     machine_made: {
       available: site.has_both, shown: state.question.machine_made, count: machines,
     },
@@ -369,6 +385,7 @@ function askedOf(state, answers, session, site) {
     .filter(([id]) => side === "unlike" || id !== query)
     .map(([id, weight]) => ({ ...work(id), weight, side }));
   const weight = question.positive.find(([id]) => id === query)?.[1] ?? 1;
+  const own = worksOf(question).some((id) => site.own.has(id));
   return {
     columns: site.columns, values: site.values, where: question.where,
     group_by: question.group_by, group_size: question.group_size,
@@ -377,9 +394,11 @@ function askedOf(state, answers, session, site) {
     near_duplicates: question.near_duplicates, in_words: "", region: question.region, weight,
     liked: [...beside(question.positive, "like"), ...beside(question.negative, "unlike")],
     excluded: question.exclude.map(work), goal: goal ? work(goal) : null,
-    notes: notesOf(answers, site), link: answers.size ? linkTo(state) : "",
+    notes: [...notesOf(answers, site), ...(own ? [STAYS] : [])],
+    link: answers.size && !own ? linkTo(state) : "",
     active: Boolean(goal) || !isSame(question, plainOf(state)), why: null,
-    kept: Object.keys(session.kept), steps: session.steps.length, lacks: LACKS,
+    kept: Object.keys(session.kept), steps: session.steps.length,
+    lacks: site.parts || site.own.has(query) ? LACKS : [...LACKS, "part"],
   };
 }
 
@@ -394,7 +413,7 @@ function notesOf(/** @type {Answers} */ answers, /** @type {Site} */ site) {
 
 /** @param {string} id @param {Site} site @returns {Work | undefined} */
 function workOf(id, site) {
-  return site.works[site.rows.get(id) ?? -1];
+  return site.works[site.rows.get(id) ?? -1] ?? site.own.get(id);
 }
 
 /** Write a distance as distance_text in wording.py does. @param {number} distance */
@@ -502,7 +521,8 @@ function fromAddress(hash, state, site) {
   if (!rest.some((part) => part.startsWith("k="))) rest.push(`k=${first.question.k}`);
   /** @type {string[]} */
   const missing = [];
-  const known = (/** @type {string} */ id) => site.rows.has(id) || !missing.push(id);
+  const known = (/** @type {string} */ id) => (
+    site.rows.has(id) || site.own.has(id) || !missing.push(id));
   try {
     let { question, view } = readLink(`?${rest.join("&")}`);
     const here = (/** @type {Weighed[]} */ pairs) => pairs.filter(([id]) => known(id));
@@ -512,7 +532,7 @@ function fromAddress(hash, state, site) {
       positive: positive.length ? positive : first.question.positive,
       k: Math.min(question.k, first.question.k && Math.max(1, site.k)),
       machine_made: !site.has_both || (hash.length > 1 && question.machine_made),
-      region: null,
+      region: site.looks.length ? question.region : null,
     });
     const choice = (
       /** @type {"network" | "crop"} */ name, /** @type {{name: string}[]} */ list,
@@ -579,7 +599,7 @@ function decode(text) {
 async function start(root) {
   const site = await load("works").then(readWorks);
   const first = fromAddress(location.hash || location.search, firstState(site), site);
-  const walk = createWalk(site, first.state);
+  const walk = createWalk(site, first.state, (text) => gallery.say(text));
   walk.session = sessionKept(site) ?? walk.session;
   const gallery = createGallery(root, act, show);
   /** @type {What} */
