@@ -634,6 +634,20 @@ FAULTS = [
         "head.map((name) => /** @type {Work} */ (about)[name])",
     ),
     Fault(
+        "rows-always-before-columns",
+        "show/web/resize.js",
+        "show/test_page_network.py::test_squares_are_pillows_to_the_last_bit",
+        "height > side && height - side > 2 * (width - side)",
+        "height < 0",
+    ),
+    Fault(
+        "picture-averaged-with-itself",
+        "show/web/forward.js",
+        "show/test_page_network.py::test_the_same_picture_is_not_averaged_with_itself",
+        "(one > SAME ? -1 : one)",
+        "one",
+    ),
+    Fault(
         "values-not-quoted",
         "show/web/ask.js",
         "gallery/test_ask_browser.py::test_texts_and_columns_are_quoted_as_python_reads_them",
