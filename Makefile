@@ -16,7 +16,7 @@ INSTALLED := have-all
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-all test-quality types style pages no-caches lab app evaluate bench-extract
-.PHONY: bench-index browser clean
+.PHONY: bench-index bench-identify browser clean
 .NOTPARALLEL:
 
 help:   ## list these commands
@@ -34,7 +34,7 @@ install:   ## install what all commands want (each of them installs its own when
 have-%:
 	@$(PYTHON) tools/install.py $*
 
-# Notebooks 8 and 10 want a set more each; the first five want none.
+# Notebooks 8, 10 and 11 want a set more each; the first five want none.
 demo: have-demo $(if $(filter-out 1-5 none,$(NOTEBOOKS)),have-map have-text have-identify)   ## collection, features, index, a page to open, executed notebooks
 	@$(PY) -m artsearch demo --collection "$(COLLECTION)" --networks "$(NETWORKS)" \
 		--index "$(INDEX)" --notebooks "$(NOTEBOOKS)" --out build
@@ -93,6 +93,9 @@ bench-extract: $(INSTALLED) $(REPAINTED)   ## measure extraction beside the arti
 
 bench-index: $(INSTALLED) $(REPAINTED)   ## measure kinds of index side by side: recall, time, memory
 	@$(PY) tests/bench/index.py --collection "$(COLLECTION)" $(BENCH)
+
+bench-identify: $(INSTALLED) $(REPAINTED)   ## measure how a work is known again: share, time, memory
+	@$(PY) tests/bench/identify.py --collection "$(COLLECTION)" $(BENCH)
 
 # The gallery is tested in a real browser: Debian's, since playwright's own is a separate download.
 # Without one those tests say so and are skipped; where CI is set they fail.

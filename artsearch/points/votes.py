@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from artsearch.base.errors import ArtsearchError
+from artsearch.base.errors import ArtsearchError, TooFewWorks
 from artsearch.base.sealed import open_sealed, seal
 from artsearch.features.features import Features
 from artsearch.points.local import Points, library
@@ -55,7 +55,7 @@ class Votes:
         counts = np.minimum(np.concatenate(counts), VOTING).astype(int)
         total = int(counts.sum())
         if not total:
-            raise ArtsearchError("no picture has any points; nothing can be known again")
+            raise TooFewWorks("no picture has any points; nothing can be known again")
         clusters = max(1, min(round(np.sqrt(total)), total // 40))
         graph = "_HNSW32" if total > GREAT else ""
         # Half a byte for every two numbers, compared 32 at a time (André et al. 2021, TPAMI 43).
