@@ -49,26 +49,20 @@ class Votes:
     @classmethod
     def build(cls, features: Features) -> Votes:
         """Build it from packed points; the same points give the same index."""
-        faiss = library("faiss")
         starts = range(0, len(features), CHUNK)
         counts = [features.vectors[at : at + CHUNK][:, 0] for at in starts]
         counts = np.minimum(np.concatenate(counts), VOTING).astype(int)
         total = int(counts.sum())
         if not total:
             raise TooFewWorks("no picture has any points; nothing can be known again")
-        clusters = max(1, min(round(np.sqrt(total)), total // 40))
-        graph = "_HNSW32" if total > GREAT else ""
-        # Half a byte for every two numbers, compared 32 at a time (André et al. 2021, TPAMI 43).
-        code = "PQ64x4fs" if total > MANY else "Flat"
-        index = faiss.index_factory(128, f"IVF{clusters}{graph},{code}")
-        index.cp.seed, index.cp.max_points_per_centroid = 0, EACH
+        index = empty_index(total)
         drawn = np.random.default_rng(0).permutation(len(counts))
-        enough = np.searchsorted(np.cumsum(counts[drawn]), max(EACH * clusters, MANY)) + 1
+        enough = np.searchsorted(np.cumsum(counts[drawn]), max(EACH * index.nlist, MANY)) + 1
         learnt = (features.vectors[int(row)][None] for row in drawn[:enough])
-        index.train(np.concatenate([_voting(rows)[0] for rows in learnt]).astype(np.float32))
+        index.train(np.concatenate([voting(rows)[0] for rows in learnt]).astype(np.float32))
         shapes = []
         for at in starts:
-            descriptors, shape = _voting(features.vectors[at : at + CHUNK])
+            descriptors, shape = voting(features.vectors[at : at + CHUNK])
             index.add(descriptors.astype(np.float32))
             shapes.append(shape)
         owners = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
@@ -128,7 +122,18 @@ class Votes:
         return None
 
 
-def _voting(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def empty_index(points: int):
+    """Return what keeps so many points, by faiss, before it has learnt anything."""
+    clusters = max(1, min(round(np.sqrt(points)), points // 40))
+    graph = "_HNSW32" if points > GREAT else ""
+    # Half a byte for every two numbers, compared 32 at a time (André et al. 2021, TPAMI 43).
+    code = "PQ64x4fs" if points > MANY else "Flat"
+    index = library("faiss").index_factory(128, f"IVF{clusters}{graph},{code}")
+    index.cp.seed, index.cp.max_points_per_centroid = 0, EACH
+    return index
+
+
+def voting(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the descriptors of the points of some works that vote, and their shapes."""
     works = [Points.unpack(row) for row in rows]
     descriptors = np.concatenate([work.descriptors[:VOTING] for work in works])
