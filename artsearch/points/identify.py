@@ -19,8 +19,9 @@ from artsearch.points.votes import VOTING, Votes
 from artsearch.works.collection import Collection
 from artsearch.works.images import ImageSource, open_image
 
-#: Works that are looked at closely, as it is and mirrored: those with the most votes.
-CANDIDATES = 12
+#: Works that are looked at closely, as it is and mirrored: those with the most votes, if so many
+#: points vote for them with one voice.
+CANDIDATES, FEW = 12, 4
 #: So many are always looked at; then it ends with one that has CERTAIN times the points it takes.
 FIRST, CERTAIN = 4, 4
 #: Works by which the threshold is learnt, the share of them that may be taken for another one, and
@@ -171,7 +172,7 @@ class Identifier:
         votes[[self._row[id] for id in without]] = 0
         most = np.argsort(-votes, kind="stable")[:CANDIDATES]
         more = (self._row[id] for id in also if id in self._row)
-        return list(dict.fromkeys([*most[votes[most] > 0].tolist(), *more]))
+        return list(dict.fromkeys([*most[votes[most] >= FEW].tolist(), *more]))
 
     def _say(self, points: Points, found: list[tuple[Agreement, int, int]]) -> Identification:
         if not found or found[0][0].points < self.threshold:
