@@ -26,6 +26,8 @@ HOW = (
     "contains, between, and, or, not; texts stand in quotes, a column's name with spaces in `…`"
 )
 RESERVED = ("and", "or", "not", "in", "contains", "between")
+#: The static page reads the same in JavaScript (artsearch/show/web/where.js): what both understand,
+#: and what they complain of, stands in tests/works/conditions.json.
 GRAMMAR = r"""
 ?either: both (_OR both)*
 ?both: one (_AND one)*

@@ -239,7 +239,7 @@ def test_by_touch_narrow_and_wide(browser, built, width, scheme):
         page.screenshot(path=SCREENS / f"dial-site-{width}-{scheme}-off.png")
         box = slider_of(page).bounding_box()
         page.touchscreen.tap(box["x"] + 0.75 * box["width"], box["y"] + box["height"] / 2)
-        wait_for_place(page, "more style than content (0.75)")
+        wait_for_place(page, "more style than content")
         page.wait_for_load_state("networkidle")
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         page.screenshot(path=SCREENS / f"dial-site-{width}-{scheme}.png")
