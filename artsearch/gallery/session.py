@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import repeat
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -18,6 +19,7 @@ from artsearch.base.errors import ArtsearchError
 from artsearch.base.text import shorten
 from artsearch.index.metrics import METRICS
 from artsearch.search.question import Question, read_link
+from artsearch.search.rarity import Rarity
 from artsearch.search.results import Neighbour, Results
 from artsearch.works.collection import Collection
 
@@ -49,7 +51,8 @@ class Step:
 
     `groups` is empty, or has what each work has in the column `question.group_by`. `at` is the
     time in ISO 8601, UTC. `goal` is the work that waypoints lead to. `own` names what of the
-    question is no work of the collection, but an image of the visitor's own. The types say, too,
+    question is no work of the collection, but an image of the visitor's own. `rarities` is empty
+    where none is known, and in files that were saved before they were noted. The types say, too,
     how a step stands in a file.
     """
 
@@ -65,10 +68,12 @@ class Step:
     goal: str
     own: _Texts
     metric: Literal[tuple(METRICS)]
+    rarities: Annotated[tuple[Rarity | None, ...], pydantic.FailFast()] = ()
 
     def __post_init__(self):
-        if len(self.distances) != len(self.ids) or len(self.groups) not in (0, len(self.ids)):
-            raise ValueError("it has not as many distances or groups as works")
+        works = len(self.ids)
+        if len(self.distances) != works or {len(self.groups), len(self.rarities)} - {0, works}:
+            raise ValueError("it has not as many distances, groups or rarities as works")
 
     @property
     def works(self) -> tuple[str, ...]:
@@ -76,9 +81,10 @@ class Step:
         return (*self.question.works, *([self.goal] if self.goal else []))
 
     @property
-    def grouped(self) -> Iterator[tuple[str, float, str]]:
-        """The works that answered, as id, distance and group."""
-        return zip(self.ids, self.distances, self.groups or [""] * len(self.ids), strict=True)
+    def found(self) -> Iterator[tuple[str, float, str, Rarity | None]]:
+        """The works that answered, as id, distance, group and rarity."""
+        groups, rarities = self.groups or repeat(""), self.rarities or repeat(None)
+        return zip(self.ids, self.distances, groups, rarities)
 
     def link(self) -> str:
         """Return the question as the end of an address; "" where it holds an image of one's own."""
@@ -141,6 +147,7 @@ class Session:
     def add(self, question: Question, answer: Results, goal: str = "") -> None:
         """Note a question and its answer; the same ones again at once are not noted again."""
         provenance, groups = answer.provenance, tuple(work.group for work in answer)
+        rarities = tuple(work.rarity for work in answer)
         named = (*question.works, *([goal] if goal else []))
         step = Step(
             question=question,
@@ -155,6 +162,7 @@ class Session:
             goal=goal,
             own=tuple(id for id in named if id not in self.collection),
             metric=answer.metric,
+            rarities=rarities if any(rarities) else (),
         )
         # Several networks side by side are asked the same one after the other.
         for before in reversed(self.steps):
@@ -198,9 +206,11 @@ class Session:
 
         A note says how many these are.
         """
+        rarities = dict(zip(step.ids, step.rarities, strict=False))
+        rate = (lambda: rarities) if rarities else None
         found = tuple(
-            Neighbour(id, distance, self.collection.caption(id), group)
-            for id, distance, group in step.grouped
+            Neighbour(id, distance, self.collection.caption(id), group, rate=rate)
+            for id, distance, group, _ in step.found
             if id in self.collection
         )
         gone = len(step.ids) - len(found)

@@ -17,6 +17,7 @@ from artsearch.gallery.session_table import describe, make_table
 from artsearch.networks.registry import NETWORKS
 from artsearch.search.answer import cut
 from artsearch.search.question import Region
+from artsearch.search.rarity import Rarity
 from artsearch.search.wording import dial_text, distance_text, words
 from artsearch.show.html import bullets, render, to_url
 from artsearch.works.images import open_image, thumbnail, to_jpeg
@@ -163,7 +164,7 @@ def _step(works: _Works, number: int, step: Step) -> dict[str, object]:
         "link": step.link(),
         "asked": _asked(works, step),
         "notes": bullets(shorten(note, 500) for note in step.notes[:SHOWN]),
-        "found": [_found(works, *one) for one in islice(step.grouped, SHOWN)],
+        "found": [_found(works, *one) for one in islice(step.found, SHOWN)],
         "more": len(step.ids) - SHOWN,
     }
 
@@ -182,8 +183,11 @@ def _asked(works: _Works, step: Step) -> list[dict[str, object]]:
     return asked
 
 
-def _found(works: _Works, work_id: str, distance: float, group: str) -> dict[str, object]:
-    """Return a work of an answer, with what its group and its licence are, where they are known."""
+def _found(
+    works: _Works, work_id: str, distance: float, group: str, rarity: Rarity | None
+) -> dict[str, object]:
+    """Return a work of an answer: how near, its group and its licence, where they are known."""
     licence = shorten(works.about(work_id)["licence"], CAPTION)
-    said = {"group": shorten(group, CAPTION), "before": distance_text(distance)}
+    near = " ".join([distance_text(distance), *([rarity.brief] if rarity else [])])
+    said = {"group": shorten(group, CAPTION), "before": near}
     return works.show(work_id, licence=licence, **said)

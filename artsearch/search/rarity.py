@@ -51,11 +51,21 @@ class Rarity(NamedTuple):
         """Whether chance alone would give one work or more that is as near."""
         return self.by_chance >= 1
 
-    def __str__(self) -> str:
+    @property
+    def percent(self) -> str:
+        """The share in per cent: '99.97 %'."""
         # As many digits as tell it from all pairs; cut, since no share is rounded up to all.
         digits = int(np.clip(np.ceil(-np.log10(max(1 - self.share, 1e-9)) - 2 - 1e-6), 0, 7))
         share = np.floor(self.share * 100 * 10**digits + 1e-6) / 10**digits
-        near = f"nearer than {share:.{digits}f} % of pairs by different hands"
+        return f"{share:.{digits}f} %"
+
+    @property
+    def brief(self) -> str:
+        """The word and the share: 'unusual, 99.97 %'."""
+        return f"{self.word}, {self.percent}"
+
+    def __str__(self) -> str:
+        near = f"nearer than {self.percent} of pairs by different hands"
         works = f"{self.by_chance:,.0f}" if self.by_chance >= 10 else f"{self.by_chance:.2g}"
         works = "fewer than 0.001" if self.by_chance < 0.001 else works
         return f"{self.word}: {near}; by chance {works} works would be"

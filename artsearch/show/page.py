@@ -22,7 +22,8 @@ from artsearch.works.collection import Collection
 INTRODUCTION = (
     "{queries} of {works:,} works, the first chosen for its answers and the others drawn at "
     "random, each with the works that are nearest to it for each network. The number is the "
-    "distance; framed are works that no other network has in its row."
+    "distance, then how unusual it is to be as near, and than what share of pairs by different "
+    "hands it is nearer; framed are works that no other network has in its row."
 )
 
 
@@ -93,7 +94,7 @@ def _rows(
         works = []
         for work in answers[network.name]:
             kind = "only" if others and work.id not in shared else ""
-            rarity = f" {work.rarity.word}" if work.rarity else ""
+            rarity = f" {work.rarity.brief}" if work.rarity else ""
             works.append(pictures.show(work.id, distance_text(work.distance) + rarity, kind))
         cut = answers[network.name].cut_text if works else ""
         rows.append({"title": network.title, "cut": cut, "works": works})

@@ -27,6 +27,7 @@ from artsearch.gallery.session import LARGEST, Session
 from artsearch.gallery.session_page import PICTURES, SHOWN, make_page, save_session
 from artsearch.gallery.session_table import describe, make_table
 from artsearch.search.question import Question, read_link
+from artsearch.search.rarity import Rarity
 from artsearch.search.results import Neighbour, Results
 
 WAVE = "katsushika-hokusai_the-great-wave-off-kanagawa.jpg"
@@ -203,6 +204,27 @@ def test_an_answer_can_be_shown_again(session, search):
     assert session.results(session.steps[3]).query is None
     grouped = session.results(session.steps[2])
     assert {work.group for work in grouped} == set(search.collection.works["style"])
+
+
+def test_rarities_are_noted_shown_and_in_the_table(collection):
+    session, rarities = Session(collection), {LION: Rarity(0.9997, 0.02), LISA: None}
+    found = tuple(Neighbour(id, 0.5, id, rate=lambda: rarities) for id in rarities)
+    session.add(Question(positive=WAVE), Results(None, found, "angular", MADE_BY))
+    again = Session.from_json(session.to_json(), collection)
+    assert same(again, session)
+    (step,) = again.steps
+    assert [work.rarity for work in again.results(step)] == [*rarities.values()]
+    told = [(row["rarity"], row["share"]) for row in rows_of(make_table(again))]
+    assert told == [("unusual", "0.9997"), ("", "")]
+    assert "0.500 unusual, 99.97 %" in Page(make_page(again)).said
+
+
+def test_a_session_saved_without_rarities_opens_as_before(session, collection):
+    older = broken(session, lambda data: [step.pop("rarities") for step in data["steps"]])
+    again = Session.from_json(older, collection)
+    assert len(again.steps) == 5 and {step.rarities for step in again.steps} == {()}
+    assert {work.rarity for work in again.results(again.steps[0])} == {None}
+    assert {row["rarity"] for row in rows_of(make_table(again))} == {""}
 
 
 # What is noted
@@ -460,7 +482,9 @@ CHANGES = {
     "'steps 1 distances 1': Input should be a finite": ("distances", [float("nan")]),
     "Input should be a finite number": ("distances", [float("inf")]),
     "'steps 1 distances 1': Input should be a valid number": ("distances", [True]),
-    "not as many distances or groups as works": ("ids", ["a"]),
+    "not as many distances, groups or rarities as works": ("ids", ["a"]),
+    "steps 1 rarities 1": ("rarities", ["unusual"]),
+    "it has not as many": ("rarities", [[0.9, 1.5]]),
     "steps 1 ids 2": ("ids", [WAVE, 3]),
     "steps 1 dial": ("dial", 1.5),
     "steps 1 at": ("at", "yesterday"),
