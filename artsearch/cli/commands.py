@@ -160,6 +160,7 @@ def site(
 @click.option("--repainted", default=None, help="Folder of works with a content and a manner.")
 @click.option("--k", default=10, help="Neighbours that are looked at.")
 @click.option("--sample", default=100, help="Works that are altered and sought again.")
+@click.option("--seed", default=0, help="For what is drawn by chance.")
 @click.option("--identify", is_flag=True, help="Name altered works by their points, too.")
 @click.option("--motifs", is_flag=True, help="Seek parts of works in others, too.")
 @click.option("--why", is_flag=True, help="Try whether experiments name causes, too.")
@@ -173,6 +174,7 @@ def evaluate(
     repainted: str | None,
     k: int,
     sample: int,
+    seed: int,
     identify: bool,
     motifs: bool,
     why: bool,
@@ -199,6 +201,7 @@ def evaluate(
         _split(labels) if labels else None,
         k,
         sample,
+        seed,
         cache=cache,
         identify=identify,
         with_motifs=motifs,

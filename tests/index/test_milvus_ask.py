@@ -13,11 +13,13 @@ from asking import (
 )
 from tiers import slow
 
+from artsearch.base.errors import ArtsearchError
 from artsearch.features.features import Features
 from artsearch.index.factory import construct_exact_index
 from artsearch.index.milvus.blend import MilvusBlendIndex
 from artsearch.index.milvus.fields import to_expression
 from artsearch.index.milvus.index import MilvusIndex
+from artsearch.search.results import Described
 from artsearch.search.search import Search
 from artsearch.works.conditions import Columns, WhereError, parse
 
@@ -113,6 +115,29 @@ def test_copies_and_paths_are_those_of_memory(searches, collection):
     for where in ("", 'kind == "print"', 'only == "this one"'):
         check_same(search.path(first, last, where=where), expected.path(first, last, where=where))
     assert search.by_work(first, 5).ids == expected.by_work(first, 5).ids
+
+
+def test_csls_is_refused(searches, collection):
+    for ask in (searches[0].ask, searches[0].by_work):
+        with pytest.raises(ArtsearchError, match="those of 'milvus.*' are on a server; take another"):
+            ask(collection.ids[0], normalise="csls")
+
+
+def test_an_experiment_has_the_ranks_of_memory(searches, collection, monkeypatch):
+    first, where = collection.ids[0], 'kind == "print"'
+    row, found = searches[1].exact.row(first), []
+    answer = searches[1].ask(first, 5, where=where).ids[-1]
+
+    def look(image):  # no network: near the first work, by how light the picture is
+        random = np.random.default_rng(int(np.sum(image, dtype=np.int64)))
+        return Described(*[row + random.normal(0, np.abs(row).mean() / 2, len(row))] * 2)
+
+    for search in searches:
+        monkeypatch.setattr(search, "look", look)
+        found.append(search.experiment(first, answer, where=where))
+    assert found[0] == found[1] and found[0].rank == 5
+    assert len({trial.rank for trial in found[0].trials}) > 1
+    assert found[0].trials[0].limit is not None
 
 
 def test_no_rows_are_read_into_memory_for_it(searches, collection, monkeypatch):
