@@ -84,7 +84,7 @@ class Step:
     def found(self) -> Iterator[tuple[str, float, str, Rarity | None]]:
         """The works that answered, as id, distance, group and rarity."""
         groups, rarities = self.groups or repeat(""), self.rarities or repeat(None)
-        return zip(self.ids, self.distances, groups, rarities)
+        return zip(self.ids, self.distances, groups, rarities, strict=False)
 
     def link(self) -> str:
         """Return the question as the end of an address; "" where it holds an image of one's own."""

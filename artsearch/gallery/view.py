@@ -80,7 +80,8 @@ def results(state: GalleryState) -> pd.DataFrame:
     The column `dial` is its weight, and empty (NaN) for the network's final layer. There is a
     column `group` where the nearest in each of a column were asked for. Where the collection has
     works made by a machine beside others, `left_out` says whether these were left out
-    ("machine_made"), and `machine_made` what made each of those that were not.
+    ("machine_made"), and `machine_made` what made each of those that were not. `rarity` and `share`
+    are there where they are known of a work.
     """
     now, rows = state.now, []
     left_out = "" if now.question.machine_made else MACHINE_MADE
@@ -89,11 +90,14 @@ def results(state: GalleryState) -> pd.DataFrame:
         for rank, one in enumerate(answer, 1):
             work = state.collection.work(one.id) | {"caption": one.caption}
             known = [work.get(column, "") for column in EXPORTED]
-            found = [rank, one.distance, one.group, one.id, *known]
+            rarity = [one.rarity.word, one.rarity.share] if one.rarity else ["", None]
+            found = [rank, one.distance, *rarity, one.group, one.id, *known]
             rows.append([*asked, *found, state.collection.machine_made(one.id)])
-    columns = ["query", "network", "crop", "dial", "left_out", "rank", "distance", "group", "id"]
-    table = pd.DataFrame(rows, columns=[*columns, *EXPORTED, MACHINE_MADE])
+    columns = ["query", "network", "crop", "dial", "left_out", "rank", "distance"]
+    columns += ["rarity", "share", "group", "id", *EXPORTED, MACHINE_MADE]
+    table = pd.DataFrame(rows, columns=columns)
     unused = [] if now.question.group_by else ["group"]
+    unused += [] if (table["rarity"] != "").any() else ["rarity", "share"]
     unused += [] if state.has_both else ["left_out", MACHINE_MADE]
     return table.drop(columns=unused).astype({"dial": float})
 

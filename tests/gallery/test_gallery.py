@@ -301,6 +301,9 @@ def test_results_and_csv(state, collection):
     back = pd.read_csv(io.StringIO(text), keep_default_na=False)
     assert back["id"].tolist() == table["id"].tolist()
     assert np.allclose(back["distance"], table["distance"])
+    (answer, *_) = state.answers.values()
+    assert back["rarity"].head(10).tolist() == [one.rarity.word for one in answer]
+    assert back["share"].head(10).astype(float).tolist() == [one.rarity.share for one in answer]
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1+1", "-1-1", "-cmd", "+A1", "@sum", "\t=1", "\r=1"])

@@ -119,7 +119,9 @@ def test_copies_and_paths_are_those_of_memory(searches, collection):
 
 def test_csls_is_refused(searches, collection):
     for ask in (searches[0].ask, searches[0].by_work):
-        with pytest.raises(ArtsearchError, match="those of 'milvus.*' are on a server; take another"):
+        with pytest.raises(
+            ArtsearchError, match="those of 'milvus.*' are on a server; take another"
+        ):
             ask(collection.ids[0], normalise="csls")
 
 

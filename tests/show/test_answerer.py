@@ -305,3 +305,6 @@ def test_same_walk_in_python_and_javascript(collection, searches, data, tmp_path
     assert not again.missing and list(again.kept) == list(state.session.kept)
     assert [step.link() for step in again.steps] == [step.link() for step in state.session.steps]
     assert [step.notes for step in again.steps] == [step.notes for step in state.session.steps]
+    rated = [[[one and one.word for one in step.rarities] for step in of.steps]
+             for of in (again, state.session)]  # fmt: skip
+    assert rated[0] == rated[1] and any(rated[0])

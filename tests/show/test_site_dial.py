@@ -219,6 +219,8 @@ def test_export(page, collection, searches):
     for exported, row in zip(csv.DictReader(io.StringIO(text)), mine, strict=True):
         distances = [float(one.pop("distance")) for one in (exported, row)]
         assert distances[0] == pytest.approx(distances[1], abs=5e-3)
+        shares = [float(one.pop("share")) for one in (exported, row)]
+        assert shares[0] == pytest.approx(shares[1], abs=0.02)
         assert exported == row
 
 

@@ -16,6 +16,7 @@
  * @property {string} goal
  * @property {string[]} own what of the question is an image of the visitor's own
  * @property {string} metric
+ * @property {([number, number] | null)[]} [rarities] share and by_chance of each, where one is known
  *
  * @typedef {{name: string, works: number, fingerprint: string}} Origin which collection was asked
  * @typedef {{version: number, format: string, title: string, collection: Origin,
@@ -38,13 +39,15 @@ function newSession(collection) {
  */
 function addStep(session, { network, crop, dial, goal, question }, answer, isWork) {
   const groups = answer.works.map(({ group }) => group);
+  const rarities = answer.works.map(({ rarity }) => (
+    /** @type {[number, number] | null} */ (rarity && [rarity.share, rarity.by_chance])));
   const step = {
     question: toLink(question), network, crop, dial,
     ids: answer.works.map(({ id }) => id), distances: answer.works.map(({ distance }) => distance),
     groups: groups.some(Boolean) ? groups : [], notes: answer.notes,
     at: `${new Date().toISOString().slice(0, 19)}+00:00`, goal,
     own: [...worksOf(question), ...(goal ? [goal] : [])].filter((id) => !isWork(id)),
-    metric: answer.metric,
+    metric: answer.metric, rarities: rarities.some(Boolean) ? rarities : [],
   };
   // Several networks side by side are asked the same one after the other.
   for (const before of [...session.steps].reverse()) {
@@ -78,13 +81,16 @@ function readSession(text) {
   return found;
 }
 
-/** What a session's file is like: "s" a text, "n" a number, "?" a number or null, [x] a list of x. */
+/**
+ * What a session's file is like: "s" a text, "n" a number, "?" a number or null, "r" rarities or
+ * nothing, [x] a list of x.
+ */
 const SESSION_FORM = {
   version: "n", format: "s", title: "s", kept: "*",
   collection: { name: "s", works: "n", fingerprint: "s" },
   steps: [{
     question: "s", network: "s", crop: "s", dial: "?", ids: ["s"], distances: ["n"], groups: ["s"],
-    notes: ["s"], at: "s", goal: "s", own: ["s"], metric: "s",
+    notes: ["s"], at: "s", goal: "s", own: ["s"], metric: "s", rarities: "r",
   }],
 };
 
@@ -97,6 +103,7 @@ function wrongIn(value, form, at) {
   const checks = {
     s: () => isText(value), n: () => isNumber(value), "?": () => value === null || isNumber(value),
     "*": () => isObject && Object.values(value).every(isText),
+    r: () => value === undefined || (Array.isArray(value) && value.every(isPairOrNull)),
   };
   if (isText(form)) return checks[/** @type {keyof checks} */ (form)]() ? "" : at;
   if (Array.isArray(form)) {
@@ -106,6 +113,10 @@ function wrongIn(value, form, at) {
   if (!isObject) return at || "its beginning";
   return Object.entries(form).map(([name, one]) => wrongIn(value[name], one, `${at} ${name}`.trim()))
     .find(Boolean) ?? "";
+}
+
+function isPairOrNull(/** @type {any} */ one) {
+  return one === null || (Array.isArray(one) && one.length === 2 && one.every(isNumber));
 }
 
 /**

@@ -696,14 +696,17 @@ function saveSession(session) {
 function saveTable({ state, answers }, site) {
   const { question, history, position, crop, dial } = state;
   const both = site.has_both;
+  const rated = [...answers.values()].some(({ works }) => works.some(({ rarity }) => rarity));
   const head = [
     "query", "network", "crop", "dial", ...(both ? ["left_out"] : []), "rank", "distance",
-    ...(question.group_by ? ["group"] : []), "id", "caption", ...EXPORTED, ...(both ? [MACHINE] : []),
+    ...(rated ? ["rarity", "share"] : []), ...(question.group_by ? ["group"] : []),
+    "id", "caption", ...EXPORTED, ...(both ? [MACHINE] : []),
   ];
   const lines = [...answers].flatMap(([network, { works }]) => works.map((one, i) => {
     const about = {
       ...site.works[one.row], query: history[position], network, crop, dial: dial ?? "",
       left_out: question.machine_made ? "" : MACHINE, rank: i + 1, distance: one.distance,
+      rarity: one.rarity ? rarityWord(one.rarity) : "", share: one.rarity?.share ?? "",
       group: one.group,
     };
     return head.map((name) => disarm(/** @type {Work} */ (about)[name]));
