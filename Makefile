@@ -15,7 +15,7 @@ NOTEBOOK_FILES := $(sort $(wildcard notebooks/*.ipynb))
 INSTALLED := have-all
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all test-quality types style pages no-caches lab app evaluate bench-extract
+.PHONY: help book install demo test test-all test-quality types style pages no-caches lab app evaluate bench-extract
 .PHONY: bench-index bench-identify browser clean
 .NOTPARALLEL:
 
@@ -41,6 +41,9 @@ demo: have-demo $(if $(filter-out 1-5 none,$(NOTEBOOKS)),have-map have-text have
 
 lab: have-lab $(REPAINTED)   ## open JupyterLab on the notebooks
 	@$(PY) -m jupyterlab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks
+
+book: have-lab have-map $(REPAINTED)   ## the notebooks as a small site that needs no kernel: build/book/index.html
+	@$(PY) -m artsearch book build/book --collection "$(COLLECTION)" --networks "$(NETWORKS)" --out build
 
 app: have-app $(REPAINTED)   ## open the gallery alone, as an app in the browser
 	@$(PY) -m artsearch app notebooks/04_compare_networks.ipynb \

@@ -154,6 +154,23 @@ def site(
 
 @main.command()
 @click.argument("folder")
+@click.option("--notebooks", default="notebooks", help="Folder of executed notebooks.")
+@click.option("--docs", default="docs", help="Folder of further pages.")
+@click.option("--collection", default="data", help="Folder of images, with or without works.csv.")
+@click.option("--networks", default="auto", help="auto, or names with commas between.")
+@click.option("--out", default="build", help="Folder where features are kept.")
+def book(folder: str, notebooks: str, docs: str, collection: str, networks: str, out: str) -> None:
+    """Write the notebooks to FOLDER as a small site, with a gallery and a map that work."""
+    from artsearch.cli.book import write_book
+    from artsearch.cli.demo import extract_all
+
+    works, searches = _open(collection, networks, out, "annoy")
+    extract_all(works, searches)
+    click.echo(write_book(works, searches, notebooks, docs, folder, out))
+
+
+@main.command()
+@click.argument("folder")
 @click.option("--networks", default="auto", help="auto, or names with commas between.")
 @click.option("--crops", default=",".join(CROPS), help="Crops, with commas between.")
 @click.option("--labels", default=None, help="Columns of works.csv; else all that tell kinds.")
