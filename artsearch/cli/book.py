@@ -19,8 +19,10 @@ from markupsafe import Markup, escape
 from artsearch.base.disk import write_folder
 from artsearch.base.errors import ArtsearchError, EngineError
 from artsearch.base.progress import Progress
+from artsearch.features.features import Features
 from artsearch.search.searches import Searches
 from artsearch.show.html import WEB, render
+from artsearch.show.map import colour_by, map_layout, works_of
 from artsearch.show.site import write_data, write_site
 from artsearch.works.collection import Collection
 
@@ -42,17 +44,17 @@ class Chapter:
 def write_book(
     collection: Collection,
     searches: Searches,
+    layout: Features,
     notebooks: str | os.PathLike,
     docs: str | os.PathLike,
     out: str | os.PathLike,
-    cache: str | os.PathLike = "build",
     progress: bool = True,
 ) -> Path:
     """Write the book of executed notebooks into a folder, whole or not at all; return its page.
 
     `notebooks` and `docs` are the folders they lie in. The site of the collection is part of the
-    book; its works stand on the map where UMAP lays them. Raises EngineError where nbconvert or
-    umap is missing, ArtsearchError for a folder without notebooks, and one that holds other things.
+    book, and a map of where the works are in a `layout` (see map_layout). Raises EngineError where
+    nbconvert is missing, ArtsearchError for a folder without notebooks, and one that holds others.
     """
     found = sorted(Path(notebooks).glob("[0-9]*.ipynb"))
     if not found:
@@ -63,7 +65,6 @@ def write_book(
     chapters += [Chapter(_title(path), f"{path.stem}.html", path) for path in found]
     site = Path(out).with_name(f"{Path(out).name}-site")
     write_site(collection, searches, site, progress=progress)
-    layout = _layout(searches, cache)
 
     def write(new: Path) -> None:
         shutil.copytree(site, new / "site")
@@ -90,10 +91,8 @@ def _title(path: Path) -> str:
     return first.lstrip("# ").strip()
 
 
-def _layout(searches: Searches, cache: str | os.PathLike):
+def lay_out(searches: Searches, cache: str | os.PathLike = "build") -> Features:
     """Return where the works are on the map: by the blend where there is one, as in notebook 8."""
-    from artsearch.show.map import map_layout
-
     name, crop = next(iter(searches))
     dial = searches.has_dial
     rows = searches.dial(name, crop).blend.at(0.5) if dial else searches.features(name, crop)
@@ -141,9 +140,9 @@ def _write_docs(new: Path, pages: list[Path], chapters: list[Chapter]) -> None:
         shutil.copyfile(picture, new / "docs" / picture.name)
 
 
-def _write_map(new: Path, collection: Collection, layout, chapters: list[Chapter]) -> None:
-    from artsearch.show.map import colour_by, works_of
-
+def _write_map(
+    new: Path, collection: Collection, layout: Features, chapters: list[Chapter]
+) -> None:
     works = works_of(collection, layout)
     column = next((name for name in ("style", "artist") if name in works), works.columns[0])
     colours = colour_by(works, column)

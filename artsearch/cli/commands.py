@@ -161,12 +161,12 @@ def site(
 @click.option("--out", default="build", help="Folder where features are kept.")
 def book(folder: str, notebooks: str, docs: str, collection: str, networks: str, out: str) -> None:
     """Write the notebooks to FOLDER as a small site, with a gallery and a map that work."""
-    from artsearch.cli.book import write_book
+    from artsearch.cli.book import lay_out, write_book
     from artsearch.cli.demo import extract_all
 
     works, searches = _open(collection, networks, out, "annoy")
     extract_all(works, searches)
-    click.echo(write_book(works, searches, notebooks, docs, folder, out))
+    click.echo(write_book(works, searches, lay_out(searches, out), notebooks, docs, folder))
 
 
 @main.command()

@@ -123,9 +123,6 @@ def test_gallery_of_one_work(tmp_path, paint):
     figure = state.picture()
     assert sum(len(ax.images) for ax in figure.axes) == 1
     plt.close(figure)
-    state = GalleryState(
-        collection, searches_by_colour(collection, dial=True), dial=1, out=tmp_path
-    )
     state.upload(file_of(Image.new("RGB", (30, 40))), "mine.png")  # to which it is the nearest
     assert [work["id"] for work in look(state)["rows"][0]["works"]] == ["a.png"]
 

@@ -9,7 +9,7 @@ function createWhich(parts, { go, fillWorks, showLarge }) {
   const said = make("p", { class: "as-which-said", role: "status", dir: "auto" });
   const more = make("p", { class: "as-quiet", dir: "auto" });
   const offer = button("", { "data-part": "identify", click: () => go({ do: "identify" }) });
-  const image = make("img", { alt: "" });
+  const image = make("img", { alt: "The work that this is" });
   const inWork = createOutline();
   const inPicture = createOutline();
   const mat = make("div", { class: "as-mat" }, image, inWork.layer);
@@ -61,12 +61,13 @@ function createOutline() {
   const drawing = svg("svg", {
     viewBox: "0 0 100 100", preserveAspectRatio: "none", "aria-hidden": "true",
   });
-  const layer = make("div", { class: "as-layer as-outline", hidden: "" }, drawing);
+  const layer = make("div", { class: "as-layer as-outline", hidden: "" });
   drawing.append(...lines);
   return { layer, draw };
 
   function draw(work, corners) {
     layer.hidden = !work;
+    layer.replaceChildren(...(work ? [drawing] : []));
     if (!work) return;
     layOver(layer, work);
     const points = corners.map((corner) => corner.map((share) => 100 * share).join()).join(" ");
