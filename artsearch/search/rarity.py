@@ -61,8 +61,8 @@ class Rarity(NamedTuple):
 
     @property
     def brief(self) -> str:
-        """The word and the share: 'unusual, 99.97 %'."""
-        return f"{self.word}, {self.percent}"
+        """The word and the share, which no line breaks: 'unusual, 99.97 %'."""
+        return f"{self.word}, {self.percent}".replace(" %", "\N{NO-BREAK SPACE}%")
 
     def __str__(self) -> str:
         near = f"nearer than {self.percent} of pairs by different hands"

@@ -216,7 +216,7 @@ def test_rarities_are_noted_shown_and_in_the_table(collection):
     assert [work.rarity for work in again.results(step)] == [*rarities.values()]
     told = [(row["rarity"], row["share"]) for row in rows_of(make_table(again))]
     assert told == [("unusual", "0.9997"), ("", "")]
-    assert "0.500 unusual, 99.97 %" in Page(make_page(again)).said
+    assert "0.500 unusual, 99.97\N{NO-BREAK SPACE}%" in Page(make_page(again)).said
 
 
 def test_a_session_saved_without_rarities_opens_as_before(session, collection):
