@@ -19,6 +19,7 @@ from artsearch.gallery.state import GalleryState
 from artsearch.gallery.view import make_view as look
 from artsearch.gallery.view import results, to_csv
 from artsearch.gallery.widget import Gallery
+from artsearch.search.results import Described
 from artsearch.works.collection import Collection
 from artsearch.works.thumbnails import SIDES, Thumbnails
 
@@ -117,12 +118,15 @@ def test_wrong_beginnings(collection, searches, out, wrong):
 def test_gallery_of_one_work(tmp_path, paint):
     paint("one/a.png")
     collection = Collection(tmp_path / "one")
-    state = GalleryState(collection, searches_by_colour(collection), out=tmp_path)
+    searches = searches_by_colour(collection)
+    state = GalleryState(collection, searches, out=tmp_path)
     view = look(state)
     assert view["query"]["id"] == "a.png" and view["rows"] == [] and view["k_max"] == 0
     figure = state.picture()
     assert sum(len(ax.images) for ax in figure.axes) == 1
     plt.close(figure)
+    row = searches[state.now.network, state.now.crop].exact.row("a.png")
+    searches[state.now.network, state.now.crop].look = lambda image: Described(row, row)
     state.upload(file_of(Image.new("RGB", (30, 40))), "mine.png")  # to which it is the nearest
     assert [work["id"] for work in look(state)["rows"][0]["works"]] == ["a.png"]
 
