@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,12 +50,14 @@ def write_book(
     docs: str | os.PathLike,
     out: str | os.PathLike,
     progress: bool = True,
+    yours: Mapping[tuple[str, str], float] | None = None,
 ) -> Path:
     """Write the book of executed notebooks into a folder, whole or not at all; return its page.
 
     `notebooks` and `docs` are the folders they lie in. The site of the collection is part of the
-    book, and a map of where the works are in a `layout` (see map_layout). Raises EngineError where
-    nbconvert is missing, ArtsearchError for a folder without notebooks, and one that holds others.
+    book, and a map of where the works are in a `layout` (see map_layout); `yours` goes to the site.
+    Raises EngineError where nbconvert is missing, ArtsearchError for a folder without notebooks,
+    and one that holds other things.
     """
     found = sorted(Path(notebooks).glob("[0-9]*.ipynb"))
     if not found:
@@ -64,7 +67,7 @@ def write_book(
     chapters += [Chapter("The map", "map.html")]
     chapters += [Chapter(_title(path), f"{path.stem}.html", path) for path in found]
     site = Path(out).with_name(f"{Path(out).name}-site")
-    write_site(collection, searches, site, progress=progress)
+    write_site(collection, searches, site, progress=progress, yours=yours)
 
     def write(new: Path) -> None:
         shutil.copytree(site, new / "site")

@@ -145,11 +145,16 @@ def site(
 ) -> None:
     """Write the static demo to FOLDER: a page that opens by double click, or on any web host."""
     from artsearch.cli.demo import extract_all
+    from artsearch.search.learnt import your_dials
     from artsearch.show.site import write_site
 
     works, searches = _open(collection, networks, out, index)
     extract_all(works, searches)
-    click.echo(write_site(works, searches, folder, k=k, image_side=image_side))
+    click.echo(
+        write_site(
+            works, searches, folder, k=k, image_side=image_side, yours=your_dials(searches, out)
+        )
+    )
 
 
 @main.command()
@@ -163,10 +168,12 @@ def book(folder: str, notebooks: str, docs: str, collection: str, networks: str,
     """Write the notebooks to FOLDER as a small site, with a gallery and a map that work."""
     from artsearch.cli.book import lay_out, write_book
     from artsearch.cli.demo import extract_all
+    from artsearch.search.learnt import your_dials
 
     works, searches = _open(collection, networks, out, "annoy")
     extract_all(works, searches)
-    click.echo(write_book(works, searches, lay_out(searches, out), notebooks, docs, folder))
+    yours, layout = your_dials(searches, out), lay_out(searches, out)
+    click.echo(write_book(works, searches, layout, notebooks, docs, folder, yours=yours))
 
 
 @main.command()

@@ -18,6 +18,7 @@ from artsearch.base.errors import ArtsearchError, unknown
 from artsearch.cli.notebook import project_path
 from artsearch.cli.runner import run_notebook
 from artsearch.networks.registry import Chosen, hand_on
+from artsearch.search.learnt import your_dials
 from artsearch.search.searches import Searches
 from artsearch.show.site import write_page, write_site
 from artsearch.works.collection import Collection
@@ -48,7 +49,7 @@ def make_demo(
     fewest = extract_all(works, searches)
     look_at = [out / "site" / "index.html", out / "gallery.html"]
     if works.has_pictures or len(works) < NO_SITE_FROM:
-        write_site(works, searches, look_at[0].parent)
+        write_site(works, searches, look_at[0].parent, yours=your_dials(searches, out))
     else:
         click.echo(
             f"No site is written of {len(works):,} works without pictures: `artsearch site` does, "

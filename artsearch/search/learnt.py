@@ -181,6 +181,12 @@ def your_dial(
     return None
 
 
+def your_dials(searches: Searches, out: str | os.PathLike = "build") -> dict[tuple, float]:
+    """Return the places that were fitted to votes, by network and crop, where there are any."""
+    found = {key: your_dial(out, searches.collection, *key) for key in searches}
+    return {key: place for key, place in found.items() if place is not None}
+
+
 def _dial_file(out: str | os.PathLike, collection: Collection, network: str, crop: str) -> Path:
     return Path(out, "learnt", f"{_key(collection, network, crop)}-dial.json")
 

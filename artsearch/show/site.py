@@ -77,6 +77,7 @@ def write_site(
     title: str = "Visually similar artworks",
     progress: bool = True,
     dial: bool = True,
+    yours: Mapping[tuple[str, str], float] | None = None,
 ) -> Path:
     """Write the static demo into the folder `out` and return its `index.html`.
 
@@ -85,7 +86,8 @@ def write_site(
     it has the works' rows as 8-bit numbers, a network at a time when they are wanted, and with
     `dial`, where the searches have one, those of their blends. What it shows first is computed
     here: the answers to a work that is chosen for them (see choose_opening), with the networks side
-    by side and without works made by a machine, where the collection has others too.
+    by side and without works made by a machine, where the collection has others too. `yours` are
+    places of the dial that were fitted to votes, by network and crop (see your_dials).
 
     A work's picture is at most `image_side` pixels long, and with 0 there is only its thumbnail: at
     800 pixels the pictures of 10,000 works take about 1 GB, their thumbnails 0.1 GB. Works without
@@ -119,7 +121,8 @@ def write_site(
         with Progress(len(searches), "Rows", show=progress, unit="searches") as bar:
             for network, crop in searches:
                 name = f"{_file_name(network)}--{_file_name(crop)}"
-                one = {"network": network, "crop": crop, "dial": None}
+                place = (yours or {}).get((network, crop))
+                one = {"network": network, "crop": crop, "dial": None, "yours": place}
                 one["final"] = write_final(searches[network, crop], ids, f"{name}--final", put)
                 if dials:
                     at = partial(searches.dial, network, crop)

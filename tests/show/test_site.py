@@ -222,6 +222,14 @@ def test_policy_forbids_code_in_the_page_and_other_hosts(built):
         assert not re.search(r"""["'(]https?:""", asset.read_text(encoding="utf-8"))
 
 
+def test_the_dial_of_votes_is_a_place_of_the_page(collection, searches, tmp_path):
+    key = next(iter(searches))
+    built = write_site(collection, searches, tmp_path / "site", progress=False, yours={key: 0.62})
+    _, head = read_data(built.parent / "data" / "works.js")
+    places = {(one["network"], one["crop"]): one["yours"] for one in head["descriptors"]}
+    assert places.pop(key) == 0.62 and set(places.values()) == {None}
+
+
 def test_a_second_writing_changes_nothing(collection, searches, built, tmp_path, monkeypatch):
     write_site(collection, searches, tmp_path / "a", progress=False)
     assert contents(tmp_path / "a") == contents(built.parent)

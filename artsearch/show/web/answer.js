@@ -52,7 +52,7 @@
  * @property {RowsHead | null} raw the rows before averaging, where these are others
  *
  * @typedef {{network: string, crop: string, final: RowsHead & DescriptorHead,
- *   dial: (RowsHead & DescriptorHead) | null}} Descriptors
+ *   dial: (RowsHead & DescriptorHead) | null, yours?: number | null}} Descriptors
  *
  * @typedef {Object} AnswererData
  * @property {string[]} ids

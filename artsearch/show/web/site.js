@@ -312,6 +312,11 @@ function checkPlace({ network, crop, dial }, site) {
   }
 }
 
+/** The place of the dial that was fitted to votes, if any. @param {State} state @param {Site} site */
+function yourDial({ network, crop }, site) {
+  return site.descriptors.find((one) => one.network === network && one.crop === crop)?.yours ?? null;
+}
+
 /** @param {Site} site */
 function hasDial(site) {
   return site.descriptors.every(({ dial }) => dial);
@@ -349,7 +354,7 @@ function viewOf({ state, answers, session, error }, site) {
   return {
     sentence: "", // stands in the page itself
     error, unit: [...answers.values()][0]?.unit ?? "",
-    dial: { available: hasDial(site), alpha: state.dial },
+    dial: { available: hasDial(site), alpha: state.dial, yours: yourDial(state, site) },
     networks: choices(site.networks, state.network), crops: choices(site.crops, state.crop),
     k: state.question.k, k_max: site.k, compare: state.compare, can_upload: site.looks.length > 0,
     alone: true, // answers come from the page itself
