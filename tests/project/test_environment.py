@@ -127,7 +127,7 @@ def find_imports(folder: Path) -> set[str]:
 @pytest.mark.parametrize(
     ("folder", "extras"),
     [
-        ("artsearch", ["app", "fetch", "heic", "identify", "map", "scale", "text"]),
+        ("artsearch", ["app", "fetch", "heic", "identify", "lab", "map", "scale", "text"]),
         ("tests", ["app", "fetch", "heic", "identify", "lab", "map", "scale", "test", "text"]),
     ],
 )
