@@ -173,14 +173,14 @@ FAULTS = [
         "mirrored-motifs-are-lost",
         "points/motifs.py",
         "points/test_motifs.py",
-        "        parts = torch.stack([straight, other])\n",
-        "        parts = torch.stack([straight, straight])\n",
+        "    return np.stack([part, part[:, ::-1]]), side\n",
+        "    return np.stack([part, part]), side\n",
     ),
     Fault(
         "motifs-of-no-place",
         "points/motifs.py",
         "points/test_motifs.py",
-        "        ends = left / width, top / height, ",
+        "        ends = left, top, ",
         "        ends = 0.0, 0.0, ",
     ),
     Fault(

@@ -73,11 +73,11 @@ class Pyramid:
         return whiten(found, self._whitening)
 
     def nearest(
-        self, parts: torch.Tensor, works: int, among: Sequence[int] | None = None
+        self, parts: np.ndarray, works: int, among: Sequence[int] | None = None
     ) -> list[int]:
         """Return the works that have the regions nearest to one of the parts, the nearest first.
 
-        `parts` are whitened maps, parts × channels × rows × columns.
+        `parts` are whitened maps, parts × rows × columns × channels.
         `among` are the works that may be returned, all if None.
         """
         faiss = library("faiss")
@@ -89,7 +89,7 @@ class Pyramid:
             options = faiss.SearchParametersIVF(nprobe=PROBES, **chosen)
         else:
             options = faiss.SearchParameters(**chosen)
-        rows = normalize(parts.mean(dim=(2, 3)), dim=1).numpy()
+        rows = unit_rows(parts.mean(axis=(1, 2)))
         wanted = min(EACH * works, self._index.ntotal)
         scores, found = self._index.search(rows, wanted, params=options)
         order = np.argsort(-scores, axis=None, kind="stable")
@@ -144,7 +144,7 @@ def _regions(found: FeatureMap) -> np.ndarray:
 
 def _pooled(found: FeatureMap) -> Iterator[torch.Tensor]:
     for side in SIDES:
-        scaled = found.scaled(side / ACROSS)
+        scaled = torch.from_numpy(found.scaled(side / ACROSS)).permute(2, 0, 1)
         kernel = min(ACROSS, scaled.shape[1]), min(ACROSS, scaled.shape[2])
         pooled = avg_pool2d(scaled[None], kernel, ACROSS // 2)[0].flatten(1)
         yield normalize(pooled, dim=0).T

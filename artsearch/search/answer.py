@@ -77,7 +77,9 @@ def answer_motif(search: Searched, question: Question, given: Mapping[str, objec
     """
     ((thing, _),) = question.positive
     is_work = thing in search.collection
-    image = open_image(search.collection.path(thing) if is_work else given[thing])
+    image = thing  # of a work that has a map, nothing more is looked at
+    if thing not in search.motifs:
+        image = open_image(search.collection.path(thing) if is_work else given[thing])
     # Of a condition nothing is asked but which works match, and those of a server are known here.
     candidates = Candidates(search.index, search.collection, search.collection_rows)
     known = {} if question.near_duplicates else describe_all(search, question, given)

@@ -84,9 +84,9 @@ def test_a_picture_goes_in_whole_and_in_its_proportions():
     high = extractor.map(Image.new("RGB", (300, 900)))
     assert wide.cells.shape[:2] == high.cells.shape[1::-1] == (16, 48)
     # A position is as wide as it is high.
-    assert wide.scaled(0.1).shape[1:] == (6, 17)
+    assert wide.scaled(0.1).shape[:2] == (6, 17)
     (part, side) = wide.cut((0.5, 0.0, 1.0, 1.0), 6)
-    assert part.shape[1:] == (4, 6) and side == pytest.approx(0.5 * math.sqrt(3) / 6)
+    assert part.shape[:2] == (4, 6) and side == pytest.approx(0.5 * math.sqrt(3) / 6)
 
 
 def test_a_network_of_squares_alone_gets_the_picture_squeezed():
