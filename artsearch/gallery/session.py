@@ -45,6 +45,17 @@ def _check_time(at: str) -> str:
 _Texts = Annotated[tuple[str, ...], pydantic.FailFast()]
 
 
+_Share = Annotated[float, Field(ge=0, le=1)]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a work has the motif that was asked for, and how much of that is found again there."""
+
+    region: tuple[_Share, _Share, _Share, _Share]
+    share: _Share
+
+
 @dataclass(frozen=True)
 class Step:
     """A question as it was put to one search, and the works that answered, nearest first.
@@ -52,14 +63,14 @@ class Step:
     `groups` is empty, or has what each work has in the column `question.group_by`. `at` is the
     time in ISO 8601, UTC. `goal` is the work that waypoints lead to. `own` names what of the
     question is no work of the collection, but an image of the visitor's own. `rarities` is empty
-    where none is known, and in files that were saved before they were noted. The types say, too,
-    how a step stands in a file.
+    where none is known, and in files that were saved before they were noted; so is `places` where
+    no motif was asked for. The types say, too, how a step stands in a file.
     """
 
     question: Annotated[Question, PlainValidator(_read_question), PlainSerializer(Question.to_link)]
     network: str
     crop: str
-    dial: Annotated[float, Field(ge=0, le=1)] | None
+    dial: _Share | None
     ids: _Texts
     distances: Annotated[tuple[float, ...], pydantic.FailFast()]
     groups: _Texts
@@ -69,11 +80,13 @@ class Step:
     own: _Texts
     metric: Literal[tuple(METRICS)]
     rarities: Annotated[tuple[Rarity | None, ...], pydantic.FailFast()] = ()
+    places: Annotated[tuple[Place | None, ...], pydantic.FailFast()] = ()
 
     def __post_init__(self):
         works = len(self.ids)
-        if len(self.distances) != works or {len(self.groups), len(self.rarities)} - {0, works}:
-            raise ValueError("it has not as many distances, groups or rarities as works")
+        others = {len(self.groups), len(self.rarities), len(self.places)}
+        if len(self.distances) != works or others - {0, works}:
+            raise ValueError("it has not as many distances, groups, rarities or places as works")
 
     @property
     def works(self) -> tuple[str, ...]:
@@ -81,10 +94,10 @@ class Step:
         return (*self.question.works, *([self.goal] if self.goal else []))
 
     @property
-    def found(self) -> Iterator[tuple[str, float, str, Rarity | None]]:
-        """The works that answered, as id, distance, group and rarity."""
-        groups, rarities = self.groups or repeat(""), self.rarities or repeat(None)
-        return zip(self.ids, self.distances, groups, rarities, strict=False)
+    def found(self) -> Iterator[tuple[str, float, str, Rarity | None, Place | None]]:
+        """The works that answered, as id, distance, group, rarity and place of a motif."""
+        more = self.groups or repeat(""), self.rarities or repeat(None), self.places or repeat(None)
+        return zip(self.ids, self.distances, *more, strict=False)
 
     def link(self) -> str:
         """Return the question as the end of an address; "" where it holds an image of one's own."""
@@ -148,6 +161,7 @@ class Session:
         """Note a question and its answer; the same ones again at once are not noted again."""
         provenance, groups = answer.provenance, tuple(work.group for work in answer)
         rarities = tuple(work.rarity for work in answer)
+        places = tuple(work.region and Place(work.region, work.share) for work in answer)
         named = (*question.works, *([goal] if goal else []))
         step = Step(
             question=question,
@@ -163,6 +177,7 @@ class Session:
             own=tuple(id for id in named if id not in self.collection),
             metric=answer.metric,
             rarities=rarities if any(rarities) else (),
+            places=places if any(places) else (),
         )
         # Several networks side by side are asked the same one after the other.
         for before in reversed(self.steps):
@@ -210,7 +225,11 @@ class Session:
         rate = (lambda: rarities) if rarities else None
         found = tuple(
             Neighbour(id, distance, self.collection.caption(id), group, rate=rate)
-            for id, distance, group, _ in step.found
+            if place is None
+            else Neighbour(
+                id, distance, self.collection.caption(id), region=place.region, share=place.share
+            )
+            for id, distance, group, _, place in step.found
             if id in self.collection
         )
         gone = len(step.ids) - len(found)

@@ -8,17 +8,19 @@ from functools import cache
 from itertools import islice
 from pathlib import Path
 
+from PIL import Image, ImageDraw
+
 import artsearch
 from artsearch.base.disk import write_whole
 from artsearch.base.errors import ImageError, unknown
 from artsearch.base.text import shorten
-from artsearch.gallery.session import Session, Step
+from artsearch.gallery.session import Place, Session, Step
 from artsearch.gallery.session_table import describe, make_table
 from artsearch.networks.registry import NETWORKS
 from artsearch.search.answer import cut
 from artsearch.search.question import Region
 from artsearch.search.rarity import Rarity
-from artsearch.search.wording import dial_text, distance_text, words
+from artsearch.search.wording import dial_text, distance_text, motif_text, words
 from artsearch.show.html import bullets, render, to_url
 from artsearch.works.images import open_image, thumbnail, to_jpeg
 
@@ -29,6 +31,8 @@ PICTURES = 1500
 #: Longer sides of pictures, in pixels: those of steps, and those of works kept.
 SMALL, LARGE = 144, 300
 CAPTION = 160
+#: The two colours of an outline, the wider below the other.
+UNDER, OVER = "#000", "#f0e442"
 #: What a session can be saved as.
 KINDS = {"json": "application/json", "csv": "text/csv", "html": "text/html"}
 
@@ -78,10 +82,18 @@ class _Works:
         self.about, self._picture = cache(self._find), cache(self._find_picture)
 
     def show(
-        self, work_id: str, side: int = SMALL, region: Region | None = None, **said: str
+        self,
+        work_id: str,
+        side: int = SMALL,
+        region: Region | None = None,
+        place: Region | None = None,
+        **said: str,
     ) -> dict[str, object]:
-        """Return a work, or a region of it; `said` is what stands before and after its caption."""
-        url, missing = self._picture(work_id, side, region) if self.left else ("", "")
+        """Return a work, or a region of it; `said` is what stands before and after its caption.
+
+        `place` is a region that is outlined.
+        """
+        url, missing = self._picture(work_id, side, region, place) if self.left else ("", "")
         self.left -= bool(url)
         shown = dict.fromkeys(("before", "group", "licence", "remark", "source", "address"), "")
         shown |= {"id": work_id, "caption": self.about(work_id)["caption"], "url": url}
@@ -96,17 +108,32 @@ class _Works:
             known["caption"] = self.collection.caption(work_id)
         return known | {"caption": shorten(known["caption"], CAPTION)}
 
-    def _find_picture(self, work_id: str, side: int, region: Region | None) -> tuple[str, str]:
+    def _find_picture(
+        self, work_id: str, side: int, region: Region | None, place: Region | None
+    ) -> tuple[str, str]:
         """Return a picture as a data: URL, or why there is none."""
         if work_id not in self.collection:
             return "", "no picture here"
         try:
             picture = self.collection.path(work_id)
             picture = cut(open_image(picture), region) if region else picture
-            return to_url(to_jpeg(thumbnail(picture, side), quality=60)), ""
+            small = thumbnail(picture, side)
+            return to_url(to_jpeg(_outline(small, place) if place else small, quality=60)), ""
         except ImageError:
             # Why is not said: the reason names folders of the machine this was made on.
             return "", "the picture cannot be read"
+
+
+def _outline(picture: Image.Image, place: Region) -> Image.Image:
+    """Return a small picture with a region outlined, to be seen on light and on dark."""
+    picture, sides = picture.copy(), 2 * picture.size
+    left, top, right, bottom = (
+        round(end * (side - 1)) for end, side in zip(place, sides, strict=True)
+    )
+    pen = ImageDraw.Draw(picture)
+    pen.rectangle((left, top, right, bottom), outline=UNDER, width=4)
+    pen.rectangle((left, top, right, bottom), outline=OVER, width=2)
+    return picture
 
 
 def _about(session: Session, left: int) -> str:
@@ -184,10 +211,20 @@ def _asked(works: _Works, step: Step) -> list[dict[str, object]]:
 
 
 def _found(
-    works: _Works, work_id: str, distance: float, group: str, rarity: Rarity | None
+    works: _Works,
+    work_id: str,
+    distance: float,
+    group: str,
+    rarity: Rarity | None,
+    place: Place | None,
 ) -> dict[str, object]:
-    """Return a work of an answer: how near, its group and its licence, where they are known."""
+    """Return a work of an answer: how near, its group and its licence, where they are known.
+
+    The place of a motif is outlined.
+    """
     licence = shorten(works.about(work_id)["licence"], CAPTION)
     near = " ".join([distance_text(distance), *([rarity.brief] if rarity else [])])
     said = {"group": shorten(group, CAPTION), "before": near}
+    if place:
+        said |= {"place": place.region, "remark": motif_text(place.share)}
     return works.show(work_id, licence=licence, **said)

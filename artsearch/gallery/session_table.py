@@ -17,7 +17,7 @@ from artsearch.works.collection import Collection
 MOST_TEXT = 1_000
 #: Columns of the table, before and behind those on the work itself.
 ASKED = ("step", "at", "asked", "link", "network", "crop", "dial")
-FOUND = ("rank", "distance", "rarity", "share", "group", "id")
+FOUND = ("rank", "distance", "rarity", "share", "group", "region", "found_again", "id")
 KEPT = ("kept", "note")
 
 
@@ -34,9 +34,10 @@ def make_table(session: Session) -> str:
     found: set[str] = set()
     for number, step in enumerate(session.steps, 1):
         asked = [number, step.at, *map(disarm, _asked(session, step))]
-        for rank, (id, distance, group, rarity) in enumerate(step.found, 1):
+        for rank, (id, distance, group, rarity, place) in enumerate(step.found, 1):
             near = [distance, *((rarity.word, rarity.share) if rarity else ("", ""))]
-            table.writerow([*asked, rank, *near, _cell(group), *about(id)])
+            where = [",".join(map(write_number, place.region)), place.share] if place else ["", ""]
+            table.writerow([*asked, rank, *near, _cell(group), *where, *about(id)])
         found.update(step.ids)
     nothing = [""] * (len(ASKED) + len(FOUND) - 1)
     table.writerows([*nothing, *about(id)] for id in session.kept if id not in found)

@@ -1,5 +1,6 @@
 """A session comes back as it was saved, whoever wrote the captions, and costs nobody an old one."""
 
+import base64
 import csv
 import io
 import json
@@ -13,11 +14,13 @@ from collections import Counter
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 from browser import chromium, visit
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from madeup import HOSTILE, make_folder, searches_by_colour
+from PIL import Image
 from tiers import examples
 
 from artsearch import Collection
@@ -72,6 +75,12 @@ def answer_of(*ids, provenance=None, **more):
 
 def rows_of(text):
     return list(csv.DictReader(io.StringIO(text, newline="")))
+
+
+def picture_of(work_id, page):
+    """Return the last picture of a work in a page."""
+    found = re.findall(f'data-id="{work_id}"><img src="data:image/jpeg;base64,([^"]+)"', page)
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(found[-1]))).convert("RGB"), int)
 
 
 def same(one, other):
@@ -217,6 +226,27 @@ def test_rarities_are_noted_shown_and_in_the_table(collection):
     told = [(row["rarity"], row["share"]) for row in rows_of(make_table(again))]
     assert told == [("unusual", "0.9997"), ("", "")]
     assert "0.500 unusual, 99.97\N{NO-BREAK SPACE}%" in Page(make_page(again)).said
+
+
+def test_places_of_a_motif_are_noted_outlined_and_in_the_table(collection):
+    session, region = Session(collection), (0.1, 0.2, 0.6, 0.7)
+    found = Neighbour(LION, 0.5, LION, region=region, share=0.6)
+    question = Question(positive=WAVE, region=(0.3, 0.5, 0.6, 0.85), motif=True)
+    session.add(question, Results(None, (found,), "angular", MADE_BY))
+    again = Session.from_json(session.to_json(), collection)
+    (work,) = again.results(*again.steps)
+    assert (work.region, work.share) == (region, 0.6)
+    (row,) = rows_of(make_table(again))
+    assert (row["region"], row["found_again"]) == ("0.1,0.2,0.6,0.7", "0.6")
+    page = make_page(again)
+    assert "60 % of the motif is found again" in page
+    plain = Session(collection)
+    plain.add(question, Results(None, (Neighbour(LION, 0.5, LION),), "angular", MADE_BY))
+    outlined, lion = (picture_of(LION, one) for one in (page, make_page(plain)))
+    changed = (np.abs(outlined - lion).max(axis=2) > 80).nonzero()
+    sides = 2 * outlined.shape[1::-1]
+    ends = [changed[1].min(), changed[0].min(), changed[1].max(), changed[0].max()]
+    assert np.divide(ends, sides) == pytest.approx(region, abs=0.03)
 
 
 def test_a_session_saved_without_rarities_opens_as_before(session, collection):
@@ -482,7 +512,7 @@ CHANGES = {
     "'steps 1 distances 1': Input should be a finite": ("distances", [float("nan")]),
     "Input should be a finite number": ("distances", [float("inf")]),
     "'steps 1 distances 1': Input should be a valid number": ("distances", [True]),
-    "not as many distances, groups or rarities as works": ("ids", ["a"]),
+    "not as many distances, groups, rarities or places as works": ("ids", ["a"]),
     "steps 1 rarities 1": ("rarities", ["unusual"]),
     "it has not as many": ("rarities", [[0.9, 1.5]]),
     "steps 1 ids 2": ("ids", [WAVE, 3]),
