@@ -92,7 +92,7 @@ def paste(
     rng = np.random.default_rng(seed)
     names = [names[at] for at in rng.permutation(len(names))]
     sources, hosts = names[:motifs], names[motifs : motifs * (1 + len(KINDS))]
-    regions = {name: _draw_region(open_image(folder / name).size, rng) for name in sources}
+    regions = {name: draw_region(open_image(folder / name).size, rng) for name in sources}
     # Each host has its turn of the kinds, so that every motif is there in all of them.
     todo = [
         (host, sources[number // len(KINDS)], KINDS[number % len(KINDS)])
@@ -174,7 +174,8 @@ def _copy(collection: Collection, folder: Path, progress: bool) -> list[str]:
     return names
 
 
-def _draw_region(size: tuple[int, int], rng: np.random.Generator) -> Region:
+def draw_region(size: tuple[int, int], rng: np.random.Generator) -> Region:
+    """Return a random part of a picture of a size, of SHARES of its area."""
     share, shape = rng.uniform(*SHARES), LONGEST ** rng.uniform(-1, 1)
     ratio = size[0] / size[1]
     width = min(0.9, math.sqrt(share * shape / ratio))

@@ -68,6 +68,11 @@ class Pyramid:
             index.add(one.astype(np.float32))
         return cls(index, owners, whitening)
 
+    @property
+    def count(self) -> int:
+        """How many regions there are."""
+        return self._index.ntotal
+
     def whiten(self, found: FeatureMap) -> FeatureMap:
         """Return a map as the regions were made of: fewer numbers, each position of unit length."""
         return whiten(found, self._whitening)
