@@ -7,7 +7,8 @@ and build/bench/motifs.json has all rows.
 What larger ones are made of: the works as they are, and made ones. A made work has the map of a
 real one, moved around and perhaps mirrored, with a quarter of its numbers from another one's. So
 maps on disk and regions in the index are as many, and spread as real ones are; but nothing is told
-of how often a motif is found in as many real works.
+of how often a motif is found in as many real works, and made works that have most of the map of the
+work asked for may come before it.
 """
 
 from __future__ import annotations
