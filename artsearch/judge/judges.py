@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-#: A judge is believed to attend where votes by chance would do as well once in a hundred.
-SURE = 0.01
+#: A judge is believed to attend where votes by chance would do as well once in a hundred, and not
+#: to, where one who is right nine times of ten would do as badly once in twenty.
+SURE, RIGHT, UNLIKELY = 0.01, 0.9, 0.05
 #: What tells which vote is on the same triplet.
 SAME = ["query", "question", "kind", "works"]
 
@@ -21,7 +22,7 @@ class Judged:
     """What is known of one judge.
 
     `easy` and `again` are (right, asked) on easy triplets, and (the same answer, asked) on those
-    that came twice. `attends` is None where there are too few of them to tell.
+    that came twice. `attends` is None where these do not tell.
     """
 
     judge: str
@@ -40,7 +41,7 @@ class Judged:
             f"{self.again[0]} of {self.again[1]} asked twice answered alike"
         )
         if self.attends is None:
-            return f"{counts}; too few of these to tell more."
+            return f"{counts}; too few of these to tell whether she attends."
         if self.attends:
             return f"{counts}."
         return f"{counts}: no better than chance, so these votes are left out."
@@ -50,8 +51,9 @@ def look_at_judges(votes: pd.DataFrame) -> list[Judged]:
     """Return what is known of each judge, most votes first.
 
     On easy triplets and on those asked twice a judge by chance is right half the time; one is
-    believed to attend where that many right would come by chance once in a hundred (exact binomial
-    test). Seven such votes are the fewest by which it can be told.
+    believed to attend where that many right would come by chance once in a hundred, and not to,
+    where that few would come once in twenty from one who is right nine times of ten (exact binomial
+    tests); between the two it is not told. Seven such votes are the fewest that are looked at.
     """
     known = []
     votes = _with_works(_asked(votes))
@@ -63,7 +65,10 @@ def look_at_judges(votes: pd.DataFrame) -> list[Judged]:
         right, asked = int(easy.sum()) + sum(alike), len(easy) + len(alike)
         attends = None
         if asked and binomtest(asked, asked, 0.5, "greater").pvalue < SURE:
-            attends = bool(binomtest(right, asked, 0.5, "greater").pvalue < SURE)
+            if binomtest(right, asked, 0.5, "greater").pvalue < SURE:
+                attends = True
+            elif binomtest(right, asked, RIGHT, "less").pvalue < UNLIKELY:
+                attends = False
         counts = (int(easy.sum()), len(easy)), (sum(alike), len(alike))
         seconds = float(own["seconds"].median())
         known.append(Judged(str(judge), len(own), *counts, seconds, attends))

@@ -85,6 +85,14 @@ def test_few_votes_are_not_held_against_a_judge(descriptors, triplets):
     assert one.attends is None and "too few" in one.sentence
 
 
+def test_one_slip_of_one_who_left_early_is_not_chance(descriptors, triplets):
+    easy = [one for one in triplets if one.why == "easy"][:9]
+    votes = simulate(people(descriptors, "Ada"), easy)
+    votes = [replace(one, answer="second" if not at else "first") for at, one in enumerate(votes)]
+    (one,) = look_at_judges(table(votes))
+    assert one.easy == (8, 9) and one.attends is None
+
+
 def test_votes_on_other_works_are_counted_or_refused(descriptors, triplets):
     votes = simulate(people(descriptors, "Ada"), triplets)
     others = [replace(one, query="elsewhere.jpg") for one in votes[:50]]
