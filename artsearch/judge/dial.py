@@ -90,7 +90,7 @@ def fit_dial(
         raise unknown("question", question, QUESTIONS)
     asked = decided(votes, question, blend.ids)
     differences, judges, queries = component_differences(asked, blend), *_units(asked)
-    check_enough(len(asked), len(set(queries)), question)
+    check_enough(votes, question, blend.ids)
     likelihood = _log_likelihood(differences)
     place, sharpness = _best(likelihood.sum(axis=1))
     drawn = np.stack(list(draw_weights(judges, queries, seed, DRAWS)))
@@ -133,13 +133,19 @@ def decided(votes: pd.DataFrame, question: str, ids: tuple[str, ...]) -> pd.Data
     return triplets[triplets[["query", "first", "second"]].isin(set(ids)).all(axis=1)]
 
 
-def check_enough(votes: int, queries: int, question: str) -> None:
-    """Raise TooFewVotes unless there are enough to learn from."""
-    if votes < LEAST or queries < LEAST_QUERIES:
-        asked = f" on what is alike {QUESTIONS[question]}" if question else ""
+def check_enough(votes: pd.DataFrame, question: str, ids: tuple[str, ...]) -> None:
+    """Raise TooFewVotes unless there are enough to learn from; name questions that have some."""
+    asked = decided(votes, question, ids)
+    queries = asked["query"].nunique()
+    if len(asked) < LEAST or queries < LEAST_QUERIES:
+        on = f" on what is alike {QUESTIONS[question]}" if question else ""
+        others = decided(votes, "", ids)["question"].value_counts().drop(question, errors="ignore")
+        there = ", ".join(f"{number:,} on {name!r}" for name, number in others.items())
         raise TooFewVotes(
-            f"{count_of(votes, 'decided vote')}{asked}, on {count_of(queries, 'work')}; "
+            f"{count_of(len(asked), 'decided vote')}{on}, on {count_of(queries, 'work')}; "
             f"{LEAST} or more on {LEAST_QUERIES} works are wanted to learn from"
+            + f"; by question there are {there}"
+            * bool(question and there)
         )
 
 

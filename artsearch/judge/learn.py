@@ -48,7 +48,7 @@ def learn_from_votes(
     """
     asked = decided(votes, question, features.ids)
     queries = asked["query"].to_numpy()
-    check_enough(len(asked), len(set(queries)), question)
+    check_enough(votes, question, features.ids)
     known = sorted(set(asked[["query", "first", "second"]].to_numpy().ravel()))
     mean, basis = _principal(features)
     differences = _differences(asked, features, mean, basis)

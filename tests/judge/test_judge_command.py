@@ -97,6 +97,10 @@ def test_what_cannot_be_learnt_is_said(judged, votes, tmp_path):
     few.add(Vote("Ada", "whole", "a.jpg", "b.jpg", "c.jpg", "first"))
     code, said = run(judged, "learn", str(few.path), *of(judged, "--network", NETWORK))
     assert code == 1 and "60 or more on 20 works are wanted" in said
+    code, said = run(
+        judged, "learn", str(votes), *of(judged, "--network", NETWORK, "--question", "how")
+    )
+    assert code == 1 and "by question there are" in said and "on 'whole'" in said
     code, said = run(judged, "learn", *of(judged))
     assert code == 2 and "name a file of VOTES, or a --column" in said
 
