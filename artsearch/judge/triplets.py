@@ -31,7 +31,10 @@ ROW = 8
 
 @dataclass(frozen=True)
 class Triplet:
-    """A work and two others: which is more like it? `left` says which of the two stands left."""
+    """A work and two others: which is more like it? `left` says which of the two stands left.
+
+    Raises ArtsearchError for a work whose name has a line break: no vote on it could be written.
+    """
 
     query: str
     first: str
@@ -42,6 +45,14 @@ class Triplet:
     kind: str = "triplet"
     first_by: str = ""
     second_by: str = ""
+
+    def __post_init__(self):
+        for name in (self.query, self.first, self.second):
+            if "\n" in name or "\r" in name:
+                raise ArtsearchError(
+                    f"the work {name!r} has a line break in its name, and a vote is one line; "
+                    "rename it"
+                )
 
 
 def choose_triplets(
