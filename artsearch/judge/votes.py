@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import os
 import uuid
 from collections.abc import Iterable, Sequence
@@ -63,13 +64,14 @@ Different works in the triplets: {works}.
 
 {each}
 
-## To be filled in by those who asked
-
+{own}
 - Who are the judges (training, relation to the works), and were they paid?
 - Did they agree that their votes are published, and under which name?
 - Which collection is it, and under which licence are its pictures?
 - Under which licence may the votes be used?
 """
+#: From where on a datasheet is theirs who asked: what they wrote is kept.
+OWN = "## To be filled in by those who asked\n"
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,8 @@ class Vote:
         ):
             if value not in choices:
                 raise unknown(name, value, choices)
+        if not 0 <= self.seconds < math.inf:
+            raise ArtsearchError(f"it took {self.seconds} seconds; take 0 or more")
         if not self.judge.strip():
             raise ArtsearchError("the judge has no name; give a name or a number")
         for name, value in asdict(self).items():
@@ -129,8 +133,8 @@ class Votes:
     """A CSV of votes that several people may write at once; a vote is in it whole or not at all.
 
     A vote is on the disk when `add` returns. What a crash left half written is cut off by the next
-    vote; nothing else is ever changed. Raises ArtsearchError for a file of something else, and
-    where it cannot be written.
+    vote; nothing else is ever changed. Raises ArtsearchError for a file of something else, one
+    whose columns were moved, and where it cannot be written.
 
         votes = Votes("votes.csv")
         votes.add(Vote("Ada", "how", query, first, second, "first"))
@@ -139,8 +143,10 @@ class Votes:
     def __init__(self, path: str | os.PathLike):
         self.path = Path(path)
         self._lock = FileLock(f"{self.path}.lock")
-        if self.path.exists():
+        if _holds_some(self.path):
             read_votes(self.path)  # says now, and not after an evening, what is wrong
+            with open(self.path, "rb") as file:
+                _check_columns(file, self.path)
 
     def __len__(self) -> int:
         return len(self.table())
@@ -154,10 +160,12 @@ class Votes:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self._lock, open(self.path, "a+b") as file:
-                _cut_torn_line(file)
-                if not file.tell():
+                _end_last_line(file)
+                if file.tell():
+                    _check_columns(file, self.path)
+                else:
                     line = _to_csv([], header=True) + line
-                start = file.tell()
+                start = file.seek(0, os.SEEK_END)
                 try:
                     file.write(line)
                     file.flush()
@@ -188,22 +196,23 @@ class Votes:
 
     def table(self) -> pd.DataFrame:
         """Return the votes that hold, those taken back left out: a row each, with COLUMNS."""
-        return read_votes(self.path) if self.path.exists() else _make_table([])
+        return read_votes(self.path) if _holds_some(self.path) else _make_table([])
 
 
 def read_votes(path: str | os.PathLike, taken_back: bool = False) -> pd.DataFrame:
     """Return the votes of a file, a row each, with COLUMNS; all are texts but `seconds`.
 
-    Those that were taken back, and the rows that did so, are left out unless `taken_back`. A last
-    line that a crash cut short is passed over. Raises ArtsearchError for a file that is none of
-    votes, with the line and what is wrong.
+    Those that were taken back, and the rows that did so, are left out unless `taken_back`; a row
+    that stands twice counts once. A last line that a crash cut short is passed over. Raises
+    ArtsearchError for a file that is none of votes, with the line and what is wrong.
     """
     path = Path(path)
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ArtsearchError(f"cannot read the votes in {str(path)!r} ({error})") from None
-    text = text[: text.rfind("\n") + 1]
+    end = text.rfind("\n") + 1
+    text = text if _is_whole(text[end:]) else text[:end]
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
         missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
@@ -228,28 +237,48 @@ def read_votes(path: str | os.PathLike, taken_back: bool = False) -> pd.DataFram
 def merge_votes(paths: Sequence[str | os.PathLike], out: str | os.PathLike) -> pd.DataFrame:
     """Write the votes of several files into one, by time, each vote once, and a datasheet beside.
 
-    Rows that took a vote back are merged too. Return the votes that hold. Raises ArtsearchError for
-    files that cannot be read, and two votes of the same id that differ; `out` is then as it was.
+    Rows that took a vote back are merged too, and votes that are in `out` already stay in it, also
+    those that are given meanwhile. Return the votes that hold. Raises ArtsearchError for files that
+    cannot be read, an `out` or a datasheet that is something else, and two votes of the same id
+    that differ; `out` is then as it was.
     """
     if not paths:
         raise ArtsearchError("no votes to merge; name one or more CSV files of votes")
-    together = pd.concat([read_votes(path, taken_back=True) for path in paths])
-    table = together.drop_duplicates().sort_values(["time", "id"], ignore_index=True)
-    twice = table["id"][table["id"].duplicated()]
-    if len(twice):
-        raise ArtsearchError(f"two different votes have the id {twice.iloc[0]!r}; one was edited")
-    write_whole(out, _to_csv(table.to_dict("records"), header=True))
+    out = Path(out)
+    if out.suffix == ".md":
+        raise ArtsearchError(f"{str(out)!r} is where the datasheet goes; name a file .csv")
+    _own_part(out.with_suffix(".md"))
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{out}.lock"):  # nobody votes while the file is replaced
+            table = _put_together([*paths, *([out] if _holds_some(out) else [])])
+            write_whole(out, _to_csv(table.to_dict("records"), header=True))
+    except OSError as error:
+        raise ArtsearchError(
+            f"cannot write {str(out)!r} ({error.strerror}); name another place"
+        ) from None
     held = _hold(table)
     write_datasheet(out, held)
     return held
 
 
+def _put_together(paths: Sequence[str | os.PathLike]) -> pd.DataFrame:
+    together = pd.concat([read_votes(path, taken_back=True) for path in paths])
+    table = together.drop_duplicates().sort_values(["time", "id"], ignore_index=True)
+    twice = table["id"][table["id"].duplicated()]
+    if len(twice):
+        raise ArtsearchError(f"two different votes have the id {twice.iloc[0]!r}; one was edited")
+    return table
+
+
 def write_datasheet(path: str | os.PathLike, votes: pd.DataFrame) -> Path:
     """Write what is known of votes beside their file, and what only those who asked can say.
 
+    What they said in an earlier one is kept. Raises ArtsearchError where something else is there.
     The questions are those of Gebru et al. 2021 (Datasheets for Datasets, CACM 64(12)).
     """
     path = Path(path)
+    sheet = path.with_suffix(".md")
     votes = votes[votes["why"] != "tried"]
     per_judge = votes.groupby("judge").size().sort_values(ascending=False)
     by_kind = votes.groupby(["kind", "question"]).size()
@@ -267,8 +296,27 @@ def write_datasheet(path: str | os.PathLike, votes: pd.DataFrame) -> Path:
         asked=_list(f"{kind}, {QUESTIONS[one]}: {n:,}" for (kind, one), n in by_kind.items()),
         reasons=_list(f"{why}: {n:,}" for why, n in by_reason.items()),
         each=_list(f"{printable(judge)}: {n:,}" for judge, n in per_judge.items()),
+        own=OWN,
     )
-    return write_whole(path.with_suffix(".md"), text.encode())
+    if own := _own_part(sheet):
+        text = text[: text.rindex(OWN)] + own
+    return write_whole(sheet, text.encode())
+
+
+def _own_part(sheet: Path) -> str:
+    """Return what those who asked wrote into a datasheet, "" where there is none yet."""
+    if not sheet.exists():
+        return ""
+    try:
+        _, own, answers = sheet.read_text("utf-8").partition(OWN)
+    except (OSError, UnicodeDecodeError):
+        own = ""
+    if not own:
+        raise ArtsearchError(
+            f"{str(sheet)!r} is no datasheet of votes, and would be overwritten; name another "
+            "file for the votes, beside which the datasheet goes"
+        )
+    return own + answers
 
 
 def _list(lines: Iterable[str]) -> str:
@@ -278,7 +326,7 @@ def _list(lines: Iterable[str]) -> str:
 def _hold(table: pd.DataFrame) -> pd.DataFrame:
     gone = set(table["undoes"]) - {""}
     keep = (table["answer"] != UNDO) & ~table["id"].isin(gone)
-    return table[keep].reset_index(drop=True)
+    return table[keep].drop_duplicates(ignore_index=True)
 
 
 def _make_table(rows: Iterable[dict]) -> pd.DataFrame:
@@ -300,15 +348,42 @@ def _to_csv(rows: Iterable[dict], header: bool = False) -> bytes:
     return out.getvalue().encode()
 
 
-def _cut_torn_line(file: io.BufferedRandom) -> None:
-    """Leave an open file at its end, after its last whole line."""
+def _holds_some(path: Path) -> bool:
+    """Tell whether something is there; an empty file is what a full disk leaves of a first vote."""
+    return path.exists() and (path.is_dir() or path.stat().st_size > 0)
+
+
+def _is_whole(line: str) -> bool:
+    """Tell whether a line has all columns: some editors leave the last one without its end."""
+    try:
+        return any(len(row) == len(COLUMNS) for row in csv.reader([line], strict=True))
+    except csv.Error:
+        return False
+
+
+def _check_columns(file: io.BufferedIOBase, path: Path) -> None:
+    """Raise ArtsearchError where the columns are not those that a vote is written in."""
+    file.seek(0)
+    if file.readline().decode("utf-8-sig", "replace").strip().split(",") != list(COLUMNS):
+        raise ArtsearchError(
+            f"the columns of {str(path)!r} are not as a Judge wrote them; put them in this order: "
+            f"{','.join(COLUMNS)}, or name another file"
+        )
+
+
+def _end_last_line(file: io.BufferedRandom) -> None:
+    """Leave an open file at its end, after its last whole line; what is torn is cut off."""
     end = file.seek(0, os.SEEK_END)
     while end:
         start = max(0, end - 4096)
         file.seek(start)
         at = file.read(end - start).rfind(b"\n")
         if at >= 0 or not start:
-            file.truncate(start + at + 1)
+            file.seek(start + at + 1)
+            if _is_whole(file.read().decode("utf-8", "replace")):
+                file.write(b"\n")
+            else:
+                file.truncate(start + at + 1)
             break
         end = start
     file.seek(0, os.SEEK_END)

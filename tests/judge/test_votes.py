@@ -4,9 +4,11 @@ import subprocess
 import sys
 from itertools import combinations
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from artsearch.base.errors import ArtsearchError
 from artsearch.features.features import Features
@@ -39,6 +41,52 @@ def test_a_line_that_a_crash_cut_short_is_passed_over_and_cut_off(tmp_path):
         votes.add(vote())
         assert len(votes) == 2 and torn not in path.read_bytes()
         path.write_bytes(whole)
+
+
+def test_a_whole_last_line_without_its_end_is_kept(tmp_path):
+    votes = Votes(tmp_path / "votes.csv")
+    votes.add(vote("Ada"))
+    votes.path.write_bytes(votes.path.read_bytes().rstrip(b"\n"))
+    votes.add(vote("Ben"))
+    assert list(votes.table()["judge"]) == ["Ada", "Ben"]
+
+
+def test_the_file_that_a_full_disk_left_empty_takes_votes(tmp_path):
+    path = tmp_path / "votes.csv"
+    path.touch()
+    votes = Votes(path)
+    assert votes.table().empty and votes.add(vote()) and len(votes) == 1
+
+
+def test_a_full_disk_takes_nothing_of_what_was_there(tmp_path, monkeypatch):
+    def fsync(_):
+        raise OSError(28, "No space left on device")
+
+    votes = Votes(tmp_path / "votes.csv")
+    votes.add(vote())
+    before = votes.path.read_bytes()
+    monkeypatch.setattr("artsearch.judge.votes.os.fsync", fsync)
+    with pytest.raises(ArtsearchError, match="No space left"):
+        votes.add(vote())
+    assert votes.path.read_bytes() == before
+
+
+def test_a_file_whose_columns_were_moved_is_read_but_not_written(tmp_path):
+    votes = Votes(tmp_path / "votes.csv")
+    votes.add(vote())
+    votes.table().iloc[:, ::-1].to_csv(votes.path, index=False)
+    assert len(read_votes(votes.path)) == 1
+    for write in (lambda: votes.add(vote()), lambda: Votes(votes.path)):
+        with pytest.raises(ArtsearchError, match="put them in this order: judge,question"):
+            write()
+    assert len(read_votes(votes.path)) == 1
+
+
+def test_a_row_that_stands_twice_counts_once(tmp_path):
+    votes = Votes(tmp_path / "votes.csv")
+    for _ in range(2):
+        votes.add(vote(id="1", time="2026"))
+    assert len(votes) == 1
 
 
 def test_a_vote_taken_back_stays_in_the_file(tmp_path):
@@ -81,6 +129,36 @@ def test_merging_takes_each_vote_once_with_those_taken_back(tmp_path):
     assert "5 votes by 2 judges" in (tmp_path / "all.md").read_text()
 
 
+def test_merging_keeps_what_was_voted_and_written_before(tmp_path):
+    one, all_ = Votes(tmp_path / "1.csv"), Votes(tmp_path / "all.csv")
+    one.add(vote("Ada"))
+    all_.add(vote("Ben"))
+    merge_votes([one.path], all_.path)
+    sheet = tmp_path / "all.md"
+    sheet.write_text(sheet.read_text() + "\nThey are friends.\n")
+    one.add(vote("Ada"))
+    assert len(merge_votes([one.path], all_.path)) == 3
+    assert "3 votes by 2 judges" in sheet.read_text() and "They are friends." in sheet.read_text()
+    (tmp_path / "README.md").write_text("Something else")
+    for out in ("README.csv", "new.md"):
+        with pytest.raises(ArtsearchError, match="datasheet"):
+            merge_votes([one.path], tmp_path / out)
+        assert not (tmp_path / out).exists()
+    assert (tmp_path / "README.md").read_text() == "Something else"
+
+
+def test_merging_waits_for_a_vote_that_is_being_written(tmp_path):
+    votes = Votes(tmp_path / "votes.csv")
+    votes.add(vote("Ada"))
+    merging = Thread(target=merge_votes, args=([votes.path], votes.path))
+    with FileLock(f"{votes.path}.lock"):
+        merging.start()
+        merging.join(0.5)
+        assert merging.is_alive()
+    merging.join()
+    assert len(votes) == 1
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -104,6 +182,9 @@ def test_what_is_no_vote_is_refused():
         vote(" ")
     with pytest.raises(ArtsearchError, match="line break"):
         vote("Ada\n")
+    for seconds in (-1, float("nan"), float("inf")):
+        with pytest.raises(ArtsearchError, match="take 0 or more"):
+            vote(seconds=seconds)
 
 
 # Which questions are asked
@@ -147,6 +228,13 @@ def test_queries_questions_and_sides_are_balanced_and_some_come_twice(descriptor
     assert len(counts) == 120 and max(counts) == 2
     assert 70 < sum(one.question == "how" for one in triplets) < 130
     assert 70 < sum(one.left == "first" for one in triplets) < 130
+
+
+def test_a_work_that_no_vote_could_name_is_told_before_anybody_votes(descriptors):
+    ids = [f"{number}\n.jpg" for number in range(120)]
+    broken = {name: Features(one.vectors, ids) for name, one in descriptors.items()}
+    with pytest.raises(ArtsearchError, match="a line break in its name"):
+        choose_triplets(broken, 1)
 
 
 def test_a_collection_too_small_for_a_choice_gets_what_it_allows():
