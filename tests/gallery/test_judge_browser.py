@@ -202,11 +202,30 @@ def test_a_browser_that_keeps_nothing(browser, address, questions):
               get() { throw new DOMException("no", "SecurityError"); } })"""
         )
         page.goto(address)
-        page.get_by_text("This browser keeps nothing").wait_for()
+        page.get_by_text("This browser does not keep your votes").wait_for()
         enter(page, "7")
         for key in ("e", "ArrowLeft", "n"):
             vote(page, key)
         assert told(read_votes(save(page))) == expected(questions, ["e", "ArrowLeft", "n"])
+
+
+def test_a_browser_that_becomes_full_says_what_is_not_kept(browser, address, questions):
+    with visit(browser) as page:
+        page.add_init_script(
+            """const set = Storage.prototype.setItem; let votes = 0;
+            Storage.prototype.setItem = function (key, value) {
+              if (key.startsWith("artsearch-vote-") && ++votes > 1) throw new DOMException("full");
+              return set.call(this, key, value); };"""
+        )
+        page.goto(address)
+        enter(page, "Ada")
+        for key, said in (("e", "All your votes so far are kept"), ("n", "does not keep your")):
+            vote(page, key)
+            page.keyboard.press("p")
+            page.get_by_text(said).wait_for()
+            page.keyboard.press("Enter")
+            asked(page)
+        assert told(read_votes(save(page))) == expected(questions, ["e", "n"])
 
 
 def test_a_question_whose_picture_is_gone_is_left_out(browser, collection, questions, tmp_path):

@@ -93,6 +93,7 @@ function render({ model, el }) {
       hold(vote, false);
     },
     undo: (judge, id) => ask({ do: "undo", judge, id }),
+    isKept: () => true,
     save: null,
     leave: () => {},
   });

@@ -5,6 +5,7 @@
 //   questions       [{kind, question, query, left, right}]: a picture's name, and two lists of names
 //   words, block    how each question reads, and the answers after which there is a pause
 //   judge, said     the name to begin with, or ""; where the votes go, in a sentence
+//   isKept()        whether votes are kept when the screen is closed without more ado
 //   picture(name)   a promise of a picture's address, "" where it cannot be read
 //   begin(judge)    a promise of {done: [{at, id}], tried}: the questions that she answered before,
 //                   by their place, and how many examples she tried
@@ -179,12 +180,12 @@ function createJudge(root, room) {
         [["↑", "E"], "equal: both are like it in the same measure"],
         [["↓", "N"], "neither: none of the two is like it"],
         [["U"], "undo, as often as you like"],
-        [["P"], "a pause; you may also just close the page"],
+        [["P"], room.isKept() ? "a pause; you may also just close the page" : "a pause"],
       ].flatMap(([keys, text]) => [
         make("dt", {}, ...keys.map((key) => make("kbd", {}, key))), make("dd", {}, text)])),
       make("p", { class: "aj-touch" }, "Touch the one that is more like it. “Equal”: both are like it " +
-        "in the same measure. “Neither”: none of the two is. “Undo” takes back as often as you like; " +
-        "you may close the page at any time."),
+        "in the same measure. “Neither”: none of the two is. “Undo” takes back as often as you like" +
+        (room.isKept() ? "; you may close the page at any time." : ".")),
       make("p", {}, isNew
         ? `First three examples to try; then ${length.toLocaleString("en")} questions in small portions.`
         : `You have answered ${(length - left).toLocaleString("en")} of ${length.toLocaleString("en")}.`),
@@ -414,7 +415,8 @@ function createJudge(root, room) {
       make("div", { class: "as-bar" }, goes(why === "begin" ? "Begin" : "Go on", () => ask()),
         ...(why === "begin" ? [] : others())),
       make("p", { class: "as-quiet" }, "Enter or the space bar goes on. ",
-        why === "begin" ? "" : "All your votes so far are kept; you may also stop here.")));
+        why === "begin" ? "" : room.isKept()
+          ? "All your votes so far are kept; you may also stop here." : room.said)));
   }
 
   function end() {

@@ -12,11 +12,14 @@ function receive(_, data) {
     words: data.words,
     block: data.block,
     judge: "",
-    said: kept.isKept()
-      ? "Votes are kept in this browser, and nothing leaves this machine: when you stop, save them " +
-        "as a file, and hand it to whoever asked you."
-      : "This browser keeps nothing: save your votes as a file before you close the page. Nothing " +
-        "leaves this machine.",
+    get said() {
+      return kept.isKept()
+        ? "Votes are kept in this browser, and nothing leaves this machine: when you stop, save " +
+          "them as a file, and hand it to whoever asked you."
+        : "This browser does not keep your votes: save them as a file before you close the page. " +
+          "Nothing leaves this machine.";
+    },
+    isKept: kept.isKept,
     picture: async (name) => {
       const [kind, number] = name.split("/");
       const picture = data.pictures[number];
@@ -74,7 +77,7 @@ function createVotes({ set }) {
     try {
       localStorage.setItem(KEPT, "");
       localStorage.removeItem(KEPT);
-      return true;
+      return !here.size;
     } catch {
       return false;
     }
