@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from artsearch.base.errors import ArtsearchError, MismatchError
+from artsearch.base.text import count_of
 from artsearch.base.vectors import unit_rows
 from artsearch.evaluate.estimates import MetricsTable
 from artsearch.features.features import Features
@@ -91,6 +92,10 @@ def report_votes(
         notes.append(f"left out, being no better than chance on what is easy: {absent}")
     if judges and all(one.attends is None for one in judges):
         notes.append("too few easy votes, or votes given twice, to tell whether judges attend")
+    if likes := int((held["why"] == "session").sum()):
+        notes.append(
+            f"{likes:,} votes are likes of sessions, which are learnt from and not counted"
+        )
     triplets = held[(held["kind"] == "triplet") & held["why"].isin(TELLING)]
     undecided = triplets["answer"].value_counts()
     for answer in ("equal", "neither"):
@@ -99,8 +104,8 @@ def report_votes(
     triplets = triplets[triplets["answer"].isin(DECIDED)]
     if triplets["judge"].nunique() < 3 and len(triplets):
         notes.append(
-            f"{triplets['judge'].nunique()} judges: intervals are over queries, and hold for them; "
-            "three or more are wanted to say anything of people"
+            f"{count_of(triplets['judge'].nunique(), 'judge')}: intervals are over queries, and "
+            "hold for no other judges; three or more are wanted to say anything of people"
         )
     shares, verdicts = MetricsTable("significance", "beaten"), ()
     if descriptors and len(triplets):
@@ -175,10 +180,12 @@ def rank_rows(votes: pd.DataFrame, seed: int = 0) -> pd.DataFrame:
 
     `strength` is that of Bradley and Terry (1952, Biometrika 39): the logarithm of the odds against
     the average search, with its 95 % interval over judges and queries; `chance` is what that says
-    in shares. "equal" and "neither" count half for each. Empty where no rows were compared.
+    in shares. "equal" and "neither" count half for each. Votes that do not name both searches are
+    left out. Empty where no rows were compared.
     """
     votes = votes[(votes["kind"] == "rows") & (votes["why"] != "tried")]
-    names = sorted({*votes["first_by"], *votes["second_by"]} - {""})
+    votes = votes[(votes[["first_by", "second_by"]] != "").all(axis=1)]
+    names = sorted({*votes["first_by"], *votes["second_by"]})
     columns = ["search", "strength", "low", "high", "chance", "compared"]
     if len(names) < 2:
         return pd.DataFrame(columns=columns)

@@ -93,6 +93,12 @@ def test_one_slip_of_one_who_left_early_is_not_chance(descriptors, triplets):
     assert one.easy == (8, 9) and one.attends is None
 
 
+def test_likes_of_sessions_are_said_not_to_be_counted(descriptors, triplets):
+    votes = simulate(people(descriptors, "Ada"), triplets[:3])
+    report = report_votes(table([replace(one, why="session") for one in votes]), descriptors)
+    assert report.notes == ("3 votes are likes of sessions, which are learnt from and not counted",)
+
+
 def test_votes_on_other_works_are_counted_or_refused(descriptors, triplets):
     votes = simulate(people(descriptors, "Ada"), triplets)
     others = [replace(one, query="elsewhere.jpg") for one in votes[:50]]
@@ -147,6 +153,12 @@ def test_rows_are_ranked_by_the_odds_with_which_they_are_taken():
     middle = np.log([4, 2, 1]) - np.log(2)
     assert ranking["strength"].to_numpy() == pytest.approx(middle, abs=0.35)
     assert ((ranking["low"] < middle) & (middle < ranking["high"])).all()
+
+
+def test_rows_of_a_search_without_a_name_are_left_out():
+    votes = table(rows({"a": 9.0, "b": 1.0}, 40))
+    nameless = votes.assign(first_by="")
+    assert rank_rows(pd.concat([votes, nameless])).equals(rank_rows(votes))
 
 
 def test_rows_alike_are_not_told_apart():
