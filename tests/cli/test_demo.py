@@ -156,7 +156,7 @@ def test_without_notebooks_there_are_the_pages(show, executed, out):
 
 @pytest.mark.parametrize(
     ("text", "numbers"),
-    [("all", range(1, 11)), ("1-5", range(1, 6)), ("5, 1,2", (1, 2, 5)), ("none", ())],
+    [("all", range(1, 13)), ("1-5", range(1, 6)), ("5, 1,2", (1, 2, 5)), ("none", ())],
 )
 def test_notebooks_are_chosen_by_number(text, numbers, monkeypatch):
     monkeypatch.chdir(ROOT)
@@ -166,7 +166,7 @@ def test_notebooks_are_chosen_by_number(text, numbers, monkeypatch):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("12", "unknown notebook 12; did you mean '2'? known: 1, 2, 3"),
+        ("21", "unknown notebook 21; did you mean '2'? known: 1, 2, 3"),
         ("0-2", "unknown notebook 0;"),
         ("5-2", "unknown notebook '5-2';"),
         ("some", "unknown choice of notebooks 'some';"),

@@ -1,6 +1,6 @@
 """How well a place of the dial is found again from simulated votes: error, interval, gain.
 
-.venv/bin/python tests/bench/judging.py [--collection data] [--votes 300] [--sets 12]
+.venv/bin/python tests/bench/dial_votes.py [--collection data] [--votes 300] [--sets 12]
 """
 
 import argparse
