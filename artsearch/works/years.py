@@ -247,7 +247,7 @@ def read_years(text: str) -> Years | None:
     True
     """
     if _NUMBER.fullmatch(text):
-        number = float(text.replace("−", "-"))
+        number = float(text.strip().replace("−", "-"))  # float leaves U+001C
         return Years(number, number)
     folded = fold(text[: LONGEST + 1])
     if len(text) > LONGEST or not (_DIGIT.search(text) or _CENTURY.search(folded)):

@@ -656,6 +656,8 @@ def test_the_places_that_match(page, first, second):
     assert "The Other" in section.inner_text()
     for width in (1100, 700):
         page.set_viewport_size({"width": width, "height": 1000})
+        # Where the window has just become narrower, a bar to scroll by may still come or go.
+        page.evaluate("() => new Promise((go) => requestAnimationFrame(() => setTimeout(go, 100)))")
         for mat, number, side in ((0, first, "first"), (1, second, "second")):
             left, top, wide, high = picture(page, number, mat)
             boxes = page.locator(".as-mat").nth(mat).locator(".as-match")

@@ -486,3 +486,7 @@ def test_a_condition_asks_what_years_a_work_may_be_of():
     assert match("year > 1895") == ["1890s"]
     assert match("not year <= 1895") == ["", "Edo period"]
     assert match("not year > 1895 and year > 0") == ["1890–95", "before 1700", "12/1890"]
+
+
+def test_a_number_may_have_any_blank_behind_it():
+    assert read_years("40 \x1c") == (40, 40)
