@@ -184,6 +184,15 @@ class Candidates:
         names = self._columns.names(column)
         return found, distances, [names[group_of[row]] for row in found.tolist()]
 
+    def nearest_before(self, rows: np.ndarray, column: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return for each of some rows the nearest that is surely of an earlier year, and how far.
+
+        That is one whose last year is before the first of the other; -1 and NaN where there is
+        none, or a row has no year.
+        """
+        first, last = self._columns.years(column)[self._collection_rows].T
+        return self.index.nearest_below(rows, first[rows], np.where(self._left, last, np.nan))
+
     def on_the_way(self, start: str, end: str, most: int) -> tuple[ExactIndex, np.ndarray]:
         """Return an exact index that holds both works, and its rows that a path may lead over.
 

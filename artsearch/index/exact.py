@@ -150,6 +150,29 @@ class ExactIndex(Index):
         order = np.lexsort((far, groups, nearest))
         return rows[order], exact[order]
 
+    def nearest_below(
+        self, rows: np.ndarray, limits: np.ndarray, values: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return for each of some rows the nearest one whose value is below a limit, and how far.
+
+        `limits` has a number for each of `rows`, `values` one for each row of the index; NaN is
+        below nothing. Where there is none, -1 comes, and NaN.
+        """
+        found, distances = np.full(len(rows), -1), np.full(len(rows), np.nan)
+        for places in chunks_of(np.arange(len(rows)), QUERIES):
+            vectors, most = self.fetch(rows[places]), limits[places, None]
+
+            def score(block: slice, vectors=vectors, most=most) -> np.ndarray:
+                return np.where(values[block] < most, self._scores(vectors, block), -np.inf)
+
+            candidates = knn(score, len(self), 1 + MARGIN, ROWS)
+            for place, near, vector in zip(places, candidates, vectors, strict=True):
+                near = near[values[near] < limits[place]]
+                if len(near):
+                    best = rerank(near, self._measure(near, vector), 1)
+                    (found[place],), (distances[place],) = best
+        return found, distances
+
     def all_neighbours(self, k: int) -> tuple[np.ndarray, np.ndarray]:
         """Return rows and distances (both works × k) of every work's k nearest, itself left out."""
         return self._leave_out_own(np.arange(len(self)), *self._nearest_many(self._vectors, k + 1))

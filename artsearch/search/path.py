@@ -1,14 +1,18 @@
-"""Waypoints between two works: a minimax path, on which each step is small."""
+"""Ways from work to work: waypoints between two, each step small, and what came before each."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from artsearch.base.errors import ArtsearchError, check_whole
+from artsearch.index.candidates import Candidates
 from artsearch.index.exact import ExactIndex
 from artsearch.search.answer import candidates_of
 from artsearch.search.question import Question
-from artsearch.search.results import Neighbour, Results, Searched
+from artsearch.search.results import Before, Neighbour, Results, Searched
+from artsearch.works.years import Years
 
 #: A step counts as this power of its distance: the longest steps decide, as in a chain its weakest
 #: links, and of two chains that are alike in these the smaller steps.
@@ -16,6 +20,8 @@ POWER = 16
 #: Works between the two ends that are looked at: those with the smallest sum of squared distances
 #: to both, among which a path of small steps is found.
 POOL = 1500
+#: The column that says when a work was made.
+YEAR = "year"
 
 
 def find_waypoints(search: Searched, question: Question, end: str, waypoints: int) -> Results:
@@ -23,13 +29,7 @@ def find_waypoints(search: Searched, question: Question, end: str, waypoints: in
     start = question.positive[0][0]
     for id in (start, end):
         search.index.row_of(id)
-    for id in question.exclude:
-        search.collection.row(id)
-    candidates = candidates_of(search)
-    candidates.require(question.where)
-    if not question.machine_made:
-        candidates.leave_out_machine_made()
-    candidates.leave_out(question.exclude)
+    candidates = _permitted(search, question)
     exact, rows = candidates.on_the_way(start, end, POOL)
     rows, steps = find_path(exact, exact.row_of(start), exact.row_of(end), rows, waypoints)
     ids = [exact.ids[row] for row in rows[1:]]
@@ -44,6 +44,32 @@ def find_waypoints(search: Searched, question: Question, end: str, waypoints: in
         question,
         (*candidates.notes, said),
     )
+
+
+def find_earlier(search: Searched, question: Question, ids: Sequence[str]) -> dict[str, Before]:
+    """Return what came before each of some works; see Search.earlier."""
+    collection, index = search.collection, search.comparing
+    rows = np.array([index.row_of(id) for id in ids], np.int64)
+    years = collection.columns.years(YEAR)[[collection.row(id) for id in ids]]
+    found, distances = _permitted(search, question).nearest_before(rows, YEAR)
+    before = {}
+    for id, known, row, far in zip(ids, years.tolist(), found, distances.tolist(), strict=True):
+        nearest = index.ids[row] if row >= 0 else None
+        work = nearest and Neighbour(nearest, far, collection.caption(nearest))
+        before[id] = Before(None if np.isnan(known[0]) else Years(*known), work)
+    return before
+
+
+def _permitted(search: Searched, question: Question) -> Candidates:
+    """Return the works that a question allows for, those that it names among them."""
+    for id in question.exclude:
+        search.collection.row(id)
+    candidates = candidates_of(search)
+    candidates.require(question.where)
+    if not question.machine_made:
+        candidates.leave_out_machine_made()
+    candidates.leave_out(question.exclude)
+    return candidates
 
 
 def find_path(

@@ -15,6 +15,7 @@ from artsearch.index.metrics import unit_of
 from artsearch.search.question import Question, Region, Words
 from artsearch.works.collection import Collection
 from artsearch.works.images import ImageSource
+from artsearch.works.years import Years
 
 if TYPE_CHECKING:
     from artsearch.points.motifs import Motifs
@@ -82,6 +83,22 @@ class Neighbour:
     def rarity(self) -> Rarity | None:
         """How unusual it is for two works to be as near; None where that is not known."""
         return None if self.rate is None else self.rate()[self.id]
+
+
+class Before(NamedTuple):
+    """What came before a work: its own years, and the nearest that is surely earlier.
+
+    >>> print(Before(None, None), Before(Years(1831, 1831), None), sep="; ")
+    no year; nothing earlier here
+    """
+
+    years: Years | None
+    work: Neighbour | None
+
+    def __str__(self) -> str:
+        if self.work is None:
+            return "no year" if self.years is None else "nothing earlier here"
+        return f"{self.work.caption} ({self.work.distance:.2f})"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 
 from artsearch.base.errors import ArtsearchError, MismatchError
 from artsearch.index.base import Index
-from artsearch.search.results import WORDY, Described, Neighbour, Results
+from artsearch.search.results import WORDY, Before, Described, Neighbour, Results
 from artsearch.works.collection import Collection
 from artsearch.works.images import ImageSource
 
@@ -153,6 +153,29 @@ class Search:
 
         question = Question(positive=start, where=where, exclude=exclude, machine_made=machine_made)
         return find_waypoints(self, question, end, waypoints)
+
+    def earlier(
+        self,
+        ids: str | Sequence[str],
+        where: str | Mapping | None = None,
+        exclude: str | Sequence[str] = (),
+        machine_made: bool = True,
+    ) -> dict[str, Before]:
+        """Return what came before each of some works: the nearest that is surely earlier.
+
+        That is a work whose last year is before the first year of the other ("c. 1890–95" is
+        before 1896, not before 1893), a copy among them. A work without a year has no answer, nor
+        has the first of all; printed, each says why. What came before matches `where` and the
+        others, as in `path`. Raises what `ask` raises.
+        """
+        from artsearch.search.path import find_earlier
+        from artsearch.search.question import Question
+
+        ids = [ids] if isinstance(ids, str) else list(dict.fromkeys(ids))
+        if not ids:
+            return {}
+        asked = {"where": where, "exclude": exclude, "machine_made": machine_made}
+        return find_earlier(self, Question(ids[0], **asked), ids)
 
     def why(
         self, first: str | ImageSource, second: str | ImageSource, most: int = 5

@@ -10,6 +10,7 @@ from artsearch.index.base import Index
 from artsearch.index.candidates import Candidates
 from artsearch.index.milvus.fields import PK, encode_text, key_of, one_of, to_expression
 from artsearch.works.collection import Collection
+from artsearch.works.conditions import parse, quote, quote_column
 
 
 class InMilvus(Candidates):
@@ -38,6 +39,20 @@ class InMilvus(Candidates):
             return np.zeros(0, np.int64), np.zeros(0), []
         rows, distances = (np.concatenate([groups[value][n] for value in order]) for n in (0, 1))
         return rows, distances, [names[value] for value in order for _ in groups[value][0]]
+
+    def nearest_before(self, rows, column):
+        found, distances = np.full(len(rows), -1), np.full(len(rows), np.nan)
+        name, years = quote_column(column), self._columns.years(column)
+        for place, row in enumerate(rows):
+            first = years[self._collection.row(self.index.ids[row]), 0]
+            if np.isnan(first):
+                continue
+            is_earlier = parse(f"{name} < {quote(first)} and not {name} >= {quote(first)}")
+            among = self._and(self._select_matching(is_earlier))
+            if count := self._count(among):
+                best = self.index.nearest(self.index.fetch([row])[0], 1, among, count)
+                (found[place],), (distances[place],) = best
+        return found, distances
 
     def on_the_way(self, start, end, most):
         index = self.index

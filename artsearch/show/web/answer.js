@@ -80,7 +80,7 @@ function createAnswerer(data, load, look) {
   const place = new Map(ids.map((id, row) => [id, row]));
   /** @type {Map<string, Promise<any>>} */
   const loaded = new Map();
-  return { answer, columns };
+  return { answer, earlier, columns };
 
   /** @param {Asked} asked @returns {Promise<Answer>} */
   async function answer(asked) {
@@ -283,22 +283,9 @@ function createAnswerer(data, load, look) {
    * @param {ByteRows | null} raw the rows by which near-duplicates are told, where they are left out
    */
   function restrict(asked, descriptor, table, raw) {
-    const { question, goal } = asked;
-    const left = new Uint8Array(ids.length).fill(1);
-    /** @type {string[]} */
-    const notes = [];
-    question.exclude.forEach(rowOf);
-    if (table && question.where) require_(question.where, table, left, notes);
-    const drop = (/** @type {(row: number) => unknown} */ is, /** @type {string} */ why) => {
-      const gone = dropWhere(left, is);
-      notes.push(`Left out ${why}: ${countOf(gone, "work")}.`);
-    };
-    if (!question.machine_made && data.machine_made.some(Boolean)) {
-      drop((row) => data.machine_made[row], "as made by a machine");
-    }
-    const named = goal ? question.exclude : [...worksOf(question), ...question.exclude];
-    for (const id of named) if (place.has(id)) left[rowOf(id)] = 0;
-    if (goal) return { left, notes };
+    const { question } = asked;
+    const { left, notes, drop } = permit(question, table);
+    for (const id of worksOf(question)) if (place.has(id)) left[rowOf(id)] = 0;
     const liked = question.positive.map(([id]) => id);
     for (const column of table ? question.exclude_same : []) {
       const texts = /** @type {Columns} */ (table).folded(column);
@@ -316,6 +303,27 @@ function createAnswerer(data, load, look) {
       drop((row) => copies.has(row), `as near-duplicates (nearer than ${threeDigits(near)})`);
     }
     return { left, notes };
+  }
+
+  /**
+   * Which works a question allows for, those that it names among them, and what is to be said of them.
+   * @param {Question} question @param {Columns | null} table
+   */
+  function permit(question, table) {
+    const left = new Uint8Array(ids.length).fill(1);
+    /** @type {string[]} */
+    const notes = [];
+    question.exclude.forEach(rowOf);
+    if (table && question.where) require_(question.where, table, left, notes);
+    const drop = (/** @type {(row: number) => unknown} */ is, /** @type {string} */ why) => {
+      const gone = dropWhere(left, is);
+      notes.push(`Left out ${why}: ${countOf(gone, "work")}.`);
+    };
+    if (!question.machine_made && data.machine_made.some(Boolean)) {
+      drop((row) => data.machine_made[row], "as made by a machine");
+    }
+    for (const id of question.exclude) left[rowOf(id)] = 0;
+    return { left, notes, drop };
   }
 
   /** @param {string} where @param {Columns} table @param {Uint8Array} left @param {string[]} notes */
@@ -404,6 +412,38 @@ function createAnswerer(data, load, look) {
     return [...distances.keys()].filter((row) => distances[row] < near);
   }
 
+  // ---- what came before -------------------------------------------------------------------------
+
+  /**
+   * Of each of some works the nearest that is surely earlier: its last year is before the first year of
+   * the other. Null where there is none, and for a work without a year.
+   * @param {Asked} asked @param {string[]} some @returns {Promise<Map<string, Found | null>>}
+   */
+  async function earlier(asked, some) {
+    const { rows, metric, weights } = await descriptorOf(asked);
+    const table = await columns();
+    const [first, last] = table.years("year");
+    const { left } = permit(asked.question, table);
+    /** @type {Map<string, Found | null>} */
+    const found = new Map();
+    let began = performance.now();
+    for (const id of some) {
+      const limit = first[rowOf(id)];
+      const older = left.map((one, row) => one & Number(last[row] < limit));
+      const distances = older.includes(1)
+        ? distancesTo(rows, fetchRow(rows, rowOf(id)), metric, weights) : new Float64Array(0);
+      const [row] = smallest(distances, older, 1);
+      found.set(id, row === undefined ? null : {
+        row, id: ids[row], distance: distances[row], group: "", duplicates: 0, rarity: null,
+      });
+      if (performance.now() - began > 30) {
+        await pause();
+        began = performance.now();
+      }
+    }
+    return found;
+  }
+
   // ---- stepping stones --------------------------------------------------------------------------
 
   /**
@@ -419,7 +459,7 @@ function createAnswerer(data, load, look) {
         "stepping stones lead from one work of the collection to another; select one");
     }
     const [start, end] = [rowOf(id), rowOf(goal)];
-    const { left, notes } = restrict(asked, descriptor, table, null);
+    const { left, notes } = permit(question, table);
     if (metric === "dot") {
       throw new Refusal(
         "an inner product is no length of a step; ask for a path in the metric angular");
