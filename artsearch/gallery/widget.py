@@ -44,11 +44,17 @@ class Gallery(anywidget.AnyWidget):
 
     _esm = "\n".join(
         path.read_text("utf-8")
-        for path in (WEB / "gallery.js", WEB / "ask.js", OWN / "which.js", OWN / "widget.js")
+        for path in (
+            *(WEB / name for name in ("gallery.js", "ask.js", "pair.js")),
+            *(OWN / name for name in ("which.js", "widget.js")),
+        )
     )
     _css = "\n".join(
         path.read_text("utf-8")
-        for path in (WEB / "gallery.css", WEB / "ask.css", OWN / "which.css")
+        for path in (
+            *(WEB / name for name in ("gallery.css", "ask.css", "pair.css", "print.css")),
+            OWN / "which.css",
+        )
     )
     view = traitlets.Dict().tag(sync=True)
 

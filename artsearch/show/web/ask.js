@@ -26,14 +26,14 @@ const HINT = "Drag a rectangle. Or: arrows move it, Shift and arrows resize it, 
 const COLOURS = ["#e69f00", "#56b4e9", "#009e73", "#f0e442", "#cc79a7", "#d55e00"];
 
 /* exported createAsk */
-function createAsk(parts, { go, show, showLarge, caption, put }) {
+function createAsk(parts, { go, show, showLarge, caption, put, pair }) {
   const { gallery } = parts;
   let view = null;
   let now = null; // what is asked
   const menu = createMenu(gallery, put);
   const line = createLine(parts.error, go, show);
   const region = createRegion(parts, go);
-  const why = createWhy(parts, region.layer, go, showLarge);
+  const why = createWhy(parts, region.layer, go, showLarge, pair);
   const session = createSessionMenu(parts, menu, go);
   const offer = make("p", { class: "as-offer", hidden: "" });
   const keep = button("☆", { "data-part": "keep", click: () => {
@@ -112,6 +112,7 @@ function createAsk(parts, { go, show, showLarge, caption, put }) {
     return [
       ...sides,
       either(out, "No longer left out", "Leave out", { do: "exclude" }),
+      ...(pair?.takes(one.work) ? [["Compare large", () => pair.open(one)]] : []),
       ...(parts.rows.contains(one) && !lacks(now, "why") ? [choice("Why similar?", { why: id })] : []),
       choice("Stepping stones to here", { goal: id }),
       keepIt,
@@ -350,7 +351,7 @@ function createLine(place, go, show) {
     } else if (work) {
       const image = make("img", { alt: work.caption, title: work.caption, draggable: "false" });
       show(image, work.thumb || work.image);
-      item.append(image);
+      item.append(image, make("span", { class: "as-print", dir: "auto" }, work.caption));
     }
     if (side) item.append(weightOf(work, side));
     const click = () => go({ do: "change", ...what });
@@ -829,7 +830,7 @@ function inWords(box) {
 // ---- why ----------------------------------------------------------------------------------------
 
 /** The places that match, drawn on the selected work and on another one below it. */
-function createWhy(parts, layer, go, showLarge) {
+function createWhy(parts, layer, go, showLarge, pair) {
   const said = make("p", { role: "status", dir: "auto" });
   const close = button("×", {
     "aria-label": "Close the comparison", "data-part": "why-close",
@@ -842,12 +843,13 @@ function createWhy(parts, layer, go, showLarge) {
   const section = make("section", {
     class: "as-why", "data-part": "why", "aria-label": "Why these two are similar", hidden: "",
   }, make("div", { class: "as-said" }, said, close), make("figure", {}, mat, words));
+  const large = button("Compare large", { "data-part": "why-large" });
   const attempt = button("By experiment", {
     "data-part": "why-try", title: "Where this work comes when the picture is grey, mirrored, blurred, …",
     click: () => go({ do: "change", tried: true }),
   });
   const found = make("div", { "data-part": "why-tried", role: "status", dir: "auto" });
-  section.append(attempt, found);
+  section.append(large, " ", attempt, found);
   let shown = "";
   parts.query.append(section);
   return { update };
@@ -859,6 +861,7 @@ function createWhy(parts, layer, go, showLarge) {
     section.hidden = !why;
     said.textContent = why?.text || "";
     attempt.hidden = Boolean(why?.tried);
+    large.hidden = !pair || !why;
     const told = why?.tried ? toTable(why.tried) : [];
     if (found.childElementCount || told.length) found.replaceChildren(...told);
     if (now === shown) return;
@@ -871,6 +874,7 @@ function createWhy(parts, layer, go, showLarge) {
     showLarge(image, work);
     words.textContent = work.caption;
     layOver(other, work);
+    large.onclick = () => pair.open(theOther(), work);
     layer.append(...matches.map(({ first }, i) => box(first, i, query.caption)));
     other.append(...matches.map(({ second }, i) => box(second, i, work.caption)));
     const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -912,10 +916,14 @@ function createWhy(parts, layer, go, showLarge) {
     }
   }
 
-  function giveFocusBack() {
+  /** The button of the other work among the answers. */
+  function theOther() {
     const works = [...parts.rows.querySelectorAll("[data-part=work]")];
-    const one = works.find((work) => work.dataset.id === section.dataset.id);
-    (one || parts.mat.querySelector("[data-part=draw]")).focus({ preventScroll: true });
+    return works.find((work) => work.dataset.id === section.dataset.id);
+  }
+
+  function giveFocusBack() {
+    (theOther() || parts.mat.querySelector("[data-part=draw]")).focus({ preventScroll: true });
   }
 }
 

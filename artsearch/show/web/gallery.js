@@ -11,7 +11,8 @@
 //   {do: "upload", file}  {do: "export"}  {do: "picture"}
 //
 // and the answer is another update. What can be asked beyond that is in ask.js; where that file is
-// loaded and a view has `ask`, its parts stand in the gallery too. A classic script without import
+// loaded and a view has `ask`, its parts stand in the gallery too; so does pair.js, which lays two
+// works large side by side. A classic script without import
 // or export, so that it also works from file://. Whatever comes out of data is set as text or as an
 // attribute, never as markup.
 
@@ -24,8 +25,10 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
   const parts = build();
   root.replaceChildren(parts.gallery);
   listen();
+  const pair = typeof createPair === "function"
+    ? createPair(parts, { showLarge, sourceOf }) : null;
   const ask = typeof createAsk === "function"
-    ? createAsk(parts, { go, show, showLarge, caption, put }) : null;
+    ? createAsk(parts, { go, show, showLarge, caption, put, pair }) : null;
   const which = typeof createWhich === "function"
     ? createWhich(parts, { go, fillWorks, showLarge }) : null;
   return { update, ask, which, say: (text) => tell(parts.wait, text) };
@@ -153,6 +156,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     tell(parts.error, view.error);
     ask?.update(view);
     which?.update(view);
+    pair?.update(view);
     if (parts.status.textContent !== summary()) parts.status.textContent = summary();
     parts.gallery.classList.remove("as-waiting");
     tell(parts.wait, "");
@@ -316,7 +320,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     const words = make("span", { class: "as-words", dir: "auto", hidden: "" });
     const one = make("button", { type: "button", "data-part": "work", "data-id": id },
       image, badge, words);
-    return make("li", {}, one, make("p", {}, ...tags));
+    return make("li", {}, one, make("p", {}, ...tags), make("p", { class: "as-print", dir: "auto" }));
   }
 
   function dress(item, work) {
@@ -339,6 +343,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     words.children[1].textContent = work.only ? "◆" : "";
     tell(words.children[2], work.rarity || "");
     words.children[2].title = work.rarity_text || "";
+    tell(words.nextElementSibling, work.distance_text ? printed(work) : "");
     ask?.dress(item, work);
   }
 
@@ -619,6 +624,11 @@ function overlapOf(rows, times) {
 /** What is said of a work that a machine made. */
 function bySaid(work) {
   return work.machine_made ? `Made by a machine: ${work.machine_made}` : "";
+}
+
+/** What stands below a neighbour on paper, where nothing is hovered. */
+function printed({ caption, licence, source }) {
+  return [caption, licence, source].filter(Boolean).join(" · ");
 }
 
 /** A weight of the dial in words, as dial_text in wording.py gives it. */
