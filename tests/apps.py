@@ -11,7 +11,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from browser import ids, visit, works
+from browser import ids, put_away, tool, visit, works
 
 ROOT = Path(__file__).parents[1]
 WAVE = "katsushika-hokusai_the-great-wave-off-kanagawa.jpg"
@@ -216,14 +216,16 @@ def select(page, part, place):
 
 
 def press(page, part, name):
+    tool(page, part).locator(f"button[data-name={name}]").click()
     button = f"[data-part={part}] button[data-name={name}]"
-    page.click(button)
     page.wait_for_selector(f"{button}[aria-pressed=true]", timeout=PATIENCE)
+    put_away(page)
     settled(page)
 
 
 def compare(page):
-    page.click("[data-part=compare]")
+    tool(page, "compare").click()
+    put_away(page)
     page.wait_for_selector("[data-part=overlap]", timeout=PATIENCE)
     settled(page)
 

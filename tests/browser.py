@@ -75,6 +75,20 @@ def part(page, name):
     return page.locator(f"[data-part={name}]")
 
 
+def tool(page, name):
+    """Find a tool of the gallery, and open "…" where it stands behind that."""
+    found = part(page, name)
+    if not found.is_visible():
+        part(page, "more").click()
+    return found
+
+
+def put_away(page):
+    """Close what "…" has opened."""
+    if part(page, "sheet").is_visible():
+        page.keyboard.press("Escape")
+
+
 def open_menu(page, list_, place):
     """Open the menu of a work; return its items."""
     item = page.locator(f"[data-part={list_}] li").nth(place)

@@ -5,7 +5,19 @@ import io
 from functools import cache
 
 import pytest
-from browser import begin_part, chromium, ids, open_menu, part, screenshot, visit, works
+from browser import (
+    SCREENS,
+    begin_part,
+    chromium,
+    ids,
+    open_menu,
+    part,
+    screenshot,
+    slider_of,
+    tool,
+    visit,
+    works,
+)
 from madeup import HOSTILE
 from PIL import Image
 
@@ -144,9 +156,9 @@ def focused(page):
 
 
 def test_where_nothing_is_asked_there_is_one_button(page):
-    line = page.locator(".as-ask")
-    assert line.inner_text() == "Ask more"
-    assert line.bounding_box()["height"] < 40
+    assert part(page, "ask-more").is_visible()
+    assert page.locator(".as-line").bounding_box()["height"] < 40
+    assert page.locator(".as-ask").bounding_box()["height"] == 0
     hidden = [".as-panel", ".as-menu", ".as-region", ".as-why", ".as-chip", ".as-offer", ".as-hint"]
     assert not any(page.locator(f"{one}:visible").count() for one in hidden)
     page.mouse.move(1, 1)
@@ -161,6 +173,110 @@ def test_without_ask_in_a_view_nothing_of_it_is_there(page):
     start(page, view() | {"ask": None})
     assert works(page, "neighbours").count() == 6
     assert not any(one.is_visible() for one in asked.all())
+
+
+# ---- one line of tools -----------------------------------------------------------------------
+
+MANY = {
+    "networks": [
+        {"name": f"n{n}", "title": f"Network number {n}", "selected": n == 3} for n in range(5)
+    ],
+    "dial": {"available": True, "alpha": 0.5},
+    "machine_made": {"available": True, "shown": False, "count": 9},
+}
+TOOLS = ["networks", "upload", "compare", "crops", "k", "ask-more", "dial", "machine", "in_words"]
+
+
+@pytest.mark.parametrize("width, height", [(320, 740), (360, 740), (700, 700), (1400, 900)])
+def test_one_line_of_tools_stands_above_the_pictures(page, width, height):
+    page.set_viewport_size({"width": width, "height": height})
+    for one in (view(), view() | MANY, view(in_words="in words: ") | MANY):
+        show(page, one)
+        boxes = [box.bounding_box() for box in page.locator(".as-line > :visible").all()]
+        middles = [box["y"] + box["height"] / 2 for box in boxes]
+        assert max(middles) - min(middles) < 2
+        rights = [0, *(box["x"] + box["width"] for box in boxes)]
+        assert all(box["x"] >= right for box, right in zip(boxes, rights, strict=False))
+        assert rights[-1] <= width
+        assert page.locator(".as-mat").first.bounding_box()["y"] < 0.25 * height
+        # The network that is asked is in sight, where they scroll too.
+        pressed = page.locator("[data-part=networks] [aria-pressed=true]").bounding_box()
+        assert pressed["x"] >= 0 and pressed["x"] < boxes[1]["x"]
+    assert slider_of(page).is_visible()
+    for name in TOOLS:
+        assert tool(page, name).is_visible(), name
+    page.keyboard.press("Escape")
+    screenshot(page, f"line-{width}")
+
+
+@pytest.mark.parametrize("width", [360, 1400])
+def test_what_more_opens(page, width):
+    page.set_viewport_size({"width": width, "height": 740})
+    show(page, view() | MANY)
+    more, sheet = part(page, "more"), part(page, "sheet")
+    assert sheet.is_hidden() and more.get_attribute("aria-expanded") == "false"
+    more.focus()
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog", name="More choices")
+    page.wait_for_function("document.activeElement.dataset.part === 'sheet'")
+    assert more.get_attribute("aria-expanded") == "true"
+    assert more.get_attribute("aria-controls") == dialog.get_attribute("id")
+    box = dialog.locator(".as-card").bounding_box()
+    assert box["x"] >= 0 and box["x"] + box["width"] <= width
+    if width == 360:
+        assert box["width"] == width and box["y"] + box["height"] == 740
+    page.screenshot(path=SCREENS / f"sheet-{width}.png")
+
+    # All in it is reached by keyboard, and it stays when an answer comes.
+    page.keyboard.press("Tab")
+    while not page.evaluate("document.activeElement.closest('[data-part=k]')"):
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.closest('[data-part=sheet]')")
+    page.keyboard.press("ArrowRight")
+    assert sent(page) == [{"do": "change", "k": 7}]
+    show(page, view() | MANY | {"k": 7})
+    assert dialog.is_visible()
+    assert page.evaluate("document.activeElement.closest('[data-part=k]') !== null")
+    page.keyboard.press("Escape")
+    assert sheet.is_hidden() and more.get_attribute("aria-expanded") == "false"
+    assert page.evaluate("document.activeElement.dataset.part") == "more"
+
+    # Its own button, a click elsewhere and the way out by Tab close it.
+    more.click()
+    dialog.get_by_role("button", name="Close").click()
+    assert sheet.is_hidden() and page.evaluate("document.activeElement.dataset.part") == "more"
+    more.click()
+    page.mouse.click(10, 300)
+    page.wait_for_function("!document.querySelector('[data-part=sheet]:popover-open')")
+    page.wait_for_function("document.activeElement.dataset.part === 'more'")
+    more.click()
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        if sheet.is_hidden():
+            break
+    outside = "document.activeElement.closest('.artsearch > :not([data-part=sheet])') !== null"
+    assert sheet.is_hidden() and page.evaluate(outside)
+    assert not sent(page)
+
+
+def test_a_tap_that_closes_the_sheet_selects_nothing(browser):
+    with visit(browser, has_touch=True, viewport={"width": 360, "height": 700}) as page:
+        load(page)
+        start(page)
+        part(page, "more").tap()
+        part(page, "sheet").wait_for()
+        box = works(page, "neighbours").first.bounding_box()
+        assert box["y"] + 10 < page.locator(".as-card").bounding_box()["y"]
+        page.touchscreen.tap(box["x"] + 20, box["y"] + 10)
+        part(page, "sheet").wait_for(state="hidden")
+        assert not sent(page)
+        # What is asked more stands in the sheet too, and Escape leaves the one before the other.
+        tool(page, "ask-more").tap()
+        part(page, "panel").get_by_role("combobox", name="Only where").focus()
+        page.keyboard.press("Escape")
+        assert part(page, "panel").is_hidden() and part(page, "sheet").is_visible()
+        page.keyboard.press("Escape")
+        assert part(page, "sheet").is_hidden()
 
 
 # ---- words -----------------------------------------------------------------------------------
@@ -861,7 +977,7 @@ def test_all_of_it_fits_a_narrow_screen(browser, scheme):
         start(page)
         why = {"work": work(2), "matches": MATCHES, "text": "One finds 2 places."}
         show(page, view(**MUCH | {"where": "x" * 300, "notes": ["y" * 300], "why": why}))
-        part(page, "ask-more").click()
+        tool(page, "ask-more").click()
         assert page.evaluate("document.documentElement.scrollWidth") == 360
         ink, wall = page.locator(".as-options").evaluate(
             "node => [getComputedStyle(node).color, getComputedStyle(node).backgroundColor]"

@@ -36,7 +36,19 @@ from apps import (
     wait_for_query,
     write_notebook,
 )
-from browser import begin_part, chromium, ids, open_menu, part, query, screenshot, slider_of, works
+from browser import (
+    begin_part,
+    chromium,
+    ids,
+    open_menu,
+    part,
+    put_away,
+    query,
+    screenshot,
+    slider_of,
+    tool,
+    works,
+)
 from judging import asked, enter, made_up_questions, vote
 from madeup import HOSTILE, make_folder, searches_by_colour
 
@@ -248,7 +260,7 @@ def alts(found):
 
 
 def test_number_of_neighbours(page):
-    slider = page.locator("[data-part=k] input")
+    slider = tool(page, "k").locator("input")
     slider.fill("4")
     page.wait_for_function(
         "document.querySelectorAll('[data-part=neighbours] [data-part=work]').length === 4"
@@ -350,11 +362,16 @@ def test_the_keyboard_is_enough(page):
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     page.wait_for_selector(f"[data-name={LITE[1]}][aria-pressed=true]", timeout=180_000)
+    if part(page, "compare").is_hidden():
+        tab_to(page, "more")
+        page.keyboard.press("Enter")
+        part(page, "sheet").wait_for()
     tab_to(page, "compare")
     page.keyboard.press("Space")
     page.wait_for_selector("[data-part=overlap]", timeout=180_000)
     page.keyboard.press("Space")
     page.locator("[data-part=overlap]").wait_for(state="hidden")
+    put_away(page)
 
     first = tab_to(page, "neighbours")
     for key in ("ArrowRight", "End", "ArrowLeft", "Home", "ArrowRight"):
@@ -517,14 +534,15 @@ def test_while_an_answer_is_awaited_only_the_last_place_is_kept(page, searches, 
 
 
 def test_sentences_that_are_copied_have_blanks_between_them(page):
-    said = page.locator(".as-said-first").evaluate("one => one.textContent")
+    said = page.locator(".as-about").evaluate("one => one.textContent")
     assert ". Weights: " in said
 
 
 @shows("dial")
 def test_side_by_side_with_the_dial(page, searches):
     press(page, "dial", "dial")
-    page.click("[data-part=compare]")
+    tool(page, "compare").click()
+    put_away(page)
     page.wait_for_selector("[data-part=overlap]")
     slider_of(page).press("Home")
     page.wait_for_selector("[aria-valuetext='content alone']")

@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from browser import SCREENS, chromium, ids, query, visit, works
+from browser import SCREENS, chromium, ids, put_away, query, tool, visit, works
 from madeup import HOSTILE, RandomSearches, make_folder, searches_by_colour
 
 from artsearch.gallery.state import GalleryState
@@ -65,8 +65,9 @@ def select(page, part, place):
 
 
 def press(page, part, title):
-    page.locator(f"[data-part={part}] button", has_text=title).click()
+    tool(page, part).locator("button", has_text=title).click()
     page.wait_for_selector(f"[data-part={part}] [aria-pressed=true]:text-is('{title}')")
+    put_away(page)
 
 
 def as_near(shown, search, query):
@@ -120,7 +121,7 @@ def test_a_visit(browser, page, searches):
             assert ids(other, part) == ids(page, part)
         for part in ("networks", "crops"):
             pressed = f"[data-part={part}] [aria-pressed=true]"
-            assert other.locator(pressed).inner_text() == page.locator(pressed).inner_text()
+            assert other.locator(pressed).text_content() == page.locator(pressed).text_content()
         assert other.url == page.url
 
 
@@ -158,7 +159,8 @@ def test_licence_and_source_of_the_query(page, collection):
 
 
 def test_side_by_side(page, searches):
-    page.locator("[data-part=compare]").click()
+    tool(page, "compare").click()
+    put_away(page)
     page.wait_for_selector("[data-part=overlap]", state="visible")
     rows = page.locator("[data-part=neighbours] [data-network]")
     expected = [
@@ -362,11 +364,23 @@ def test_narrow_and_wide(browser, address, width, scheme):
         page.wait_for_load_state("networkidle")
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         page.screenshot(path=SCREENS / f"site-{width}-{scheme}.png", full_page=True)
-        page.locator("[data-part=compare]").click()
+        tool(page, "compare").click()
+        put_away(page)
         page.wait_for_selector("[data-part=overlap]", state="visible")
         page.wait_for_load_state("networkidle")
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         page.screenshot(path=SCREENS / f"site-{width}-{scheme}-compare.png", full_page=True)
+
+
+@pytest.mark.parametrize("width, height, share", [(360, 740, 0.25), (1400, 900, 0.3)])
+def test_pictures_first(browser, address, searches, width, height, share):
+    with visit(browser, viewport={"width": width, "height": height}) as page:
+        page.goto(address + ALONE)
+        ready(page)
+        assert page.locator(".as-mat").first.bounding_box()["y"] < share * height
+        assert page.locator(".as-line").bounding_box()["height"] < 40
+        said = page.get_by_text(searches.sentence).first
+        assert said.bounding_box()["y"] > works(page, "drawer").last.bounding_box()["y"]
 
 
 def test_pages_of_the_drawer(browser, tmp_path):

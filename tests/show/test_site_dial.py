@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browser import SCREENS, chromium, ids, query, slider_of, visit, works
+from browser import SCREENS, chromium, ids, put_away, query, slider_of, tool, visit, works
 from madeup import searches_by_colour
 from test_site import head_of, read_rows
 from test_site_browser import ALONE, ready, slow
@@ -92,8 +92,9 @@ def wait_for_place(page, text):
 
 
 def press(page, name):
-    page.click(f"[data-part=dial] button[data-name={name}]")
+    tool(page, "dial").locator(f"button[data-name={name}]").click()
     page.wait_for_selector(f"[data-part=dial] [data-name={name}][aria-pressed=true]")
+    put_away(page)
 
 
 def test_turning(page, searches):
@@ -137,7 +138,8 @@ def test_turning(page, searches):
 
 def test_side_by_side(page, searches):
     press(page, "dial")
-    page.locator("[data-part=compare]").click()
+    tool(page, "compare").click()
+    put_away(page)
     page.wait_for_selector("[data-part=overlap]", state="visible")
     slider_of(page).press("End")
     page.wait_for_selector("[aria-valuetext='style alone']")
@@ -201,7 +203,8 @@ def test_a_missing_file_is_said(browser, collection, searches, tmp_path):
     with visit(browser) as page:
         page.goto(site.as_uri() + ALONE)
         ready(page)
-        page.click("[data-part=dial] button[data-name=dial]")
+        tool(page, "dial").locator("button[data-name=dial]").click()
+        put_away(page)
         page.get_by_role("alert").get_by_text("is the folder of this page complete").wait_for()
         press(page, "final")
         assert page.get_by_role("alert").is_hidden()

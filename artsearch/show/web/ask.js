@@ -26,12 +26,12 @@ const HINT = "Drag a rectangle. Or: arrows move it, Shift and arrows resize it, 
 const COLOURS = ["#e69f00", "#56b4e9", "#009e73", "#f0e442", "#cc79a7", "#d55e00"];
 
 /* exported createAsk */
-function createAsk(parts, { go, show, showLarge, caption, put, pair }) {
+function createAsk(parts, { go, show, showLarge, caption, put, focusOn, pair }) {
   const { gallery } = parts;
   let view = null;
   let now = null; // what is asked
   const menu = createMenu(gallery, put);
-  const line = createLine(parts.error, go, show);
+  const line = createLine(parts, go, show, focusOn);
   const region = createRegion(parts, go);
   const why = createWhy(parts, region.layer, go, showLarge, pair);
   const session = createSessionMenu(parts, menu, go);
@@ -252,7 +252,8 @@ function placeAfter(key, place, count) {
 
 // ---- the line of what is asked, and its panel ---------------------------------------------------
 
-function createLine(place, go, show) {
+/** What is asked stands below the line of tools, in which are the words and what opens the panel. */
+function createLine(parts, go, show, focusOn) {
   const field = createField(go);
   const words = createWords(go);
   const id = uniqueId();
@@ -263,7 +264,7 @@ function createLine(place, go, show) {
   const chips = make("ul", { class: "as-chips", role: "list", "aria-label": "What is asked" });
   const clear = button("Clear", { "data-part": "clear", click: () => go({ do: "clear" }) });
   const notes = make("p", { class: "as-quiet as-notes", role: "status", dir: "auto" });
-  const line = make("div", { class: "as-bar as-ask" }, words.form, toggle, chips, clear, notes);
+  const line = make("div", { class: "as-bar as-ask" }, chips, clear, notes);
   const others = make("span", { class: "as-switch", role: "group", "aria-label": "Not the same" });
   const duplicates = button("No near-duplicates", {
     "data-part": "near_duplicates",
@@ -285,7 +286,8 @@ function createLine(place, go, show) {
     make("label", { class: "as-bar" }, "Nearest in each", groups),
     make("label", { class: "as-bar" }, size, "of each")));
   let now = null;
-  place.before(line, panel);
+  Object.assign(parts, { in_words: words.form, ask_more: toggle, asked: line, panel });
+  parts.error.before(line, panel);
   listen();
   return { update };
 
@@ -293,11 +295,12 @@ function createLine(place, go, show) {
     now = ask;
     const lost = clear === document.activeElement && !now.active;
     clear.hidden = !now.active;
-    if (lost) toggle.focus({ preventScroll: true });
+    if (lost) focusOn(toggle);
     words.update(view, now);
     fillChips(chipsFor(now, view.query));
     tell(notes, now.notes.join(" "));
-    if (field.update(view, now, !panel.hidden)) place.hidden = true; // said once, at the field
+    // Said once: at the field where that is in sight.
+    if (field.update(view, now, panel.getClientRects().length)) parts.error.hidden = true;
     different.hidden = !now.same_columns.length;
     fillSwitch(others, now.same_columns.map((column) => (
       { name: column, title: column, selected: now.exclude_same.includes(column) })), toggleSame);
@@ -339,7 +342,7 @@ function createLine(place, go, show) {
       if (chips.children[i] !== item) chips.insertBefore(item, chips.children[i] || null);
     });
     chips.hidden = !items.length;
-    if (lost) toggle.focus({ preventScroll: true });
+    if (lost) focusOn(toggle);
   }
 
   function chip({ text, work, sign, side, what }, key) {
@@ -380,6 +383,7 @@ function createLine(place, go, show) {
   function listen() {
     panel.addEventListener("keydown", (event) => {
       if (event.key !== "Escape" || event.defaultPrevented) return;
+      event.preventDefault(); // what it may lie in stays open
       open(false);
       toggle.focus();
     });
@@ -996,8 +1000,4 @@ function lacks(ask, what) {
 /** A button that does not look like those of the bar. */
 function bare(content, attributes) {
   return make("button", { type: "button", ...attributes }, content);
-}
-
-function uniqueId() {
-  return `as-${Math.random().toString(36).slice(2)}`;
 }

@@ -16,19 +16,31 @@
 // or export, so that it also works from file://. Whatever comes out of data is set as text or as an
 // attribute, never as markup.
 
+// The tools that may stand in the one line above the works: as they stand there, and what comes first
+// where there is no room for all; a narrow line has the first three of these at most. The rest, as
+// it stands behind "…".
+const IN_LINE = [
+  "networks", "dial", "slider", "in_words", "ask_more", "upload", "camera", "compare"];
+const FIRST = ["networks", "slider", "upload", "ask_more", "dial", "in_words", "compare", "camera"];
+const BEHIND = [
+  "ask_more", "panel", "in_words", "dial", "slider", "compare", "crop", "k", "machine", "upload",
+  "camera"];
+const NARROW = 700; // pixels of a line, as in gallery.css
+
 /* exported createGallery */
 function createGallery(root, act, show = (img, address) => { img.src = address; }) {
   let view = null;
   let turning = false; // whether an answer to the dial is on its way
   let turnNext; // and the weight to ask for after it
   let pause; // in typing, after which the drawer is searched
+  let arranged = ""; // what the line was last arranged for
   const parts = build();
   root.replaceChildren(parts.gallery);
   listen();
   const pair = typeof createPair === "function"
     ? createPair(parts, { showLarge, sourceOf }) : null;
   const ask = typeof createAsk === "function"
-    ? createAsk(parts, { go, show, showLarge, caption, put, pair }) : null;
+    ? createAsk(parts, { go, show, showLarge, caption, put, focusOn, pair }) : null;
   const which = typeof createWhich === "function"
     ? createWhich(parts, { go, fillWorks, showLarge }) : null;
   return { update, ask, which, say: (text) => tell(parts.wait, text) };
@@ -70,7 +82,6 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
       return input;
     };
     parts.file = chooser({});
-    parts.camera = chooser({ capture: "environment" });
     parts.image = make("img", {});
     parts.words = make("p", { class: "as-words", dir: "auto", hidden: "" });
     parts.past = make("ol", { class: "as-strip" });
@@ -86,19 +97,25 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
 
     part("networks", "div", switchOf("Network"));
     part("crops", "div", switchOf("Crop"));
+    parts.crop = make("div", { class: "as-tool" }, make("span", {}, "Crop"), parts.crops);
     does("compare", "Side by side", () => go({ do: "change", compare: !view.compare }));
     part("k", "label", { class: "as-k" }, "Neighbours", parts.k_slider, parts.k_number);
-    part("dial", "div", { class: "as-dial" }, parts.recipes,
-      make("label", {}, make("span", {}, "content"), parts.dial_slider, make("span", {}, "style")));
+    part("dial", "div", {}, parts.recipes);
+    parts.slider = make("label", { class: "as-slider" },
+      make("span", {}, "content"), parts.dial_slider, make("span", {}, "style"));
     part("machine", "div", { class: "as-machines" }, parts.machines_said, parts.machines);
     part("upload", "div", { class: "as-tool" },
       button("Your own image…", {
         title: "Choose a file; or drop one here, or paste one", click: () => parts.file.click(),
-      }), parts.file,
-      // A machine without a touch screen would show its files again.
-      ...(matchMedia("(pointer: coarse)").matches
-        ? [button("Camera…", { "data-part": "camera", click: () => parts.camera.click() }),
-          parts.camera] : []));
+      }), parts.file);
+    // A machine without a touch screen would show its files again.
+    if (matchMedia("(pointer: coarse)").matches) {
+      const camera = chooser({ capture: "environment" });
+      parts.camera = make("div", { class: "as-tool" },
+        button("Camera…", { "data-part": "camera", click: () => camera.click() }), camera);
+    }
+    Object.assign(parts, createSheet());
+    parts.line = make("div", { class: "as-bar as-line" }, parts.more);
     does("export", "Save table", () => go({ do: "export" }));
     does("picture", "Save picture", () => go({ do: "picture" }));
     does("refresh", "Refresh choices", () => go({ do: "refresh" }));
@@ -132,15 +149,13 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
 
     // JupyterLab would take Enter and the arrows for its own.
     part("gallery", "div", { class: "artsearch", "data-lm-suppress-shortcuts": "true" },
-      make("div", { class: "as-quiet as-said-first" }, words("sentence", "p", "as-sentence"),
+      parts.line, parts.sheet, parts.error, (parts.wait = make("p", { class: "as-wait as-quiet", hidden: "" })),
+      make("div", { class: "as-main" }, parts.query, parts.neighbours),
+      parts.history, parts.drawer,
+      make("footer", { class: "as-quiet as-about" }, words("sentence", "p", "as-sentence"),
         " ", words("licences", "p", "as-licences"), " ",  // blanks stay where it is copied
         part("reason", "details", {}, make("summary", {}, "Why?"), words("why", "p"))),
-      make("div", { class: "as-bar" },
-        parts.networks, parts.compare, parts.crops, parts.dial, parts.k, parts.machine,
-        make("span", { class: "as-space" }), parts.upload),
-      parts.error, (parts.wait = make("p", { class: "as-wait as-quiet", hidden: "" })),
-      make("div", { class: "as-main" }, parts.query, parts.neighbours),
-      parts.history, parts.drawer, parts.status, parts.caption);
+      parts.status, parts.caption);
     return parts;
   }
 
@@ -161,7 +176,8 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     parts.gallery.classList.remove("as-waiting");
     tell(parts.wait, "");
     const networks = view.networks.map((one) => (view.compare ? { ...one, selected: false } : one));
-    fillSwitch(parts.networks, networks, (network) => go({ do: "change", network }));
+    const network = networks.find((one) => one.selected)?.name ?? "";
+    fillSwitch(parts.networks, networks, (name) => go({ do: "change", network: name }));
     fillSwitch(parts.crops, view.crops, (crop) => go({ do: "change", crop }));
     parts.compare.hidden = view.networks.length < 2;
     parts.compare.setAttribute("aria-pressed", Boolean(view.compare));
@@ -171,13 +187,15 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     parts.k_number.textContent = view.k;
     fillDial(view.dial);
     fillMachines(view.machine_made);
-    parts.upload.hidden = !view.can_upload;
+    for (const one of [parts.upload, parts.camera]) if (one) one.hidden = !view.can_upload;
     parts.picture.hidden = !view.can_upload || Boolean(view.alone);
     fillQuery(view.query);
     fillRows();
     fillHistory(view.history);
     fillDrawer(view.drawer);
     layOut();
+    if (network !== parts.networks.dataset.shown) showPressed();
+    parts.networks.dataset.shown = network;
     restoreFocus(focus);
   }
 
@@ -187,8 +205,8 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     const own = yours === null ? [] : [
       { name: "yours", title: `your dial (${yours.toFixed(2)})`, selected: alpha === yours }];
     [turning, turnNext] = [false, undefined];
-    parts.dial.hidden = !available;
-    parts.dial.classList.toggle("as-off", alpha === null);
+    parts.dial.hidden = parts.slider.hidden = !available;
+    parts.slider.classList.toggle("as-off", alpha === null);
     fillSwitch(parts.recipes, [
       { name: "final", title: "final layer", selected: alpha === null },
       { name: "dial", title: "dial", selected: alpha !== null && alpha !== yours },
@@ -393,7 +411,59 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     return best[lengths.length]?.ends || [];
   }
 
+  /** Bring the network that is asked into sight where they scroll. */
+  function showPressed() {
+    const one = parts.networks.querySelector("[aria-pressed=true]");
+    if (one) parts.networks.scrollLeft = one.offsetLeft - 4;
+    markCut();
+  }
+
+  function markCut() {
+    const { scrollWidth, clientWidth, scrollLeft } = parts.networks;
+    parts.networks.classList.toggle("as-cut", scrollWidth - clientWidth - scrollLeft > 4);
+  }
+
+  /** Put into the one line what there is room for, and all else behind "…". */
+  function arrange() {
+    const { line, more, rest } = parts;
+    const there = FIRST.filter((name) => parts[name] && !parts[name].hidden);
+    const asked = parts.gallery.className.includes("as-asking");
+    const now = [line.clientWidth, asked, ...there.map((name) => parts[name].textContent)].join();
+    if (!line.clientWidth || arranged === now) return;
+    arranged = now;
+    const focus = document.activeElement;
+    line.classList.add("as-measured");
+    line.replaceChildren(...there.map((name) => parts[name]), more);
+    const gap = parseFloat(getComputedStyle(line).columnGap);
+    const narrow = line.clientWidth < NARROW;
+    let room = line.clientWidth - more.offsetWidth;
+    const fits = there.filter((name) => {
+      const whole = parts[name].offsetWidth;
+      // Networks may scroll; they take what the others leave.
+      const least = name === "networks" ? Math.min(whole, room * (narrow ? 0.33 : 0.6)) : whole;
+      const width = least + gap;
+      if (!whole || width > room || (narrow && FIRST.indexOf(name) > 2)) return false;
+      room -= width;
+      return true;
+    });
+    const behind = BEHIND.filter((name) => parts[name] && !fits.includes(name));
+    line.classList.remove("as-measured");
+    const inLine = IN_LINE.filter((name) => fits.includes(name));
+    line.replaceChildren(...inLine.map((name) => parts[name]), more);
+    rest.replaceChildren(...behind.map((name) => parts[name]));
+    if (parts.panel && fits.includes("ask_more")) parts.asked.after(parts.panel);
+    showPressed();
+    if (document.activeElement !== focus && parts.gallery.contains(focus)) focusOn(focus);
+  }
+
+  /** Give the focus to a tool, or, where it is not in sight, to what leads to it. */
+  function focusOn(one) {
+    one.focus({ preventScroll: true });
+    if (document.activeElement !== one) parts.more.focus({ preventScroll: true });
+  }
+
   function layOut() {
+    arrange();
     for (const list of parts.gallery.querySelectorAll(".as-works")) {
       if (list.clientWidth) justify(list);
     }
@@ -426,6 +496,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
       if (width !== gallery.clientWidth) layOut();
       width = gallery.clientWidth;
     }).observe(gallery);
+    parts.networks.addEventListener("scroll", markCut, { passive: true });
     gallery.addEventListener("click", chooseClicked);
     gallery.addEventListener("keydown", onKey);
     gallery.addEventListener("mouseover", (event) => caption(event.target));
@@ -645,6 +716,52 @@ function stepOf(stops) {
   return stops ? stops.map((stop) => Math.round(100 * stop)).reduce(divisor, 100) / 100 : 0.05;
 }
 
+/**
+ * The button "…" and what it opens: below it, or on a telephone a sheet from below (gallery.css).
+ * Escape, a click elsewhere and the way out by Tab close it; the browser gives the focus back.
+ */
+function createSheet() {
+  const id = uniqueId();
+  const more = button("…", {
+    "data-part": "more", "aria-label": "More choices", title: "More choices", popovertarget: id,
+    "aria-haspopup": "dialog", "aria-controls": id, "aria-expanded": "false",
+  });
+  const rest = make("div", { class: "as-rest" });
+  const close = button("×", {
+    "aria-label": "Close", popovertarget: id, popovertargetaction: "hide",
+  });
+  const sheet = make("div", {
+    id, popover: "auto", class: "as-sheet", "data-part": "sheet", role: "dialog",
+    "aria-label": "More choices", tabindex: -1,
+    beforetoggle: ({ newState }) => more.setAttribute("aria-expanded", newState === "open"),
+    toggle: ({ newState }) => toggled(newState === "open"),
+    focusout: ({ relatedTarget: to }) => {
+      if (to && to !== more && !sheet.contains(to)) sheet.hidePopover();
+    },
+    // On a telephone it fills the screen, so that the tap that closes it selects no work.
+    click: ({ target }) => { if (target === sheet) sheet.hidePopover(); },
+  }, make("div", { class: "as-card" },
+    make("div", { class: "as-head" }, make("strong", {}, "More choices"), close), rest));
+  return { more, sheet, rest };
+
+  function toggled(open) {
+    const listen = open ? "addEventListener" : "removeEventListener";
+    document[listen]("scroll", place, { capture: true, passive: true });
+    window[listen]("resize", place);
+    if (open) {
+      place();
+      sheet.focus({ preventScroll: true });
+    } else if (document.activeElement === document.body) more.focus({ preventScroll: true });
+  }
+
+  function place() {
+    const { bottom, right } = more.getBoundingClientRect();
+    const top = Math.max(8, Math.min(bottom + 6, innerHeight - rest.offsetHeight - 80));
+    sheet.style.setProperty("--top", `${top}px`);
+    sheet.style.setProperty("--right", `${document.documentElement.clientWidth - right}px`);
+  }
+}
+
 /** Make an element; attributes that are functions listen to the event of their name. */
 function make(tag, attributes, ...children) {
   const node = document.createElement(tag);
@@ -658,6 +775,10 @@ function make(tag, attributes, ...children) {
 
 function button(text, attributes) {
   return make("button", { type: "button", class: "as-button", ...attributes }, text);
+}
+
+function uniqueId() {
+  return `as-${Math.random().toString(36).slice(2)}`;
 }
 
 /** A number with what it counts, as count_of in text.py gives it. */
