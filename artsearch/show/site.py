@@ -56,7 +56,7 @@ ASSETS = (
     *("gallery.css", "ask.css", "pair.css", "site.css", "print.css"),
     *("gallery.js", "ask.js", "pair.js"),
     *("where.js", "question.js", "rows.js", "rarity.js", "answer.js", "session.js"),
-    *("resize.js", "forward.js", "own.js", "site.js"),
+    *("session_page.js", "resize.js", "forward.js", "matches.js", "own.js", "site.js"),
 )
 #: The judging page, which is written by itself and stays when the site is written anew.
 JUDGING = ("judge.html", "judging")
@@ -151,6 +151,7 @@ def write_site(
             **describe_table(collection, ids, put),
         }
         put("works", head)
+        put("session", {"page": empty_page()})
         for name in ASSETS:
             shutil.copyfile(WEB / name, new / name)
         html = render(
@@ -350,6 +351,12 @@ def _say_looks(looks: list[dict], searches: Mapping) -> str:
         "A picture of your own never leaves your browser, which looks at it by a network that it "
         f"loads at the first use: {by}."
     )
+
+
+def empty_page() -> str:
+    """Return the page of a session of which the static page fills in all."""
+    nothing = {"title": "", "about": "", "kept": [], "steps": []}
+    return render("session.html", "session.css", **nothing, version=artsearch.__version__)
 
 
 def _network_note(network: Network) -> str:

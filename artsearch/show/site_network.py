@@ -15,7 +15,7 @@ import numpy as np
 
 from artsearch.base.errors import ArtsearchError
 from artsearch.features.blend import POWER, Blend
-from artsearch.networks.loading import load_model
+from artsearch.networks.loading import choose_layer, load_model
 from artsearch.networks.network import CHANNELS, Network, split_layer
 from artsearch.search.search import Search
 from artsearch.works.images import thumbnail, to_jpeg
@@ -104,8 +104,9 @@ def network_data(network: Network) -> dict:
     A step takes the outputs `of` earlier ones (0 is the square that goes in): it is "point" (a
     1 × 1 convolution), "depth" (one filter a channel), "full" (any other) or "sum". Batch
     normalisation is folded into the convolutions. Weights of "point" are whole numbers with one
-    scale an output, their low bytes and high bits apart. Raises ArtsearchError for a network that
-    the page cannot look by, and what load_model raises.
+    scale an output, their low bytes and high bits apart. `places` says after how many steps there
+    are the maps by which two pictures are compared place by place, see choose_layer. Raises
+    ArtsearchError for a network that the page cannot look by, and what load_model raises.
     """
     if not can_look(network):
         raise ArtsearchError(
@@ -128,6 +129,7 @@ def network_data(network: Network) -> dict:
         "std": network.std,
         "final": network.layer,
         "layers": layers,
+        "places": ends.get(choose_layer(network)),
         "steps": steps,
         "bits": BITS,
         "low": pack85(whole.astype(np.uint8).tobytes()),

@@ -18,7 +18,8 @@ const DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#
  * @typedef {{values: Float32Array, side: number, channels: number}} Maps
  * @typedef {Stage & {weights: Float32Array, bias: Float32Array}} Ready
  * @typedef {{size: number, mean: number[], std: number[], final: string, steps: Ready[],
- *   layers: [string, number, string][], directions: Map<number, Float32Array>}} Net
+ *   layers: [string, number, string][], places: number | null,
+ *   directions: Map<number, Float32Array>}} Net
  * @typedef {{layers: [string, number, number][], dims: number, means: Float32Array,
  *   basis: Int8Array, scales: Float32Array}} Component
  * @typedef {{others: number, power: number, components: Component[]}} Fit
@@ -155,28 +156,41 @@ function halfFloat(bits) {
  * @returns {Promise<Map<string, Float32Array>>}
  */
 async function runNetwork(net, square, pause, progress = () => {}) {
-  const { size, mean, std, steps } = net;
-  const input = new Float32Array(square.length);
-  for (let i = 0; i < input.length; i++) input[i] = (square[i] / 255 - mean[i % 3]) / std[i % 3];
-  /** @type {(Maps | null)[]} */
-  const outputs = [{ values: input, side: size, channels: 3 }];
-  const last = new Map(); // the step that takes an output for the last time
-  steps.forEach(({ of }, i) => of.forEach((one) => last.set(one, i)));
   const rows = new Map();
-  for (const [i, step] of steps.entries()) {
-    const [first, second] = step.of.map((one) => /** @type {Maps} */ (outputs[one]));
-    const maps = step.do === "sum" ? added(first, second) : await convolve(step, first, pause);
-    outputs.push(maps);
-    for (const [name, end, pooling] of net.layers) {
-      if (end !== i + 1) continue;
+  await walkThrough(net, square, net.steps.length, pause, async (maps, end) => {
+    for (const [name, at, pooling] of net.layers) {
+      if (at !== end) continue;
       await pause();
       rows.set(name, pool(maps, pooling, net.directions));
     }
+    progress(end / net.steps.length);
+  });
+  return rows;
+}
+
+/**
+ * Take so many steps; `see` is called with what each of them gives, and the last one's is returned.
+ * @param {Net} net @param {Uint8Array} square @param {number} end @param {Pause} pause
+ * @param {(maps: Maps, end: number) => Promise<void>} see @returns {Promise<Maps>}
+ */
+async function walkThrough({ size, mean, std, steps }, square, end, pause, see) {
+  const input = new Float32Array(square.length);
+  for (let i = 0; i < input.length; i++) input[i] = (square[i] / 255 - mean[i % 3]) / std[i % 3];
+  /** @type {Maps} */
+  let maps = { values: input, side: size, channels: 3 };
+  /** @type {(Maps | null)[]} */
+  const outputs = [maps];
+  const last = new Map(); // the step that takes an output for the last time
+  steps.forEach(({ of }, i) => of.forEach((one) => last.set(one, i)));
+  for (const [i, step] of steps.slice(0, end).entries()) {
+    const [first, second] = step.of.map((one) => /** @type {Maps} */ (outputs[one]));
+    maps = step.do === "sum" ? added(first, second) : await convolve(step, first, pause);
+    outputs.push(maps);
+    await see(maps, i + 1);
     for (const one of step.of) if (last.get(one) === i) outputs[one] = null;
     await pause();
-    progress((i + 1) / steps.length);
   }
-  return rows;
+  return maps;
 }
 
 /** @param {Maps} first @param {Maps} second @returns {Maps} */

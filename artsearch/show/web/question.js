@@ -120,7 +120,7 @@ function toLink(question, more = {}) {
   for (const [side, word] of SIDES) {
     for (const [id] of question[side]) pairs.append(word, id);
     if (question[side].some(([, weight]) => weight !== 1)) {
-      for (const [, weight] of question[side]) pairs.append(`${word}-weight`, String(weight));
+      for (const [, weight] of question[side]) pairs.append(`${word}-weight`, writeNumber(weight));
     }
   }
   if (question.where) pairs.append("where", question.where);
@@ -130,13 +130,29 @@ function toLink(question, more = {}) {
   for (const id of question.exclude) pairs.append("exclude", id);
   if (question.group_by) pairs.append("per", question.group_by);
   if (question.group_by || question.group_size !== 1) pairs.append("each", String(question.group_size));
-  if (question.region) pairs.append("part", question.region.join(","));
+  if (question.region) pairs.append("part", question.region.map(writeNumber).join(","));
   if (question.motif) pairs.append("motif", "yes");
   pairs.append("k", String(question.k));
   for (const [name, value] of Object.entries(more)) {
     if (value !== null && value !== "") pairs.append(name, String(value));
   }
-  return `?${pairs}`;
+  // As Python writes addresses.
+  return `?${pairs}`.replaceAll("%7E", "~").replaceAll("*", "%2A");
+}
+
+/** A number as Python's repr of a float writes it. @param {number} value */
+function writeFloat(value) {
+  if (!Number.isFinite(value)) return String(value);
+  const [head, power] = value.toExponential().split("e");
+  if (value && (Number(power) < -4 || Number(power) > 15)) {
+    return `${head}e${power[0]}${power.slice(1).padStart(2, "0")}`;
+  }
+  return `${value}${Number.isInteger(value) ? ".0" : ""}`;
+}
+
+/** A number as write_number of artsearch/base/text.py writes it. @param {number} value */
+function writeNumber(value) {
+  return writeFloat(value).replace(/\.0$/, "");
 }
 
 /**

@@ -110,14 +110,19 @@ function rarityWord({ by_chance }) {
 
 /** A rarity in a sentence. @param {Rarity} rarity */
 function rarityText(rarity) {
-  const { share, by_chance } = rarity;
-  const rest = Math.max(1 - share, 1e-9);
-  const digits = Math.max(0, Math.min(7, Math.ceil(-Math.log10(rest) - 2 - 1e-6)));
-  const cut = Math.floor(share * 100 * 10 ** digits + 1e-6) / 10 ** digits;
-  const near = `nearer than ${cut.toFixed(digits)} % of pairs by different hands`;
+  const { by_chance } = rarity;
+  const near = `nearer than ${percentText(rarity)} of pairs by different hands`;
   const exactly = by_chance >= 10 ? count(Math.round(by_chance)) : digitsOf(by_chance, 2);
   const works = by_chance < 0.001 ? "fewer than 0.001" : exactly;
   return `${rarityWord(rarity)}: ${near}; by chance ${works} works would be`;
+}
+
+/** The share in per cent, cut, with as many digits as tell it from all pairs. @param {Rarity} rarity */
+function percentText({ share }) {
+  const rest = Math.max(1 - share, 1e-9);
+  const digits = Math.max(0, Math.min(7, Math.ceil(-Math.log10(rest) - 2 - 1e-6)));
+  const cut = Math.floor(share * 100 * 10 ** digits + 1e-6) / 10 ** digits;
+  return `${cut.toFixed(digits)} %`;
 }
 
 /** Where an answer stops being unusual, in a sentence; "" where it does not. */

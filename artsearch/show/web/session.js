@@ -59,7 +59,8 @@ function addStep(session, { network, crop, dial, goal, question }, answer, isWor
 
 /** The question of a step as a link; "" where it holds an image of the visitor's own. */
 function linkOf(/** @type {SessionStep} */ { question, network, crop, dial, goal, own }) {
-  return own.length ? "" : toLink(readLink(question).question, { network, crop, dial, goal });
+  const at = dial === null ? null : writeFloat(dial);
+  return own.length ? "" : toLink(readLink(question).question, { network, crop, dial: at, goal });
 }
 
 /** The session of a file; refuses what is none. @param {string} text @returns {Session} */

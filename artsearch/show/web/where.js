@@ -358,8 +358,10 @@ function tidyBlanks(text) {
 
 /** A text as one line of at most so many characters. @param {string} text @param {number} most */
 function shorten(text, most) {
-  const line = [...tidyBlanks(text)];
-  return line.length <= most ? line.join("") : `${line.slice(0, most - 1).join("")}…`;
+  const all = [...text];
+  const line = [...tidyBlanks(all.slice(0, 2 * most).join(""))];
+  const whole = line.length <= most && all.length <= 2 * most;
+  return whole ? line.join("") : `${line.slice(0, most - 1).join("")}…`;
 }
 
 /** @param {string} a @param {string} b */
@@ -404,7 +406,8 @@ function unknown(kind, value, choices) {
 
 /** @param {string} text @param {number} most */
 function cutText(text, most) {
-  return text.length <= most ? text : `${text.slice(0, most - 1)}…`;
+  const all = [...text];
+  return all.length <= most ? text : `${all.slice(0, most - 1).join("")}…`;
 }
 
 /**
