@@ -164,6 +164,19 @@ def test_jupyterlab_in_the_dark(browser, parameters, tmp_path):
         page.locator("[data-part=networks]").scroll_into_view_if_needed()
         settled(page)
         screenshot(page, "lab-dark", "#jp-main-dock-panel")
+        # What "…" opens lies below it, and Escape is not the notebook's.
+        more, card = page.locator("[data-part=more]"), page.locator(".as-card")
+        more.focus()
+        page.keyboard.press("Enter")
+        card.wait_for()
+        screenshot(page, "lab-dark-more", "#jp-main-dock-panel")
+        place, box = more.bounding_box(), card.bounding_box()
+        right, end = (one["x"] + one["width"] for one in (place, box))
+        assert place["y"] < box["y"] < place["y"] + 50 and abs(right - end) < 2
+        page.keyboard.press("Tab")
+        page.keyboard.press("Escape")
+        card.wait_for(state="hidden")
+        assert page.evaluate("document.activeElement.dataset.part") == "more"
         # A second look at the same widget is a gallery too, and follows the first.
         count = page.locator(".artsearch").count()
         page.evaluate("jupyterapp.commands.execute('notebook:create-output-view')")

@@ -152,7 +152,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
       parts.line, parts.sheet, parts.error, (parts.wait = make("p", { class: "as-wait as-quiet", hidden: "" })),
       make("div", { class: "as-main" }, parts.query, parts.neighbours),
       parts.history, parts.drawer,
-      make("footer", { class: "as-quiet as-about" }, words("sentence", "p", "as-sentence"),
+      make("div", { class: "as-quiet as-about" }, words("sentence", "p", "as-sentence"),
         " ", words("licences", "p", "as-licences"), " ",  // blanks stay where it is copied
         part("reason", "details", {}, make("summary", {}, "Why?"), words("why", "p"))),
       parts.status, parts.caption);
