@@ -11,7 +11,7 @@ ALONE = "#network=efficientnet_lite0"
 HOKUSAI = '&where=artist contains "Hokusai"'
 #: Where the pictures are cut by the curtain, and whether they have colours.
 LOOK = """() => [...document.querySelectorAll(".as-pane")].map((pane) => (
-  [getComputedStyle(pane).clipPath, getComputedStyle(pane).filter]))"""
+  [getComputedStyle(pane).clipPath, getComputedStyle(pane.firstChild).filter]))"""
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +116,7 @@ def test_a_view_on_paper(browser, address, collection):
     with visit(browser, color_scheme="dark") as page:
         page.goto(address + ALONE + HOKUSAI)
         works(page, "neighbours").first.wait_for()
-        sheet = page.locator("[data-part=neighbours] .as-print")
+        sheet = page.locator("[data-part=neighbours] li .as-print")
         assert not sheet.first.is_visible()
         page.emulate_media(media="print")
         for id, said in zip(ids(page, "neighbours"), sheet.all(), strict=True):
@@ -125,6 +125,7 @@ def test_a_view_on_paper(browser, address, collection):
             for column in ("title", "artist", "year", "licence", "source"):
                 assert work[column] in said.inner_text()
         text = page.locator("body").inner_text()
+        assert f"{address}#like=" in text
         assert 'artist contains "Hokusai"' in text and "EfficientNet-Lite0" in text
         controls = "button:not([data-part=work], .as-word), input, select, summary"
         assert not any(one.is_visible() for one in page.locator(controls).all())

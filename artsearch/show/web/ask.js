@@ -42,6 +42,8 @@ function createAsk(parts, { go, show, showLarge, caption, put, focusOn, pair }) 
   } });
   region.tools.append(keep);
   parts.style.after(offer);
+  const address = make("p", { class: "as-print as-quiet" }); // under which a sheet is found again
+  parts.rows.after(address);
   listen();
   return { update, dress, word, answer, numbers, say: region.say };
 
@@ -57,6 +59,7 @@ function createAsk(parts, { go, show, showLarge, caption, put, focusOn, pair }) 
     keep.setAttribute("aria-label", "Keep this work");
     keep.setAttribute("aria-pressed", kept);
     parts.neighbours.classList.toggle("as-path", Boolean(now.goal));
+    tell(address, now.link && addressOf(now.link));
     [line, region, why, session].forEach((one) => one.update(view, now));
   }
 

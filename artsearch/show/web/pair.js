@@ -51,7 +51,7 @@ function createPair(parts, { showLarge, sourceOf }) {
     keydown: onKey,
   }, make("div", { class: "as-bar" }, ways, toggle,
     make("span", { class: "as-bar", "data-part": "pair-zoom" }, farther, closer, whole),
-    make("span", { class: "as-space" }), before, place, after,
+    make("span", { class: "as-space" }), make("span", { class: "as-bar" }, before, place, after),
     button("Close", { "data-part": "pair-close", click: () => dialog.close() })),
   stage, make("div", { class: "as-pair-captions" }, ...captions),
   make("p", { class: "as-quiet as-pair-help" }, PAIR_HELP));
