@@ -53,8 +53,8 @@ __all__ = ["write_page", "write_site"]
 
 #: Files of the site that are the same for every collection.
 ASSETS = (
-    *("gallery.css", "ask.css", "pair.css", "site.css", "print.css"),
-    *("gallery.js", "ask.js", "pair.js"),
+    *("gallery.css", "ask.css", "pair.css", "time.css", "site.css", "print.css"),
+    *("gallery.js", "ask.js", "pair.js", "time.js"),
     *("where.js", "question.js", "rows.js", "rarity.js", "answer.js", "session.js"),
     *("session_page.js", "resize.js", "forward.js", "matches.js", "own.js", "site.js"),
 )

@@ -43,6 +43,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     ? createAsk(parts, { go, show, showLarge, caption, put, focusOn, pair }) : null;
   const which = typeof createWhich === "function"
     ? createWhich(parts, { go, fillWorks, showLarge }) : null;
+  const time = typeof createTime === "function" ? createTime(parts, { go, fillWorks }) : null;
   return { update, ask, which, say: (text) => tell(parts.wait, text) };
 
   // ---- what is there once ---------------------------------------------------------------------
@@ -191,6 +192,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     parts.picture.hidden = !view.can_upload || Boolean(view.alone);
     fillQuery(view.query);
     fillRows();
+    time?.update(view);
     fillHistory(view.history);
     fillDrawer(view.drawer);
     layOut();
@@ -467,6 +469,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     for (const list of parts.gallery.querySelectorAll(".as-works")) {
       if (list.clientWidth) justify(list);
     }
+    time?.layOut();
   }
 
   function summary() {
