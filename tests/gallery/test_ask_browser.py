@@ -126,6 +126,7 @@ def load(page):
     for name in ("gallery", "ask"):
         page.add_style_tag(content=(WEB / f"{name}.css").read_text("utf-8"))
         page.add_script_tag(content=(WEB / f"{name}.js").read_text("utf-8"))
+    page.add_style_tag(content=(WEB / "print.css").read_text("utf-8"))
 
 
 def start(page, first=None):

@@ -28,7 +28,8 @@ function createPair(parts, { showLarge, sourceOf }) {
   let sees = ""; // the network by which they were found
   let [over, grey, zoom] = [false, false, 1];
   let corner = [0, 0]; // of the enlarged pictures, in shares of their box
-  const images = [0, 1].map(() => make("img", { draggable: "false" }));
+  const images = ["The selected work", "The other work"].map(
+    (alt) => make("img", { alt, draggable: "false" }));
   const panes = images.map((image) => make("div", { class: "as-pane" }, image));
   const captions = panes.map(() => make("div", { class: "as-pair-said" }));
   const slider = make("input", {
