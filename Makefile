@@ -16,7 +16,7 @@ INSTALLED := have-all
 
 .DEFAULT_GOAL := help
 .PHONY: help book install demo test test-all test-quality types style pages no-caches lab app evaluate bench-extract
-.PHONY: bench-index bench-identify browser clean
+.PHONY: bench-index bench-identify bench-page browser clean
 .NOTPARALLEL:
 
 help:   ## list these commands
@@ -99,6 +99,10 @@ bench-index: $(INSTALLED) $(REPAINTED)   ## measure kinds of index side by side:
 
 bench-identify: $(INSTALLED) $(REPAINTED)   ## measure how a work is known again: share, time, memory
 	@$(PY) tests/bench/identify.py --collection "$(COLLECTION)" $(BENCH)
+
+bench-page: $(INSTALLED) browser   ## measure the page that answers by itself: sizes, times, recall, and what it sees of pictures
+	@$(PY) tests/bench/page.py --collection "$(COLLECTION)" $(BENCH)
+	@$(PY) tests/bench/page_network.py --collection "$(COLLECTION)"
 
 # The gallery is tested in a real browser: Debian's, since playwright's own is a separate download.
 # Without one those tests say so and are skipped; where CI is set they fail.

@@ -16,6 +16,8 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Mapping
+from dataclasses import asdict
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +26,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from browser import chromium  # noqa: E402
 
 from artsearch.base.vectors import unit_rows  # noqa: E402
+from artsearch.networks.registry import NETWORKS  # noqa: E402
+from artsearch.search.matches import Matcher  # noqa: E402
 from artsearch.search.searches import Searches  # noqa: E402
 from artsearch.show.site import write_site  # noqa: E402
 from artsearch.works.collection import Collection  # noqa: E402
@@ -54,15 +58,34 @@ LOOK = """async ([network, crop, text]) => {
   return { ms, steps, longest: breathe.longest, ...Object.fromEntries(named) };
 }"""
 
+#: The places that match in each two of some pictures, and how long it takes to look for them.
+MATCH = """async ([network, crop, texts]) => {
+  const site = await load("works").then(readWorks);
+  const looker = site.looks.find((one) => one.network === network);
+  const [seen, times] = [[], []];
+  for (const text of texts) {
+    const bytes = Uint8Array.from(atob(text), (one) => one.charCodeAt(0));
+    const start = performance.now();
+    seen.push(await lookAtPlaces(new File([bytes], "a.jpg"), { looker, crop, region: null, load }));
+    times.push(performance.now() - start);
+  }
+  const matches = seen.map((one, i) => seen.slice(i + 1).map((two) => matchPlaces(one, two, null)));
+  return { times: times.slice(1), matches: matches.flat() };
+}"""
 
-def look(site: Path, network: str, pictures: list[bytes]) -> list[dict]:
-    """Return what the page says of pictures, after one by which it loads what it wants."""
+
+def look(site: Path, network: str, pictures: list[bytes]) -> tuple[list[dict], dict]:
+    """Return what the page says of pictures, after one by which it loads what it wants.
+
+    And, beside that, the places that match in each two of them.
+    """
     with chromium() as browser:
         page = browser.new_page()
         page.goto(site.as_uri())
         page.wait_for_selector("[data-part=neighbours] [data-part=work]")
         texts = [base64.b64encode(one).decode() for one in pictures]
-        return [page.evaluate(LOOK, [network, CROP, text]) for text in (texts[0], *texts)]
+        matched = page.evaluate(MATCH, [network, CROP, texts])
+        return [page.evaluate(LOOK, [network, CROP, text]) for text in (texts[0], *texts)], matched
 
 
 def compare(
@@ -88,6 +111,18 @@ def compare(
         pair = (one["averaged"] * weights for one in (theirs, mine))
         common[f"dial at {alpha}"] = _common(*pair, blend.at(alpha).vectors)
     return cosines, common
+
+
+def compare_places(found: list[list[dict]], network: str, paths: list) -> tuple[float, float]:
+    """Return what share of Python's pairs of places the page has, and of how many pictures all."""
+    matcher = Matcher(NETWORKS[network], CROP)
+    box = lambda one: np.array([*one["first"], *one["second"]])  # noqa: E731
+    has = []
+    for pair, theirs in zip(combinations(paths, 2), found, strict=True):
+        mine = [box(asdict(one)) for one in matcher.match(*pair)]
+        far = [[np.abs(one - box(other)).max() for other in theirs] for one in mine]
+        has.append([min(each, default=1) < 0.02 for each in far])
+    return float(np.mean(np.concatenate(has))), float(np.mean([all(each) for each in has]))
 
 
 def _cosines(first: np.ndarray, second: np.ndarray) -> list[float]:
@@ -130,9 +165,12 @@ def main() -> None:
     paths = [asked.path(id) for id in asked]
     with tempfile.TemporaryDirectory(prefix="bench-page-") as scratch:
         site = write_site(collection, searches, Path(scratch, "site"), image_side=0)
-        first, *found = look(site, settings.network, [path.read_bytes() for path in paths])
+        (first, *found), matched = look(
+            site, settings.network, [path.read_bytes() for path in paths]
+        )
         loaded = weigh(site, settings.network)
     images = [open_image(path) for path in paths]
+    places, whole = compare_places(matched["matches"], settings.network, paths)
     cosines, common = compare(found, searches, settings.network, images)
     print(f"{len(paths)} pictures, asked of {len(collection):,} works, {settings.network}, {CROP}")
     for name, megabytes in loaded.items():
@@ -152,6 +190,8 @@ def main() -> None:
         print(f"cosine to Python's, {name}: {np.mean(each):.4f} (mean), {min(each):.4f} (least)")
     for name, share in common.items():
         print(f"of {K} neighbours in common, {name}: {share:.3f}")
+    print(f"places that match, in common: {places:.3f}; all of them in {whole:.3f} of the pairs")
+    print(f"looking at a picture place by place: {min(matched['times']):.0f} ms (least)")
 
 
 if __name__ == "__main__":
