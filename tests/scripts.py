@@ -13,8 +13,8 @@ from artsearch.show.html import WEB
 #: In the order of the page.
 SCRIPTS = (
     *("gallery.js", "time.js", "where.js", "question.js", "rows.js", "rarity.js", "answer.js"),
-    *("session.js", "session_page.js", "resize.js", "forward.js", "matches.js", "own.js"),
-    "site.js",
+    *("session.js", "session_page.js", "resize.js", "forward.js", "matches.js", "experiment.js"),
+    *("own.js", "site.js"),
 )
 NODE = shutil.which("node")
 #: Read by Node: a function of the scripts' own world is called with what stands in a file.

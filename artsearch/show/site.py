@@ -56,7 +56,8 @@ ASSETS = (
     *("gallery.css", "ask.css", "pair.css", "time.css", "site.css", "print.css"),
     *("gallery.js", "ask.js", "pair.js", "time.js"),
     *("where.js", "question.js", "rows.js", "rarity.js", "answer.js", "session.js"),
-    *("session_page.js", "resize.js", "forward.js", "matches.js", "own.js", "site.js"),
+    *("session_page.js", "resize.js", "forward.js", "matches.js", "experiment.js"),
+    *("own.js", "site.js"),
 )
 #: The judging page, which is written by itself and stays when the site is written anew.
 JUDGING = ("judge.html", "judging")

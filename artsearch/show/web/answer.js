@@ -65,6 +65,8 @@
  *
  * @typedef {(asked: Asked, id: string, region: number[] | null, rows: () => Promise<ByteRows>)
  *   => Promise<Looked>} Look
+ * @typedef {(asked: Asked, id: string, region: number[] | null, rows: () => Promise<ByteRows>)
+ *   => Promise<Looked[]>} Change
  */
 
 const POOL = 1500; // works between the ends of a path that are looked at, as in path.py
@@ -80,7 +82,7 @@ function createAnswerer(data, load, look) {
   const place = new Map(ids.map((id, row) => [id, row]));
   /** @type {Map<string, Promise<any>>} */
   const loaded = new Map();
-  return { answer, earlier, columns };
+  return { answer, attempt, earlier, columns };
 
   /** @param {Asked} asked @returns {Promise<Answer>} */
   async function answer(asked) {
@@ -108,6 +110,36 @@ function createAnswerer(data, load, look) {
       if (!place.has(id) || part) own.set(id, await see(asked, id, part, () => rawOf(asked)));
     }
     return own;
+  }
+
+  /**
+   * Where an answer comes as the question is, and when the picture of its first work is changed.
+   * @param {Asked} asked @param {string} id @param {Change} change
+   */
+  async function attempt(asked, id, change) {
+    const { question } = asked;
+    const [first] = worksOf(question);
+    const own = await lookAtOwn(asked);
+    const descriptor = { ...await descriptorOf(asked), own };
+    const { rows, metric, weights } = descriptor;
+    const table = question.where || question.exclude_same.length ? await columns() : null;
+    const raw = question.near_duplicates ? null : await descriptor.raw();
+    const { left } = restrict(asked, descriptor, table, raw);
+    const at = rowOf(id);
+    if (!left[at]) throw new Refusal(`${repr(id)} is none of the works that may answer`);
+    const changed = await change(asked, first, question.region, () => rawOf(asked));
+    const each = [own, ...changed.map((one) => new Map(own).set(first, one))].map((looked) => (
+      distancesTo(rows, combine(asked, { ...descriptor, own: looked }), metric, weights)));
+    const peers = smallest(each[0], left, PEERS).filter((row) => row !== at);
+    const named = worksOf(question).map((one) => place.get(one));
+    const size = Math.min(ids.length, SAMPLE);
+    const drawn = Array.from({ length: size }, (_, i) => Math.floor((i * ids.length) / size))
+      .filter((row) => !named.includes(row));
+    const near = (/** @type {number[]} */ some) => (
+      each.map((distances) => some.map((row) => similarity(distances[row], metric))));
+    const ranks = each.map((distances) => (
+      1 + sum(left.map((one, row) => Number(one && distances[row] < distances[at])))));
+    return judgeTrials({ ranks, works: sum(left), others: near([at, ...peers]), drawn: near(drawn) });
   }
 
   /** The rows of a blend before averaging. @param {Asked} asked */

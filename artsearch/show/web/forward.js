@@ -587,7 +587,7 @@ function readOnce(name, read, load, pause) {
  * @returns {Promise<Looked>}
  */
 async function describe(file, how) {
-  const { looker, load, crop, rows, region = null, progress = () => {} } = how;
+  const { looker, load, crop, region = null, progress = () => {} } = how;
   const pause = how.pause ?? createPause();
   const picture = await decodePicture(file);
   try {
@@ -596,17 +596,28 @@ async function describe(file, how) {
     progress(0.35);
     const box = boxOf(picture.width, picture.height, net.size, { region, crop });
     const square = await squareOf(picture, box, net.size, pause);
-    progress(0.4);
-    const layers = await runNetwork(net, square, pause, (share) => progress(0.4 + 0.5 * share));
-    const final = Float64Array.from(/** @type {Float32Array} */ (layers.get(net.final)));
-    if (!looker.fits[crop]) return { final, raw: null, averaged: null };
-    const fit = await readOnce(looker.fits[crop], readFit, load, pause);
-    const raw = await rawRow(fit, layers, pause);
-    const averaged = fit.others ? averageRow(fit, raw, await rows()) : raw;
-    await pause();
-    progress(1);
-    return { final, raw, averaged };
+    return await describeSquare(net, square, { ...how, pause, progress });
   } finally {
     picture.close();
   }
+}
+
+/**
+ * Look at a square of a picture; see `describe`.
+ * @param {Net} net @param {Uint8Array} square
+ * @param {{looker: Looker, crop: string, load: Load, rows: () => Promise<ByteRows>, pause: Pause,
+ *   progress: (share: number) => void}} how
+ * @returns {Promise<Looked>}
+ */
+async function describeSquare(net, square, { looker, crop, load, rows, pause, progress }) {
+  progress(0.4);
+  const layers = await runNetwork(net, square, pause, (share) => progress(0.4 + 0.5 * share));
+  const final = Float64Array.from(/** @type {Float32Array} */ (layers.get(net.final)));
+  if (!looker.fits[crop]) return { final, raw: null, averaged: null };
+  const fit = await readOnce(looker.fits[crop], readFit, load, pause);
+  const raw = await rawRow(fit, layers, pause);
+  const averaged = fit.others ? averageRow(fit, raw, await rows()) : raw;
+  await pause();
+  progress(1);
+  return { final, raw, averaged };
 }

@@ -18,7 +18,7 @@ function createEyes(site, load, say) {
   const looked = new Map();
   /** @type {Promise<unknown>} */
   let last = Promise.resolve(); // one picture after the other: each keeps the processor busy
-  return { add, look, match, picture };
+  return { add, look, match, change, picture };
 
   /** Take a picture of the visitor's own; returns its id. @param {File} file */
   async function add(file) {
@@ -48,6 +48,30 @@ function createEyes(site, load, say) {
     };
     const both = await Promise.all([see(first, region), see(second, null)]);
     return matchPlaces(both[0], both[1], /** @type {Box | null} */ (region));
+  }
+
+  /**
+   * What is seen of a picture, or of a part of it, when it is changed in each of the ways of CHANGES.
+   * @type {Change}
+   */
+  async function change({ network, crop, dial }, id, region, rows) {
+    const { looker, ...about } = how(network, region);
+    const fits = dial === null ? {} : looker.fits;
+    return inTurn(["changed", network, crop, dial === null, id, region], async () => {
+      const pause = createPause();
+      const net = await readOnce(looker.file, readNetwork, load, pause);
+      const pixels = await toBeChanged(await fileOf(id), about.region, pause);
+      const found = [];
+      for (const [i, { how: changed, change: apply }] of CHANGES.entries()) {
+        say(`Trying the picture ${changed}: ${i + 1} of ${CHANGES.length} …`);
+        const one = await apply(pixels, pause);
+        const box = boxOf(one.width, one.height, net.size, { crop });
+        const square = await squareOfPixels(one, box, net.size, pause);
+        const more = { looker: { ...looker, fits }, crop, load, rows, pause, progress: () => {} };
+        found.push(await describeSquare(net, square, more));
+      }
+      return found;
+    });
   }
 
   /** What is done once for the same words, one after the other. */

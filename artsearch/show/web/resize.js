@@ -5,10 +5,16 @@
 // had a mean cosine of 0.975 to Python's, and 0.795 of ten neighbours in common.
 
 const BITS = 22; // of a weight, and of what is summed: Pillow's own
+/** @type {Kernel} */
+const CUBIC = { support: 2, at: cubic };
+/** @type {Kernel} */
+const LANCZOS = { support: 3, at: lanczos };
 const STRIP = 400_000; // pixels that are drawn and weighed in one go, some ten milliseconds
 
 /** @typedef {[number, number, number, number]} Box left, top, right, bottom */
-/** @typedef {(from: number, to: number) => Uint8ClampedArray} Reader pixels of a strip, RGBA */
+/** @typedef {(from: number, to: number) => ArrayLike<number>} Reader pixels of a strip */
+/** @typedef {{width: number, height: number, rgb: Uint8Array}} Pixels */
+/** @typedef {{support: number, at: (x: number) => number}} Kernel */
 /** @typedef {{starts: Int32Array, counts: Int32Array, weights: Int32Array, most: number}} Taps */
 
 /**
@@ -65,7 +71,16 @@ function roundEven(x) {
  * @param {ImageBitmap} picture @param {Box} box @param {number} side
  * @param {() => Promise<void>} pause @returns {Promise<Uint8Array>}
  */
-async function squareOf(picture, [left, top, right, bottom], side, pause) {
+function squareOf(picture, box, side, pause) {
+  return pixelsOf(picture, box, [side, side], pause, CUBIC);
+}
+
+/**
+ * Return a box of a picture, resized, as bytes; white behind transparency.
+ * @param {ImageBitmap} picture @param {Box} box @param {[number, number]} size
+ * @param {() => Promise<void>} pause @param {Kernel} kernel @returns {Promise<Uint8Array>}
+ */
+async function pixelsOf(picture, [left, top, right, bottom], size, pause, kernel) {
   const [width, height] = [right - left, bottom - top];
   const draw = (/** @type {Box} */ [x, y, w, h]) => {
     const canvas = new OffscreenCanvas(w, h);
@@ -76,45 +91,68 @@ async function squareOf(picture, [left, top, right, bottom], side, pause) {
     context.drawImage(picture, left + x, top + y, w, h, 0, 0, w, h);
     return context.getImageData(0, 0, w, h).data;
   };
-  return resizeAsPillow(width, height, side, pause,
+  return resizeAsPillow(width, height, size, pause,
     (from, to) => draw([0, from, width, to - from]),
-    (from, to) => draw([from, 0, to - from, height]));
+    (from, to) => draw([from, 0, to - from, height]), 4, kernel);
 }
 
 /**
- * Resize as Image.resize of Pillow 13 does by BICUBIC, to the last bit; strip by strip, so that a
- * large scan is never in memory twice.
+ * Return a box of pixels as a square of bytes, as `squareOf` does.
+ * @param {Pixels} pixels @param {Box} box @param {number} side @param {() => Promise<void>} pause
+ */
+function squareOfPixels(pixels, box, side, pause) {
+  const { width, height, rgb } = cropped(pixels, box);
+  return resizeAsPillow(width, height, [side, side], pause,
+    (from, to) => rgb.subarray(3 * width * from, 3 * width * to),
+    (from, to) => cropped({ width, height, rgb }, [from, 0, to, height]).rgb, 3, CUBIC);
+}
+
+/** A box of pixels. @param {Pixels} pixels @param {Box} box @returns {Pixels} */
+function cropped({ width, rgb }, [left, top, right, bottom]) {
+  const wide = right - left;
+  const cut = new Uint8Array(3 * wide * (bottom - top));
+  for (let y = top; y < bottom; y++) {
+    const from = 3 * (y * width + left);
+    cut.set(rgb.subarray(from, from + 3 * wide), 3 * (y - top) * wide);
+  }
+  return { width: wide, height: bottom - top, rgb: cut };
+}
+
+/**
+ * Resize as Image.resize of Pillow 13 does, to the last bit; strip by strip, so that a large scan is
+ * never in memory twice.
  *
  * Pillow works along rows and along columns one after the other, and rounds to bytes in between. It
  * begins with the columns where the picture is made lower, and its height is further from the
- * square's than twice its width is: found by trying sizes.
- * @param {number} width @param {number} height @param {number} side
+ * square's than twice its width is: found by trying sizes, of squares.
+ * @param {number} width @param {number} height @param {[number, number]} size
  * @param {() => Promise<void>} pause
  * @param {Reader} rows pixels of the rows from … to … @param {Reader} columns likewise of columns
+ * @param {number} channels that they give of each @param {Kernel} kernel
  * @returns {Promise<Uint8Array>}
  */
-async function resizeAsPillow(width, height, side, pause, rows, columns) {
-  const [across, down] = [tapsOf(width, side), tapsOf(height, side)];
-  const columnsFirst = height > side && height - side > 2 * (width - side);
-  const [length, step] = columnsFirst ? [width, height] : [height, width];
-  const between = new Uint8Array(3 * side * length);
+async function resizeAsPillow(width, height, [wide, high], pause, rows, columns, channels, kernel) {
+  const [across, down] = [tapsOf(width, wide, kernel), tapsOf(height, high, kernel)];
+  const columnsFirst = height > high && height - high > 2 * (width - wide);
+  const [length, step, kept] = columnsFirst ? [width, height, high] : [height, width, wide];
+  const between = new Uint8Array(3 * kept * length);
   const strip = Math.max(1, Math.floor(STRIP / step));
   for (let from = 0; from < length; from += strip) {
     const to = Math.min(length, from + strip);
     const many = to - from;
-    // What lies between is `side` high and as wide as the picture, or the other way round.
+    // What lies between is as high as what comes out and as wide as the picture, or the other way.
     if (columnsFirst) {
-      weigh(columns(from, to), 4, many, 1, down, many, between, length, 1, from);
+      weigh(columns(from, to), channels, many, 1, down, many, between, length, 1, from);
     } else {
-      weigh(rows(from, to), 4, 1, width, across, many, between, 1, side, from);
+      weigh(rows(from, to), channels, 1, width, across, many, between, 1, wide, from);
     }
     await pause();
   }
-  const square = new Uint8Array(3 * side * side);
-  if (columnsFirst) weigh(between, 3, 1, length, across, side, square, 1, side, 0);
-  else weigh(between, 3, side, 1, down, side, square, side, 1, 0);
+  const out = new Uint8Array(3 * wide * high);
+  if (columnsFirst) weigh(between, 3, 1, length, across, high, out, 1, wide, 0);
+  else weigh(between, 3, wide, 1, down, wide, out, wide, 1, 0);
   await pause();
-  return square;
+  return out;
 }
 
 /**
@@ -155,12 +193,12 @@ function clipped(sum) {
 /**
  * Of each of `count` places of a side that is `length` pixels long: which pixels it is made of, and
  * with what weights. A side that stays as long is copied.
- * @param {number} length @param {number} count @returns {Taps}
+ * @param {number} length @param {number} count @param {Kernel} kernel @returns {Taps}
  */
-function tapsOf(length, count) {
+function tapsOf(length, count, kernel) {
   const scale = length / count;
   const wide = Math.max(scale, 1);
-  const support = 2 * wide;
+  const support = kernel.support * wide;
   const most = 2 * Math.ceil(support) + 1;
   const [starts, counts] = [new Int32Array(count), new Int32Array(count)];
   const weights = new Int32Array(count * most);
@@ -171,7 +209,7 @@ function tapsOf(length, count) {
     const shares = [];
     let sum = 0;
     for (let i = start; i < end; i++) {
-      shares.push(cubic((i - centre + 0.5) * (1 / wide)));
+      shares.push(kernel.at((i - centre + 0.5) * (1 / wide)));
       sum += shares[shares.length - 1];
     }
     [starts[place], counts[place]] = [start, end - start];
@@ -189,4 +227,10 @@ function cubic(x) {
   if (far < 1) return ((a + 2) * far - (a + 3)) * far * far + 1;
   if (far < 2) return (((far - 5) * far + 8) * far - 4) * a;
   return 0;
+}
+
+/** @param {number} x */
+function lanczos(x) {
+  const sinc = (/** @type {number} */ y) => (y === 0 ? 1 : Math.sin(y) / y);
+  return Math.abs(x) < 3 ? sinc(Math.PI * x) * sinc((Math.PI * x) / 3) : 0;
 }
