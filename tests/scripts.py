@@ -9,13 +9,10 @@ from pathlib import Path
 from browser import chromium, visit
 
 from artsearch.show.html import WEB
+from artsearch.show.site import ASSETS
 
-#: In the order of the page.
-SCRIPTS = (
-    *("gallery.js", "time.js", "where.js", "question.js", "rows.js", "rarity.js", "answer.js"),
-    *("session.js", "session_page.js", "resize.js", "forward.js", "matches.js", "experiment.js"),
-    *("own.js", "site.js"),
-)
+#: In the order of the page, without what is there to be seen only.
+SCRIPTS = [one for one in ASSETS if one.endswith(".js") and one not in ("ask.js", "pair.js")]
 NODE = shutil.which("node")
 #: Read by Node: a function of the scripts' own world is called with what stands in a file.
 RUN = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from threading import Thread
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from artsearch.base.errors import ArtsearchError
 from artsearch.base.text import count_of, say_seconds
-from artsearch.gallery.moment import Moment, words_of
+from artsearch.gallery.asked import Asked, words_of
 from artsearch.search.answer import cut
 from artsearch.search.experiment import Experiment, experiment
 from artsearch.search.matches import Match
@@ -84,52 +85,60 @@ class Making:
 
 
 class Answers:
-    """A collection and its searches, asked at one moment after the other.
+    """A collection and its searches, asked one thing after the other.
 
-    `uploads` are images of the visitor's own by id: name and JPEG.
+    `uploads` are images of the visitor's own by id: name and JPEG. `out` is where files are kept.
     """
 
-    def __init__(self, collection: Collection, searches: Mapping[tuple[str, str], Search]):
-        self.collection, self.searches = collection, searches
+    def __init__(
+        self,
+        collection: Collection,
+        searches: Mapping[tuple[str, str], Search],
+        out: str | os.PathLike = "build",
+    ):
+        self.collection, self.searches, self.out = collection, searches, out
         self.uploads: dict[str, tuple[str, bytes]] = {}
         self._looked: dict[tuple, Described] = {}
         self._matches_of: dict[tuple, list[Match]] = {}
         self._experiments: dict[tuple, Experiment] = {}
 
-    def search(self, network: str, now: Moment) -> Search:
-        if now.dial is None or now.question.motif:  # which has no content and no style
-            return self.searches[network, now.crop]
-        return self.searches.dial(network, now.crop, now.dial)
+    def search(self, asked: Asked) -> Search:
+        """Return what a question is put to."""
+        if asked.dial is None or asked.question.motif:  # which has no content and no style
+            return self.searches[asked.network, asked.crop]
+        return self.searches.dial(asked.network, asked.crop, asked.dial)
 
-    def answer(self, network: str, now: Moment) -> Results:
-        """Ask one network what is asked at a moment."""
-        question, search = now.question, self.search(network, now)
-        if now.goal:
-            if now.query in self.uploads or words_of(now.query):
+    def answer(self, asked: Asked) -> Results:
+        """Ask one network what is asked."""
+        if asked.query not in self.uploads and not words_of(asked.query):
+            self.collection.row(asked.query)
+        question, search = asked.question, self.search(asked)
+        if asked.goal:
+            if asked.query in self.uploads or words_of(asked.query):
                 raise ArtsearchError(
                     "stepping stones lead from one work of the collection to another; select one"
                 )
             left_out = {"exclude": question.exclude, "machine_made": question.machine_made}
-            return search.path(now.query, now.goal, where=question.where, **left_out)
-        if question.is_plain and now.query not in self.uploads:
-            return search.by_work(now.query, question.k)
+            return search.path(asked.query, asked.goal, where=question.where, **left_out)
+        if question.is_plain and asked.query not in self.uploads:
+            return search.by_work(asked.query, question.k)
         if question.motif:
             own = {id: self.source(id) for id in question.works if id in self.uploads}
             return search.answer(question, own)
-        named = [(id, question.region if id == now.query else None) for id in question.works]
+        named = [(id, question.region if id == asked.query else None) for id in question.works]
         given = {
-            id: self._look(search, network, now, id, region)
+            id: self._look(search, asked, id, region)
             for id, region in named
             if region is not None or id in self.uploads
         }
         if question.is_plain:
-            return search.by_vector(given[now.query].row, question.k)
+            return search.by_vector(given[asked.query].row, question.k)
         return search.answer(question, given)
 
-    def _look(self, search: Search, network: str, now: Moment, work_id: str, region) -> Described:
+    def _look(self, search: Search, asked: Asked, work_id: str, region) -> Described:
         """Describe an image or a region of a work, once for all weights of the dial."""
         # Turning the dial must not ask the network again.
-        key = (work_id, region, network, now.crop, now.dial is None)
+        key = (work_id, region, asked.network, asked.crop, asked.dial is None)
         if key not in self._looked:
             source = self.source(work_id)
             found = search.look(cut(open_image(source), region) if region else source)
@@ -144,28 +153,27 @@ class Answers:
             self.uploads[work_id][1] if work_id in self.uploads else self.collection.path(work_id)
         )
 
-    def matches(self, now: Moment) -> list[Match]:
-        """Return the places that match in the selected work and the one that is explained."""
-        if words_of(now.query):
+    def matches(self, asked: Asked, other: str) -> list[Match]:
+        """Return the places that match in the selected work and another one."""
+        if words_of(asked.query):
             raise ArtsearchError("words have no places that could match; select a work first")
-        region = now.question.region
-        key = (now.query, region, now.why, now.network, now.crop)
+        region = asked.question.region
+        key = (asked.query, region, other, asked.network, asked.crop)
         if key not in self._matches_of:
-            picture = open_image(self.source(now.query))
-            search = self.search(now.network, now)
-            found = search.why(cut(picture, region) if region else picture, now.why)
+            picture = open_image(self.source(asked.query))
+            found = self.search(asked).why(cut(picture, region) if region else picture, other)
             self._matches_of[key] = [_in_whole(match, region) for match in found]
         return self._matches_of[key]
 
-    def experiment(self, now: Moment) -> Experiment:
-        """Return where the work that is explained comes when the selected one is changed."""
-        question = now.question
-        key = (question, now.why, now.network, now.crop, now.dial)
+    def experiment(self, asked: Asked, other: str) -> Experiment:
+        """Return where another work comes when the selected one is changed."""
+        question = asked.question
+        key = (question, other, asked.network, asked.crop, asked.dial)
         if key not in self._experiments:
-            search = self.search(now.network, now)
-            others = [id for id in question.works if id in self.uploads and id != now.query]
-            given = {id: self._look(search, now.network, now, id, None) for id in others}
-            found = experiment(search, question, now.why, self.source(now.query), given)
+            search = self.search(asked)
+            others = [id for id in question.works if id in self.uploads and id != asked.query]
+            given = {id: self._look(search, asked, id, None) for id in others}
+            found = experiment(search, question, other, self.source(asked.query), given)
             self._experiments[key] = found
         return self._experiments[key]
 

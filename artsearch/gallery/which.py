@@ -38,8 +38,8 @@ class Said:
 class Which:
     """Finds out which work each of some images shows, on a thread of its own.
 
-    `source` gives the picture of an id. `changed` is called when there is something new to say, and
-    `tell` with a sentence on how far it is; both on that thread.
+    `source` gives the picture of an id. `changed` is called with the id of an image of which there
+    is something new to say, and `tell` with a sentence on how far it is; both on that thread.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Which:
         collection: Collection,
         out: str | os.PathLike,
         source: Callable[[str], ImageSource],
-        changed: Callable[[], None],
+        changed: Callable[[str], None],
     ):
         self.tell: Callable[[str], None] = lambda sentence: None
         self._collection, self._out, self._source = collection, out, source
@@ -56,6 +56,10 @@ class Which:
         self._identifier: Identifier | None = None
         self._one_at_a_time = Lock()
         self._threads: list[Thread] = []
+
+    def knows(self, id: str) -> bool:
+        """Whether it was asked which work an image shows."""
+        return id in self._said
 
     def said(self, id: str) -> Said:
         """Return what is said of an image."""
@@ -87,7 +91,7 @@ class Which:
         except Exception as error:
             said = Said("Which work it is cannot be told.", f"{type(error).__name__}: {error}")
         self._said[id] = said
-        self._changed()
+        self._changed(id)
 
     def _answer(self, id: str, also: Sequence[str], at_any_cost: bool) -> Said:
         check_libraries()

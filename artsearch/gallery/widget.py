@@ -7,56 +7,102 @@ import os
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING
 
 import anywidget
+import numpy as np
 import traitlets
 
+from artsearch.base.errors import ArtsearchError, ImageError, unknown
 from artsearch.base.text import count_of
+from artsearch.features.blend import round_alpha
+from artsearch.gallery.answers import Answers, Making
+from artsearch.gallery.asked import UPLOADED, Asked, near
+from artsearch.gallery.drawer import Drawer
+from artsearch.gallery.session import Session
 from artsearch.gallery.session_page import KINDS, to_bytes
-from artsearch.gallery.state import GalleryState
-from artsearch.gallery.view import make_view, to_csv
+from artsearch.gallery.view import (
+    tabulate,
+    tell_about,
+    tell_answer,
+    tell_which,
+    tell_why,
+    tell_works,
+)
+from artsearch.gallery.which import Which
 from artsearch.networks.transforms import default_crop
+from artsearch.search.question import Question, read_link
+from artsearch.search.results import Results
 from artsearch.search.search import Search
+from artsearch.search.wording import has_dial
 from artsearch.show.html import WEB
 from artsearch.show.opening import choose_opening
 from artsearch.works.collection import Collection
+from artsearch.works.images import thumbnail, to_jpeg
+from artsearch.works.table import to_safe_csv
+from artsearch.works.thumbnails import SIDES, Thumbnails, small_picture
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
 
 OWN = Path(__file__).parent / "web"
+MOST = 20  # neighbours that can be asked for, where the collection has as many
+ANSWERS = 16  # answers that are remembered
+#: In the order in which they build on each other.
+SCRIPTS = (
+    *(WEB / f"{name}.js" for name in ("gallery", "ask", "pair", "text", "where", "question")),
+    *(WEB / f"{name}.js" for name in ("rarity", "state", "view")),
+    *(OWN / f"{name}.js" for name in ("which", "wire", "remote", "widget")),
+)
+STYLES = (
+    *(WEB / f"{name}.css" for name in ("gallery", "ask", "pair", "print")),
+    OWN / "which.css",
+)
+#: What of a question a notebook can read and set by itself.
+PLACES = ("query", "question", "network", "crop", "dial", "compare", "goal")
 
 
 class Gallery(anywidget.AnyWidget):
     """A drawer of works, the selected one and its neighbours, as several networks see them.
 
-    Takes what GalleryState takes; `state` is one, and calling its methods moves the gallery too.
-    Where neither a query nor a link is given it opens on a work that is chosen for its answer (see
-    choose_opening), with works made by a machine left out. Only the pictures in sight travel to the
-    browser, each once.
+    `searches` is a Searches, or any mapping from (network, crop) to Search that has its `networks`,
+    `crops` and `sentence`. `query` is the first work selected, or `link` a question to begin with
+    (see Question.to_link); where neither is given the gallery opens on a work that is chosen for
+    its answer (see choose_opening), with works made by a machine left out. `dial` is a weight from
+    0 (content) to 1 (style), for searches that have a dial; None is the article's recipe, the
+    network's final layer. `drawer` is the number of works on a page of the drawer. Thumbnails are
+    kept below `out`. Only the pictures in sight travel to the browser, each once.
 
-        Gallery(collection, Searches(collection))
+    What the visitor has come to stands in `query`, `question`, `network`, `crop`, `dial`,
+    `compare` and `goal`, and can be set: the gallery follows. `results` maps each network asked to
+    its Results; like the others it can be observed. Raises ArtsearchError for what cannot be asked.
+
+        gallery = Gallery(collection, Searches(collection))
+        gallery.question = replace(gallery.question, where='style == "Ukiyo-e"')
+        gallery.observe(lambda change: print(change.new), "query")
     """
 
-    _esm = "\n".join(
-        path.read_text("utf-8")
-        for path in (
-            *(WEB / name for name in ("gallery.js", "ask.js", "pair.js")),
-            *(OWN / name for name in ("which.js", "widget.js")),
-        )
-    )
-    _css = "\n".join(
-        path.read_text("utf-8")
-        for path in (
-            *(WEB / name for name in ("gallery.css", "ask.css", "pair.css", "print.css")),
-            OWN / "which.css",
-        )
-    )
-    view = traitlets.Dict().tag(sync=True)
+    _esm = "\n".join(path.read_text("utf-8") for path in SCRIPTS)
+    _css = "\n".join(path.read_text("utf-8") for path in STYLES)
+    # For the browser (remote.js): what there is, what Python has answered by itself, where the
+    # visitor is, and what was noted.
+    about = traitlets.Dict().tag(sync=True)
+    opening = traitlets.Dict().tag(sync=True)
+    place = traitlets.Dict().tag(sync=True)
+    noted = traitlets.Dict().tag(sync=True)
+    # For the notebook.
+    query = traitlets.Unicode()
+    question = traitlets.Instance(Question)
+    network = traitlets.Unicode()
+    crop = traitlets.Unicode()
+    dial = traitlets.Float(None, allow_none=True)
+    compare = traitlets.Bool()
+    goal = traitlets.Unicode()
+    results = traitlets.Dict(read_only=True)
 
     def __init__(
         self,
@@ -65,102 +111,311 @@ class Gallery(anywidget.AnyWidget):
         k: int = 10,
         *,
         query: str | None = None,
+        network: str | None = None,
+        crop: str | None = None,
+        dial: float | None = None,
         machine_made: bool | None = None,
         link: str | None = None,
-        **options,
+        drawer: int = 24,
+        seed: int = 0,
+        out: str | os.PathLike = "build",
     ):
         # In the app, the question of the address (Voilà hands it on so).
         asked = f"?{os.environ.get('QUERY_STRING', '')}" if link is None else link
         link = asked if "like=" in asked or "words=" in asked else ""
         if machine_made is None:
             machine_made = query is not None or bool(link)
-        key = (
-            options.get("network") or searches.networks[0].name,
-            default_crop(searches.crops, options.get("crop")),
-        )
-        if query is None and not link and key in searches:  # else GalleryState says what is wrong
-            seed = options.get("seed", 0)
-            query = choose_opening(collection, {key[0]: searches[key]}, k, seed)
-        options |= {"query": query, "machine_made": machine_made, "link": link}
-        self.state = GalleryState(collection, searches, k, **options)
-        self._turn, self._told = 0, 0.0
-        # Which work an image shows is said by another thread: no older view may follow a newer one.
-        self._one_at_a_time = Lock()
-        super().__init__(view=self._next_view())
-        self.state.listeners.append(self._show)
-        self.state.which.tell = partial(self._tell, "which")
-        self.state.making.tell = partial(self._tell, "motif")
+        self.collection, self.searches = collection, searches
+        self.titles = {one.name: one.title for one in searches.networks}
+        network, crop = network or next(iter(self.titles)), default_crop(searches.crops, crop)
+        dial = self._check(network, crop, dial)
+        ids = searches[network, crop].index.ids
+        self.k_max = min(max(MOST, k), len(ids) - 1)
+        self.has_both = collection.has_both(ids)
+        self.session = Session(collection)
+        self.thumbnails = Thumbnails(collection, Path(out, "thumbs"))
+        self.which = Which(collection, out, self._source, self._tell_which)
+        self.making = Making(self._tell_motif)
+        self.which.tell = partial(self._tell_progress, "which")
+        self.making.tell = partial(self._tell_progress, "motif")
+        self._answers = Answers(collection, searches, out)
+        self._drawer, self._drawn = Drawer(collection, ids, drawer), {"seed": seed}
+        self._remembered: dict[Asked, Results] = {}
+        self._turn, self._told, self._following = 0, 0.0, False
+        super().__init__(about=tell_about(self._answers, self.k_max, self.has_both))
         self.on_msg(self._heed)
+        error = ""
+        self._asked = Asked(network, crop, Question(ids[0]), dial)
+        if link:
+            try:
+                self.open_link(link)
+            except ArtsearchError as trouble:
+                error = str(trouble)
+        if not self.opening:
+            if query is None:
+                query = choose_opening(collection, {network: searches[network, crop]}, k, seed)
+            k = min(k, max(self.k_max, 1))
+            question = Question(**near(query), k=k, machine_made=machine_made)
+            self._go(Asked(network, crop, question, dial), error)
 
     def __repr__(self) -> str:
         # Stands in the notebook's file for readers without a kernel.
-        return f"<Gallery of {count_of(len(self.state), 'work')}; it needs a running notebook>"
+        return f"<Gallery of {count_of(len(self._drawer), 'work')}; it needs a running notebook>"
+
+    # ---- for the notebook -----------------------------------------------------------------------
+
+    def open_link(self, link: str) -> None:
+        """Ask what a link asks, such as a visitor copies (see Question.to_link)."""
+        try:
+            question, view = read_link(link)
+            question = replace(question, k=min(question.k, max(self.k_max, 1)))
+            self._go(replace(self._asked, question=question, query="", **{"goal": ""} | view))
+        except ArtsearchError as error:
+            raise ArtsearchError(f"This link cannot be opened: {error}") from None
+
+    def upload(self, data: bytes, name: str = "") -> None:
+        """Ask by an image of one's own: the bytes of a file."""
+        self.query = self._add(data, name)
+
+    def table(self) -> pd.DataFrame:
+        """Return the results as a table, a row a neighbour; see `tabulate`."""
+        return tabulate(self._answers, self._asked, self.results, self.has_both)
 
     def picture(self) -> Figure:
-        """Draw what the gallery shows, for a reader without a kernel and for saving."""
-        return self.state.picture()
+        """Draw the query and its neighbours, a row a network, for a reader without a kernel."""
+        from artsearch.show.figures import show_results, show_works
 
-    def _show(self) -> None:
-        with self._one_at_a_time:
-            self.view = self._next_view()
+        if not self.results:  # there is no other work
+            return show_works(self.collection, [self.query])
+        answers = {self.titles[name]: answer for name, answer in self.results.items()}
+        figure = show_results(self.collection, answers)
+        if self.query in self._answers.uploads:
+            figure.axes[0].imshow(np.asarray(thumbnail(self._answers.uploads[self.query][1])))
+        return figure
 
-    def _tell(self, of: str, sentence: str) -> None:
-        """Say how far it is, twice a second at most, without another view."""
-        if time.monotonic() - self._told > 0.5:
-            self._told = time.monotonic()
-            self.send({of: sentence})
+    @traitlets.validate(*PLACES)
+    def _set(self, proposal):
+        """Ask what a notebook sets, and refuse what cannot be asked."""
+        name, value = proposal["trait"].name, proposal["value"]
+        if not self._following:
+            asked = self._asked
+            if name == "query":
+                asked = asked.select(value)
+            else:
+                follows = {"question": {"query": "", "goal": ""}, "network": {"compare": False}}
+                asked = replace(asked, **follows.get(name, {}) | {name: value})
+            self._go(asked)
+        return getattr(self._asked, name)
 
-    def _next_view(self) -> dict:
-        # The number makes every view a new one: the browser waits for an answer to each click.
-        self._turn += 1
-        return make_view(self.state) | {"turn": self._turn}
+    # ---- what is asked --------------------------------------------------------------------------
+
+    def _go(self, asked: Asked, error: str = "") -> None:
+        """Ask something; where it can be had, tell the notebook and the browser."""
+        dial = self._check(asked.network, asked.crop, asked.dial)
+        question = asked.question
+        if self.k_max and question.k not in range(1, self.k_max + 1):
+            raise ArtsearchError(f"k is {question.k!r}; take 1 to {self.k_max}")
+        question = replace(question, machine_made=question.machine_made or not self.has_both)
+        compare = asked.compare and len(self.titles) > 1
+        asked = replace(asked, dial=dial, question=question, compare=compare)
+        found = self._ask(asked)
+        drawn = self._drawer.open(**self._drawn, machine_made=question.machine_made)
+        self._follow(asked, found)
+        self._turn += 1  # the same place once more is an opening too
+        beside = [asked.query, *question.works, *question.exclude, *filter(None, [asked.goal])]
+        named = [*beside, *drawn["works"], *(id for answer in found.values() for id in answer.ids)]
+        self.opening = {
+            "place": asked.write() | self._drawn | {"page": drawn["page"]},
+            "answers": {
+                name: tell_answer(self._answers, replace(asked, network=name), answer)
+                for name, answer in found.items()
+            },
+            "drawn": drawn,
+            "told": self._tell_works(named),
+            "error": error,
+            "turn": self._turn,
+        }
+        self._note(asked, found)
+
+    def _ask(self, asked: Asked) -> dict[str, Results]:
+        """Ask the network chosen, or all of them."""
+        if self.k_max < 1 and asked.query not in self._answers.uploads:
+            self.collection.row(asked.query)
+            return {}
+        names = self.titles if asked.compare else [asked.network]
+        return {name: self._answer(replace(asked, network=name)) for name in names}
+
+    def _answer(self, asked: Asked) -> Results:
+        """Ask one network; the browser tells of the place that it has come to, so it is kept."""
+        asked = replace(asked, compare=False)
+        if asked not in self._remembered:
+            self._remembered[asked] = self._answers.answer(asked)
+            while len(self._remembered) > ANSWERS:
+                del self._remembered[next(iter(self._remembered))]
+        return self._remembered[asked]
+
+    def _follow(self, asked: Asked, found: dict[str, Results]) -> None:
+        """Let the notebook see where the visitor is."""
+        self._asked, self._following = asked, True
+        try:
+            with self.hold_trait_notifications():
+                for name in PLACES:
+                    setattr(self, name, getattr(asked, name))
+                self.set_trait("results", found)
+        finally:
+            self._following = False
+
+    @traitlets.observe("place")
+    def _visit(self, change) -> None:
+        asked = Asked.read(change["new"])
+        self._drawn = {name: change["new"][name] for name in ("search", "page", "seed")}
+        if asked != self._asked:
+            self._follow(asked, self._ask(asked))
+
+    def _note(self, asked: Asked, found: Mapping[str, Results]) -> None:
+        """Write what was asked and found into the session."""
+        for answer in found.values():
+            self.session.add(asked.question, answer, asked.goal)
+        self.noted = {"kept": list(self.session.kept), "steps": len(self.session.steps)}
+
+    def _check(self, network: str, crop: str, dial: float | None) -> float | None:
+        """Return the weight of the dial, rounded; raise for what these searches do not have."""
+        if network not in self.titles:
+            raise unknown("network", network, self.titles)
+        if crop not in self.searches.crops:
+            raise unknown("crop", crop, self.searches.crops)
+        if dial is not None and not has_dial(self.searches):
+            raise ArtsearchError(
+                f"the dial is {dial!r}, but these searches have none; take None, the network's "
+                "final layer"
+            )
+        return None if dial is None else round_alpha(dial)
+
+    # ---- for the browser ------------------------------------------------------------------------
 
     def _heed(self, _, message: dict, buffers: list) -> None:
-        """Do what the browser asks for (see gallery.js); what goes wrong is said in the gallery."""
+        """Answer the browser (see remote.js); what goes wrong is the answer, and said there."""
+        files = []
         try:
-            self._do(message, buffers)
+            said = self._do(message, buffers, files)
+        except ArtsearchError as error:
+            said = {"error": str(error)}
         # Wherever an exception of a callback goes, no visitor looks there.
         except Exception as error:
-            self.state.fail(f"This did not work: {type(error).__name__}: {error}")
+            said = {"error": f"This did not work: {type(error).__name__}: {error}"}
+        self.send(said | {"answer": message.get("ask")}, files)
 
-    def _do(self, message: dict, buffers: list) -> None:
-        """Do what gallery.js and ask.js ask for."""
-        state = self.state
+    def _do(self, message: dict, buffers: list, files: list) -> dict:
         match message:
             case {"do": "pictures", "names": names}:
                 # Decoding, and waiting for the servers of museums, run side by side.
                 with ThreadPoolExecutor(8) as pool:
-                    files = list(pool.map(state.picture_file, names))
-                self.send({"pictures": names}, files)
-            case {"do": "change", **choices}:
-                state.change(**choices)
-            case {"do": "select" | "exclude" | "drop" as verb, "id": id}:
-                getattr(state, verb)(id)
-            case {"do": "like" | "unlike" as verb, "id": id, "weight": weight}:
-                getattr(state, verb)(id, weight)
+                    files += pool.map(self._picture_file, names)
+                return {"pictures": names}
+            case {"do": "answer", "asked": asked}:
+                return self._tell_answer(Asked.read(asked))
+            case {"do": "drawer", "drawer": asked}:
+                drawn = self._drawer.open(**asked)
+                return {"drawn": drawn, "told": self._tell_works(drawn["works"])}
+            case {"do": "works", "ids": ids}:
+                return {"told": self._tell_works(ids)}
+            case {"do": "why", "asked": asked, "id": id, "tried": tried}:
+                said = tell_why(self._answers, Asked.read(asked), id, tried)
+                return {"explained": said, "told": self._tell_works([id])}
+            case {"do": "add", "name": name}:
+                return {"id": self._add(bytes(buffers[0]), str(name))}
+            case {"do": "identify", "id": id}:
+                if id not in self._answers.uploads:
+                    raise ArtsearchError(
+                        "that is known of a work of the collection; select your own image"
+                    )
+                self._ask_which(id, next(iter(self.results.values())), at_any_cost=True)
+                return {"which": self._say_which(id)}
+            case {"do": "motif" | "make_motifs" as verb, "asked": asked}:
+                searches = [self.searches[one["network"], one["crop"]] for one in asked]
+                (self.making.is_there if verb == "motif" else self.making.begin)(searches)
+                return {"said": asdict(self.making.said)}
             case {"do": "keep", "id": id, "on": on}:
-                state.keep(id, on)
-            case {"do": "go_to", "position": position}:
-                state.go_to(int(position))
-            case {
-                "do": "back" | "forward" | "refresh" | "clear" | "identify" | "make_motifs" as verb
-            }:
-                getattr(state, verb)()
-            case {"do": "upload"}:
-                state.upload(bytes(buffers[0]), str(message.get("name", "")))
+                self.session.keep(id) if on else self.session.drop(id)
+                self._note(self._asked, {})
+                return {}
             case {"do": "open"}:
-                state.open_session(bytes(buffers[0]))
-            case {"do": "export"}:
-                # The byte order mark tells Excel that the file is UTF-8.
-                self._save("similar-works.csv", "text/csv", to_csv(state).encode("utf-8-sig"))
-            case {"do": "picture"}:
-                self._save("similar-works.png", "image/png", _to_png(state.picture()))
-            case {"do": "session", "format": "json" | "csv" | "html" as format}:
-                self._save(f"session.{format}", KINDS[format], to_bytes(state.session, format))
+                self.session = Session.from_json(bytes(buffers[0]), self.collection)
+                self._note(self._asked, {})
+                link = self.session.steps[-1].link() if self.session.steps else ""
+                return {"link": link, "missing": self.session.missing}
+            case {"do": "save", "what": what, "format": format}:
+                name, kind, data = self._to_file(what, format)
+                files.append(data)
+                return {"name": name, "type": kind}
+        raise ArtsearchError(f"this gallery does not know {message.get('do')!r}")
 
-    def _save(self, name: str, kind: str, data: bytes) -> None:
-        self.send({"save": name, "type": kind}, [data])
-        self._show()
+    def _tell_answer(self, asked: Asked) -> dict:
+        found = self._answer(asked)
+        self._note(asked, {asked.network: found})
+        beside = [asked.query, *asked.question.works, asked.goal, *asked.question.exclude]
+        said = {"found": tell_answer(self._answers, asked, found)}
+        said["told"] = self._tell_works([*beside, *found.ids])
+        if asked.query in self._answers.uploads:
+            if not self.which.knows(asked.query):
+                self._ask_which(asked.query, found)
+            said["which"] = self._say_which(asked.query)
+        return said
+
+    def _tell_works(self, ids) -> list[dict]:
+        return tell_works(self._answers, self.thumbnails, ids)
+
+    def _source(self, id: str):
+        return self._answers.source(id)
+
+    def _add(self, data: bytes, name: str) -> str:
+        """Keep an image of the visitor's own, the bytes of a file; return its id."""
+        try:
+            small = to_jpeg(thumbnail(data, 1024), quality=92)
+        except ImageError as error:
+            raise ArtsearchError(f"{name or 'This file'} cannot be a query: {error}") from None
+        id = f"{UPLOADED}{len(self._answers.uploads) + 1}"
+        self._answers.uploads[id] = (name, small)
+        return id
+
+    def _picture_file(self, name: str) -> bytes:
+        """Return a picture by its name, as a WebP file; no bytes if there is none."""
+        kind, _, id = name.partition("/")
+        if kind not in SIDES:
+            return b""
+        if id in self._answers.uploads:
+            return small_picture(self._answers.uploads[id][1], kind)
+        return self.thumbnails.read(id, kind) if id in self.collection else b""
+
+    def _ask_which(self, id: str, nearest: Results, at_any_cost: bool = False) -> None:
+        self.which.ask(id, nearest.ids[:10], at_any_cost)
+
+    def _say_which(self, id: str) -> dict:
+        return tell_which(self._answers, self.thumbnails, id, self.which.said(id))
+
+    def _tell_which(self, id: str) -> None:
+        said = self._say_which(id)
+        told = [said["work"], *said["others"]] if said["work"] else []
+        self.send({"heard": "which", "id": id, "which": said, "told": told})
+
+    def _tell_motif(self) -> None:
+        self.send({"heard": "motif", "said": asdict(self.making.said)})
+
+    def _tell_progress(self, of: str, sentence: str) -> None:
+        """Say how far it is, twice a second at most."""
+        if time.monotonic() - self._told > 0.5:
+            self._told = time.monotonic()
+            self.send({"progress": of, "text": sentence})
+
+    def _to_file(self, what: str, format: str) -> tuple[str, str, bytes]:
+        match what:
+            case "export":
+                # The byte order mark tells Excel that the file is UTF-8.
+                data = to_safe_csv(self.table()).encode("utf-8-sig")
+                return "similar-works.csv", "text/csv", data
+            case "picture":
+                return "similar-works.png", "image/png", _to_png(self.picture())
+        return f"session.{format}", KINDS[format], to_bytes(self.session, format)
 
 
 def _to_png(figure: Figure) -> bytes:

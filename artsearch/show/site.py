@@ -54,10 +54,9 @@ __all__ = ["write_page", "write_site"]
 #: Files of the site that are the same for every collection.
 ASSETS = (
     *("gallery.css", "ask.css", "pair.css", "time.css", "site.css", "print.css"),
-    *("gallery.js", "ask.js", "pair.js", "time.js"),
-    *("where.js", "question.js", "rows.js", "rarity.js", "answer.js", "session.js"),
-    *("session_page.js", "resize.js", "forward.js", "matches.js", "experiment.js"),
-    *("own.js", "site.js"),
+    *("gallery.js", "ask.js", "pair.js", "time.js", "text.js", "where.js", "question.js"),
+    *("rows.js", "rarity.js", "answer.js", "session.js", "session_page.js", "state.js"),
+    *("view.js", "resize.js", "forward.js", "matches.js", "experiment.js", "own.js", "site.js"),
 )
 #: The judging page, which is written by itself and stays when the site is written anew.
 JUDGING = ("judge.html", "judging")
@@ -165,6 +164,7 @@ def write_site(
             unit=descriptors[0]["final"]["unit"],
             networks=[_network_note(one) for one in searches.networks],
             looks=_say_looks(looks, searches),
+            assets=ASSETS,
             judging=LINK if _take_over(JUDGING, out, new) else NO_LINK,
         )
         (new / "index.html").write_text(html, encoding="utf-8", newline="\n")

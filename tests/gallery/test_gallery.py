@@ -3,6 +3,7 @@
 import io
 import json
 import os
+from dataclasses import replace
 
 import nbformat
 import numpy as np
@@ -11,16 +12,15 @@ import pytest
 from madeup import HOSTILE, MadeUpSearches, make_folder, searches_by_colour
 from matplotlib import pyplot as plt
 from PIL import Image
+from walks import Walk
 
 from artsearch.base.errors import ArtsearchError
 from artsearch.base.text import disarm
 from artsearch.gallery.app import prepare
-from artsearch.gallery.state import GalleryState
-from artsearch.gallery.view import make_view as look
-from artsearch.gallery.view import results, to_csv
 from artsearch.gallery.widget import Gallery
 from artsearch.search.results import Described
 from artsearch.works.collection import Collection
+from artsearch.works.table import to_safe_csv
 from artsearch.works.thumbnails import SIDES, Thumbnails
 
 WAVE = "katsushika-hokusai_the-great-wave-off-kanagawa.jpg"
@@ -40,7 +40,7 @@ def searches(collection):
 
 @pytest.fixture
 def state(collection, searches, out):
-    return GalleryState(collection, searches, query=WAVE, out=out)
+    return Walk(Gallery(collection, searches, query=WAVE, out=out))
 
 
 @pytest.fixture
@@ -63,20 +63,15 @@ def file_of(image, kind="PNG"):
     return out.getvalue()
 
 
-def shown(state):
-    """The ids of the rows."""
-    return [[work["id"] for work in row["works"]] for row in look(state)["rows"]]
-
-
 # ---- the first view --------------------------------------------------------------------------
 
 
 def test_first_view(state, collection):
-    view = look(state)
+    view = state.view
     assert view["query"]["id"] == WAVE
     assert view["query"]["title"] == "The Great Wave off Kanagawa"
     assert view["query"]["licence"] == "public domain"
-    assert len(state) == 21 and view["k"] == 10 and view["k_max"] == 20
+    assert view["drawer"]["matches"] == 21 and view["k"] == 10 and view["k_max"] == 20
     assert [choice["selected"] for choice in view["networks"]] == [True, False, False]
     assert next(one["name"] for one in view["crops"] if one["selected"]) == "no_crop"
     assert view["history"]["works"][0]["id"] == WAVE
@@ -87,48 +82,48 @@ def test_first_view(state, collection):
 
 def test_rows_are_what_the_search_finds(state, searches):
     results = searches["efficientnet_lite0", "no_crop"].by_work(WAVE, 10)
-    works = look(state)["rows"][0]["works"]
+    works = state.view["rows"][0]["works"]
     assert [work["id"] for work in works] == results.ids
     assert [work["distance"] for work in works] == results.distances
     assert works[0]["distance_text"] == f"{results.distances[0]:.3f}"
     said = [(work["rarity"], work["rarity_text"]) for work in works]
     assert said == [(one.rarity.word, str(one.rarity)) for one in results]
-    assert look(state)["rows"][0]["cut"] == results.cut_text
+    assert state.view["rows"][0]["cut"] == results.cut_text
     assert WAVE not in results.ids
 
 
 def test_works_have_their_own_proportions(state, collection):
-    for work in look(state)["drawer"]["works"]:
+    for work in state.view["drawer"]["works"]:
         width, height = collection.open(work["id"]).size
         assert work["width"] / work["height"] == pytest.approx(width / height, rel=0.02)
-        data = state.picture_file(work["thumb"])
+        data = state.gallery._picture_file(work["thumb"])
         assert max(Image.open(io.BytesIO(data)).size) == SIDES["small"]
 
 
 def test_k_is_at_most_what_there_is(collection, searches, out):
-    assert look(GalleryState(collection, searches, 500, out=out))["k"] == 20
+    assert Walk(Gallery(collection, searches, 500, out=out)).view["k"] == 20
 
 
 @pytest.mark.parametrize("wrong", [{"network": "vg16"}, {"crop": "half"}, {"query": "nope.jpg"}])
 def test_wrong_beginnings(collection, searches, out, wrong):
     with pytest.raises(ArtsearchError, match=f"unknown .*{next(iter(wrong.values()))}"):
-        GalleryState(collection, searches, out=out, **wrong)
+        Walk(Gallery(collection, searches, out=out, **wrong))
 
 
 def test_gallery_of_one_work(tmp_path, paint):
     paint("one/a.png")
     collection = Collection(tmp_path / "one")
     searches = searches_by_colour(collection)
-    state = GalleryState(collection, searches, out=tmp_path)
-    view = look(state)
+    state = Walk(Gallery(collection, searches, out=tmp_path))
+    view = state.view
     assert view["query"]["id"] == "a.png" and view["rows"] == [] and view["k_max"] == 0
-    figure = state.picture()
+    figure = state.gallery.picture()
     assert sum(len(ax.images) for ax in figure.axes) == 1
     plt.close(figure)
-    row = searches[state.now.network, state.now.crop].exact.row("a.png")
-    searches[state.now.network, state.now.crop].look = lambda image: Described(row, row)
+    row = searches[state.gallery.network, state.gallery.crop].exact.row("a.png")
+    searches[state.gallery.network, state.gallery.crop].look = lambda image: Described(row, row)
     state.upload(file_of(Image.new("RGB", (30, 40))), "mine.png")  # to which it is the nearest
-    assert [work["id"] for work in look(state)["rows"][0]["works"]] == ["a.png"]
+    assert [work["id"] for work in state.view["rows"][0]["works"]] == ["a.png"]
 
 
 # ---- what a visitor does ---------------------------------------------------------------------
@@ -141,59 +136,58 @@ def test_history(state):
     state.back()
     state.back()
     state.back()
-    history = look(state)["history"]
+    history = state.view["history"]
     assert (state.query, history["position"], len(history["works"])) == (WAVE, 0, 3)
     state.forward()
     assert state.query == MONA_LISA
     state.select(WAVE)  # what lay ahead is forgotten
     state.forward()
-    assert [work["id"] for work in look(state)["history"]["works"]] == [WAVE, MONA_LISA, WAVE]
+    assert [work["id"] for work in state.view["history"]["works"]] == [WAVE, MONA_LISA, WAVE]
     state.go_to(1)
     assert state.query == MONA_LISA
     state.select(MONA_LISA)
-    assert len(look(state)["history"]["works"]) == 3
+    assert len(state.view["history"]["works"]) == 3
 
 
 def test_history_remembers_fifty(state, collection):
     for step in range(60):
         state.select(collection.ids[step % 21])
-    history = look(state)["history"]
+    history = state.view["history"]
     assert len(history["works"]) == 50 and history["position"] == 49
 
 
 def test_switches(state):
-    first = shown(state)
+    first = state.shown
     state.change(network="efficientnet_lite1")
-    second = shown(state)
+    second = state.shown
     state.change(crop="center_crop")
-    third = shown(state)
+    third = state.shown
     assert first != second != third
     state.change(crop="no_crop")
     state.change(network="efficientnet_lite0")
-    assert shown(state) == first
+    assert state.shown == first
 
 
 def test_errors_leave_everything_as_it_was(state):
-    before = look(state)
+    before = state.view
     for wrong, sentence in (
         (lambda: state.select("nope.jpg"), "unknown work 'nope.jpg'"),
         (lambda: state.change(network="vg16"), "unknown network 'vg16'"),
         (lambda: state.change(crop="half"), "unknown crop 'half'"),
         (lambda: state.change(k=21), "k is 21; take 1 to 20"),
         (lambda: state.change(k=0), "k is 0; take 1 to 20"),
-        (lambda: state.change(netwrk="vgg16"), "unknown choice 'netwrk'; did you mean 'network'?"),
     ):
         wrong()
-        assert sentence in look(state)["error"]
-        assert look(state) == before | {"error": look(state)["error"]}
+        assert sentence in state.view["error"]
+        assert state.view == before | {"error": state.view["error"]}
     state.change(k=10)
-    assert look(state)["error"] == ""
+    assert state.view["error"] == ""
 
 
 def test_side_by_side(state):
     state.change(compare=True)
-    view = look(state)
-    lists = shown(state)
+    view = state.view
+    lists = state.shown
     assert [row["network"] for row in view["rows"]] == [
         "efficientnet_lite0",
         "efficientnet_lite1",
@@ -201,30 +195,30 @@ def test_side_by_side(state):
     ]
     assert all(len(ids) == 10 for ids in lists) and lists[0] != lists[1] != lists[2]
     state.change(network="efficientnet_lite1")
-    assert not look(state)["compare"]
+    assert not state.view["compare"]
 
 
 def test_refresh_draws_other_works(collection, searches, out):
-    state = GalleryState(collection, searches, drawer=6, out=out)
-    drawn = [[work["id"] for work in look(state)["drawer"]["works"]]]
+    state = Walk(Gallery(collection, searches, drawer=6, out=out))
+    drawn = [[work["id"] for work in state.view["drawer"]["works"]]]
     state.change(search="hokusai")
     state.refresh()
-    drawn.append([work["id"] for work in look(state)["drawer"]["works"]])
-    assert drawn[0] != drawn[1] and look(state)["drawer"]["search"] == ""
-    again = GalleryState(collection, searches, drawer=6, out=out)
+    drawn.append([work["id"] for work in state.view["drawer"]["works"]])
+    assert drawn[0] != drawn[1] and state.view["drawer"]["search"] == ""
+    again = Walk(Gallery(collection, searches, drawer=6, out=out))
     again.refresh()
-    assert [work["id"] for work in look(again)["drawer"]["works"]] == drawn[1]
+    assert [work["id"] for work in again.view["drawer"]["works"]] == drawn[1]
 
 
 def test_drawer_pages_hold_every_work_once(collection, searches, out):
-    state = GalleryState(collection, searches, drawer=6, out=out)
+    state = Walk(Gallery(collection, searches, drawer=6, out=out))
     seen = []
-    for page in range(look(state)["drawer"]["pages"]):
+    for page in range(state.view["drawer"]["pages"]):
         state.change(page=page)
-        seen += [work["id"] for work in look(state)["drawer"]["works"]]
+        seen += [work["id"] for work in state.view["drawer"]["works"]]
     assert sorted(seen) == collection.ids
     state.change(page=99)
-    assert look(state)["drawer"]["page"] == 3
+    assert state.view["drawer"]["page"] == 3
 
 
 @pytest.mark.parametrize(
@@ -238,7 +232,7 @@ def test_drawer_pages_hold_every_work_once(collection, searches, out):
 )
 def test_search_in_the_drawer(state, text, titles):
     state.change(search=text)
-    drawer = look(state)["drawer"]
+    drawer = state.view["drawer"]
     assert titles <= {work["title"] for work in drawer["works"]}
     assert drawer["matches"] == len(drawer["works"]) and drawer["search"] == text
     assert bool(drawer["works"]) == bool(titles)
@@ -246,45 +240,74 @@ def test_search_in_the_drawer(state, text, titles):
 
 def test_upload(state, collection):
     state.upload(file_of(Image.new("RGBA", (3000, 1500), (0, 0, 0, 0))), "mine.png")
-    view = look(state)
+    view = state.view
     query = view["query"]
     assert query["title"] == "mine.png" and query["width"] == 2 * query["height"]
     # The made-up extractor takes every image for the Mona Lisa.
     assert view["rows"][0]["works"][0]["id"] == MONA_LISA
-    picture = Image.open(io.BytesIO(state.picture_file(query["image"])))
+    picture = Image.open(io.BytesIO(state.gallery._picture_file(query["image"])))
     assert picture.size == (640, 320) and picture.getpixel((9, 9)) == (255, 255, 255)
-    _, kept = state.uploads[query["id"]]  # no larger than any network wants
+    _, kept = state.gallery._answers.uploads[query["id"]]  # no larger than any network wants
     assert Image.open(io.BytesIO(kept)).size == (1024, 512)
     state.select(LION)
     state.back()
-    assert look(state)["query"] == query
+    assert state.view["query"] == query
     state.change(compare=True)
-    assert len(look(state)["rows"]) == 3 and not look(state)["error"]
-    assert results(state)["query"].unique().tolist() == [query["id"]]
-    plt.close(state.picture())
+    assert len(state.view["rows"]) == 3 and not state.view["error"]
+    assert state.gallery.table()["query"].unique().tolist() == [query["id"]]
+    plt.close(state.gallery.picture())
 
 
 def test_two_uploads_of_one_name_are_two_queries(state):
     for width in (40, 80):
         state.upload(file_of(Image.new("RGB", (width, 40))), "mine.png")
-    assert look(state)["query"]["width"] == 2 * look(state)["query"]["height"]
+    assert state.view["query"]["width"] == 2 * state.view["query"]["height"]
     state.back()
-    assert look(state)["query"]["width"] == look(state)["query"]["height"]
+    assert state.view["query"]["width"] == state.view["query"]["height"]
 
 
 @pytest.mark.parametrize("data", [b"", b"just text", file_of(Image.new("RGB", (9, 9)))[:40]])
 def test_upload_of_no_image(state, data):
     state.upload(data, "notes.txt")
-    assert look(state)["error"].startswith("notes.txt cannot be a query: ")
+    assert state.view["error"].startswith("notes.txt cannot be a query: ")
     assert state.query == WAVE
 
 
-def test_listeners_hear_of_everything(state):
+def test_a_notebook_hears_of_everything(state):
     heard = []
-    state.listeners.append(lambda: heard.append(state.query))
+    for name in ("query", "dial", "question", "results"):
+        state.gallery.observe(lambda change: heard.append(change["name"]), name)
     state.select(LION)
     state.select("nope.jpg")
-    assert heard == [LION, LION]
+    assert sorted(heard) == ["query", "question", "results"]
+
+
+def test_a_notebook_asks(state, searches):
+    gallery = state.gallery
+    gallery.question = replace(gallery.question, where='artist contains "hokusai"', k=3)
+    gallery.network = "efficientnet_lite1"
+    assert state.hear()["ask"]["where"] and state.view["networks"][1]["selected"]
+    found = searches["efficientnet_lite1", "no_crop"].answer(gallery.question).ids
+    assert state.shown == [found] == [one.ids for one in gallery.results.values()]
+    gallery.query = LION
+    gallery.compare = True
+    state.hear()
+    assert state.query == LION and len(state.shown) == 3
+    assert [work["id"] for work in state.view["history"]["works"]] == [WAVE, LION]
+    state.back()
+    assert gallery.query == WAVE and gallery.place["position"] == 0
+    before = state.view
+    for name, wrong in (("query", "nope.jpg"), ("network", "vg16"), ("dial", 0.5)):
+        with pytest.raises(ArtsearchError, match="unknown|have none"):
+            setattr(gallery, name, wrong)
+    assert state.hear() == before and gallery.query == WAVE and gallery.dial is None
+
+
+def test_a_page_that_is_loaded_again_is_where_it_was(state):
+    state.select(LION)
+    state.change(k=4, search="hokusai")
+    again = Walk(state.gallery)
+    assert again.view == state.view and again.state == state.state
 
 
 # ---- export and picture ----------------------------------------------------------------------
@@ -292,17 +315,17 @@ def test_listeners_hear_of_everything(state):
 
 def test_results_and_csv(state, collection):
     state.change(compare=True)
-    table = results(state)
-    assert len(table) == 30 and set(table["network"]) == set(state.titles)
+    table = state.gallery.table()
+    assert len(table) == 30 and set(table["network"]) == set(state.gallery.titles)
     assert table["crop"].unique().tolist() == ["no_crop"]
     row = table.iloc[0]
     assert row["caption"] == collection.caption(row["id"]) and row["licence"] == "public domain"
-    text = to_csv(state)
+    text = to_safe_csv(state.gallery.table())
     assert text.startswith("query,network,crop,dial")
     back = pd.read_csv(io.StringIO(text), keep_default_na=False)
     assert back["id"].tolist() == table["id"].tolist()
     assert np.allclose(back["distance"], table["distance"])
-    (answer, *_) = state.answers.values()
+    (answer, *_) = state.gallery.results.values()
     assert back["rarity"].head(10).tolist() == [one.rarity.word for one in answer]
     assert back["share"].head(10).astype(float).tolist() == [one.rarity.share for one in answer]
 
@@ -320,7 +343,7 @@ def test_numbers_and_names_are_no_formulas(text):
 def test_picture(state):
     state.change(k=3)
     state.change(compare=True)
-    figure = state.picture()
+    figure = state.gallery.picture()
     assert len(figure.axes) == 3 * 4
     assert figure.axes[4].get_ylabel() == "EfficientNet-Lite1"
     plt.close(figure)
@@ -335,14 +358,14 @@ def hostile(tmp_path_factory):
 
 
 def test_hostile_titles_are_text(hostile, out):
-    state = GalleryState(hostile, searches_by_colour(hostile), query=hostile.ids[0], out=out)
-    works = look(state)["drawer"]["works"]
+    state = Walk(Gallery(hostile, searches_by_colour(hostile), query=hostile.ids[0], out=out))
+    works = state.view["drawer"]["works"]
     assert {work["title"] for work in works} == {hostile.work(id)["title"] for id in hostile}
     # A cell's formula is disarmed, and nothing else of it changes.
-    table = pd.read_csv(io.StringIO(to_csv(state)), keep_default_na=False)
+    table = pd.read_csv(io.StringIO(to_safe_csv(state.gallery.table())), keep_default_na=False)
     assert "'=HYPERLINK(0)" in set(table["title"])
     assert not table["title"].str.startswith(tuple("=+-@")).any()
-    plt.close(state.picture())
+    plt.close(state.gallery.picture())
 
 
 @pytest.fixture(scope="module")
@@ -353,9 +376,9 @@ def many(tmp_path_factory):
 
 def test_ten_thousand_works(many, tmp_path):
     vectors = np.random.default_rng(0).normal(size=(len(many), 16))
-    state = GalleryState(many, MadeUpSearches(many, vectors), out=tmp_path)
-    assert len(json.dumps(look(state))) < 40_000
-    works = look(state)["rows"][0]["works"] + look(state)["drawer"]["works"]
+    state = Walk(Gallery(many, MadeUpSearches(many, vectors), out=tmp_path))
+    assert len(json.dumps(state.view)) < 40_000
+    works = state.view["rows"][0]["works"] + state.view["drawer"]["works"]
     # Only what is seen is made: two sizes of each.
     made = list((tmp_path / "thumbs").rglob("*.webp"))
     assert len(made) <= 2 * (len(works) + 1)
@@ -366,9 +389,9 @@ def test_ten_thousand_works(many, tmp_path):
         lambda: state.select(many.ids[5000]),
     ):
         verb()
-        assert len(json.dumps(look(state))) < 60_000
+        assert len(json.dumps(state.view)) < 60_000
     state.change(search="untitled 77")
-    assert look(state)["drawer"]["matches"] > 100
+    assert state.view["drawer"]["matches"] > 100
 
 
 # ---- thumbnails ------------------------------------------------------------------------------
@@ -412,40 +435,34 @@ def test_thumbnails_without_a_disk(tmp_path, paint):
 # ---- the widget ------------------------------------------------------------------------------
 
 
-def test_widget_follows_its_state(gallery):
-    gallery.state.select(LION)
-    assert gallery.view["query"]["id"] == LION
+def test_it_says_what_it_is(gallery):
     assert "21 works" in repr(gallery)
     figure = gallery.picture()
     assert len(figure.axes) == 11
     plt.close(figure)
 
 
-def test_widget_does_what_the_browser_says(gallery):
-    act(gallery, do="select", id=LION)
-    act(gallery, do="select", id=MONA_LISA)
-    act(gallery, do="back")
-    assert gallery.view["query"]["id"] == LION
-    act(gallery, do="forward")
-    act(gallery, do="go_to", position=0)
-    assert gallery.view["query"]["id"] == WAVE
-    act(gallery, do="change", network="efficientnet_lite2")
-    act(gallery, do="change", crop="center_crop")
-    act(gallery, do="change", k=4)
-    act(gallery, do="change", compare=True)
-    act(gallery, do="change", search="hokusai")
-    view = gallery.view
+def test_a_visit(state):
+    state.select(LION)
+    state.select(MONA_LISA)
+    state.back()
+    assert state.query == LION == state.gallery.query
+    state.forward()
+    state.go_to(0)
+    assert state.query == WAVE
+    state.change(network="efficientnet_lite2")
+    state.change(crop="center_crop")
+    state.change(k=4)
+    state.change(compare=True)
+    view = state.change(search="hokusai")
     assert len(view["rows"]) == 3 and len(view["rows"][0]["works"]) == 4
     assert view["drawer"]["matches"] == 7
     assert [one["name"] for one in view["crops"] if one["selected"]] == ["center_crop"]
-    act(gallery, do="refresh")
-    act(gallery, do="change", page=1)
-    act(gallery, [file_of(Image.new("RGB", (30, 40)))], do="upload", name="mine.png")
-    assert gallery.view["query"]["title"] == "mine.png"
-    gallery.state.which.wait()
-    turn = gallery.view["turn"]
-    act(gallery, do="change", k=4)
-    assert gallery.view["turn"] == turn + 1  # an answer even where nothing changes
+    state.refresh()
+    state.change(page=1)
+    state.upload(file_of(Image.new("RGB", (30, 40))), "mine.png")
+    assert state.view["query"]["title"] == "mine.png"
+    state.gallery.which.wait()
 
 
 @pytest.mark.parametrize(
@@ -453,58 +470,51 @@ def test_widget_does_what_the_browser_says(gallery):
     [{}, {"do": "fly"}, {"do": "select"}, {"do": "pictures", "names": ["x/y", "thumb/../../etc"]}],
 )
 def test_widget_bears_nonsense(gallery, message):
-    before = gallery.view
+    before = gallery.question
     act(gallery, **message)
-    assert gallery.view == before
+    assert gallery.question == before
     assert all(data == b"" for _, buffers in gallery.sent for data in buffers)
 
 
-def test_unexpected_errors_are_said_in_the_gallery(gallery):
-    act(gallery, do="change", page="many")
-    assert "ValueError" in gallery.view["error"]
-    act(gallery, do="upload")
-    assert "IndexError" in gallery.view["error"]
+def test_unexpected_errors_are_said_in_the_gallery(state):
+    assert "ValueError" in state.change(page="many")["error"]
 
 
-def test_widget_saves(gallery):
-    act(gallery, do="export")
-    act(gallery, do="picture")
-    (table, [csv]), (picture, [png]) = gallery.sent
-    assert table["save"].endswith(".csv") and csv.startswith(b"\xef\xbb\xbfquery,")
-    assert picture["save"].endswith(".png") and png.startswith(b"\x89PNG")
+def test_widget_saves(state):
+    state.export()
+    assert state.saved["similar-works.csv"].startswith(b"\xef\xbb\xbfquery,")
+    state.picture()
+    assert state.saved["similar-works.png"].startswith(b"\x89PNG")
     assert not plt.get_fignums()
 
 
-def travels(gallery, known=frozenset()):
-    """Return the bytes of a view with the pictures that a browser does not have, and all names."""
-    view = gallery.view
-    lists = [row["works"] for row in view["rows"]] + [
-        view["drawer"]["works"],
-        view["history"]["works"],
-    ]
-    names = {work["thumb"] for works in lists for work in works} | {view["query"]["image"]}
-    gallery.sent.clear()
-    act(gallery, do="pictures", names=sorted(names - known))
-    files = sum(map(len, gallery.sent[0][1])) if names - known else 0
-    return len(json.dumps(view)) + files, known | names
+def test_what_travels(state):
+    gallery, sent = state.gallery, []
+    gallery_sends = gallery.send
+    gallery.send = lambda *said: (sent.append(said), gallery_sends(*said))
+    known = set()
 
+    def travels(view):
+        """Return the bytes of all answers, and of the pictures that a browser does not have."""
+        lists = [*(row["works"] for row in view["rows"]), view["drawer"]["works"]]
+        names = {work["thumb"] for works in lists for work in works} | {view["query"]["image"]}
+        new = names - known
+        known.update(names)
+        bytes_ = sum(len(json.dumps(said[0])) for said in sent)
+        sent.clear()
+        return bytes_ + sum(len(gallery._picture_file(name)) for name in new)
 
-def test_what_travels(gallery):
-    code = len(gallery._esm) + len(gallery._css)
-    first, known = travels(gallery)
-    assert code + first < 500_000
+    assert len(gallery._esm) + len(gallery._css) < 200_000
+    assert len(json.dumps([gallery.opening, gallery.about])) + travels(state.view) < 300_000
     for change in (
-        {"do": "select", "id": LION},
-        {"do": "select", "id": MONA_LISA},
-        {"do": "change", "network": "efficientnet_lite1"},
-        {"do": "change", "compare": True},
-        {"do": "select", "id": WAVE},
+        lambda: state.select(LION),
+        lambda: state.select(MONA_LISA),
+        lambda: state.change(network="efficientnet_lite1"),
+        lambda: state.change(compare=True),
+        lambda: state.select(WAVE),
     ):
-        act(gallery, **change)
-        click, known = travels(gallery, known)
-        assert click < 150_000
-    act(gallery, do="back")
-    assert travels(gallery, known)[0] < 60_000  # pictures are not sent again
+        assert travels(change()) < 150_000
+    assert travels(state.back()) < 60_000  # pictures are not sent again
 
 
 # ---- around it -------------------------------------------------------------------------------

@@ -63,22 +63,20 @@ from stage import Stage"""
 # While there is a file GATE, no answer comes: a drag is always faster than the kernel.
 SHOW_DIAL = """\
 import time
+from dataclasses import replace
 from pathlib import Path
 
 collection = Collection(COLLECTION)
 gallery = Gallery(collection, searches_by_colour(collection, dial=True), query=QUERY, out=OUT)
 asked = []
 
-def change(change=gallery.state.change, **choices):
-    if "dial" not in choices:
-        return change(**choices)
-    asked.append(choices["dial"])
+def answer(put, answer=gallery._answers.answer):
+    asked.append(put.dial)
     while Path(GATE).exists():
         time.sleep(0.01)
-    gallery.state.searches.sentence = f"asked {asked}"
-    change(**choices)
+    return replace(answer(put), notes=(f"asked {asked}",))
 
-gallery.state.change = change
+gallery._answers.answer = answer
 gallery"""
 COUNT = 400  # works on the map
 RAW = 8 * 1024 * 1024  # bytes of a file that the browser must make smaller: see widget.js
@@ -528,7 +526,7 @@ def test_while_an_answer_is_awaited_only_the_last_place_is_kept(page, searches, 
         gate.unlink()
     wait_for_place(page, "style alone")
     assert slider.input_value() == "1"
-    asked = json.loads(page.locator(".as-sentence").inner_text().removeprefix("asked "))
+    asked = json.loads(page.locator(".as-notes").inner_text().removeprefix("asked "))
     assert len(asked) == 3 and asked[0] == 0.5 < asked[1] < asked[2] == 1, asked
     assert ids(page, "neighbours") == found(searches, 1)
 

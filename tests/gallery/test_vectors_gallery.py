@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from published import rows, write_many, write_met
+from walks import Walk
 
 from artsearch.base.errors import ArtsearchError
 from artsearch.cli import demo
@@ -14,7 +15,6 @@ from artsearch.cli.commands import main
 from artsearch.features.extract import extract
 from artsearch.features.extractor import FeatureExtractor
 from artsearch.fetch.vectors import fetch_vectors
-from artsearch.gallery.view import make_view
 from artsearch.gallery.widget import Gallery
 from artsearch.search.searches import Searches
 from artsearch.show.map import map_layout, show_map
@@ -97,27 +97,24 @@ def test_what_wants_the_network_is_refused_in_a_sentence(searches, folder, tmp_p
 
 def test_a_visitor_of_the_gallery(searches, tmp_path):
     gallery = Gallery(searches.collection, searches, k=5, crop="no_crop", out=tmp_path)
-    sent = []
-    gallery.send = lambda message, buffers=None: sent.append(buffers)
-    drawer = gallery.view["drawer"]["works"]
-    gallery._heed(gallery, {"do": "pictures", "names": [work["thumb"] for work in drawer]}, [])
-    assert len(sent[0]) == 24 and all(sent[0])
-    assert gallery.view["query"]["source"].startswith("https://example.org/")
-    state = gallery.state
+    state = Walk(gallery)
+    drawer = state.view["drawer"]["works"]
+    assert len(drawer) == 24 and all(gallery._picture_file(work["thumb"]) for work in drawer)
+    assert state.view["query"]["source"].startswith("https://example.org/")
     for change in ({"group_by": "source"}, {"where": 'source == "moma"'}, {"goal": "moma/3"}):
         state.change(**change)
-        assert not state.error and state.answers[NETWORK].ids
+        assert not state.error and state.gallery.results[NETWORK].ids
         state.clear()
-    for change in ({"why": state.answers[NETWORK].ids[0]}, {"region": (0, 0, 0.5, 0.5)}):
+    for change in ({"why": state.gallery.results[NETWORK].ids[0]}, {"region": (0, 0, 0.5, 0.5)}):
         state.change(**change)
-        assert "fetch" in state.error and state.answers[NETWORK].ids
+        assert "fetch" in state.error and state.gallery.results[NETWORK].ids
     state.change(dial=0.5)
     assert "these searches have none" in state.error
     state.upload(Path("data/paintings/albrecht-durer_lion.jpg").read_bytes())
     assert "wants the network itself" in state.error
     state.open_link("?like=moma%2F3&network=vectors%3Adinov2&crop=as_published")
     assert state.query == "moma/3" and not state.error
-    assert gallery.picture().axes and make_view(state)["can_upload"]
+    assert gallery.picture().axes and state.view["can_upload"]
 
 
 def test_page_and_site_show_cards(searches, tmp_path):
@@ -202,7 +199,8 @@ def test_a_hundred_thousand_works_of_the_met(tmp_path):
     collection = Collection(tmp_path / "works")
     searches = Searches(collection, out=tmp_path / "out", index="exact", progress=False)
     gallery = Gallery(collection, searches, k=10, out=tmp_path / "out")
-    assert len(gallery.state) == 100_000 and gallery.view["drawer"]["works"]
+    drawn = gallery.opening["drawn"]
+    assert drawn["matches"] == 100_000 and drawn["works"]
     search = searches["vectors:dinov2-giant", "no_crop"]
     made = np.concatenate([rows(10_000, 256, start) for start in range(0, 100_000, 10_000)])
     assert search.by_work("met/77777", 1).ids == [f"met/{nearest(made, 77_777)}"]

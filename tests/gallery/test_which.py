@@ -8,10 +8,9 @@ import pytest
 from browser import chromium, screenshot, visit
 from madeup import searches_by_colour
 from PIL import Image, ImageOps
+from walks import Walk
 
 from artsearch.gallery import which as which_module
-from artsearch.gallery.state import GalleryState
-from artsearch.gallery.view import make_view
 from artsearch.gallery.widget import Gallery
 from artsearch.points.identify import Identifier
 from artsearch.works.collection import Collection
@@ -49,7 +48,7 @@ def state(collection, searches, tmp_path):
 
 
 def make_state(collection, searches, out):
-    return GalleryState(collection, searches, query=LION, dial=0.5, out=out)
+    return Walk(Gallery(collection, searches, query=LION, dial=0.5, out=out))
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +62,8 @@ def known(collection, searches, tmp_path_factory):
 def upload(state, picture, name="photo.jpg"):
     """Upload a picture; return what is said of it when it is found out."""
     state.upload(to_jpeg(picture, 90), name)
-    state.which.wait()
-    return make_view(state)["which"]
+    state.gallery.which.wait()
+    return state.hear()["which"]
 
 
 def cut_and_hung(wave):
@@ -80,17 +79,17 @@ def test_a_work_is_named_with_both_outlines(known, collection, wave):
     assert len(which["in_work"]) == len(which["in_picture"]) == 4
     # Of a work of the collection nothing is said, and back at the image the same.
     known.select(LION)
-    assert make_view(known)["which"] is None
+    assert known.view["which"] is None
     known.identify()
     assert "select your own image" in known.error
     known.back()
-    assert make_view(known)["which"] == which
+    assert known.view["which"] == which
 
 
 def test_what_is_no_work_is_none_of_these(known):
     which = upload(known, Image.effect_noise((300, 200), 90))
     assert which["text"] == "None of the works of paintings." and which["work"] is None
-    assert f"it takes {known.which._identifier.threshold}" in which["more"]
+    assert f"it takes {known.gallery.which._identifier.threshold}" in which["more"]
 
 
 def test_without_points_it_is_offered_with_what_it_takes(state, wave, monkeypatch):
@@ -98,15 +97,13 @@ def test_without_points_it_is_offered_with_what_it_takes(state, wave, monkeypatc
     monkeypatch.setattr(which_module, "SOON", 0)
     which = upload(state, wave)
     assert which["offer"] == "Which work is it?" and "of 4 works" in which["more"]
-    going, told, views = Event(), [], []
-    state.which.tell = lambda sentence: (told.append(sentence), going.wait(60))
-    state.listeners.append(lambda: views.append(make_view(state)["which"]))
-    state.identify()
-    state.keep(WAVE)
-    assert [view["busy"] for view in views] == [True, True]
+    going, told = Event(), []
+    state.gallery.which.tell = lambda sentence: (told.append(sentence), going.wait(60))
+    assert state.identify()["which"]["busy"]
+    assert state.keep(WAVE)["which"]["busy"]
     going.set()
-    state.which.wait()
-    assert views[-1]["work"]["id"] == WAVE and state.session.kept == {WAVE: ""}
+    state.gallery.which.wait()
+    assert state.hear()["which"]["work"]["id"] == WAVE and state.gallery.session.kept == {WAVE: ""}
     assert any("of 4 works are found" in one for one in told)
     assert any("4 of 4" in one for one in told if "learnt" in one)
     # From then on it is asked of every image at once.
@@ -118,7 +115,7 @@ def test_without_opencv_the_gallery_goes_on_and_says_what_to_install(state, wave
     which = upload(state, wave)
     assert which["text"] == "Which work it is cannot be told here."
     assert "pip install 'artsearch[identify]'" in which["more"] and not which["offer"]
-    assert not state.error and state.answers["efficientnet_lite0"].ids
+    assert not state.error and state.gallery.results["efficientnet_lite0"].ids
 
 
 # ---- in a browser ----------------------------------------------------------------------------
@@ -129,7 +126,7 @@ def page():
     with chromium() as browser, visit(browser, viewport={"width": 1100, "height": 900}) as page:
         page.set_content("<!doctype html><body style='margin: 0'><div id=root></div>")
         page.add_style_tag(content=Gallery._css)
-        page.add_script_tag(content=Gallery._esm.replace("export default", "void"))
+        page.add_script_tag(content=Gallery._esm.replace("export default", "void 0,"))
         page.evaluate(
             """() => {
               window.sent = [];
@@ -143,7 +140,7 @@ def page():
 
 def test_outlines_lie_on_both_pictures_and_end_where_these_do(page, known, wave):
     upload(known, cut_and_hung(wave))
-    view = make_view(known)
+    view = known.view
     copy = view["query"] | {"id": LION, "thumb": "small/x", "distance_text": "40 points"}
     page.evaluate(
         "view => gallery.update(view)", view | {"which": view["which"] | {"others": [copy]}}
@@ -173,7 +170,7 @@ def test_outlines_lie_on_both_pictures_and_end_where_these_do(page, known, wave)
 def test_the_offer_and_how_far_it_is(page, known):
     known.select(known.query)
     none = {"text": "", "more": "About 2 minutes.", "offer": "Which work is it?", "busy": False}
-    view = make_view(known) | {"which": none | {"work": None}}
+    view = known.view | {"which": none | {"work": None}}
     page.evaluate("view => gallery.update(view)", view)
     page.get_by_role("button", name="Which work is it?").click()
     assert page.evaluate("sent.splice(0)") == [{"do": "identify"}]

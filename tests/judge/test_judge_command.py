@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from walks import Walk
 
 from artsearch import Collection, Searches
 from artsearch.cli.commands import main
 from artsearch.evaluate.experiments import learnt_by_label
-from artsearch.gallery.state import GalleryState
-from artsearch.gallery.view import make_view
+from artsearch.gallery.widget import Gallery
 from artsearch.judge.simulated import SimulatedJudge, simulate
 from artsearch.judge.triplets import choose_triplets, descriptors_of
 from artsearch.judge.votes import Vote, Votes, read_votes
@@ -70,8 +70,8 @@ def test_votes_are_reported_and_teach_a_dial_that_can_be_searched_by(judged, vot
     searches = Searches(Collection(judged / "works"), NETWORK, ["no_crop"], out=judged / "build")
     place = your_dial(judged / "build", searches.collection, NETWORK, "no_crop")
     assert place > 0.6
-    state = GalleryState(searches.collection, searches, out=judged / "build")
-    assert make_view(state)["dial"]["yours"] == place
+    state = Walk(Gallery(searches.collection, searches, out=judged / "build"))
+    assert state.view["dial"]["yours"] == place
     work = searches.collection.ids[0]
     answers = [search(judged, work, "--json", "--dial", one)[1] for one in ("yours", str(place))]
     assert answers[0] == answers[1] and json.loads(answers[0])["dial"] == place
@@ -109,11 +109,11 @@ def test_likes_of_a_session_become_votes_once(judged, tmp_path):
     works = Collection(judged / "works")
     searches = Searches(works, NETWORK, ["no_crop"], out=judged / "build", progress=False)
     query, liked, unliked, *_ = works
-    state = GalleryState(works, searches, query=query, out=tmp_path)
+    state = Walk(Gallery(works, searches, query=query, out=tmp_path))
     state.like(liked)
     state.unlike(unliked)
     session, votes = tmp_path / "session.json", tmp_path / "votes.csv"
-    session.write_text(state.session.to_json())
+    session.write_text(state.gallery.session.to_json())
     words = ["from-session", str(session), "--judge", "Ada", "--votes", str(votes)]
     for new in ("1 new vote", "0 new votes"):
         done = CliRunner().invoke(main, ["judge", *words, "--collection", str(works.folder)])

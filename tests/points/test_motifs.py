@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image, ImageOps
+from walks import Walk
 
 from artsearch.base.errors import ArtsearchError
 from artsearch.cli.commands import main
 from artsearch.evaluate.motifs import motifs, overlap, paste, paste_part
 from artsearch.features.extractor import FeatureExtractor
 from artsearch.gallery.session_table import describe
-from artsearch.gallery.state import GalleryState
-from artsearch.gallery.view import make_view
+from artsearch.gallery.widget import Gallery
 from artsearch.networks.registry import NETWORKS
 from artsearch.points import pyramid
 from artsearch.points.motifs import Motifs
@@ -206,44 +206,47 @@ class OneSearch(dict):
 @pytest.fixture
 def state(search, out):
     assert search.motifs  # there already, so that nothing is offered
-    return GalleryState(search.collection, OneSearch({KEY: search}), 3, query=WAVE, out=out)
+    return Walk(Gallery(search.collection, OneSearch({KEY: search}), 3, query=WAVE, out=out))
 
 
 def test_the_gallery_seeks_what_is_drawn(state, places):
     state.change(region=BOATS)
-    assert make_view(state)["ask"]["motif"] == {"text": "", "offer": "", "busy": False, "on": False}
+    assert state.view["ask"]["motif"] == {"text": "", "offer": "", "busy": False, "on": False}
     state.change(motif=True)
-    view = make_view(state)
+    view = state.view
     works = view["rows"][0]["works"]
     assert {work["id"] for work in works} == set(places) and view["ask"]["motif"]["on"]
     assert all(work["region"] and "found again" in work["rarity"] for work in works)
-    assert "sought in other works" in describe(state.now.question, state.collection)
-    link = state.link()
+    assert "sought in other works" in describe(state.gallery.question, state.gallery.collection)
+    link = state.view["ask"]["link"]
     state.change(region=None)
-    assert not state.now.question.motif and not state.error
+    assert not state.gallery.question.motif and not state.error
     state.open_link(link)
-    assert state.now.question.motif and state.answers[NETWORK].ids == [one["id"] for one in works]
-    state.select(state.collection.ids[0])
-    assert not state.now.question.motif and state.now.question.region is None
+    assert state.gallery.question.motif and state.gallery.results[NETWORK].ids == [
+        one["id"] for one in works
+    ]
+    state.select(state.gallery.collection.ids[0])
+    assert not state.gallery.question.motif and state.gallery.question.region is None
 
 
 def test_an_upload_has_motifs_in_the_gallery(state, places):
-    state.upload(state.collection.path(WAVE).read_bytes(), "mine.jpg")
+    state.upload(state.gallery.collection.path(WAVE).read_bytes(), "mine.jpg")
     state.change(region=BOATS, motif=True)
-    state.which.wait()
-    assert WAVE in state.answers[NETWORK].ids and not state.error
+    state.gallery.which.wait()
+    assert WAVE in state.gallery.results[NETWORK].ids and not state.error
 
 
 def test_what_takes_long_is_offered_and_then_sought(state, places, monkeypatch):
     monkeypatch.setattr(Motifs, "missing", lambda *args: (21, 100.0))
     state.change(region=BOATS, motif=True)
-    said = make_view(state)["ask"]["motif"]
+    said = state.view["ask"]["motif"]
     assert said["text"] == "What is where in 21 works is looked at first, once: about 2 minutes."
     assert said["offer"] and not said["on"]
     monkeypatch.setattr(Motifs, "missing", lambda *args: (0, 0.0))
     state.make_motifs()
-    state.making.wait()
-    assert state.now.question.motif and set(state.answers[NETWORK].ids) == set(places)
+    state.gallery.making.wait()
+    state.hear()
+    assert state.gallery.question.motif and set(state.gallery.results[NETWORK].ids) == set(places)
 
 
 def test_what_goes_wrong_is_said(state, monkeypatch):
@@ -253,7 +256,7 @@ def test_what_goes_wrong_is_said(state, monkeypatch):
     monkeypatch.setattr(Motifs, "of", fail)
     state.change(region=BOATS)
     state.make_motifs()
-    state.making.wait()
-    said = make_view(state)["ask"]["motif"]
+    state.gallery.making.wait()
+    said = state.hear()["ask"]["motif"]
     assert said["text"] == "Motifs cannot be sought: no faiss here" and not said["busy"]
-    assert not state.now.question.motif
+    assert not state.gallery.question.motif

@@ -8,14 +8,14 @@ import pytest
 from madeup import MadeUpSearches, make_folder
 from scripts import run_script
 from tiers import examples
+from walks import Walk
 
 from artsearch.base.errors import ArtsearchError
 from artsearch.features.features import Features
 from artsearch.gallery.answers import Answers
-from artsearch.gallery.moment import Moment
+from artsearch.gallery.asked import Asked
 from artsearch.gallery.session import Session
-from artsearch.gallery.state import GalleryState
-from artsearch.gallery.view import make_view
+from artsearch.gallery.widget import Gallery
 from artsearch.index.factory import construct_exact_index
 from artsearch.search.question import Question, read_link
 from artsearch.search.search import Search
@@ -125,11 +125,9 @@ def draw(dice, ids):
 
 def ask_python(collection, searches, asked):
     question = Question(**_tupled(asked["question"]))
-    now = Moment(
-        LITE, "no_crop", question, (question.works[0],), 0, asked["dial"], goal=asked["goal"]
-    )
+    put = Asked(LITE, "no_crop", question, asked["dial"], goal=asked["goal"])
     try:
-        answer = Answers(collection, searches).answer(LITE, now)
+        answer = Answers(collection, searches).answer(put)
     except ArtsearchError as error:
         return {"error": str(error)}
     works = [[one.id, one.distance, one.group, one.duplicates] for one in answer]
@@ -142,12 +140,11 @@ def _tupled(fields):
 
 
 ASK = """async (all) => {
-  const { answerer } = await load("works").then(readWorks).then((site) => (
-    createWalk(site, firstState(site))));
+  const answerer = createAnswerer(await load("works").then(readWorks));
   const found = [];
   for (const asked of all) {
     const question = makeQuestion(asked.question);
-    found.push(await answerer.answer({ ...asked, question }).then(
+    found.push(await answerer.search.answer({ ...asked, question }).then(
       ({ works, notes, unit }) => ({ unit, notes, works: works.map((one) => (
         [one.id, one.distance, one.group, one.duplicates])), rarities: works.map(({ rarity }) => (
         rarity && [rarity.share, rarity.by_chance, rarityText(rarity)])) }),
@@ -231,15 +228,8 @@ def step(dice, collection):
     return dice.choice(verbs)
 
 
-def do(state, do, **rest):
-    if do == "change":
-        state.change(**rest)
-    else:
-        getattr(state, do)(*rest.values())
-
-
 def essence(view):
-    """Leave out what differs with reason: where pictures lie, and the order of the drawer."""
+    """Leave out what may differ: where pictures lie, and the order of the drawer."""
     same = ("networks", "crops", "k", "k_max", "compare", "machine_made", "unit", "error")
     drawer = {name: view["drawer"][name] for name in ("search", "page", "pages", "matches")}
     found = [work["id"] for work in view["drawer"]["works"]]
@@ -265,31 +255,32 @@ def essence(view):
 WALK = """async ([start, walk]) => {
   const site = await load("works").then(readWorks);
   const question = makeQuestion({ positive: [[start, 1]] });
-  const first = { ...firstState(site), compare: false, history: [start], question };
-  const taken = createWalk(site, first);
+  const answerer = createAnswerer(site);
+  const first = { ...firstState(site, answerer.about), compare: false, history: [start], question };
+  const taken = createWalk(answerer, first);
   await taken.act({ do: "move", state: taken.state });
   const views = [];
   for (const what of walk) {
     await taken.act(what);
     views.push(taken.view());
   }
-  return { views, session: JSON.stringify(taken.session) };
+  return { views, session: JSON.stringify(answerer.note) };
 }"""
 
 
-def test_same_walk_in_python_and_javascript(collection, searches, data, tmp_path):
-    """The notebook's gallery and the static page follow a visitor in the same way."""
+def test_same_walk_by_both_answerers(collection, searches, data, tmp_path):
+    """A visitor comes to the same works, whether the page answers by itself or Python does."""
     dice = random.Random(1)
     walk = [step(dice, collection) for _ in range(examples(200))]
     start = collection.ids[0]
     in_page = run_script(WALK, [start, walk], tmp_path, data)
-    state = GalleryState(collection, searches, query=start, crop="no_crop", out=tmp_path)
+    visit = Walk(Gallery(collection, searches, query=start, crop="no_crop", out=tmp_path))
     errors = set()
     for number, (what, theirs) in enumerate(zip(walk, in_page["views"], strict=True)):
-        do(state, **what)
-        mine = make_view(state)
+        mine = visit.act(**what)
         assert essence(theirs) == essence(mine), (number, what)
         assert read_link(theirs["ask"]["link"]) == read_link(mine["ask"]["link"])
+        assert mine["error"] or visit.gallery.query == visit.query
         errors.add(mine["error"])
         for there, here in zip(theirs["rows"], mine["rows"], strict=True):
             said = [
@@ -301,10 +292,14 @@ def test_same_walk_in_python_and_javascript(collection, searches, data, tmp_path
             ]
             same_answer(*said, what)
     assert len(errors) >= 3
-    again = Session.from_json(in_page["session"], collection)
-    assert not again.missing and list(again.kept) == list(state.session.kept)
-    assert [step.link() for step in again.steps] == [step.link() for step in state.session.steps]
-    assert [step.notes for step in again.steps] == [step.notes for step in state.session.steps]
+    again, session = Session.from_json(in_page["session"], collection), visit.gallery.session
+    assert not again.missing and list(again.kept) == list(session.kept)
+    assert [step.link() for step in again.steps] == [
+        step.link() for step in visit.gallery.session.steps
+    ]
+    assert [step.notes for step in again.steps] == [
+        step.notes for step in visit.gallery.session.steps
+    ]
     rated = [[[one and one.word for one in step.rarities] for step in of.steps]
-             for of in (again, state.session)]  # fmt: skip
+             for of in (again, session)]  # fmt: skip
     assert rated[0] == rated[1] and any(rated[0])

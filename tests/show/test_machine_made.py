@@ -6,16 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browser import chromium, ids, query, visit, works
+from browser import chromium, ids, put_away, query, tool, visit, works
 from madeup import make_folder, searches_by_colour
 from test_site import Page, head_of
 from test_site_browser import ready
+from walks import Walk
 
 from artsearch.features.features import Features
 from artsearch.gallery.session_table import describe
-from artsearch.gallery.state import GalleryState
-from artsearch.gallery.view import make_view as look
-from artsearch.gallery.view import results, to_csv
 from artsearch.gallery.widget import Gallery
 from artsearch.index.factory import construct_exact_index
 from artsearch.index.metrics import METRICS
@@ -23,6 +21,7 @@ from artsearch.search.question import Question, read_link
 from artsearch.search.search import Search
 from artsearch.show.site import write_page, write_site
 from artsearch.works.collection import Collection
+from artsearch.works.table import to_safe_csv
 
 LITE = "efficientnet_lite0"
 #: A tool whose name would do harm if anything took it for more than text.
@@ -53,7 +52,7 @@ def searches(collection):
 
 @pytest.fixture
 def state(collection, searches, out):
-    return GalleryState(collection, searches, query=collection.ids[0], out=out)
+    return Walk(Gallery(collection, searches, query=collection.ids[0], out=out))
 
 
 @pytest.fixture(scope="module")
@@ -122,19 +121,23 @@ def test_answers_among_some_are_those_of_each_work(collection, metric):
 # ---- the gallery -------------------------------------------------------------------------------
 
 
+def drawn(state):
+    return [work["id"] for work in state.view["drawer"]["works"]]
+
+
 def test_works_by_hand_come_first_in_the_drawer(state, collection):
-    order, _, _ = state.drawer()
+    order = drawn(state)
     assert set(order[:12]) == set(by_hand(collection)) and order[:12] != by_hand(collection)
     state.refresh()
-    again, _, matches = state.drawer()
+    again, matches = drawn(state), state.view["drawer"]["matches"]
     assert set(again[:12]) == set(order[:12]) and again[:12] != order[:12] and matches == 24
 
 
 def test_one_switch_leaves_them_out_of_drawer_and_answers(collection, searches, out):
-    state = GalleryState(collection, searches, query=collection.ids[0], drawer=10, out=out)
+    state = Walk(Gallery(collection, searches, query=collection.ids[0], drawer=10, out=out))
     state.change(page=2)
     state.change(machine_made=False)
-    view = look(state)
+    view = state.view
     assert view["machine_made"] == {"available": True, "shown": False, "count": 12}
     shown = [work["id"] for work in (*view["drawer"]["works"], *view["rows"][0]["works"])]
     assert not set(shown) & set(collection.machines) and view["drawer"]["page"] == 0
@@ -142,45 +145,45 @@ def test_one_switch_leaves_them_out_of_drawer_and_answers(collection, searches, 
     # It holds for the works that are selected next, and is no part of what "Clear" takes back.
     state.select(collection.ids[6])
     state.clear()
-    assert not look(state)["machine_made"]["shown"] and not look(state)["ask"]["active"]
-    assert look(state)["query"]["machine_made"] == TOOL
+    assert not state.view["machine_made"]["shown"] and not state.view["ask"]["active"]
+    assert state.view["query"]["machine_made"] == TOOL
     state.change(search="work 14")
-    assert state.drawer()[2] == 0
+    assert state.view["drawer"]["matches"] == 0
     state.change(k=20)
-    assert [len(row["works"]) for row in look(state)["rows"]] == [12]
+    assert [len(row["works"]) for row in state.view["rows"]] == [12]
     state.change(machine_made=True)
-    assert state.drawer()[2] == 1 and len(look(state)["rows"][0]["works"]) == 20
+    assert state.view["drawer"]["matches"] == 1 and len(state.view["rows"][0]["works"]) == 20
 
 
 def test_the_switch_is_in_the_link_and_in_the_table(state, collection, searches, out):
-    assert list(results(state)["left_out"]) == [""] * 10
-    assert set(results(state)["machine_made"]) & {TOOL, "a tool", "yes"}
+    assert list(state.gallery.table()["left_out"]) == [""] * 10
+    assert set(state.gallery.table()["machine_made"]) & {TOOL, "a tool", "yes"}
     state.change(machine_made=False)
-    table = results(state)
+    table = state.gallery.table()
     assert set(table["left_out"]) == {"machine_made"} and set(table["machine_made"]) == {""}
-    other = GalleryState(collection, searches, link=state.link(), out=out)
-    assert look(other)["rows"] == look(state)["rows"] and not other.now.question.machine_made
+    other = Walk(Gallery(collection, searches, link=state.view["ask"]["link"], out=out))
+    assert other.view["rows"] == state.view["rows"] and not other.gallery.question.machine_made
 
 
 def test_a_gallery_opens_without_them_unless_it_is_told(collection, searches, out):
-    opened = Gallery(collection, searches, out=out)
+    opened = Walk(Gallery(collection, searches, out=out))
     assert not opened.view["machine_made"]["shown"]
-    assert opened.view["query"]["id"] in by_hand(collection)
-    link = opened.state.link().replace("&machine=no", "")
+    assert opened.query in by_hand(collection)
+    link = opened.view["ask"]["link"].replace("&machine=no", "")
     for options in ({"query": collection.ids[5]}, {"link": link}, {"machine_made": True}):
-        assert Gallery(collection, searches, out=out, **options).view["machine_made"]["shown"]
-    opened._handle_custom_msg({"do": "change", "machine_made": True}, [])
+        assert Gallery(collection, searches, out=out, **options).question.machine_made
+    opened.change(machine_made=True)
     assert opened.view["machine_made"]["shown"]
 
 
 def test_where_there_are_none_there_is_no_switch(paintings, out):
     collection = Collection(paintings)
-    gallery = Gallery(collection, searches_by_colour(collection), out=out)
-    assert not gallery.view["machine_made"]["available"]
-    assert gallery.state.now.question.is_plain
-    gallery.state.change(machine_made=False)
-    assert gallery.state.now.question.is_plain and len(gallery.state.drawer()[0]) == 21
-    assert not {"left_out", "machine_made"} & set(results(gallery.state))
+    state = Walk(Gallery(collection, searches_by_colour(collection), out=out))
+    assert not state.view["machine_made"]["available"]
+    assert state.gallery.question.is_plain
+    state.change(machine_made=False)
+    assert state.gallery.question.is_plain and len(drawn(state)) == 21
+    assert not {"left_out", "machine_made"} & set(state.gallery.table())
 
 
 # ---- the page and the site ---------------------------------------------------------------------
@@ -237,9 +240,10 @@ def page(browser, built):
 
 
 def switch(page, said):
-    group = page.get_by_role("group", name="Works made by a machine")
+    group = tool(page, "machine")
     group.get_by_role("button", name=said).click()
     group.locator(f"[aria-pressed=true]:text-is('{said}')").wait_for()
+    put_away(page)
 
 
 def test_a_visitor_shows_them_and_leaves_them_out(page, collection):
@@ -282,9 +286,11 @@ def test_the_exported_table_is_the_same_in_python(page, collection, searches):
         page.locator("[data-part=export]").click()
     text = Path(download.value.path()).read_text(encoding="utf-8-sig")
     options = {"query": query(page), "crop": "no_crop", "machine_made": False}
-    state = GalleryState(collection, searches, **options)
+    state = Walk(Gallery(collection, searches, **options))
     state.change(compare=True)
-    theirs, mine = (list(csv.DictReader(io.StringIO(one))) for one in (text, to_csv(state)))
+    theirs, mine = (
+        list(csv.DictReader(io.StringIO(one))) for one in (text, to_safe_csv(state.gallery.table()))
+    )
     for row in (*theirs, *mine):
         row["distance"] = f"{float(row['distance']):.2f}"
     theirs, mine = (

@@ -10,11 +10,12 @@ from urllib.parse import quote
 import pytest
 from browser import SCREENS, chromium, ids, put_away, query, tool, visit, works
 from madeup import HOSTILE, RandomSearches, make_folder, searches_by_colour
+from walks import Walk
 
-from artsearch.gallery.state import GalleryState
-from artsearch.gallery.view import to_csv
+from artsearch.gallery.widget import Gallery
 from artsearch.show.site import write_site
 from artsearch.works.collection import Collection
+from artsearch.works.table import to_safe_csv
 
 #: A link to one network; without a link all of them are side by side.
 ALONE = "#network=efficientnet_lite0"
@@ -193,8 +194,8 @@ def test_export(page, collection, searches):
     with page.expect_download() as download:
         page.locator("[data-part=export]").click()
     text = Path(download.value.path()).read_text(encoding="utf-8-sig")
-    state = GalleryState(collection, searches, query=query(page), crop="no_crop")
-    mine = list(csv.DictReader(io.StringIO(to_csv(state))))
+    state = Walk(Gallery(collection, searches, query=query(page), crop="no_crop"))
+    mine = list(csv.DictReader(io.StringIO(to_safe_csv(state.gallery.table()))))
     for exported, row in zip(csv.DictReader(io.StringIO(text)), mine, strict=True):
         assert float(exported.pop("distance")) == pytest.approx(
             float(row.pop("distance")), abs=5e-3

@@ -10,11 +10,12 @@ from browser import SCREENS, chromium, ids, put_away, query, slider_of, tool, vi
 from madeup import searches_by_colour
 from test_site import head_of, read_rows
 from test_site_browser import ALONE, ready, slow
+from walks import Walk
 
 from artsearch.base.errors import MismatchError
-from artsearch.gallery.state import GalleryState
-from artsearch.gallery.view import to_csv
+from artsearch.gallery.widget import Gallery
 from artsearch.show.site import write_site
+from artsearch.works.table import to_safe_csv
 
 LITE = "efficientnet_lite0"
 
@@ -217,8 +218,8 @@ def test_export(page, collection, searches):
     with page.expect_download() as download:
         page.locator("[data-part=export]").click()
     text = Path(download.value.path()).read_text(encoding="utf-8-sig")
-    state = GalleryState(collection, searches, query=query(page), crop="no_crop", dial=0.5)
-    mine = csv.DictReader(io.StringIO(to_csv(state)))
+    state = Walk(Gallery(collection, searches, query=query(page), crop="no_crop", dial=0.5))
+    mine = csv.DictReader(io.StringIO(to_safe_csv(state.gallery.table())))
     for exported, row in zip(csv.DictReader(io.StringIO(text)), mine, strict=True):
         distances = [float(one.pop("distance")) for one in (exported, row)]
         assert distances[0] == pytest.approx(distances[1], abs=5e-3)

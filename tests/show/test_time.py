@@ -10,7 +10,7 @@ from artsearch.search.path import find_earlier
 from artsearch.search.question import Question
 
 EARLIER = """async ([all, ids]) => {
-  const answerer = createAnswerer(await load("works").then(readWorks), load);
+  const answerer = createAnswerer(await load("works").then(readWorks));
   const found = [];
   for (const asked of all) {
     const question = makeQuestion(asked.question);

@@ -1,43 +1,8 @@
-// The judging screen as an anywidget: gallery.js and judge.js stand above this file, the kernel on
-// the other side, which answers each message by its number; pictures travel as bytes, once each.
+// The judging screen as an anywidget: gallery.js, judge.js and wire.js stand above this file, the
+// kernel on the other side; pictures travel as bytes, once each.
 
 const PATIENCE = 8000; // milliseconds until a kernel that says nothing is taken for gone
 const HELD = "artsearch-judge-held"; // where a browser holds a vote that is not on the disk yet
-
-/** Promise the kernel's answers. */
-function createWire(model) {
-  const waiting = new Map();
-  const begun = newId(); // every view of the widget hears all answers
-  let count = 0;
-  model.on("msg:custom", heed);
-
-  function heed(message, buffers) {
-    const one = waiting.get(message.answer);
-    if (!one) return;
-    waiting.delete(message.answer);
-    clearTimeout(one.timer);
-    if (message.error) one.fail(new Error(message.error));
-    else one.done({ ...message, buffers });
-  }
-
-  function ask(what, patience = PATIENCE) {
-    const number = `${begun}-${(count += 1)}`;
-    return new Promise((done, fail) => {
-      const gone = () => {
-        waiting.delete(number);
-        fail(new Error("The kernel does not answer; where it was restarted, run the cell again."));
-      };
-      waiting.set(number, { done, fail, timer: setTimeout(gone, patience) });
-      try {
-        model.send({ ...what, ask: number });
-      } catch {
-        gone();
-      }
-    });
-  }
-
-  return { ask, close: () => model.off("msg:custom", heed) };
-}
 
 /** Promise pictures by name; those that are wanted together are asked for in one message. */
 function createPictureBox(ask) {
@@ -70,7 +35,7 @@ function createPictureBox(ask) {
 }
 
 function render({ model, el }) {
-  const { ask, close } = createWire(model);
+  const { ask, close } = createWire(model, PATIENCE);
   const { picture, forget } = createPictureBox(ask);
   const { set, ...room } = model.get("room");
   let sent = "";

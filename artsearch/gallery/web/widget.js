@@ -1,11 +1,7 @@
-// The gallery as an anywidget: gallery.js, ask.js and which.js stand above this file, the kernel on the
-// other side.
-//
-// The kernel keeps `view` (plain data, pictures by name) and answers {do: …}; pictures travel as
-// bytes, once each, when they come into sight.
+// The gallery as an anywidget: the scripts of the gallery stand above this file, the kernel on the other
+// side answers (remote.js). Pictures travel as bytes, once each, when they come into sight.
 
 const SIDE = 1024; // longest side, in pixels, of an image on its way to the kernel
-const RAW = 8 * 1024 * 1024; // bytes of a file that only the kernel may be able to open
 
 /** Pictures by name, asked for when an image is about to be seen. */
 function createPictures(model) {
@@ -89,43 +85,45 @@ async function shrink(file) {
   return blob && blob.arrayBuffer();
 }
 
-function render({ model, el }) {
-  const pictures = createPictures(model);
-  const gallery = createGallery(el, act, pictures.show);
-  const update = () => gallery.update(model.get("view"));
-  model.on("change:view", update);
-  model.on("msg:custom", heed);
-  update();
-  return () => {
-    model.off("change:view", update);
-    model.off("msg:custom", heed);
-    pictures.forget();
-  };
-
-  async function act(what) {
-    if (what.do === "open") return open(what.file);
-    if (what.do !== "upload") return model.send(what);
-    const { file } = what;
-    const small = await shrink(file);
-    if (!small && file.size > RAW) return fail(`${file.name} is not an image this browser can read.`);
-    model.send({ do: "upload", name: file.name }, undefined, [small || (await file.arrayBuffer())]);
+/** What of an image file travels: bytes that the kernel can open. */
+async function toBytes(file) {
+  const small = await shrink(file);
+  if (!small && file.size > RAW) {
+    throw new Refusal(`${file.name} is not an image this browser can read.`);
   }
-
-  async function open(file) {
-    if (file.size > RAW) return fail(`${file.name} is too large for a session.`);
-    model.send({ do: "open" }, undefined, [await file.arrayBuffer()]);
-  }
-
-  function fail(error) {
-    gallery.update({ ...model.get("view"), error });
-  }
-
-  function heed(message, buffers) {
-    if (message.pictures) pictures.take(message.pictures, buffers);
-    if (message.which) gallery.which.say(message.which);
-    if (message.motif) gallery.ask.say(message.motif);
-    if (message.save) saveFile(message.save, new Blob([buffers[0]], { type: message.type }));
-  }
+  return small || file.arrayBuffer();
 }
 
-export default { render };
+/** All views of a widget show one walk. */
+export default () => {
+  const views = new Set();
+  const draw = () => views.forEach((gallery) => gallery.update(visit.walk.view()));
+  let visit;
+
+  function initialize({ model }) {
+    visit = createVisit(model, toBytes, saveFile, draw);
+    visit.begin();
+    return visit.close;
+  }
+
+  function render({ model, el }) {
+    const pictures = createPictures(model);
+    const gallery = createGallery(el, visit.act, pictures.show);
+    views.add(gallery);
+    model.on("msg:custom", heed);
+    if (visit.walk.state.history.length) gallery.update(visit.walk.view());
+    return () => {
+      views.delete(gallery);
+      model.off("msg:custom", heed);
+      pictures.forget();
+    };
+
+    function heed(message, buffers) {
+      if (message.pictures) pictures.take(message.pictures, buffers);
+      if (message.progress === "which") gallery.which.say(message.text);
+      if (message.progress === "motif") gallery.ask.say(message.text);
+    }
+  }
+
+  return { initialize, render };
+};

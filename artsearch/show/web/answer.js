@@ -1,20 +1,9 @@
 // @ts-check
-// The answerer: what a gallery asks, and what comes back. This one computes in the page what
-// artsearch/search/answer.py and path.py compute in Python; a gallery that asks Python by messages
-// would have another one with the same interface, and nothing else need differ.
-//
-//   const answerer = createAnswerer(data, load, look);
-//   const answer = await answerer.answer(asked);
-//
-// `asked` is a Question (question.js), and what it is put to: a network, a crop, a weight of the dial
-// (or null for the network's final layer), and the goal of stepping stones ("" for none). The answer
-// has the works, nearest first, with distances in the metric's own terms, and sentences on it. Where
-// it is asked for what is not there it rejects with a Refusal, whose message is a whole sentence that
-// names the next step; any other error is a fault or a file that is missing.
-//
-// `data` is what data/works.js holds and the works' ids; `load(name)` gives what another file of data/
-// holds, each of which is asked for when it is wanted: the rows of a network by its final layer or its
-// dial, those before averaging (for near-duplicates), and the columns (for conditions and groups).
+// Answers to questions, computed in the page as artsearch/search/answer.py and path.py compute them in
+// Python. `data` is what data/works.js holds and the works' ids; `load(name)` gives what another file
+// of data/ holds, each of which is asked for when it is wanted: the rows of a network by its final
+// layer or its dial, those before averaging (for near-duplicates), and the columns (for conditions and
+// groups).
 //
 // `look(asked, id, region, rows)` brings the rows of what no work of the collection is: an image of the
 // visitor's own, or a part of one or of a work (region is null for the whole); `rows` gives the works'
@@ -24,26 +13,7 @@
 // in the third digit after the point. It does not take words or motifs, and orders by distance alone.
 
 /**
- * @typedef {Object} Asked
- * @property {string} network
- * @property {string} crop
- * @property {number | null} dial
- * @property {Question} question
- * @property {string} goal
- *
- * @typedef {Object} Found a work of an answer
- * @property {number} row its place among the works
- * @property {string} id
- * @property {number} distance
- * @property {string} group what it has in the column `group_by`
- * @property {number} duplicates how many near-duplicates of it are left out
- * @property {Rarity | null} rarity how unusual it is to be as near, where that is known
- *
- * @typedef {Object} Answer
- * @property {Found[]} works
- * @property {string[]} notes
- * @property {string} metric
- * @property {string} unit
+ * @typedef {Found & {row: number}} FoundHere with its place among the works
  *
  * @typedef {Object} DescriptorHead rows, and how they are compared
  * @property {string} metric
@@ -77,12 +47,12 @@ const ADDABLE = ["angular", "euclidean", "manhattan", "dot"]; // metrics in whic
 /**
  * @param {AnswererData} data @param {Load} load @param {Look} [look]
  */
-function createAnswerer(data, load, look) {
+function createSearch(data, load, look) {
   const { ids } = data;
   const place = new Map(ids.map((id, row) => [id, row]));
   /** @type {Map<string, Promise<any>>} */
   const loaded = new Map();
-  return { answer, attempt, earlier, columns };
+  return { answer, attempt, earlier, columns, placesOf };
 
   /** @param {Asked} asked @returns {Promise<Answer>} */
   async function answer(asked) {
@@ -90,12 +60,23 @@ function createAnswerer(data, load, look) {
     if (question.words.length || question.negative_words.length) {
       throw new Refusal("this page takes no words; the app does, with a network that reads them");
     }
+    if (question.motif) throw new Refusal("this page finds no motifs; the app (`make app`) does");
+    if (question.normalise) {
+      throw new Refusal(`this page orders works by their distance alone; ${repr(question.normalise)} `
+        + "is asked of the app");
+    }
     const own = asked.goal ? new Map() : await lookAtOwn(asked);
     const descriptor = { ...await descriptorOf(asked), own };
     const table = question.where || question.group_by || question.exclude_same.length
       ? await columns() : null;
-    return asked.goal
-      ? findPath(asked, descriptor, table) : findNearest(asked, descriptor, table);
+    const found = await (asked.goal ? findPath : findNearest)(asked, descriptor, table);
+    return { ...found, cut: whereCut(found.works, Boolean(question.group_by)), ...placesOf(asked) };
+  }
+
+  /** What goes with every answer of a network. @param {Asked} asked */
+  function placesOf({ network, crop }) {
+    const found = data.descriptors.find((one) => one.network === network && one.crop === crop);
+    return { yours: found?.yours ?? null, words: false };
   }
 
   /**
@@ -241,7 +222,7 @@ function createAnswerer(data, load, look) {
   /**
    * @typedef {Awaited<ReturnType<typeof descriptorOf>> & {own: Map<string, Looked>}} Descriptor
    * @param {Asked} asked @param {Descriptor} descriptor @param {Columns | null} table
-   * @returns {Promise<Answer>}
+   * @returns {Promise<{works: FoundHere[], notes: string[], metric: string, unit: string}>}
    */
   async function findNearest(asked, descriptor, table) {
     const { question } = asked;
@@ -449,14 +430,14 @@ function createAnswerer(data, load, look) {
   /**
    * Of each of some works the nearest that is surely earlier: its last year is before the first year of
    * the other. Null where there is none, and for a work without a year.
-   * @param {Asked} asked @param {string[]} some @returns {Promise<Map<string, Found | null>>}
+   * @param {Asked} asked @param {string[]} some @returns {Promise<Map<string, FoundHere | null>>}
    */
   async function earlier(asked, some) {
     const { rows, metric, weights } = await descriptorOf(asked);
     const table = await columns();
     const [first, last] = table.years("year");
     const { left } = permit(asked.question, table);
-    /** @type {Map<string, Found | null>} */
+    /** @type {Map<string, FoundHere | null>} */
     const found = new Map();
     let began = performance.now();
     for (const id of some) {
@@ -480,7 +461,7 @@ function createAnswerer(data, load, look) {
 
   /**
    * @param {Asked} asked @param {Descriptor} descriptor @param {Columns | null} table
-   * @returns {Promise<Answer>}
+   * @returns {Promise<{works: FoundHere[], notes: string[], metric: string, unit: string}>}
    */
   async function findPath(asked, descriptor, table) {
     const { goal, question } = asked;
@@ -614,23 +595,4 @@ function dropWhere(/** @type {Uint8Array} */ left, /** @type {(row: number) => u
 /** @param {ArrayLike<number>} numbers */
 function sum(numbers) {
   return Array.from(numbers).reduce((a, b) => a + b, 0);
-}
-
-/** A number with three digits that say something, as Python's `.3g`. @param {number} number */
-function threeDigits(number) {
-  return digitsOf(number, 3);
-}
-
-/** @param {number} number @param {number} digits */
-function digitsOf(number, digits) {
-  if (!number) return "0";
-  const power = Math.floor(Math.log10(Math.abs(Number(number.toPrecision(digits)))));
-  if (power >= -4 && power < digits) return trimZeros(number.toPrecision(digits));
-  const [head, tail] = number.toExponential(digits - 1).split("e");
-  return `${trimZeros(head)}e${tail[0]}${tail.slice(1).padStart(2, "0")}`;
-}
-
-/** @param {string} digits */
-function trimZeros(digits) {
-  return digits.includes(".") ? digits.replace(/\.?0+$/, "") : digits;
 }

@@ -2,7 +2,6 @@
 // Pictures of the visitor's own, and parts of pictures: kept in the page's memory, looked at by its
 // own network (forward.js), and sent nowhere.
 
-const UPLOADED = "your image: "; // how the id begins, as in artsearch/gallery/state.py
 const PREVIEW = 1024; // pixels of the longer side that are shown of a picture of one's own
 const STAYS = "Your image stays in your browser: it is sent nowhere.";
 
@@ -20,7 +19,7 @@ function createEyes(site, load, say) {
   let last = Promise.resolve(); // one picture after the other: each keeps the processor busy
   return { add, look, match, change, picture };
 
-  /** Take a picture of the visitor's own; returns its id. @param {File} file */
+  /** Take a picture of the visitor's own, return its id. @param {File} file @returns {Promise<string>} */
   async function add(file) {
     const work = await previewOf(file, `${UPLOADED}${files.size + 1}`);
     files.set(work.id, file);

@@ -60,13 +60,6 @@ function makeQuestion(fields) {
       throw new Refusal(`${name} is ${asked[name]}; take a whole number from 1 on`);
     }
   }
-  if (asked.motif) {
-    throw new Refusal("this page finds no motifs; the app (`make app`) does");
-  }
-  if (asked.normalise) {
-    throw new Refusal(`this page orders works by their distance alone; ${repr(asked.normalise)} is `
-      + "asked of the app");
-  }
   if (!asked.positive.length && !asked.words.length) {
     throw new Refusal("nothing is liked; name one work or more that the answer is near");
   }
@@ -132,6 +125,7 @@ function toLink(question, more = {}) {
   if (question.group_by || question.group_size !== 1) pairs.append("each", String(question.group_size));
   if (question.region) pairs.append("part", question.region.map(writeNumber).join(","));
   if (question.motif) pairs.append("motif", "yes");
+  if (question.normalise) pairs.append("normalise", question.normalise);
   pairs.append("k", String(question.k));
   for (const [name, value] of Object.entries(more)) {
     if (value !== null && value !== "") pairs.append(name, String(value));
