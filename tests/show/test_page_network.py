@@ -418,7 +418,7 @@ def test_without_a_network_that_looks_the_page_says_so(browser, few, tmp_path):
         page.goto(site.as_uri())
         page.wait_for_selector(DONE)
         assert part(page, "upload").is_hidden() and part(page, "draw").is_hidden()
-        said = page.locator("footer").inner_text()
+        said = page.locator("body > footer").inner_text()
         assert "To ask by a picture of your own, open the app (make app)" in said
 
 
