@@ -558,23 +558,23 @@ FAULTS = [
     # ---- gallery, page and site
     Fault(
         "drawer-one-page-back",
-        "gallery/state.py",
+        "gallery/drawer.py",
         "gallery/test_gallery.py",
-        "start = self.now.page * self._drawer",
-        "start = max(0, self.now.page - 1) * self._drawer",
+        "works = found[page * self._size :]",
+        "works = found[max(0, page - 1) * self._size :]",
     ),
     Fault(
         "image-kept-at-full-size",
-        "gallery/state.py",
+        "gallery/widget.py",
         "gallery/test_gallery.py",
         "thumbnail(data, 1024)",
         "thumbnail(data, 10**6)",
     ),
     Fault(
         "images-of-one-name-are-one",
-        "gallery/state.py",
+        "gallery/widget.py",
         "gallery/test_gallery.py gallery/test_gallery_ask.py",
-        'id = f"{UPLOADED}{len(self.uploads) + 1}"',
+        'id = f"{UPLOADED}{len(self._answers.uploads) + 1}"',
         'id = f"{UPLOADED}{name}"',
     ),
     Fault(
@@ -621,7 +621,7 @@ FAULTS = [
     ),
     Fault(
         "dial-not-in-the-address",
-        "show/web/site.js",
+        "show/web/state.js",
         "show/test_site_dial.py::test_the_address_leads_back",
         "return toLink(question, { network, crop, dial, goal });",
         "return toLink(question, { network, crop, goal });",

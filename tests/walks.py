@@ -109,7 +109,8 @@ require("readline").createInterface({ input: process.stdin }).on("line", (line) 
     (error) => process.stdout.write(`${JSON.stringify({ fault: error.stack })}\\n`));
 });
 """
-FILES = [str(path) for path in SCRIPTS if path.name not in ("ask.js", "pair.js", "which.js", "widget.js")]
+SHOWN = ("ask.js", "pair.js", "which.js", "widget.js")  # what is there to be seen only
+FILES = [str(path) for path in SCRIPTS if path.name not in SHOWN]
 
 
 class Walk:

@@ -48,7 +48,10 @@ class Judge(anywidget.AnyWidget):
 
     _esm = "\n".join(
         path.read_text("utf-8")
-        for path in (WEB / "gallery.js", WEB / "judge.js", OWN / "judge_widget.js")
+        for path in (
+            *(WEB / "gallery.js", WEB / "judge.js"),
+            *(OWN / "wire.js", OWN / "judge_widget.js"),
+        )
     )
     _css = "\n".join((WEB / name).read_text("utf-8") for name in ("gallery.css", "judge.css"))
     room = traitlets.Dict().tag(sync=True)

@@ -99,6 +99,7 @@ function createVisit(model, shrink, keepFile, draw) {
 
   async function follow() {
     const opening = model.get("opening");
+    if (!opening.told) return; // the kernel is about to answer
     remote.learn(opening.told);
     await walk.adopt(opening);
     tellPlace();
