@@ -637,7 +637,7 @@ FAULTS = [
         "rows-always-before-columns",
         "show/web/resize.js",
         "show/test_page_network.py::test_squares_are_pillows_to_the_last_bit",
-        "height > side && height - side > 2 * (width - side)",
+        "height > high && height - high > 2 * (width - wide)",
         "height < 0",
     ),
     Fault(

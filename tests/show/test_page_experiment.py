@@ -31,7 +31,7 @@ THINNED = """async ([width, height, size, numbers]) => {
 TRY = """async ([pairs, dial, region]) => {
   const site = await load("works").then(readWorks);
   const eyes = createEyes(site, load, () => {});
-  const answerer = createAnswerer(site, load, eyes.look);
+  const answerer = createSearch(site, load, eyes.look);
   const found = [];
   for (const [query, answer] of pairs) {
     const question = makeQuestion({ positive: [[query, 1]], region });

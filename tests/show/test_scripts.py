@@ -1,7 +1,9 @@
 """The page's scripts by themselves: conditions, questions, rows; types where tsc is there."""
 
 import json
+import re
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -9,9 +11,11 @@ from scripts import NODE, run_script
 
 from artsearch.base.text import fold
 from artsearch.gallery import session
+from artsearch.gallery.widget import OWN, SCRIPTS
 from artsearch.search import question
 from artsearch.show import site_rows
 from artsearch.show.html import WEB
+from artsearch.show.site import ASSETS
 from artsearch.works.conditions import HOW
 from artsearch.works.years import read_years
 
@@ -99,6 +103,23 @@ def test_distances_are_those_of_plain_loops(tmp_path, metric):
     assert found == pytest.approx(far)
 
 
+@pytest.mark.parametrize(
+    "files",
+    [[WEB / name for name in ASSETS if name.endswith(".js")], SCRIPTS],
+    ids=["page", "widget"],
+)
+def test_no_name_stands_twice(files):
+    """All scripts of a page share one scope: of two functions of one name the second is both."""
+    names = [
+        name
+        for path in files
+        for name in re.findall(
+            r"^(?:async )?(?:function|const|let|class) (\w+)", path.read_text("utf-8"), re.M
+        )
+    ]
+    assert [name for name, count in Counter(names).items() if count > 1] == []
+
+
 def test_a_page_of_another_version_says_so(tmp_path):
     code = "async () => readWorks({ answers: [] }).catch((error) => error.message)"
     assert "are of format 0, and its scripts read format" in run_script(code, None, tmp_path)
@@ -124,7 +145,8 @@ def test_types_hold(tmp_path):
     options = {"target": "es2022", "lib": ["es2022", "dom", "dom.iterable"], "allowJs": True}
     options |= {"noEmit": True, "strict": True, "types": []}
     names = [name for name in ("gallery.js", "ask.js") if (WEB / name).is_file()]
-    checked = [path for path in sorted(WEB.glob("*.js")) if "@ts-check" in path.read_text("utf-8")]
+    there = [*sorted(WEB.glob("*.js")), *sorted(OWN.glob("*.js"))]
+    checked = [path for path in there if "@ts-check" in path.read_text("utf-8")]
     files = [*(WEB / name for name in names), *checked]
     config = {"compilerOptions": options, "files": list(map(str, files))}
     (tmp_path / "tsconfig.json").write_text(json.dumps(config))

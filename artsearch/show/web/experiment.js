@@ -25,7 +25,7 @@ const CHANGES = [
   { cause: "colours", how: "in grey", change: inGrey },
   { cause: "composition", how: "mirrored", change: mirrored },
   { cause: "fine detail", how: "blurred", change: blurred },
-  { cause: "margins", how: "cut to its middle", change: middleOf },
+  { cause: "margins", how: "cut to its middle", change: cutToMiddle },
   { cause: "shapes", how: "in pieces", change: inPieces },
 ];
 
@@ -76,7 +76,7 @@ function mirrored({ width, height, rgb }) {
 }
 
 /** The middle of a picture, MIDDLE of its area. @param {Pixels} pixels */
-function middleOf(pixels) {
+function cutToMiddle(pixels) {
   const margin = (1 - MIDDLE ** 0.5) / 2;
   const region = /** @type {Box} */ ([margin, margin, 1 - margin, 1 - margin]);
   return cropped(pixels, boxOf(pixels.width, pixels.height, 0, { region }));
