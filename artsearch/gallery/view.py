@@ -12,11 +12,13 @@ from artsearch.gallery.answers import Answers
 from artsearch.gallery.asked import Asked, words_of
 from artsearch.gallery.which import Said
 from artsearch.search.learnt import your_dial
+from artsearch.search.path import find_earlier
 from artsearch.search.results import Neighbour, Results
 from artsearch.search.wording import EXPORTED, has_dial, motif_text, say_networks, words
 from artsearch.works.collection import COLUMNS, MACHINE_MADE
 from artsearch.works.images import thumbnail
 from artsearch.works.thumbnails import SIDES, Thumbnails
+from artsearch.works.years import dated
 
 #: What is told of a work.
 TOLD = (*COLUMNS, MACHINE_MADE, "licence", "source")
@@ -94,7 +96,7 @@ def _tell_work(answers: Answers, thumbnails: Thumbnails, id: str) -> dict:
     return {
         "id": id,
         **{column: work.get(column, "") for column in TOLD},
-        **{"caption": caption, "alt": caption},
+        **{"caption": caption, "alt": caption, "years": dated(work.get("year", ""))},
         **{kind: f"{kind}/{id}" for kind in ("small", "thumb", "image")},
         **{"width": width, "height": height},
     }
@@ -129,6 +131,15 @@ def tell_why(answers: Answers, asked: Asked, other: str, tried: bool) -> dict:
         said["tried"] = {"text": found.text, "notes": list(found.notes), "trials": trials}
         said["tried"] |= {"rank": found.rank, "works": found.works}
     return said
+
+
+def tell_earlier(answers: Answers, asked: Asked, ids: Iterable[str]) -> dict[str, dict | None]:
+    """Return what came before works: Before of state.js, by their ids."""
+    found = find_earlier(answers.search(asked), asked.question, list(ids))
+    return {
+        id: one.work and {"id": one.work.id, "distance": one.work.distance}
+        for id, one in found.items()
+    }
 
 
 def tabulate(answers: Answers, asked: Asked, found: Mapping[str, Results], both: bool):

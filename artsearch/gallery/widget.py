@@ -28,6 +28,7 @@ from artsearch.gallery.view import (
     tabulate,
     tell_about,
     tell_answer,
+    tell_earlier,
     tell_which,
     tell_why,
     tell_works,
@@ -54,12 +55,12 @@ MOST = 20  # neighbours that can be asked for, where the collection has as many
 ANSWERS = 16  # answers that are remembered
 #: In the order in which they build on each other.
 SCRIPTS = (
-    *(WEB / f"{name}.js" for name in ("gallery", "ask", "pair", "text", "where", "question")),
-    *(WEB / f"{name}.js" for name in ("rarity", "state", "view")),
+    *(WEB / f"{name}.js" for name in ("gallery", "ask", "pair", "time", "text", "where")),
+    *(WEB / f"{name}.js" for name in ("question", "rarity", "state", "view")),
     *(OWN / f"{name}.js" for name in ("which", "wire", "remote", "widget")),
 )
 STYLES = (
-    *(WEB / f"{name}.css" for name in ("gallery", "ask", "pair", "print")),
+    *(WEB / f"{name}.css" for name in ("gallery", "ask", "pair", "time", "print")),
     OWN / "which.css",
 )
 #: What of a question a notebook can read and set by itself.
@@ -322,6 +323,10 @@ class Gallery(anywidget.AnyWidget):
             case {"do": "why", "asked": asked, "id": id, "tried": tried}:
                 said = tell_why(self._answers, Asked.read(asked), id, tried)
                 return {"explained": said, "told": self._tell_works([id])}
+            case {"do": "earlier", "asked": asked, "ids": ids}:
+                before = tell_earlier(self._answers, Asked.read(asked), ids)
+                found = [one["id"] for one in before.values() if one]
+                return {"before": before, "told": self._tell_works(found)}
             case {"do": "add", "name": name}:
                 return {"id": self._add(bytes(buffers[0]), str(name))}
             case {"do": "identify", "id": id}:

@@ -37,6 +37,7 @@ from artsearch.show.site_rows import (
     NEAR_AT,
     RECALL_AT,
     check_size,
+    describe_dates,
     describe_origin,
     describe_table,
     pack,
@@ -319,7 +320,7 @@ def _write_picture(
 
 def _describe_works(
     collection: Collection, ids: list[str], pictures: list[tuple[str, int, int]]
-) -> dict[str, list | str]:
+) -> dict[str, list | str | dict]:
     """Return what the page shows of the works, column by column."""
     table = collection.works.set_index("id", drop=False).loc[ids]
     columns = {name: table[name].tolist() if name in table else [] for name in COLUMNS}
@@ -328,6 +329,7 @@ def _describe_works(
     names, widths, heights = map(list, zip(*pictures, strict=True))
     if collection.machines:
         columns[MACHINE_MADE] = [collection.machine_made(id) for id in ids]
+    columns["dates"] = describe_dates(columns["year"])
     return columns | {"picture": "".join(names), "width": widths, "height": heights}
 
 

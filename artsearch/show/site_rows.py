@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 
@@ -19,6 +20,7 @@ from artsearch.index.exact import ExactIndex
 from artsearch.index.metrics import unit_of
 from artsearch.search.search import Search
 from artsearch.works.collection import Collection
+from artsearch.works.years import dated
 
 #: The format of the data, which site.js reads; it goes up where an older page could not read it.
 FORMAT = 1
@@ -141,11 +143,22 @@ def describe_table(collection: Collection, ids: Sequence[str], write: Write) -> 
     years = {}
     for name in names:
         first, last = columns.years(name)[rows].T
-        known = np.flatnonzero(~np.isnan(first))
+        known = np.flatnonzero(np.isfinite(first))  # the page's JSON has no other numbers
         if len(known):
             years[name] = [known.tolist(), first[known].tolist(), last[known].tolist()]
     write("columns", {"packed": pack(json.dumps({"texts": texts, "years": years}).encode())})
     return {"columns": names, "values": columns.choices()}
+
+
+def describe_dates(texts: Sequence[str]) -> dict[str, tuple[float, float]]:
+    """Return the years in those texts that are more than a year, by text.
+
+    >>> describe_dates(["1831", "c. 1890–95", "undated", "1831"])
+    {'c. 1890–95': (1890.0, 1895.0)}
+    """
+    others = {text for text in texts if not re.fullmatch("[0-9]{1,9}", text)}
+    read = {text: dated(text) for text in sorted(others)}
+    return {text: tuple(one) for text, one in read.items() if one}
 
 
 def describe_origin(collection: Collection) -> dict:

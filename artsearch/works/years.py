@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from math import isfinite
 from typing import NamedTuple
 
 import lark
@@ -261,6 +262,16 @@ def read_years(text: str) -> Years | None:
         if read:
             found = read[0] if found is None else _combine(found, *read, "made" in piece)
     return found
+
+
+def dated(text: str) -> Years | None:
+    """Return the years that a text allows for, where they have a place in time: none is endless.
+
+    >>> dated("9" * 400) is None and dated("1831")
+    Years(first=1831.0, last=1831.0)
+    """
+    years = read_years(text)
+    return years if years and all(map(isfinite, years)) else None
 
 
 def _years_of(periods: list[Period]) -> Years | None:

@@ -230,10 +230,21 @@ def step(dice, collection):
 
 def essence(view):
     """Leave out what may differ: where pictures lie, and the order of the drawer."""
-    same = ("networks", "crops", "k", "k_max", "compare", "machine_made", "unit", "error")
+    same = ("networks", "crops", "k", "k_max", "compare", "time", "machine_made", "unit", "error")
     drawer = {name: view["drawer"][name] for name in ("search", "page", "pages", "matches")}
     found = [work["id"] for work in view["drawer"]["works"]]
-    told = ("id", "title", "artist", "year", "style", "licence", "source", "caption", "alt")
+    told = (
+        "id",
+        "title",
+        "artist",
+        "year",
+        "years",
+        "style",
+        "licence",
+        "source",
+        "caption",
+        "alt",
+    )
     ask = dict(view["ask"])
     for name in ("link", "lacks", "why", "motif"):
         ask.pop(name, None)
@@ -250,6 +261,17 @@ def essence(view):
         "found": found if view["drawer"]["search"] else len(found),
         "ask": ask,
     }
+
+
+def same_before(theirs, mine, asked):
+    """What came before is as near, and the same work where no other one is."""
+    assert theirs.keys() == mine.keys(), asked
+    for id, here in mine.items():
+        assert bool(theirs[id]) == bool(here), (asked, id)
+        if here:
+            assert theirs[id]["distance"] == pytest.approx(here["distance"], abs=2e-3)
+            is_as_near = theirs[id]["distance"] == pytest.approx(here["distance"], abs=1e-5)
+            assert theirs[id]["id"] == here["id"] or is_as_near, (asked, id)
 
 
 WALK = """async ([start, walk]) => {
@@ -272,10 +294,12 @@ def test_same_walk_by_both_answerers(collection, searches, data, tmp_path):
     """A visitor comes to the same works, whether the page answers by itself or Python does."""
     dice = random.Random(1)
     walk = [step(dice, collection) for _ in range(examples(200))]
+    walk[20:20] = [{"do": "change", "time": True}]
+    walk[80:80] = [{"do": "change", "time": False}]
     start = collection.ids[0]
     in_page = run_script(WALK, [start, walk], tmp_path, data)
     visit = Walk(Gallery(collection, searches, query=start, crop="no_crop", out=tmp_path))
-    errors = set()
+    errors, told = set(), 0
     for number, (what, theirs) in enumerate(zip(walk, in_page["views"], strict=True)):
         mine = visit.act(**what)
         assert essence(theirs) == essence(mine), (number, what)
@@ -291,7 +315,9 @@ def test_same_walk_by_both_answerers(collection, searches, data, tmp_path):
                 for row in (there, here)
             ]
             same_answer(*said, what)
-    assert len(errors) >= 3
+            same_before(there["before"], here["before"], what)
+            told += len(here["before"])
+    assert len(errors) >= 3 and told > 20
     again, session = Session.from_json(in_page["session"], collection), visit.gallery.session
     assert not again.missing and list(again.kept) == list(session.kept)
     assert [step.link() for step in again.steps] == [

@@ -234,7 +234,7 @@ def test_the_keyboard_is_enough(page):
     page.keyboard.press("Space")
     second = page.locator("[data-part=networks] button").nth(1)
     page.wait_for_function("one => one.ariaPressed === 'true'", arg=second.element_handle())
-    first = tab_to("neighbours")
+    first = tab_to("work")
     page.keyboard.press("ArrowRight")
     next_one = page.evaluate("document.activeElement.dataset.id")
     assert next_one not in (None, first)

@@ -5,9 +5,12 @@ from itertools import product
 import pytest
 from scripts import run_script
 from test_answerer import LITE, collection, data, searches  # noqa: F401
+from walks import Walk
 
+from artsearch.gallery.widget import Gallery
 from artsearch.search.path import find_earlier
 from artsearch.search.question import Question
+from artsearch.works.years import read_years
 
 EARLIER = """async ([all, ids]) => {
   const answerer = createAnswerer(await load("works").then(readWorks));
@@ -63,6 +66,34 @@ def test_what_came_before_is_the_same_in_python_and_javascript(
 
 def _more(asked):
     return {name: one for name, one in asked["question"].items() if name != "positive"}
+
+
+def test_a_notebooks_gallery_is_told_what_came_before(collection, searches, tmp_path):  # noqa: F811
+    walk = Walk(Gallery(collection, searches, crop="no_crop", out=tmp_path))
+    assert walk.view["time"] is False and walk.view["rows"][0]["before"] == {}
+    walk.change(time=True)
+    (row,) = walk.view["rows"]
+    shown = [walk.query, *(work["id"] for work in row["works"])]
+    machine_made = walk.gallery.question.machine_made
+    expected = searches[LITE, "no_crop"].earlier(shown, machine_made=machine_made)
+    assert list(row["before"]) == list(expected)
+    for id, found in expected.items():
+        there = row["before"][id]
+        assert (there and there["id"]) == (found.work and found.work.id)
+        if there:
+            assert there["distance"] == found.work.distance and there["title"] and there["thumb"]
+    works = {work["id"]: work["years"] for work in row["works"]}
+    years = {id: expected[id].years for id in works}
+    assert works == {id: one and list(one) for id, one in years.items()} and any(works.values())
+    assert walk.select(shown[1])["time"] and list(walk.view["rows"][0]["before"])[0] == shown[1]
+    assert walk.change(time=False)["rows"][0]["before"] == {}
+
+
+def test_the_page_reads_years_as_python_does(collection, data, tmp_path):  # noqa: F811
+    code = """async () => (await load("works").then(readWorks)).works.map(({ years }) => years)"""
+    found = run_script(code, None, tmp_path, data)
+    read = [read_years(text) for text in collection.works["year"]]
+    assert found == [one and list(one) for one in read] and None in found
 
 
 # Where things stand
@@ -122,6 +153,14 @@ def test_works_stand_above_their_time_in_lanes_that_nothing_overlaps(tmp_path):
     assert [stand["lane"] for stand in found["stands"]] == [0, 1, 0, 1, 0]
     assert [stand["left"] for stand in found["stands"]] == [0, 0, 170, 180, 540]
 
+    late = [{"x": x, "width": 60} for x in (500, 560, 570, 580)]
+    found = run_script(STACK, [late, 600, 1], tmp_path)
+    assert [stand["left"] for stand in found["stands"]] == [342, 408, 474, 540]
+    assert found["end"] == 600 and found["shift"] == 128
+    found = run_script(STACK, [late * 3, 600, 1], tmp_path)
+    lefts = [stand["left"] for stand in found["stands"]]
+    assert lefts == [66 * n for n in range(12)] and found["end"] == 11 * 66 + 60
+
     same = [{"x": 300, "width": 60}] * 7
     found = run_script(STACK, [same, 600, 3], tmp_path)
     assert found["lanes"] == 3 and found["shift"] == 2 * 66
@@ -139,6 +178,8 @@ def test_a_line_grows_longer_until_works_stand_where_they_belong(tmp_path):
     assert run_script(code, [[few], 600], tmp_path) == [600, [0]]
     width, shifts = run_script(code, [[few, many], 600], tmp_path)
     assert width >= 1200 and len(shifts) == 2
+    same = {"spans": [[1889, 1889]] * 20, "widths": [60] * 20}  # which no length takes apart
+    assert run_script(code, [[few, same], 600], tmp_path)[0] == 600
 
 
 def test_works_without_a_year_come_last(tmp_path):

@@ -50,6 +50,8 @@ function createRemote(model, shrink, keepFile) {
     lacks: () => [],
     why: async (/** @type {Asked} */ asked, /** @type {string} */ id, /** @type {boolean} */ tried) => (
       (await ask({ do: "why", asked, id, tried })).explained),
+    earlier: async (/** @type {Asked} */ asked, /** @type {string[]} */ ids) => (
+      /** @type {Before} */ (new Map(Object.entries((await ask({ do: "earlier", asked, ids })).before)))),
     session: () => model.get("noted"),
     async keep(/** @type {string} */ id, /** @type {boolean} */ on) {
       await ask({ do: "keep", id, on });

@@ -430,14 +430,14 @@ function createSearch(data, load, look) {
   /**
    * Of each of some works the nearest that is surely earlier: its last year is before the first year of
    * the other. Null where there is none, and for a work without a year.
-   * @param {Asked} asked @param {string[]} some @returns {Promise<Map<string, FoundHere | null>>}
+   * @param {Asked} asked @param {string[]} some @returns {Promise<Before>}
    */
   async function earlier(asked, some) {
     const { rows, metric, weights } = await descriptorOf(asked);
     const table = await columns();
     const [first, last] = table.years("year");
     const { left } = permit(asked.question, table);
-    /** @type {Map<string, FoundHere | null>} */
+    /** @type {Before} */
     const found = new Map();
     let began = performance.now();
     for (const id of some) {
@@ -446,9 +446,7 @@ function createSearch(data, load, look) {
       const distances = older.includes(1)
         ? distancesTo(rows, fetchRow(rows, rowOf(id)), metric, weights) : new Float64Array(0);
       const [row] = smallest(distances, older, 1);
-      found.set(id, row === undefined ? null : {
-        row, id: ids[row], distance: distances[row], group: "", duplicates: 0, rarity: null,
-      });
+      found.set(id, row === undefined ? null : { id: ids[row], distance: distances[row] });
       if (performance.now() - began > 30) {
         await pause();
         began = performance.now();

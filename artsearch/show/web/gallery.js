@@ -11,8 +11,8 @@
 //   {do: "upload", file}  {do: "export"}  {do: "picture"}
 //
 // and the answer is another update. What can be asked beyond that is in ask.js; where that file is
-// loaded and a view has `ask`, its parts stand in the gallery too; so does pair.js, which lays two
-// works large side by side. A classic script without import
+// loaded and a view has `ask`, its parts stand in the gallery too; so do pair.js, which lays two
+// works large side by side, and time.js, which shows works by time. A classic script without import
 // or export, so that it also works from file://. Whatever comes out of data is set as text or as an
 // attribute, never as markup.
 

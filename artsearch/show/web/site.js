@@ -66,7 +66,8 @@ async function readWorks(data) {
     const picture = columns.picture.slice(12 * row, 12 * row + 12);
     const file = `${picture.slice(0, 2)}/${picture}.jpg`;
     const [thumb, image] = [`thumbs/${file}`, `${data.images ? "images" : "thumbs"}/${file}`];
-    return { ...work, alt: work.caption, thumb, image, picture };
+    const years = yearsOf(work.year, columns.dates);
+    return { ...work, years, alt: work.caption, thumb, image, picture };
   });
   return {
     ...data, works, ids: columns.id, texts: columns, machine_made: columns[MACHINE] ?? [],
@@ -74,6 +75,17 @@ async function readWorks(data) {
     folded: works.map((/** @type {Work} */ work) => fold(SAID.map((name) => work[name]).join(" "))),
     order: {}, own: new Map(),
   };
+}
+
+/**
+ * The first and the last year that a text allows for, or null: of other texts than a year alone
+ * Python says it, see describe_dates in site_rows.py.
+ * @param {string} text @param {Record<string, [number, number]>} dates
+ * @returns {[number, number] | null}
+ */
+function yearsOf(text, dates) {
+  if (/^\d{1,9}$/.test(text)) return [Number(text), Number(text)];
+  return Object.hasOwn(dates, text) ? dates[text] : null;
 }
 
 // ---- the answerer -----------------------------------------------------------------------------
@@ -215,11 +227,12 @@ function randomNumbers(seed) {
 
 /** Write a state as `#like=…&…`. Works are named by id: a link survives a rebuild. */
 function toAddress(/** @type {State} */ state) {
-  const { history, position, compare } = state;
+  const { history, position, compare, time } = state;
   const parts = [linkTo(state).slice(1)];
   const put = (/** @type {string} */ name, /** @type {string[]} */ ids) => (
     ids.length ? parts.push(`${name}=${ids.map(encodeURIComponent).join(",")}`) : 0);
   if (compare) parts.push("compare=1");
+  if (time) parts.push("time=1");
   put("back", history.slice(0, position));
   put("forward", history.slice(position + 1));
   return `#${parts.join("&")}`;
@@ -237,7 +250,7 @@ function fromAddress(hash, state, site) {
   const own = new Map(); // the words that only this page knows
   const rest = hash.slice(1).split("&").filter(Boolean).filter((part) => {
     const [name, ...value] = part.split("=");
-    if (!["compare", "back", "forward", "work"].includes(name)) return true;
+    if (!["compare", "time", "back", "forward", "work"].includes(name)) return true;
     own.set(name, value.join("=").split(",").filter(Boolean).map(decode));
     return false;
   });
@@ -280,7 +293,7 @@ function fromAddress(hash, state, site) {
         ...state, question, goal, network: choice("network", site.networks),
         crop: choice("crop", site.crops),
         dial: isDial && view.dial !== undefined ? Math.round(100 * view.dial) / 100 : null,
-        compare: compared && site.networks.length > 1,
+        compare: compared && site.networks.length > 1, time: own.get("time")?.[0] === "1",
         history: [...before, question.positive[0][0], ...after].slice(-HISTORY),
         position: before.length,
       },

@@ -17,6 +17,7 @@
  * @property {string} goal the work to which stepping stones lead, or ""
  * @property {string} why the work whose likeness is explained, or ""
  * @property {boolean} tried whether by experiment too
+ * @property {boolean} time whether works are shown by time
  * @property {string} search of the drawer, as are the next two
  * @property {number} page
  * @property {number} seed
@@ -24,6 +25,7 @@
  * @typedef {Record<string, any>} What something that the visitor does, see gallery.js and ask.js
  * @typedef {Record<string, any>} Work
  * @typedef {Map<string, Answer>} Answers by network
+ * @typedef {Map<string, {id: string, distance: number} | null>} Before of works by id, what came before
  *
  * @typedef {Object} Asked a question, and what it is put to
  * @property {string} query the selected work, or what stands for words
@@ -83,6 +85,8 @@
  * @property {(file: File) => Promise<string>} add take a picture of the visitor's own, return its id
  * @property {(state: State) => string[]} lacks of "part", "why", "csv", "html"
  * @property {(asked: Asked, id: string, tried: boolean) => Promise<Explained>} [why]
+ * @property {(asked: Asked, ids: string[]) => Promise<Before>} [earlier] of each of some works the nearest
+ *   that is surely earlier, or null
  * @property {() => {kept: string[], steps: number}} session what was kept, and how much was asked
  * @property {(id: string, on: boolean) => Promise<void>} keep
  * @property {(file: File) => Promise<{link: string, missing: string}>} open a session that was saved:
@@ -105,7 +109,7 @@ const NO_PATH = [
 ];
 /** @type {string[]} what of a state is no part of its question */
 const OF_STATE = [
-  "network", "crop", "dial", "compare", "goal", "why", "tried", "search", "page",
+  "network", "crop", "dial", "compare", "goal", "why", "tried", "time", "search", "page",
 ];
 
 // ---- works and words ------------------------------------------------------------------------------
@@ -147,7 +151,8 @@ function emptyState({ networks, crops, k_max, has_both }) {
   return {
     network: networks[0]?.name ?? "", crop: crops[0]?.name ?? "", dial: null, compare: false,
     question: { ...NOTHING_ASKED, k: Math.max(1, Math.min(10, k_max)), machine_made: !has_both },
-    history: [], position: 0, goal: "", why: "", tried: false, search: "", page: 0, seed: 0,
+    history: [], position: 0, goal: "", why: "", tried: false, time: false, search: "", page: 0,
+    seed: 0,
   };
 }
 
@@ -317,6 +322,7 @@ function createWalk(answerer, start) {
     answerer, state: start, error: "",
     /** @type {Answers} */ answers: new Map(),
     /** @type {Drawn} */ drawn: { works: [], page: 0, pages: 1, matches: 0 },
+    /** @type {Map<string, Before>} by network, where works are shown by time */ before: new Map(),
     /** @type {Map<string, Work>} what is told of all works that are shown */ works: new Map(),
     /** @type {Explained | null} */ explained: null,
     /** @type {Offer} what is to be said of motifs */ motif: { text: "", offer: "", busy: false },
@@ -365,8 +371,9 @@ function createWalk(answerer, start) {
     later = same ? later : { ...later, tried: false };
     const [answers, drawn] = await Promise.all([same ? walk.answers : ask(later), draw(later)]);
     const explained = later.why ? await explain(later) : null;
-    const ids = [...idsOf(later, answers, drawn), later.why];
-    show({ ...later, page: drawn.page }, answers, drawn, explained, await describe(ids));
+    const before = same && later.time && walk.state.time ? walk.before : await precede(later, answers);
+    const works = await describe([...idsOf(later, answers, drawn, before), later.why]);
+    show({ ...later, page: drawn.page }, answers, drawn, before, explained, works);
   }
 
   /**
@@ -379,7 +386,8 @@ function createWalk(answerer, start) {
       const there = queryOf(state) === query ? state : select(state, query);
       const later = { ...there, ...place, why: "", tried: false };
       const found = new Map(Object.entries(answers));
-      show(later, found, drawn, null, await describe(idsOf(later, found, drawn)));
+      const before = await precede(later, found);
+      show(later, found, drawn, before, null, await describe(idsOf(later, found, drawn, before)));
       walk.error = error;
     });
     return last;
@@ -387,11 +395,12 @@ function createWalk(answerer, start) {
 
   /**
    * @param {State} state @param {Answers} answers @param {Drawn} drawn
-   * @param {Explained | null} explained @param {Map<string, Work>} works
+   * @param {Map<string, Before>} before @param {Explained | null} explained
+   * @param {Map<string, Work>} works
    */
-  function show(state, answers, drawn, explained, works) {
+  function show(state, answers, drawn, before, explained, works) {
     drawer = JSON.stringify(drawerOf(state));
-    Object.assign(walk, { state, answers, drawn, explained, works });
+    Object.assign(walk, { state, answers, drawn, before, explained, works });
   }
 
   /** @param {State} later @returns {Promise<Answers>} */
@@ -400,6 +409,22 @@ function createWalk(answerer, start) {
     const answers = askedBy(later, about).map(async (asked) => /** @type {[string, Answer]} */ (
       [asked.network, await answerer.answer(asked)]));
     return new Map(await Promise.all(answers));
+  }
+
+  /**
+   * What came before the works that are shown, where they are shown by time.
+   * @param {State} later @param {Answers} answers @returns {Promise<Map<string, Before>>}
+   */
+  async function precede(later, answers) {
+    const { earlier } = answerer;
+    if (!later.time || !earlier) return new Map();
+    const isWork = (/** @type {string} */ id) => !wordsOf(id) && !id.startsWith(UPLOADED);
+    const asked = askedBy(later, about).filter(({ network }) => answers.has(network));
+    return new Map(await Promise.all(asked.map(async (one) => {
+      const found = (answers.get(one.network)?.works ?? []).map(({ id }) => id);
+      const ids = [...new Set([one.query, ...found])].filter(isWork);
+      return /** @type {[string, Before]} */ ([one.network, await earlier(one, ids)]);
+    })));
   }
 
   /** @param {State} later @returns {Promise<Drawn>} */
@@ -464,8 +489,15 @@ function createWalk(answerer, start) {
 }
 
 /** Works that a state and what was answered to it show, the selected one first. */
-function idsOf(/** @type {State} */ state, /** @type {Answers} */ answers, /** @type {Drawn} */ drawn) {
+function idsOf(
+  /** @type {State} */ state, /** @type {Answers} */ answers, /** @type {Drawn} */ drawn,
+  /** @type {Map<string, Before>} */ before,
+) {
   const { history, question, goal } = state;
   const found = [...answers.values()].flatMap(({ works }) => works.map(({ id }) => id));
-  return [queryOf(state), ...history, ...worksOf(question), ...question.exclude, goal, ...found, ...drawn.works];
+  const earlier = [...before.values()].flatMap((one) => [...one.values()].map((work) => work?.id ?? ""));
+  return [
+    queryOf(state), ...history, ...worksOf(question), ...question.exclude, goal, ...found, ...earlier,
+    ...drawn.works,
+  ];
 }

@@ -11,7 +11,8 @@
 
 /**
  * @typedef {[number, number]} Span the first and the last year
- * @typedef {{x: (year: number) => number, ticks: {x: number, text: string}[], cuts: number[]}} Scale
+ * @typedef {{x: number, at: number, text: string}} Tick a mark, and where its label has its middle
+ * @typedef {{x: (year: number) => number, ticks: Tick[], cuts: number[]}} Scale
  * @typedef {{x: number, width: number}} Wide its middle, where it would stand, and how wide it is
  * @typedef {{left: number, lane: number}} Stand
  * @typedef {Record<string, any>} Dated a work as a view has it
@@ -25,6 +26,7 @@ const SHIFT = 36; // pixels that a work may stand aside, and a third of it befor
 /** @type {[number, boolean, number][]} how long a line is, beside the room; whether it is cut; the shift */
 const LINES = [[1, false, SHIFT / 3], [1, true, SHIFT], ...[1.5, 2, 3, 4].map((long) => (
   /** @type {[number, boolean, number]} */ ([long, true, SHIFT])))];
+const HELPS = 0.7; // of the shift, which is less at a longer line
 const IN_SVG = `${"http"}://www.w3.org/2000/svg`; // a name, which nobody is asked for
 
 /** A year as the line says it. @param {number} year */
@@ -69,14 +71,16 @@ function timeScale(spans, width, cut = false) {
     .map(([from, to]) => {
       const first = Math.ceil(from / step) * step;
       const count = Math.max(0, Math.floor((to - first) / step) + 1);
-      return Array.from({ length: count }, (_, i) => (
-        { x: x(first + i * step), text: yearText(first + i * step) }));
+      return Array.from({ length: count }, (_, i) => {
+        const [at, text] = [x(first + i * step), yearText(first + i * step)];
+        return { x: at, at: Math.max(at, (LETTER * text.length) / 2), text };
+      });
     });
-  const touch = (/** @type {Scale["ticks"][0]} */ a, /** @type {Scale["ticks"][0]} */ b) => (
-    b.x - a.x < (LETTER * (a.text.length + b.text.length)) / 2 + LETTER);
+  const touch = (/** @type {Tick} */ a, /** @type {Tick} */ b) => (
+    b.at - a.at < (LETTER * (a.text.length + b.text.length)) / 2 + LETTER);
   const step = STEPS_IN_TIME.find((one) => high - low < 2_000 * one && marks(one).every((part) => (
     part.every((tick, i) => !i || !touch(part[i - 1], tick))))) ?? high - low;
-  /** @type {Scale["ticks"]} */
+  /** @type {Tick[]} */
   const ticks = [];
   for (const tick of marks(step).flat()) {
     if (!ticks.length || !touch(/** @type {any} */ (ticks.at(-1)), tick)) ticks.push(tick);
@@ -111,38 +115,52 @@ function gapsIn(spans) {
 function stackInLanes(boxes, width, most, gap = 6) {
   /** @type {number[]} */
   const ends = [];
-  let shift = 0;
-  const stands = boxes.map(({ x, width: wide }) => {
-    const wanted = Math.max(0, Math.min(x - wide / 2, width - wide));
-    const free = ends.findIndex((end) => end + gap <= wanted);
+  /** @type {number[]} */
+  const taken = []; // of each lane
+  const wanted = boxes.map(({ x, width: wide }) => Math.max(0, Math.min(x - wide / 2, width - wide)));
+  const stands = boxes.map(({ width: wide }, i) => {
+    const free = ends.findIndex((end) => end + gap <= wanted[i]);
     let lane = free < 0 ? ends.length : free;
     if (lane >= most) lane = ends.indexOf(Math.min(...ends));
-    const left = lane in ends ? Math.max(wanted, ends[lane] + gap) : wanted;
+    const left = lane in ends ? Math.max(wanted[i], ends[lane] + gap) : wanted[i];
     ends[lane] = left + wide;
-    shift = Math.max(shift, left - wanted);
+    taken[lane] = (lane in taken ? taken[lane] + gap : 0) + wide;
     return { left, lane };
   });
-  return { stands, lanes: ends.length, shift, end: Math.max(0, ...ends) };
+  // Those that were pushed beyond the end push the others back, where there is room in their lane.
+  const limits = taken.map((all) => Math.max(all, width));
+  for (let i = boxes.length - 1; i >= 0; i--) {
+    const stand = stands[i];
+    stand.left = Math.min(stand.left, limits[stand.lane] - boxes[i].width);
+    limits[stand.lane] = stand.left - gap;
+  }
+  const end = Math.max(0, ...stands.map(({ left }, i) => left + boxes[i].width));
+  const shift = Math.max(0, ...stands.map(({ left }, i) => Math.abs(left - wanted[i])));
+  return { stands, lanes: ends.length, shift, end };
 }
 
 /**
  * The line for all lists of works along it: as long as there is room, and where works would stand too
- * far from where they belong, without empty centuries, or longer.
+ * far from where they belong, without empty centuries, or longer, as far as that helps.
  * @param {{spans: Span[], widths: number[]}[]} lists @param {number} room @param {number} most
  * @param {typeof LINES} lines those that are tried
  */
 function fitLine(lists, room, most, lines = LINES) {
   const spans = lists.flatMap((one) => one.spans);
-  let found;
-  for (const [long, cut, far] of lines) {
-    const width = long * room;
+  const fit = (/** @type {number} */ width, /** @type {boolean} */ cut) => {
     const scale = timeScale(spans, width, cut);
     const stacks = lists.map((one) => stackInLanes(one.spans.map((span, i) => (
       { x: middleOf(scale, span), width: one.widths[i] })), width, most));
-    found = { scale, stacks, width: Math.max(width, ...stacks.map(({ end }) => end)) };
-    if (stacks.every(({ shift }) => shift <= far)) break;
+    const shift = Math.max(...stacks.map((one) => one.shift));
+    return { scale, stacks, shift, width: Math.max(width, ...stacks.map(({ end }) => end)) };
+  };
+  let best = null;
+  for (const [long, cut, far] of lines) {
+    const found = fit(long * room, cut);
+    if (!best || found.shift < HELPS * best.shift || found.shift <= far) best = found;
+    if (found.shift <= far) break;
   }
-  return /** @type {NonNullable<typeof found>} */ (found);
+  return /** @type {ReturnType<typeof fit>} */ (best);
 }
 
 /** @param {Scale} scale @param {Span} span */
@@ -206,12 +224,8 @@ function createTime(parts, { go, fillWorks }) {
   parts.rows.before(toggle);
   parts.rows.after(note);
   let paper = 0; // pixels of the sheet while it is printed
-  for (const [name, width] of /** @type {[string, number][]} */ ([["beforeprint", LANE.paper], ["afterprint", 0]])) {
-    globalThis.addEventListener(name, () => {
-      paper = width;
-      layOut();
-    });
-  }
+  globalThis.addEventListener("beforeprint", () => layOutOn(LANE.paper));
+  globalThis.addEventListener("afterprint", () => layOutOn(0));
   return { update, layOut };
 
   function isOn() {
@@ -258,6 +272,12 @@ function createTime(parts, { go, fillWorks }) {
       work ? [`Before ${titlesOf(of)}: ${work.caption}.`] : [])).join(" "));
   }
 
+  /** @param {number} sheet */
+  function layOutOn(sheet) {
+    paper = sheet;
+    layOut();
+  }
+
   /** Put all where it belongs; after an update, and where there is other room. */
   function layOut() {
     const all = [...lanes.values()];
@@ -273,7 +293,7 @@ function createTime(parts, { go, fillWorks }) {
     const line = fitLine(lists, Math.max(room / 2, room - behind), paper ? Infinity : LANE.most,
       paper ? LINES.slice(1, 2) : LINES);
     all.forEach((lane, i) => placeLane(lane, line, line.stacks.slice(2 * i, 2 * i + 2), high));
-    for (const { root } of paper ? [] : all) showCurrent(root);
+    if (!paper) all.forEach(showCurrent);
   }
 }
 
@@ -395,7 +415,7 @@ function placeLane(lane, { scale, width }, [above, below], high) {
     path.setAttribute("data-of", of.map(({ id }) => id).join("\n"));
     drawn.push(path);
   };
-  const labels = scale.ticks.map(({ x, text }) => labelAt(text, x, axis + 3, "as-decade"));
+  const labels = scale.ticks.map(({ at, text }) => labelAt(text, at, axis + 3, "as-decade"));
   draw("as-axis", `M0 ${axis}H${width}`);
   for (const { x } of scale.ticks) draw("as-axis", `M${x} ${axis}v4`);
   for (const x of scale.cuts) draw("as-axis", `M${x - 5} ${axis + 6}l4 -12m2 12l4 -12`);
@@ -470,10 +490,16 @@ function placeItem(
   item.style.setProperty("--picture", `${width}px`);
 }
 
-/** Bring the selected work into sight where the line is longer than there is room. @param {any} root */
-function showCurrent(root) {
-  const current = root.querySelector("[aria-current]")?.parentElement;
-  if (!current || root.scrollWidth <= root.clientWidth || root.dataset.of === current.firstChild.dataset.id) return;
-  root.dataset.of = current.firstChild.dataset.id;
+/**
+ * Bring the selected work into sight, or the middle one of those with a year, where the line is longer
+ * than there is room; once, for then the visitor scrolls.
+ * @param {Lane} lane
+ */
+function showCurrent({ root, above, works }) {
+  const current = above.querySelector("[aria-current]")?.parentElement
+    ?? above.children[Math.floor(datedOf(works).length / 2)];
+  const { id } = current.firstChild.dataset;
+  if (root.scrollWidth <= root.clientWidth || root.dataset.shown === id) return;
+  root.dataset.shown = id;
   root.scrollLeft = current.offsetLeft + current.offsetWidth / 2 - root.clientWidth / 2;
 }

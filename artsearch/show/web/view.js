@@ -5,7 +5,7 @@ const FEW = 12; // works at once up to which their larger thumbnails are shown
 const SAME_ARTIST = ["artist", "series"]; // what a visitor may want to leave out
 
 /** @param {Walk} walk */
-function viewOf({ answerer, state, answers, drawn, works, explained, motif, error }) {
+function viewOf({ answerer, state, answers, drawn, before, works, explained, motif, error }) {
   const { about } = answerer;
   const choices = (/** @type {{name: string}[]} */ list, /** @type {string} */ name) => (
     list.map((one) => ({ ...one, selected: one.name === name })));
@@ -21,7 +21,7 @@ function viewOf({ answerer, state, answers, drawn, works, explained, motif, erro
       available: about.dial, alpha: state.dial, yours: answers.get(state.network)?.yours ?? null,
     },
     networks: choices(about.networks, state.network), crops: choices(about.crops, state.crop),
-    k: state.question.k, k_max: about.k_max, compare: state.compare,
+    k: state.question.k, k_max: about.k_max, compare: state.compare, time: state.time,
     can_upload: about.looks.length > 0, alone: about.alone ?? false,
     machine_made: {
       available: about.has_both, shown: state.question.machine_made, count: about.machines,
@@ -29,7 +29,7 @@ function viewOf({ answerer, state, answers, drawn, works, explained, motif, erro
     query: query === undefined ? null : workIn(works, query) ?? null,
     which: query?.startsWith(UPLOADED) ? answerer.which?.(query) ?? null : null,
     rows: [...answers].map(([network, answer]) => ({
-      network, title: titleOf(network, about), cut: answer.cut,
+      network, title: titleOf(network, about), cut: answer.cut, before: beforeOf(before.get(network), works),
       works: answer.works.map(({ id, distance, group, duplicates, rarity, motif: place }) => ({
         ...size(workIn(works, id)), distance, distance_text: distanceText(distance), group, duplicates,
         ...(rarity ? { rarity: rarityWord(rarity), rarity_text: rarityText(rarity) } : {}),
@@ -66,6 +66,17 @@ function workIn(works, id) {
     thumb: "", image: "", width: 4, height: 3,
   };
   return words;
+}
+
+/**
+ * What came before works by their ids: null where nothing did.
+ * @param {Before | undefined} before @param {Map<string, Work>} works @returns {Record<string, Work | null>}
+ */
+function beforeOf(before, works) {
+  return Object.fromEntries([...before ?? []].map(([id, found]) => [id, found && {
+    ...smaller(workIn(works, found.id)), distance: found.distance,
+    distance_text: distanceText(found.distance),
+  }]));
 }
 
 /** A work with a smaller picture, where there is one. @param {Work} work @returns {Work} */
