@@ -8,7 +8,7 @@ const RAW = 8 * 1024 * 1024; // bytes of a file that travel
 
 /**
  * @param {any} model @param {(file: File) => Promise<ArrayBuffer>} shrink what of an image file travels
- * @param {(name: string, data: Blob) => void} keepFile
+ * @param {(name: string, data: Blob) => void | Promise<void>} keepFile
  */
 function createRemote(model, shrink, keepFile) {
   const wire = createWire(model);
@@ -63,7 +63,7 @@ function createRemote(model, shrink, keepFile) {
     },
     async save(/** @type {What} */ { do: what, format = "" }) {
       const { name, type, buffers } = await ask({ do: "save", what, format });
-      keepFile(name, new Blob([buffers[0]], { type }));
+      await keepFile(name, new Blob([buffers[0]], { type }));
     },
     which: (/** @type {string} */ id) => which.get(id) ?? null,
     async identify(/** @type {string} */ id) {
