@@ -54,6 +54,7 @@ from madeup import HOSTILE, make_folder, searches_by_colour
 
 from artsearch.judge.votes import read_votes
 from artsearch.works.collection import Collection
+from artsearch.works.years import dated
 
 STAGE = f"""\
 import sys
@@ -371,7 +372,7 @@ def test_the_keyboard_is_enough(page):
     page.locator("[data-part=overlap]").wait_for(state="hidden")
     put_away(page)
 
-    first = tab_to(page, "neighbours")
+    first = tab_to(page, "work")
     for key in ("ArrowRight", "End", "ArrowLeft", "Home", "ArrowRight"):
         page.keyboard.press(key)
     second = page.evaluate("document.activeElement.dataset.id")
@@ -393,6 +394,25 @@ def test_the_keyboard_is_enough(page):
     tab_to(page, "refresh")
     page.keyboard.press("Enter")
     in_drawer(page, "21 works")
+
+
+def test_by_time_what_came_before_is_asked_of_the_kernel(page, paintings):
+    """On the page alone the lanes are looked at more closely: tests/show/test_time_browser.py."""
+    page.get_by_role("button", name="By time").click()
+    lanes = page.locator("[data-part=neighbours] .as-lane")
+    lanes.nth(1).locator("img[src]").first.wait_for(timeout=PATIENCE)
+    works = Collection(paintings)
+    shown = lanes.evaluate_all(
+        "all => all.map((one) => [...one.querySelectorAll('[data-id]')].map((it) => it.dataset.id))"
+    )
+    above, below = ([dated(works.work(id)["year"]) for id in row] for row in shown)
+    assert above == sorted(above, key=lambda years: years or (9999, 0))
+    assert WAVE in shown[0] and below and max(below) < max(filter(None, above))
+    id = shown[1][0]
+    lanes.nth(1).locator("[data-part=work]").first.click()
+    wait_for_query(page, id)
+    page.get_by_text("nothing earlier here").first.wait_for()
+    screenshot(page, "widget-by-time")
 
 
 def test_what_travels(page):
