@@ -67,6 +67,13 @@ STYLES = (
 PLACES = ("query", "question", "network", "crop", "dial", "compare", "goal")
 
 
+class Dial(traitlets.TraitType):
+    """A weight of the dial, or None: what traitlets take for "may be missing" they do not check."""
+
+    def validate(self, obj, value):
+        return value
+
+
 class Gallery(anywidget.AnyWidget):
     """A drawer of works, the selected one and its neighbours, as several networks see them.
 
@@ -100,7 +107,7 @@ class Gallery(anywidget.AnyWidget):
     question = traitlets.Instance(Question)
     network = traitlets.Unicode()
     crop = traitlets.Unicode()
-    dial = traitlets.Float(None, allow_none=True)
+    dial = Dial(None)
     compare = traitlets.Bool()
     goal = traitlets.Unicode()
     results = traitlets.Dict(read_only=True)

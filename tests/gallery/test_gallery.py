@@ -482,6 +482,7 @@ def test_unexpected_errors_are_said_in_the_gallery(state):
 
 def test_widget_saves(state):
     state.export()
+    assert state.error == ""
     assert state.saved["similar-works.csv"].startswith(b"\xef\xbb\xbfquery,")
     state.picture()
     assert state.saved["similar-works.png"].startswith(b"\x89PNG")
