@@ -220,3 +220,31 @@ test("acts wait for each other", async () => {
   await Promise.all(all);
   assert.deepEqual(walk.state.history, ["a", "b", "c", "d"]);
 });
+
+test("what came before is asked for only where works are shown by time, and once", async () => {
+  const asked = [];
+  const before = (id) => (id === "a" ? null : { id: IDS[IDS.indexOf(id) - 1], distance: 0.5 });
+  const { walk } = await begin({
+    async earlier({ network, query }, ids) {
+      asked.push([network, query, ids.join("")]);
+      return new Map(ids.map((id) => [id, before(id)]));
+    },
+  });
+  await walk.act({ do: "change", k: 2 });
+  assert.deepEqual([asked.length, walk.view().rows[0].before], [0, {}]);
+  await walk.act({ do: "change", time: true });
+  await walk.act({ do: "change", page: 1 });
+  assert.deepEqual(asked, [["one", "a", "abc"]]);
+  const found = walk.view().rows[0].before;
+  assert.deepEqual(Object.keys(found), ["a", "b", "c"]);
+  assert.equal(found.a, null);
+  assert.deepEqual([found.c.id, found.c.title, found.c.distance_text], ["b", "B", "0.500"]);
+  await walk.act({ do: "change", compare: true });
+  assert.deepEqual(asked.slice(1).map(([network]) => network), ["one", "two", "three"]);
+  await walk.act({ do: "select", id: "g" }); // of which nothing that is shown came before
+  assert.equal(walk.view().rows[2].before.g.id, "f");
+  await walk.act({ do: "select", id: `${IN_WORDS}a lake` });
+  assert.deepEqual(asked.at(-1), ["three", `${IN_WORDS}a lake`, "ab"]);
+  await walk.act({ do: "change", time: false });
+  assert.deepEqual([walk.view().time, walk.view().rows[0].before], [false, {}]);
+});

@@ -112,7 +112,7 @@ function gapsIn(spans) {
  * @param {Wide[]} boxes @param {number} width @param {number} most @param {number} gap
  * @returns {{stands: Stand[], lanes: number, shift: number, end: number}}
  */
-function stackInLanes(boxes, width, most, gap = 6) {
+function stackInLanes(boxes, width, most, gap = LANE.gap) {
   /** @type {number[]} */
   const ends = [];
   /** @type {number[]} */
@@ -194,6 +194,7 @@ const LANE = {
   widest: 1.6, // pictures that are wider are lower
   text: 58, // the text at least, and where it names two distances
   twoTexts: 76,
+  gap: 6, // round it all, and between works
   most: 3, // works above one another, where the line can be made longer
   paper: 680, // a sheet, on which nothing scrolls
 };
@@ -281,7 +282,7 @@ function createTime(parts, { go, fillWorks }) {
   /** Put all where it belongs; after an update, and where there is other room. */
   function layOut() {
     const all = [...lanes.values()];
-    const room = paper || Math.min(...all.map(({ root }) => root.clientWidth));
+    const room = paper || Math.min(...all.map(({ root }) => root.clientWidth - 2 * LANE.gap));
     if (!all.length || !(room > 0)) return;
     const high = LANE.high[Number(room > LANE.narrow)];
     const listOf = (/** @type {any[]} */ list, /** @type {number[]} */ widths) => (
