@@ -97,6 +97,7 @@ def _tell_work(answers: Answers, thumbnails: Thumbnails, id: str) -> dict:
         "id": id,
         **{column: work.get(column, "") for column in TOLD},
         **{"caption": caption, "alt": caption, "years": dated(work.get("year", ""))},
+        "own": id in answers.uploads,
         **{kind: f"{kind}/{id}" for kind in ("small", "thumb", "image")},
         **{"width": width, "height": height},
     }

@@ -2,18 +2,22 @@
 
 import base64
 import json
+import re
 import zlib
 from dataclasses import asdict
 from itertools import combinations
 
 import numpy as np
 import pytest
-from browser import chromium, visit
+from browser import SCREENS, chromium, ids, open_menu, part, query, visit, works
 from scripts import run_script
 
 from artsearch.gallery.answers import _in_whole
+from artsearch.gallery.session import Session
+from artsearch.gallery.session_table import make_table
 from artsearch.networks.registry import NETWORKS
 from artsearch.search.answer import cut
+from artsearch.search.experiment import CHANGES
 from artsearch.search.matches import Matcher, choose_pairs
 from artsearch.search.searches import Searches
 from artsearch.show.site import write_site
@@ -48,8 +52,14 @@ def site(collection, out, one_thread, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def page(site):
-    with chromium() as browser, visit(browser, viewport={"width": 1280, "height": 900}) as page:
+def browser():
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def page(browser, site):
+    with visit(browser, viewport={"width": 1280, "height": 900}) as page:
         page.goto(site.as_uri())
         page.wait_for_selector(DONE)
         yield page
@@ -125,3 +135,100 @@ def common(expected, found):
 
 def box_of(match):
     return np.array([*match["first"], *match["second"]])
+
+
+# ---- the page ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def visitor(browser, site):
+    with visit(browser, viewport={"width": 1280, "height": 900}) as page:
+        page.goto(site.as_uri())
+        page.wait_for_selector(DONE)
+        yield page
+
+
+def ask_why(page, place, item="Why similar?"):
+    open_menu(page, "neighbours", place).get_by_text(item).click()
+    page.wait_for_selector("[data-part=why]:not([hidden])")
+    page.wait_for_selector(DONE)
+
+
+def test_a_visitor_asks_why_and_tries(visitor, collection):
+    before, other = ids(visitor, "neighbours"), ids(visitor, "neighbours")[1]
+    ask_why(visitor, 1)
+    said = part(visitor, "why").locator(".as-said p").inner_text()
+    found = re.fullmatch(r"EfficientNet-Lite0 finds (\d) places? in these two pictures .*", said)
+    boxes = int(found[1])
+    assert visitor.locator(".as-match").count() == 2 * boxes > 0
+    assert collection.caption(other) in part(visitor, "why").locator("figcaption").inner_text()
+    part(visitor, "why-try").click()
+    visitor.wait_for_selector(".as-trials")
+    visitor.wait_for_selector(DONE)
+    rows = visitor.locator(".as-trials tr")
+    assert rows.locator("th[scope=row]").all_inner_texts() == [
+        "as it is",
+        *(one.how for one in CHANGES),
+    ]
+    assert rows.nth(1).locator("td").first.inner_text() == "2"
+    assert "Not repainted" in part(visitor, "why-tried").inner_text()
+    assert part(visitor, "why-try").is_hidden()
+    assert ids(visitor, "neighbours") == before
+    visitor.screenshot(path=SCREENS / "site-why.png", full_page=True)
+    part(visitor, "why-close").click()
+    assert part(visitor, "why").is_hidden()
+
+
+def test_why_with_a_picture_of_ones_own_which_is_not_kept(visitor, collection, tmp_path):
+    assert part(visitor, "keep").is_visible()
+    mine = tmp_path / "mine.png"
+    open_image(collection.path(collection.ids[3])).crop((20, 10, 300, 280)).save(mine)
+    part(visitor, "upload").locator("input").first.set_input_files(mine)
+    visitor.wait_for_selector("[data-part=query][data-id='your image: 1']")
+    visitor.wait_for_selector(DONE)
+    assert part(visitor, "keep").is_hidden()
+    assert open_menu(visitor, "history", 1).all_inner_texts() == ["What is asked"]
+    visitor.keyboard.press("Escape")
+    ask_why(visitor, 0)
+    assert visitor.locator(".as-match").count() > 0
+    part(visitor, "why-try").click()
+    visitor.wait_for_selector(".as-trials")
+    works(visitor, "neighbours").nth(2).click()
+    visitor.wait_for_selector(DONE)
+    assert part(visitor, "keep").is_visible()
+
+
+def test_why_is_not_offered_where_there_are_no_pictures(browser, collection, out, tmp_path):
+    searches = Searches(collection, LITE, "no_crop", out, progress=False, precision="exact")
+    site = write_site(
+        collection, searches, tmp_path / "site", progress=False, dial=False, image_side=0
+    )
+    with visit(browser) as page:
+        page.goto(site.as_uri())
+        page.wait_for_selector(DONE)
+        said = open_menu(page, "neighbours", 1).all_inner_texts()
+        assert "Keep" in said and "Why similar?" not in said
+
+
+def test_the_session_is_exported(visitor, collection, tmp_path):
+    works(visitor, "neighbours").nth(1).click()
+    visitor.wait_for_selector(DONE)
+    part(visitor, "keep").click()
+    visitor.wait_for_selector("[data-part=keep][aria-pressed=true]")
+    files = {kind: export(visitor, f"(.{kind})", tmp_path) for kind in ("json", "csv", "html")}
+    session = Session.load(files["json"], collection)
+    assert len(session.steps) == 2 and list(session.kept) == [query(visitor)]
+    table = files["csv"].read_bytes().decode("utf-8-sig")
+    assert table == make_table(session)
+    page = files["html"].read_text("utf-8")
+    assert page.count('<img src="data:image/jpeg;base64,') > 20
+    assert f"<title>A session through {session.origin.name}</title>" in page
+
+
+def export(page, item, folder):
+    with page.expect_download() as waiting:
+        part(page, "session-menu").click()
+        page.get_by_role("menuitem").get_by_text(item).click()
+    file = folder / waiting.value.suggested_filename
+    waiting.value.save_as(file)
+    return file

@@ -55,6 +55,7 @@ function createAsk(parts, { go, show, showLarge, caption, put, focusOn, pair }) 
     if (other) offer.hidden = true;
     region.tools.hidden = Boolean(view.query?.words);
     const kept = now.kept.includes(view.query?.id);
+    keep.hidden = Boolean(view.query?.own); // a session keeps works of the collection
     keep.textContent = kept ? "★" : "☆";
     keep.setAttribute("aria-label", "Keep this work");
     keep.setAttribute("aria-pressed", kept);
@@ -97,12 +98,12 @@ function createAsk(parts, { go, show, showLarge, caption, put, focusOn, pair }) 
   }
 
   function itemsFor(one) {
-    const { id, words } = one.work;
+    const { id, words, own } = one.work;
     const item = (text, what) => [text, () => go({ id, ...what })];
     const choice = (text, what) => [text, () => go({ do: "change", ...what })];
     const kept = now.kept.includes(id);
     const keepIt = item(kept ? "Keep no longer" : "Keep", { do: "keep", on: !kept });
-    if (id === view.query?.id) return words ? [["What is asked", null]] : [keepIt];
+    if (id === view.query?.id) return words || own ? [["What is asked", null]] : [keepIt];
     const side = now.liked.find((work) => work.id === id)?.side;
     const out = now.excluded.some((work) => work.id === id);
     const either = (is, already, text, what) => (
@@ -117,8 +118,7 @@ function createAsk(parts, { go, show, showLarge, caption, put, focusOn, pair }) 
       either(out, "No longer left out", "Leave out", { do: "exclude" }),
       ...(pair?.takes(one.work) ? [["Compare large", () => pair.open(one)]] : []),
       ...(parts.rows.contains(one) && !lacks(now, "why") ? [choice("Why similar?", { why: id })] : []),
-      choice("Stepping stones to here", { goal: id }),
-      keepIt,
+      ...(own ? [] : [choice("Stepping stones to here", { goal: id }), keepIt]),
     ];
   }
 

@@ -135,7 +135,7 @@ async function previewOf(file, id) {
   const { address: shown, width, height } = await shrunk(file, PREVIEW);
   const caption = `Your image ${file.name}`.trim();
   /** @type {Work} */
-  const work = { id, width, height, caption, alt: caption, thumb: shown, image: shown };
+  const work = { id, own: true, width, height, caption, alt: caption, thumb: shown, image: shown };
   for (const name of [...EXPORTED, MACHINE]) work[name] = "";
   return { ...work, id, title: file.name || "Your image" };
 }

@@ -22,7 +22,6 @@ const SAID = ["artist", "title", "year", "style"]; // what a caption says, and t
 const EXPORTED = [...SAID, "licence", "source"];
 const MACHINE = "machine_made"; // the column of what made a work, where a machine did
 const PAGE = 24; // works on a page of the drawer
-const LACKS = ["why", "html", "csv"]; // what ask.js can show and this page cannot do
 
 // ---- data -------------------------------------------------------------------------------------
 
@@ -129,8 +128,16 @@ function createAnswerer(site, say = () => {}) {
     drawer: async (/** @type {Drawer} */ drawer) => drawFrom(drawer, site),
     works: async (/** @type {string[]} */ ids) => ids.flatMap((id) => workOf(id, site) ?? []),
     add: eyes.add,
-    lacks: (/** @type {State} */ state) => (
-      site.parts || site.own.has(queryOf(state)) ? LACKS : [...LACKS, "part"]),
+    lacks: (/** @type {State} */ state) => [
+      ...(site.parts || site.own.has(queryOf(state)) ? [] : ["part"]),
+      ...(site.parts && about.looks.includes(state.network) ? [] : ["why"]),
+    ],
+    /** @param {Asked} asked @param {string} id @param {boolean} tried @returns {Promise<Explained>} */
+    async why(asked, id, tried) {
+      const matches = await eyes.match(asked, asked.query, asked.question.region, id);
+      const text = whyText(titleOf(asked.network, about), matches);
+      return { matches, text, tried: tried ? await search.attempt(asked, id, eyes.change) : null };
+    },
     session: () => ({ kept: Object.keys(found.note.kept), steps: found.note.steps.length }),
     /** @param {string} id @param {boolean} on */
     async keep(id, on) {
@@ -147,6 +154,8 @@ function createAnswerer(site, say = () => {}) {
     /** @param {What} what @param {Walk} walk */
     async save(what, walk) {
       if (what.do === "export") saveTable(walk, site);
+      else if (what.format === "csv") saveCsv("session.csv", tableOf(found.note, site));
+      else if (what.format === "html") await savePage(found.note, site, eyes.picture, say);
       else saveSession(found.note);
     },
   };
@@ -420,6 +429,23 @@ function saveSession(session) {
 }
 
 /**
+ * @param {Session} session @param {Site} site @param {Picture} picture
+ * @param {(text: string) => void} say
+ */
+async function savePage(session, site, picture, say) {
+  say("Making the page of the session …");
+  const { page } = await load("session");
+  const text = await pageOf(session, site, page, site.parts ? picture : null);
+  saveFile("session.html", new Blob([text], { type: "text/html" }));
+}
+
+/** @param {string} name @param {string} text */
+function saveCsv(name, text) {
+  // The byte order mark tells Excel that the file is UTF-8.
+  saveFile(name, new Blob(["\ufeff", text], { type: "text/csv" }));
+}
+
+/**
  * Save what is shown as a CSV file, with the columns of `results` in artsearch/gallery/view.py.
  * @param {Walk} walk @param {Site} site
  */
@@ -442,13 +468,12 @@ function saveTable({ state, answers, works: told }, site) {
     return head.map((name) => disarm(/** @type {Work} */ (about)[name]));
   }));
   const text = [head, ...lines].map((line) => `${line.map(cell).join(",")}\n`).join("");
-  // The byte order mark tells Excel that the file is UTF-8.
-  saveFile("similar-works.csv", new Blob(["\ufeff", text], { type: "text/csv" }));
+  saveCsv("similar-works.csv", text);
 }
 
 /** A text that a spreadsheet does not take for a formula. @param {string | number} value */
 function disarm(value) {
-  const formula = isText(value) && /^[=+\-@\t\r]/.test(value) && !/^[-+]?\d+(?:[.,]\d+)?$/.test(value);
+  const formula = isText(value) && /^[=+\-@\t\r]/.test(value) && !/^[-+]?\p{Nd}+(?:[.,]\p{Nd}+)?$/u.test(value);
   return formula ? `'${value}` : value;
 }
 
