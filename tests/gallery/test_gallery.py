@@ -39,7 +39,7 @@ def searches(collection):
 
 
 @pytest.fixture
-def state(collection, searches, out):
+def walk(collection, searches, out):
     return Walk(Gallery(collection, searches, query=WAVE, out=out))
 
 
@@ -66,8 +66,8 @@ def file_of(image, kind="PNG"):
 # ---- the first view --------------------------------------------------------------------------
 
 
-def test_first_view(state, collection):
-    view = state.view
+def test_first_view(walk, collection):
+    view = walk.view
     assert view["query"]["id"] == WAVE
     assert view["query"]["title"] == "The Great Wave off Kanagawa"
     assert view["query"]["licence"] == "public domain"
@@ -80,23 +80,23 @@ def test_first_view(state, collection):
     json.dumps(view)
 
 
-def test_rows_are_what_the_search_finds(state, searches):
+def test_rows_are_what_the_search_finds(walk, searches):
     results = searches["efficientnet_lite0", "no_crop"].by_work(WAVE, 10)
-    works = state.view["rows"][0]["works"]
+    works = walk.view["rows"][0]["works"]
     assert [work["id"] for work in works] == results.ids
     assert [work["distance"] for work in works] == results.distances
     assert works[0]["distance_text"] == f"{results.distances[0]:.3f}"
     said = [(work["rarity"], work["rarity_text"]) for work in works]
     assert said == [(one.rarity.word, str(one.rarity)) for one in results]
-    assert state.view["rows"][0]["cut"] == results.cut_text
+    assert walk.view["rows"][0]["cut"] == results.cut_text
     assert WAVE not in results.ids
 
 
-def test_works_have_their_own_proportions(state, collection):
-    for work in state.view["drawer"]["works"]:
+def test_works_have_their_own_proportions(walk, collection):
+    for work in walk.view["drawer"]["works"]:
         width, height = collection.open(work["id"]).size
         assert work["width"] / work["height"] == pytest.approx(width / height, rel=0.02)
-        data = state.gallery._picture_file(work["thumb"])
+        data = walk.gallery._picture_file(work["thumb"])
         assert max(Image.open(io.BytesIO(data)).size) == SIDES["small"]
 
 
@@ -114,111 +114,111 @@ def test_gallery_of_one_work(tmp_path, paint):
     paint("one/a.png")
     collection = Collection(tmp_path / "one")
     searches = searches_by_colour(collection)
-    state = Walk(Gallery(collection, searches, out=tmp_path))
-    view = state.view
+    walk = Walk(Gallery(collection, searches, out=tmp_path))
+    view = walk.view
     assert view["query"]["id"] == "a.png" and view["rows"] == [] and view["k_max"] == 0
-    figure = state.gallery.picture()
+    figure = walk.gallery.picture()
     assert sum(len(ax.images) for ax in figure.axes) == 1
     plt.close(figure)
-    row = searches[state.gallery.network, state.gallery.crop].exact.row("a.png")
-    searches[state.gallery.network, state.gallery.crop].look = lambda image: Described(row, row)
-    state.upload(file_of(Image.new("RGB", (30, 40))), "mine.png")  # to which it is the nearest
-    assert [work["id"] for work in state.view["rows"][0]["works"]] == ["a.png"]
+    row = searches[walk.gallery.network, walk.gallery.crop].exact.row("a.png")
+    searches[walk.gallery.network, walk.gallery.crop].look = lambda image: Described(row, row)
+    walk.upload(file_of(Image.new("RGB", (30, 40))), "mine.png")  # to which it is the nearest
+    assert [work["id"] for work in walk.view["rows"][0]["works"]] == ["a.png"]
 
 
 # ---- what a visitor does ---------------------------------------------------------------------
 
 
-def test_history(state):
-    state.select(MONA_LISA)
-    state.select(LION)
-    assert state.query == LION
-    state.back()
-    state.back()
-    state.back()
-    history = state.view["history"]
-    assert (state.query, history["position"], len(history["works"])) == (WAVE, 0, 3)
-    state.forward()
-    assert state.query == MONA_LISA
-    state.select(WAVE)  # what lay ahead is forgotten
-    state.forward()
-    assert [work["id"] for work in state.view["history"]["works"]] == [WAVE, MONA_LISA, WAVE]
-    state.go_to(1)
-    assert state.query == MONA_LISA
-    state.select(MONA_LISA)
-    assert len(state.view["history"]["works"]) == 3
+def test_history(walk):
+    walk.select(MONA_LISA)
+    walk.select(LION)
+    assert walk.query == LION
+    walk.back()
+    walk.back()
+    walk.back()
+    history = walk.view["history"]
+    assert (walk.query, history["position"], len(history["works"])) == (WAVE, 0, 3)
+    walk.forward()
+    assert walk.query == MONA_LISA
+    walk.select(WAVE)  # what lay ahead is forgotten
+    walk.forward()
+    assert [work["id"] for work in walk.view["history"]["works"]] == [WAVE, MONA_LISA, WAVE]
+    walk.go_to(1)
+    assert walk.query == MONA_LISA
+    walk.select(MONA_LISA)
+    assert len(walk.view["history"]["works"]) == 3
 
 
-def test_history_remembers_fifty(state, collection):
+def test_history_remembers_fifty(walk, collection):
     for step in range(60):
-        state.select(collection.ids[step % 21])
-    history = state.view["history"]
+        walk.select(collection.ids[step % 21])
+    history = walk.view["history"]
     assert len(history["works"]) == 50 and history["position"] == 49
 
 
-def test_switches(state):
-    first = state.shown
-    state.change(network="efficientnet_lite1")
-    second = state.shown
-    state.change(crop="center_crop")
-    third = state.shown
+def test_switches(walk):
+    first = walk.shown
+    walk.change(network="efficientnet_lite1")
+    second = walk.shown
+    walk.change(crop="center_crop")
+    third = walk.shown
     assert first != second != third
-    state.change(crop="no_crop")
-    state.change(network="efficientnet_lite0")
-    assert state.shown == first
+    walk.change(crop="no_crop")
+    walk.change(network="efficientnet_lite0")
+    assert walk.shown == first
 
 
-def test_errors_leave_everything_as_it_was(state):
-    before = state.view
+def test_errors_leave_everything_as_it_was(walk):
+    before = walk.view
     for wrong, sentence in (
-        (lambda: state.select("nope.jpg"), "unknown work 'nope.jpg'"),
-        (lambda: state.change(network="vg16"), "unknown network 'vg16'"),
-        (lambda: state.change(crop="half"), "unknown crop 'half'"),
-        (lambda: state.change(k=21), "k is 21; take 1 to 20"),
-        (lambda: state.change(k=0), "k is 0; take 1 to 20"),
+        (lambda: walk.select("nope.jpg"), "unknown work 'nope.jpg'"),
+        (lambda: walk.change(network="vg16"), "unknown network 'vg16'"),
+        (lambda: walk.change(crop="half"), "unknown crop 'half'"),
+        (lambda: walk.change(k=21), "k is 21; take 1 to 20"),
+        (lambda: walk.change(k=0), "k is 0; take 1 to 20"),
     ):
         wrong()
-        assert sentence in state.view["error"]
-        assert state.view == before | {"error": state.view["error"]}
-    state.change(k=10)
-    assert state.view["error"] == ""
+        assert sentence in walk.view["error"]
+        assert walk.view == before | {"error": walk.view["error"]}
+    walk.change(k=10)
+    assert walk.view["error"] == ""
 
 
-def test_side_by_side(state):
-    state.change(compare=True)
-    view = state.view
-    lists = state.shown
+def test_side_by_side(walk):
+    walk.change(compare=True)
+    view = walk.view
+    lists = walk.shown
     assert [row["network"] for row in view["rows"]] == [
         "efficientnet_lite0",
         "efficientnet_lite1",
         "efficientnet_lite2",
     ]
     assert all(len(ids) == 10 for ids in lists) and lists[0] != lists[1] != lists[2]
-    state.change(network="efficientnet_lite1")
-    assert not state.view["compare"]
+    walk.change(network="efficientnet_lite1")
+    assert not walk.view["compare"]
 
 
 def test_refresh_draws_other_works(collection, searches, out):
-    state = Walk(Gallery(collection, searches, drawer=6, out=out))
-    drawn = [[work["id"] for work in state.view["drawer"]["works"]]]
-    state.change(search="hokusai")
-    state.refresh()
-    drawn.append([work["id"] for work in state.view["drawer"]["works"]])
-    assert drawn[0] != drawn[1] and state.view["drawer"]["search"] == ""
+    walk = Walk(Gallery(collection, searches, drawer=6, out=out))
+    drawn = [[work["id"] for work in walk.view["drawer"]["works"]]]
+    walk.change(search="hokusai")
+    walk.refresh()
+    drawn.append([work["id"] for work in walk.view["drawer"]["works"]])
+    assert drawn[0] != drawn[1] and walk.view["drawer"]["search"] == ""
     again = Walk(Gallery(collection, searches, drawer=6, out=out))
     again.refresh()
     assert [work["id"] for work in again.view["drawer"]["works"]] == drawn[1]
 
 
 def test_drawer_pages_hold_every_work_once(collection, searches, out):
-    state = Walk(Gallery(collection, searches, drawer=6, out=out))
+    walk = Walk(Gallery(collection, searches, drawer=6, out=out))
     seen = []
-    for page in range(state.view["drawer"]["pages"]):
-        state.change(page=page)
-        seen += [work["id"] for work in state.view["drawer"]["works"]]
+    for page in range(walk.view["drawer"]["pages"]):
+        walk.change(page=page)
+        seen += [work["id"] for work in walk.view["drawer"]["works"]]
     assert sorted(seen) == collection.ids
-    state.change(page=99)
-    assert state.view["drawer"]["page"] == 3
+    walk.change(page=99)
+    assert walk.view["drawer"]["page"] == 3
 
 
 @pytest.mark.parametrize(
@@ -230,102 +230,102 @@ def test_drawer_pages_hold_every_work_once(collection, searches, out):
         ("no such thing", set()),
     ],
 )
-def test_search_in_the_drawer(state, text, titles):
-    state.change(search=text)
-    drawer = state.view["drawer"]
+def test_search_in_the_drawer(walk, text, titles):
+    walk.change(search=text)
+    drawer = walk.view["drawer"]
     assert titles <= {work["title"] for work in drawer["works"]}
     assert drawer["matches"] == len(drawer["works"]) and drawer["search"] == text
     assert bool(drawer["works"]) == bool(titles)
 
 
-def test_upload(state, collection):
-    state.upload(file_of(Image.new("RGBA", (3000, 1500), (0, 0, 0, 0))), "mine.png")
-    view = state.view
+def test_upload(walk, collection):
+    walk.upload(file_of(Image.new("RGBA", (3000, 1500), (0, 0, 0, 0))), "mine.png")
+    view = walk.view
     query = view["query"]
     assert query["title"] == "mine.png" and query["width"] == 2 * query["height"]
     # The made-up extractor takes every image for the Mona Lisa.
     assert view["rows"][0]["works"][0]["id"] == MONA_LISA
-    picture = Image.open(io.BytesIO(state.gallery._picture_file(query["image"])))
+    picture = Image.open(io.BytesIO(walk.gallery._picture_file(query["image"])))
     assert picture.size == (640, 320) and picture.getpixel((9, 9)) == (255, 255, 255)
-    _, kept = state.gallery._answers.uploads[query["id"]]  # no larger than any network wants
+    _, kept = walk.gallery._answers.uploads[query["id"]]  # no larger than any network wants
     assert Image.open(io.BytesIO(kept)).size == (1024, 512)
-    state.select(LION)
-    state.back()
-    assert state.view["query"] == query
-    state.change(compare=True)
-    assert len(state.view["rows"]) == 3 and not state.view["error"]
-    assert state.gallery.table()["query"].unique().tolist() == [query["id"]]
-    plt.close(state.gallery.picture())
+    walk.select(LION)
+    walk.back()
+    assert walk.view["query"] == query
+    walk.change(compare=True)
+    assert len(walk.view["rows"]) == 3 and not walk.view["error"]
+    assert walk.gallery.table()["query"].unique().tolist() == [query["id"]]
+    plt.close(walk.gallery.picture())
 
 
-def test_two_uploads_of_one_name_are_two_queries(state):
+def test_two_uploads_of_one_name_are_two_queries(walk):
     for width in (40, 80):
-        state.upload(file_of(Image.new("RGB", (width, 40))), "mine.png")
-    assert state.view["query"]["width"] == 2 * state.view["query"]["height"]
-    state.back()
-    assert state.view["query"]["width"] == state.view["query"]["height"]
+        walk.upload(file_of(Image.new("RGB", (width, 40))), "mine.png")
+    assert walk.view["query"]["width"] == 2 * walk.view["query"]["height"]
+    walk.back()
+    assert walk.view["query"]["width"] == walk.view["query"]["height"]
 
 
 @pytest.mark.parametrize("data", [b"", b"just text", file_of(Image.new("RGB", (9, 9)))[:40]])
-def test_upload_of_no_image(state, data):
-    state.upload(data, "notes.txt")
-    assert state.view["error"].startswith("notes.txt cannot be a query: ")
-    assert state.query == WAVE
+def test_upload_of_no_image(walk, data):
+    walk.upload(data, "notes.txt")
+    assert walk.view["error"].startswith("notes.txt cannot be a query: ")
+    assert walk.query == WAVE
 
 
-def test_a_notebook_hears_of_everything(state):
+def test_a_notebook_hears_of_everything(walk):
     heard = []
     for name in ("query", "dial", "question", "results"):
-        state.gallery.observe(lambda change: heard.append(change["name"]), name)
-    state.select(LION)
-    state.select("nope.jpg")
+        walk.gallery.observe(lambda change: heard.append(change["name"]), name)
+    walk.select(LION)
+    walk.select("nope.jpg")
     assert sorted(heard) == ["query", "question", "results"]
 
 
-def test_a_notebook_asks(state, searches):
-    gallery = state.gallery
+def test_a_notebook_asks(walk, searches):
+    gallery = walk.gallery
     gallery.question = replace(gallery.question, where='artist contains "hokusai"', k=3)
     gallery.network = "efficientnet_lite1"
-    assert state.hear()["ask"]["where"] and state.view["networks"][1]["selected"]
+    assert walk.hear()["ask"]["where"] and walk.view["networks"][1]["selected"]
     found = searches["efficientnet_lite1", "no_crop"].answer(gallery.question).ids
-    assert state.shown == [found] == [one.ids for one in gallery.results.values()]
+    assert walk.shown == [found] == [one.ids for one in gallery.results.values()]
     gallery.query = LION
     gallery.compare = True
-    state.hear()
-    assert state.query == LION and len(state.shown) == 3
-    assert [work["id"] for work in state.view["history"]["works"]] == [WAVE, LION]
-    state.back()
+    walk.hear()
+    assert walk.query == LION and len(walk.shown) == 3
+    assert [work["id"] for work in walk.view["history"]["works"]] == [WAVE, LION]
+    walk.back()
     assert gallery.query == WAVE and gallery.place["position"] == 0
-    before = state.view
+    before = walk.view
     for name, wrong in (("query", "nope.jpg"), ("network", "vg16"), ("dial", 0.5)):
         with pytest.raises(ArtsearchError, match="unknown|have none"):
             setattr(gallery, name, wrong)
-    assert state.hear() == before and gallery.query == WAVE and gallery.dial is None
+    assert walk.hear() == before and gallery.query == WAVE and gallery.dial is None
 
 
-def test_a_page_that_is_loaded_again_is_where_it_was(state):
-    state.select(LION)
-    state.change(k=4, search="hokusai")
-    again = Walk(state.gallery)
-    assert again.view == state.view and again.state == state.state
+def test_a_page_that_is_loaded_again_is_where_it_was(walk):
+    walk.select(LION)
+    walk.change(k=4, search="hokusai")
+    again = Walk(walk.gallery)
+    assert again.view == walk.view and again.state == walk.state
 
 
 # ---- export and picture ----------------------------------------------------------------------
 
 
-def test_results_and_csv(state, collection):
-    state.change(compare=True)
-    table = state.gallery.table()
-    assert len(table) == 30 and set(table["network"]) == set(state.gallery.titles)
+def test_results_and_csv(walk, collection):
+    walk.change(compare=True)
+    table = walk.gallery.table()
+    assert len(table) == 30 and set(table["network"]) == set(walk.gallery.titles)
     assert table["crop"].unique().tolist() == ["no_crop"]
     row = table.iloc[0]
     assert row["caption"] == collection.caption(row["id"]) and row["licence"] == "public domain"
-    text = to_safe_csv(state.gallery.table())
+    text = to_safe_csv(walk.gallery.table())
     assert text.startswith("query,network,crop,dial")
     back = pd.read_csv(io.StringIO(text), keep_default_na=False)
     assert back["id"].tolist() == table["id"].tolist()
     assert np.allclose(back["distance"], table["distance"])
-    (answer, *_) = state.gallery.results.values()
+    (answer, *_) = walk.gallery.results.values()
     assert back["rarity"].head(10).tolist() == [one.rarity.word for one in answer]
     assert back["share"].head(10).astype(float).tolist() == [one.rarity.share for one in answer]
 
@@ -340,10 +340,10 @@ def test_numbers_and_names_are_no_formulas(text):
     assert disarm(text) == text
 
 
-def test_picture(state):
-    state.change(k=3)
-    state.change(compare=True)
-    figure = state.gallery.picture()
+def test_picture(walk):
+    walk.change(k=3)
+    walk.change(compare=True)
+    figure = walk.gallery.picture()
     assert len(figure.axes) == 3 * 4
     assert figure.axes[4].get_ylabel() == "EfficientNet-Lite1"
     plt.close(figure)
@@ -358,14 +358,14 @@ def hostile(tmp_path_factory):
 
 
 def test_hostile_titles_are_text(hostile, out):
-    state = Walk(Gallery(hostile, searches_by_colour(hostile), query=hostile.ids[0], out=out))
-    works = state.view["drawer"]["works"]
+    walk = Walk(Gallery(hostile, searches_by_colour(hostile), query=hostile.ids[0], out=out))
+    works = walk.view["drawer"]["works"]
     assert {work["title"] for work in works} == {hostile.work(id)["title"] for id in hostile}
     # A cell's formula is disarmed, and nothing else of it changes.
-    table = pd.read_csv(io.StringIO(to_safe_csv(state.gallery.table())), keep_default_na=False)
+    table = pd.read_csv(io.StringIO(to_safe_csv(walk.gallery.table())), keep_default_na=False)
     assert "'=HYPERLINK(0)" in set(table["title"])
     assert not table["title"].str.startswith(tuple("=+-@")).any()
-    plt.close(state.gallery.picture())
+    plt.close(walk.gallery.picture())
 
 
 @pytest.fixture(scope="module")
@@ -376,22 +376,22 @@ def many(tmp_path_factory):
 
 def test_ten_thousand_works(many, tmp_path):
     vectors = np.random.default_rng(0).normal(size=(len(many), 16))
-    state = Walk(Gallery(many, MadeUpSearches(many, vectors), out=tmp_path))
-    assert len(json.dumps(state.view)) < 40_000
-    works = state.view["rows"][0]["works"] + state.view["drawer"]["works"]
+    walk = Walk(Gallery(many, MadeUpSearches(many, vectors), out=tmp_path))
+    assert len(json.dumps(walk.view)) < 40_000
+    works = walk.view["rows"][0]["works"] + walk.view["drawer"]["works"]
     # Only what is seen is made: two sizes of each.
     made = list((tmp_path / "thumbs").rglob("*.webp"))
     assert len(made) <= 2 * (len(works) + 1)
-    state.change(search="untitled")  # the first search folds all captions
+    walk.change(search="untitled")  # the first search folds all captions
     for verb in (
-        lambda: state.change(compare=True),
-        state.refresh,
-        lambda: state.select(many.ids[5000]),
+        lambda: walk.change(compare=True),
+        walk.refresh,
+        lambda: walk.select(many.ids[5000]),
     ):
         verb()
-        assert len(json.dumps(state.view)) < 60_000
-    state.change(search="untitled 77")
-    assert state.view["drawer"]["matches"] > 100
+        assert len(json.dumps(walk.view)) < 60_000
+    walk.change(search="untitled 77")
+    assert walk.view["drawer"]["matches"] > 100
 
 
 # ---- thumbnails ------------------------------------------------------------------------------
@@ -442,27 +442,27 @@ def test_it_says_what_it_is(gallery):
     plt.close(figure)
 
 
-def test_a_visit(state):
-    state.select(LION)
-    state.select(MONA_LISA)
-    state.back()
-    assert state.query == LION == state.gallery.query
-    state.forward()
-    state.go_to(0)
-    assert state.query == WAVE
-    state.change(network="efficientnet_lite2")
-    state.change(crop="center_crop")
-    state.change(k=4)
-    state.change(compare=True)
-    view = state.change(search="hokusai")
+def test_a_visit(walk):
+    walk.select(LION)
+    walk.select(MONA_LISA)
+    walk.back()
+    assert walk.query == LION == walk.gallery.query
+    walk.forward()
+    walk.go_to(0)
+    assert walk.query == WAVE
+    walk.change(network="efficientnet_lite2")
+    walk.change(crop="center_crop")
+    walk.change(k=4)
+    walk.change(compare=True)
+    view = walk.change(search="hokusai")
     assert len(view["rows"]) == 3 and len(view["rows"][0]["works"]) == 4
     assert view["drawer"]["matches"] == 7
     assert [one["name"] for one in view["crops"] if one["selected"]] == ["center_crop"]
-    state.refresh()
-    state.change(page=1)
-    state.upload(file_of(Image.new("RGB", (30, 40))), "mine.png")
-    assert state.view["query"]["title"] == "mine.png"
-    state.gallery.which.wait()
+    walk.refresh()
+    walk.change(page=1)
+    walk.upload(file_of(Image.new("RGB", (30, 40))), "mine.png")
+    assert walk.view["query"]["title"] == "mine.png"
+    walk.gallery.which.wait()
 
 
 @pytest.mark.parametrize(
@@ -476,21 +476,21 @@ def test_widget_bears_nonsense(gallery, message):
     assert all(data == b"" for _, buffers in gallery.sent for data in buffers)
 
 
-def test_unexpected_errors_are_said_in_the_gallery(state):
-    assert "ValueError" in state.change(page="many")["error"]
+def test_unexpected_errors_are_said_in_the_gallery(walk):
+    assert "ValueError" in walk.change(page="many")["error"]
 
 
-def test_widget_saves(state):
-    state.export()
-    assert state.error == ""
-    assert state.saved["similar-works.csv"].startswith(b"\xef\xbb\xbfquery,")
-    state.picture()
-    assert state.saved["similar-works.png"].startswith(b"\x89PNG")
+def test_widget_saves(walk):
+    walk.export()
+    assert walk.error == ""
+    assert walk.saved["similar-works.csv"].startswith(b"\xef\xbb\xbfquery,")
+    walk.picture()
+    assert walk.saved["similar-works.png"].startswith(b"\x89PNG")
     assert not plt.get_fignums()
 
 
-def test_what_travels(state):
-    gallery, sent = state.gallery, []
+def test_what_travels(walk):
+    gallery, sent = walk.gallery, []
     gallery_sends = gallery.send
     gallery.send = lambda *said: (sent.append(said), gallery_sends(*said))
     known = set()
@@ -506,16 +506,16 @@ def test_what_travels(state):
         return bytes_ + sum(len(gallery._picture_file(name)) for name in new)
 
     assert len(gallery._esm) + len(gallery._css) < 240_000
-    assert len(json.dumps([gallery.opening, gallery.about])) + travels(state.view) < 300_000
+    assert len(json.dumps([gallery.opening, gallery.about])) + travels(walk.view) < 300_000
     for change in (
-        lambda: state.select(LION),
-        lambda: state.select(MONA_LISA),
-        lambda: state.change(network="efficientnet_lite1"),
-        lambda: state.change(compare=True),
-        lambda: state.select(WAVE),
+        lambda: walk.select(LION),
+        lambda: walk.select(MONA_LISA),
+        lambda: walk.change(network="efficientnet_lite1"),
+        lambda: walk.change(compare=True),
+        lambda: walk.select(WAVE),
     ):
         assert travels(change()) < 150_000
-    assert travels(state.back()) < 60_000  # pictures are not sent again
+    assert travels(walk.back()) < 60_000  # pictures are not sent again
 
 
 # ---- around it -------------------------------------------------------------------------------

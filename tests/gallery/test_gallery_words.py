@@ -26,69 +26,69 @@ def searches(few, out, one_thread):
 
 
 @pytest.fixture
-def state(searches, out):
+def walk(searches, out):
     return Walk(Gallery(searches.collection, searches, k=3, query=WAVE, out=out))
 
 
-def ask(state, *things, **more):
+def ask(walk, *things, **more):
     """Return what the search itself answers."""
-    return state.gallery.searches[state.gallery.network, "no_crop"].ask(*things, 3, **more).ids
+    return walk.gallery.searches[walk.gallery.network, "no_crop"].ask(*things, 3, **more).ids
 
 
-def test_words_are_selected_as_a_work_is(state):
-    state.select(IN_WORDS + " a mountain\n lake ")
-    view = state.view
-    assert view["error"] == "" and state.query == LAKE
-    assert state.shown[0] == ask(state, Words("a mountain lake"))
+def test_words_are_selected_as_a_work_is(walk):
+    walk.select(IN_WORDS + " a mountain\n lake ")
+    view = walk.view
+    assert view["error"] == "" and walk.query == LAKE
+    assert walk.shown[0] == ask(walk, Words("a mountain lake"))
     query = view["query"]
     assert (query["words"], query["title"]) == ("a mountain lake", "“a mountain lake”")
     assert query["thumb"] == query["image"] == "" and not view["ask"]["active"]
     assert [work["id"] for work in view["history"]["works"]] == [WAVE, LAKE]
-    state.back()
-    assert state.query == WAVE and state.shown[0] == ask(state, WAVE)
-    state.forward()
-    assert state.shown[0] == ask(state, Words("a mountain lake"))
+    walk.back()
+    assert walk.query == WAVE and walk.shown[0] == ask(walk, WAVE)
+    walk.forward()
+    assert walk.shown[0] == ask(walk, Words("a mountain lake"))
 
 
-def test_words_stand_beside_a_work_with_weights(state):
-    state.like(NIGHT, 0.5)
-    state.unlike(LAKE)
-    assert state.shown[0] == ask(
-        state, [WAVE, (Words("at night"), 0.5)], negative=Words("a mountain lake")
+def test_words_stand_beside_a_work_with_weights(walk):
+    walk.like(NIGHT, 0.5)
+    walk.unlike(LAKE)
+    assert walk.shown[0] == ask(
+        walk, [WAVE, (Words("at night"), 0.5)], negative=Words("a mountain lake")
     )
-    liked = state.view["ask"]["liked"]
+    liked = walk.view["ask"]["liked"]
     assert [(one["words"], one["side"], one["weight"]) for one in liked] == [
         ("at night", "like", 0.5),
         ("a mountain lake", "unlike", 1),
     ]
-    state.like(WAVE, 2)
-    state.drop(LAKE)
-    assert state.shown[0] == ask(state, [(WAVE, 2), (Words("at night"), 0.5)])
-    state.select(SPRING)
-    assert not state.view["ask"]["active"]
+    walk.like(WAVE, 2)
+    walk.drop(LAKE)
+    assert walk.shown[0] == ask(walk, [(WAVE, 2), (Words("at night"), 0.5)])
+    walk.select(SPRING)
+    assert not walk.view["ask"]["active"]
 
 
-def test_a_work_is_liked_beside_words(state):
-    state.select(LAKE)
-    state.like(SPRING)
-    state.like(LAKE, 3)
-    assert state.shown[0] == ask(state, [SPRING, (Words("a mountain lake"), 3)])
-    view = state.view
+def test_a_work_is_liked_beside_words(walk):
+    walk.select(LAKE)
+    walk.like(SPRING)
+    walk.like(LAKE, 3)
+    assert walk.shown[0] == ask(walk, [SPRING, (Words("a mountain lake"), 3)])
+    view = walk.view
     assert view["ask"]["weight"] == 3 and [one["id"] for one in view["ask"]["liked"]] == [SPRING]
-    state.unlike(LAKE)
-    assert "The selected work is what is asked for" in state.error
-    state.change(where='artist == "Katsushika Hokusai"')
-    assert set(state.shown[0]) <= set(state.gallery.collection.ids) - {SPRING}
+    walk.unlike(LAKE)
+    assert "The selected work is what is asked for" in walk.error
+    walk.change(where='artist == "Katsushika Hokusai"')
+    assert set(walk.shown[0]) <= set(walk.gallery.collection.ids) - {SPRING}
 
 
-def test_words_are_offered_where_the_network_takes_them(state):
-    assert state.view["ask"]["in_words"] == IN_WORDS
-    state.change(network=LITE)
-    assert state.view["ask"]["in_words"] == ""
-    before = state.shown[0]
-    state.select(LAKE)
-    assert state.error.startswith(f"{LITE} takes no words; take a network that does")
-    assert state.shown[0] == before and state.query == WAVE
+def test_words_are_offered_where_the_network_takes_them(walk):
+    assert walk.view["ask"]["in_words"] == IN_WORDS
+    walk.change(network=LITE)
+    assert walk.view["ask"]["in_words"] == ""
+    before = walk.shown[0]
+    walk.select(LAKE)
+    assert walk.error.startswith(f"{LITE} takes no words; take a network that does")
+    assert walk.shown[0] == before and walk.query == WAVE
 
 
 @pytest.mark.parametrize(
@@ -98,47 +98,47 @@ def test_words_are_offered_where_the_network_takes_them(state):
         ({"goal": WAVE}, "stepping stones lead from one work"),
     ],
 )
-def test_what_words_cannot_is_said(state, choice, said):
-    state.select(LAKE)
-    state.change(**choice)
-    assert said in state.error and state.state["why"] == state.gallery.goal == ""
+def test_what_words_cannot_is_said(walk, choice, said):
+    walk.select(LAKE)
+    walk.change(**choice)
+    assert said in walk.error and walk.state["why"] == walk.gallery.goal == ""
 
 
-def test_a_link_of_words_opens_on_them(state, searches, out):
-    state.select(LAKE)
-    state.like(WAVE)
-    link = state.view["ask"]["link"]
+def test_a_link_of_words_opens_on_them(walk, searches, out):
+    walk.select(LAKE)
+    walk.like(WAVE)
+    link = walk.view["ask"]["link"]
     assert read_link(link)[0] == Question([WAVE], words=[("a mountain lake", 1)], k=3)
     gallery = Gallery(searches.collection, searches, link="?words=at+night&k=2", out=out)
     assert gallery.query == NIGHT and [len(one) for one in gallery.results.values()] == [2]
     gallery.open_link(link)
-    assert Walk(gallery).shown == state.shown
+    assert Walk(gallery).shown == walk.shown
 
 
-def test_a_session_keeps_words(state):
-    state.select(LAKE)
-    state.unlike(NIGHT)
-    again = Session.from_json(state.gallery.session.to_json(), state.gallery.collection)
-    assert again.steps == state.gallery.session.steps and again.missing == ""
+def test_a_session_keeps_words(walk):
+    walk.select(LAKE)
+    walk.unlike(NIGHT)
+    again = Session.from_json(walk.gallery.session.to_json(), walk.gallery.collection)
+    assert again.steps == walk.gallery.session.steps and again.missing == ""
     step = again.steps[-1]
     assert step.own == () and "unlike-words=at+night" in step.link()
-    said = describe(step.question, state.gallery.collection)
+    said = describe(step.question, walk.gallery.collection)
     assert said == "Near “a mountain lake”, not like “at night”"
     assert "a mountain lake" in make_table(again) and "a mountain lake" in make_page(again)
-    other = Walk(Gallery(state.gallery.collection, state.gallery.searches, k=3, query=SPRING))
-    other.open_session(state.gallery.session.to_json())
-    assert other.error == "" and other.query == LAKE and other.shown[0] == state.shown[0]
+    other = Walk(Gallery(walk.gallery.collection, walk.gallery.searches, k=3, query=SPRING))
+    other.open_session(walk.gallery.session.to_json())
+    assert other.error == "" and other.query == LAKE and other.shown[0] == walk.shown[0]
 
 
-def test_the_picture_shows_words(state):
-    state.select(LAKE)
-    (ax, *_) = state.gallery.picture().axes
+def test_the_picture_shows_words(walk):
+    walk.select(LAKE)
+    (ax, *_) = walk.gallery.picture().axes
     assert [one.get_text() for one in ax.texts] == ["“a mountain\nlake”"]
 
 
-def test_words_that_are_too_many_are_refused(state):
-    state.select(LAKE)
-    state.like(NIGHT, 1)
-    assert state.error == "" and state.view["query"]["words"] == "a mountain lake"
-    state.select(IN_WORDS + "lake " * 99)
-    assert "is longer than what" in state.error
+def test_words_that_are_too_many_are_refused(walk):
+    walk.select(LAKE)
+    walk.like(NIGHT, 1)
+    assert walk.error == "" and walk.view["query"]["words"] == "a mountain lake"
+    walk.select(IN_WORDS + "lake " * 99)
+    assert "is longer than what" in walk.error

@@ -97,24 +97,24 @@ def test_what_wants_the_network_is_refused_in_a_sentence(searches, folder, tmp_p
 
 def test_a_visitor_of_the_gallery(searches, tmp_path):
     gallery = Gallery(searches.collection, searches, k=5, crop="no_crop", out=tmp_path)
-    state = Walk(gallery)
-    drawer = state.view["drawer"]["works"]
+    walk = Walk(gallery)
+    drawer = walk.view["drawer"]["works"]
     assert len(drawer) == 24 and all(gallery._picture_file(work["thumb"]) for work in drawer)
-    assert state.view["query"]["source"].startswith("https://example.org/")
+    assert walk.view["query"]["source"].startswith("https://example.org/")
     for change in ({"group_by": "source"}, {"where": 'source == "moma"'}, {"goal": "moma/3"}):
-        state.change(**change)
-        assert not state.error and state.gallery.results[NETWORK].ids
-        state.clear()
-    for change in ({"why": state.gallery.results[NETWORK].ids[0]}, {"region": (0, 0, 0.5, 0.5)}):
-        state.change(**change)
-        assert "fetch" in state.error and state.gallery.results[NETWORK].ids
-    state.change(dial=0.5)
-    assert "these searches have none" in state.error
-    state.upload(Path("data/paintings/albrecht-durer_lion.jpg").read_bytes())
-    assert "wants the network itself" in state.error
-    state.open_link("?like=moma%2F3&network=vectors%3Adinov2&crop=as_published")
-    assert state.query == "moma/3" and not state.error
-    assert gallery.picture().axes and state.view["can_upload"]
+        walk.change(**change)
+        assert not walk.error and walk.gallery.results[NETWORK].ids
+        walk.clear()
+    for change in ({"why": walk.gallery.results[NETWORK].ids[0]}, {"region": (0, 0, 0.5, 0.5)}):
+        walk.change(**change)
+        assert "fetch" in walk.error and walk.gallery.results[NETWORK].ids
+    walk.change(dial=0.5)
+    assert "these searches have none" in walk.error
+    walk.upload(Path("data/paintings/albrecht-durer_lion.jpg").read_bytes())
+    assert "wants the network itself" in walk.error
+    walk.open_link("?like=moma%2F3&network=vectors%3Adinov2&crop=as_published")
+    assert walk.query == "moma/3" and not walk.error
+    assert gallery.picture().axes and walk.view["can_upload"]
 
 
 def test_page_and_site_show_cards(searches, tmp_path):

@@ -43,11 +43,11 @@ def wave(collection):
 
 
 @pytest.fixture
-def state(collection, searches, tmp_path):
-    return make_state(collection, searches, tmp_path)
+def walk(collection, searches, tmp_path):
+    return make_walk(collection, searches, tmp_path)
 
 
-def make_state(collection, searches, out):
+def make_walk(collection, searches, out):
     return Walk(Gallery(collection, searches, query=LION, dial=0.5, out=out))
 
 
@@ -56,14 +56,14 @@ def known(collection, searches, tmp_path_factory):
     """A gallery of works whose points are there."""
     out = tmp_path_factory.mktemp("known")
     Identifier.of(collection, out, progress=False)
-    return make_state(collection, searches, out)
+    return make_walk(collection, searches, out)
 
 
-def upload(state, picture, name="photo.jpg"):
+def upload(walk, picture, name="photo.jpg"):
     """Upload a picture; return what is said of it when it is found out."""
-    state.upload(to_jpeg(picture, 90), name)
-    state.gallery.which.wait()
-    return state.hear()["which"]
+    walk.upload(to_jpeg(picture, 90), name)
+    walk.gallery.which.wait()
+    return walk.hear()["which"]
 
 
 def cut_and_hung(wave):
@@ -92,30 +92,30 @@ def test_what_is_no_work_is_none_of_these(known):
     assert f"it takes {known.gallery.which._identifier.threshold}" in which["more"]
 
 
-def test_without_points_it_is_offered_with_what_it_takes(state, wave, monkeypatch):
+def test_without_points_it_is_offered_with_what_it_takes(walk, wave, monkeypatch):
     """The gallery goes on meanwhile, and says when it is found out."""
     monkeypatch.setattr(which_module, "SOON", 0)
-    which = upload(state, wave)
+    which = upload(walk, wave)
     assert which["offer"] == "Which work is it?" and "of 4 works" in which["more"]
     going, told = Event(), []
-    state.gallery.which.tell = lambda sentence: (told.append(sentence), going.wait(60))
-    assert state.identify()["which"]["busy"]
-    assert state.keep(WAVE)["which"]["busy"]
+    walk.gallery.which.tell = lambda sentence: (told.append(sentence), going.wait(60))
+    assert walk.identify()["which"]["busy"]
+    assert walk.keep(WAVE)["which"]["busy"]
     going.set()
-    state.gallery.which.wait()
-    assert state.hear()["which"]["work"]["id"] == WAVE and state.gallery.session.kept == {WAVE: ""}
+    walk.gallery.which.wait()
+    assert walk.hear()["which"]["work"]["id"] == WAVE and walk.gallery.session.kept == {WAVE: ""}
     assert any("of 4 works are found" in one for one in told)
     assert any("4 of 4" in one for one in told if "learnt" in one)
     # From then on it is asked of every image at once.
-    assert upload(state, wave.convert("L"))["work"]["id"] == WAVE
+    assert upload(walk, wave.convert("L"))["work"]["id"] == WAVE
 
 
-def test_without_opencv_the_gallery_goes_on_and_says_what_to_install(state, wave, monkeypatch):
+def test_without_opencv_the_gallery_goes_on_and_says_what_to_install(walk, wave, monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)
-    which = upload(state, wave)
+    which = upload(walk, wave)
     assert which["text"] == "Which work it is cannot be told here."
     assert "pip install 'artsearch[identify]'" in which["more"] and not which["offer"]
-    assert not state.error and state.gallery.results["efficientnet_lite0"].ids
+    assert not walk.error and walk.gallery.results["efficientnet_lite0"].ids
 
 
 # ---- in a browser ----------------------------------------------------------------------------

@@ -70,8 +70,8 @@ def test_votes_are_reported_and_teach_a_dial_that_can_be_searched_by(judged, vot
     searches = Searches(Collection(judged / "works"), NETWORK, ["no_crop"], out=judged / "build")
     place = your_dial(judged / "build", searches.collection, NETWORK, "no_crop")
     assert place > 0.6
-    state = Walk(Gallery(searches.collection, searches, out=judged / "build"))
-    assert state.view["dial"]["yours"] == place
+    walk = Walk(Gallery(searches.collection, searches, out=judged / "build"))
+    assert walk.view["dial"]["yours"] == place
     work = searches.collection.ids[0]
     answers = [search(judged, work, "--json", "--dial", one)[1] for one in ("yours", str(place))]
     assert answers[0] == answers[1] and json.loads(answers[0])["dial"] == place
@@ -109,11 +109,11 @@ def test_likes_of_a_session_become_votes_once(judged, tmp_path):
     works = Collection(judged / "works")
     searches = Searches(works, NETWORK, ["no_crop"], out=judged / "build", progress=False)
     query, liked, unliked, *_ = works
-    state = Walk(Gallery(works, searches, query=query, out=tmp_path))
-    state.like(liked)
-    state.unlike(unliked)
+    walk = Walk(Gallery(works, searches, query=query, out=tmp_path))
+    walk.like(liked)
+    walk.unlike(unliked)
     session, votes = tmp_path / "session.json", tmp_path / "votes.csv"
-    session.write_text(state.gallery.session.to_json())
+    session.write_text(walk.gallery.session.to_json())
     words = ["from-session", str(session), "--judge", "Ada", "--votes", str(votes)]
     for new in ("1 new vote", "0 new votes"):
         done = CliRunner().invoke(main, ["judge", *words, "--collection", str(works.folder)])

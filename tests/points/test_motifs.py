@@ -204,59 +204,59 @@ class OneSearch(dict):
 
 
 @pytest.fixture
-def state(search, out):
+def walk(search, out):
     assert search.motifs  # there already, so that nothing is offered
     return Walk(Gallery(search.collection, OneSearch({KEY: search}), 3, query=WAVE, out=out))
 
 
-def test_the_gallery_seeks_what_is_drawn(state, places):
-    state.change(region=BOATS)
-    assert state.view["ask"]["motif"] == {"text": "", "offer": "", "busy": False, "on": False}
-    state.change(motif=True)
-    view = state.view
+def test_the_gallery_seeks_what_is_drawn(walk, places):
+    walk.change(region=BOATS)
+    assert walk.view["ask"]["motif"] == {"text": "", "offer": "", "busy": False, "on": False}
+    walk.change(motif=True)
+    view = walk.view
     works = view["rows"][0]["works"]
     assert {work["id"] for work in works} == set(places) and view["ask"]["motif"]["on"]
     assert all(work["region"] and "found again" in work["rarity"] for work in works)
-    assert "sought in other works" in describe(state.gallery.question, state.gallery.collection)
-    link = state.view["ask"]["link"]
-    state.change(region=None)
-    assert not state.gallery.question.motif and not state.error
-    state.open_link(link)
-    assert state.gallery.question.motif and state.gallery.results[NETWORK].ids == [
+    assert "sought in other works" in describe(walk.gallery.question, walk.gallery.collection)
+    link = walk.view["ask"]["link"]
+    walk.change(region=None)
+    assert not walk.gallery.question.motif and not walk.error
+    walk.open_link(link)
+    assert walk.gallery.question.motif and walk.gallery.results[NETWORK].ids == [
         one["id"] for one in works
     ]
-    state.select(state.gallery.collection.ids[0])
-    assert not state.gallery.question.motif and state.gallery.question.region is None
+    walk.select(walk.gallery.collection.ids[0])
+    assert not walk.gallery.question.motif and walk.gallery.question.region is None
 
 
-def test_an_upload_has_motifs_in_the_gallery(state, places):
-    state.upload(state.gallery.collection.path(WAVE).read_bytes(), "mine.jpg")
-    state.change(region=BOATS, motif=True)
-    state.gallery.which.wait()
-    assert WAVE in state.gallery.results[NETWORK].ids and not state.error
+def test_an_upload_has_motifs_in_the_gallery(walk, places):
+    walk.upload(walk.gallery.collection.path(WAVE).read_bytes(), "mine.jpg")
+    walk.change(region=BOATS, motif=True)
+    walk.gallery.which.wait()
+    assert WAVE in walk.gallery.results[NETWORK].ids and not walk.error
 
 
-def test_what_takes_long_is_offered_and_then_sought(state, places, monkeypatch):
+def test_what_takes_long_is_offered_and_then_sought(walk, places, monkeypatch):
     monkeypatch.setattr(Motifs, "missing", lambda *args: (21, 100.0))
-    state.change(region=BOATS, motif=True)
-    said = state.view["ask"]["motif"]
+    walk.change(region=BOATS, motif=True)
+    said = walk.view["ask"]["motif"]
     assert said["text"] == "What is where in 21 works is looked at first, once: about 2 minutes."
     assert said["offer"] and not said["on"]
     monkeypatch.setattr(Motifs, "missing", lambda *args: (0, 0.0))
-    state.make_motifs()
-    state.gallery.making.wait()
-    state.hear()
-    assert state.gallery.question.motif and set(state.gallery.results[NETWORK].ids) == set(places)
+    walk.make_motifs()
+    walk.gallery.making.wait()
+    walk.hear()
+    assert walk.gallery.question.motif and set(walk.gallery.results[NETWORK].ids) == set(places)
 
 
-def test_what_goes_wrong_is_said(state, monkeypatch):
+def test_what_goes_wrong_is_said(walk, monkeypatch):
     def fail(*args):
         raise ArtsearchError("no faiss here")
 
     monkeypatch.setattr(Motifs, "of", fail)
-    state.change(region=BOATS)
-    state.make_motifs()
-    state.gallery.making.wait()
-    said = state.hear()["ask"]["motif"]
+    walk.change(region=BOATS)
+    walk.make_motifs()
+    walk.gallery.making.wait()
+    said = walk.hear()["ask"]["motif"]
     assert said["text"] == "Motifs cannot be sought: no faiss here" and not said["busy"]
-    assert not state.gallery.question.motif
+    assert not walk.gallery.question.motif

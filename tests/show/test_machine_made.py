@@ -51,7 +51,7 @@ def searches(collection):
 
 
 @pytest.fixture
-def state(collection, searches, out):
+def walk(collection, searches, out):
     return Walk(Gallery(collection, searches, query=collection.ids[0], out=out))
 
 
@@ -121,48 +121,48 @@ def test_answers_among_some_are_those_of_each_work(collection, metric):
 # ---- the gallery -------------------------------------------------------------------------------
 
 
-def drawn(state):
-    return [work["id"] for work in state.view["drawer"]["works"]]
+def drawn(walk):
+    return [work["id"] for work in walk.view["drawer"]["works"]]
 
 
-def test_works_by_hand_come_first_in_the_drawer(state, collection):
-    order = drawn(state)
+def test_works_by_hand_come_first_in_the_drawer(walk, collection):
+    order = drawn(walk)
     assert set(order[:12]) == set(by_hand(collection)) and order[:12] != by_hand(collection)
-    state.refresh()
-    again, matches = drawn(state), state.view["drawer"]["matches"]
+    walk.refresh()
+    again, matches = drawn(walk), walk.view["drawer"]["matches"]
     assert set(again[:12]) == set(order[:12]) and again[:12] != order[:12] and matches == 24
 
 
 def test_one_switch_leaves_them_out_of_drawer_and_answers(collection, searches, out):
-    state = Walk(Gallery(collection, searches, query=collection.ids[0], drawer=10, out=out))
-    state.change(page=2)
-    state.change(machine_made=False)
-    view = state.view
+    walk = Walk(Gallery(collection, searches, query=collection.ids[0], drawer=10, out=out))
+    walk.change(page=2)
+    walk.change(machine_made=False)
+    view = walk.view
     assert view["machine_made"] == {"available": True, "shown": False, "count": 12}
     shown = [work["id"] for work in (*view["drawer"]["works"], *view["rows"][0]["works"])]
     assert not set(shown) & set(collection.machines) and view["drawer"]["page"] == 0
     assert len(view["rows"][0]["works"]) == view["k"] == 10 and view["drawer"]["matches"] == 12
     # It holds for the works that are selected next, and is no part of what "Clear" takes back.
-    state.select(collection.ids[6])
-    state.clear()
-    assert not state.view["machine_made"]["shown"] and not state.view["ask"]["active"]
-    assert state.view["query"]["machine_made"] == TOOL
-    state.change(search="work 14")
-    assert state.view["drawer"]["matches"] == 0
-    state.change(k=20)
-    assert [len(row["works"]) for row in state.view["rows"]] == [12]
-    state.change(machine_made=True)
-    assert state.view["drawer"]["matches"] == 1 and len(state.view["rows"][0]["works"]) == 20
+    walk.select(collection.ids[6])
+    walk.clear()
+    assert not walk.view["machine_made"]["shown"] and not walk.view["ask"]["active"]
+    assert walk.view["query"]["machine_made"] == TOOL
+    walk.change(search="work 14")
+    assert walk.view["drawer"]["matches"] == 0
+    walk.change(k=20)
+    assert [len(row["works"]) for row in walk.view["rows"]] == [12]
+    walk.change(machine_made=True)
+    assert walk.view["drawer"]["matches"] == 1 and len(walk.view["rows"][0]["works"]) == 20
 
 
-def test_the_switch_is_in_the_link_and_in_the_table(state, collection, searches, out):
-    assert list(state.gallery.table()["left_out"]) == [""] * 10
-    assert set(state.gallery.table()["machine_made"]) & {TOOL, "a tool", "yes"}
-    state.change(machine_made=False)
-    table = state.gallery.table()
+def test_the_switch_is_in_the_link_and_in_the_table(walk, collection, searches, out):
+    assert list(walk.gallery.table()["left_out"]) == [""] * 10
+    assert set(walk.gallery.table()["machine_made"]) & {TOOL, "a tool", "yes"}
+    walk.change(machine_made=False)
+    table = walk.gallery.table()
     assert set(table["left_out"]) == {"machine_made"} and set(table["machine_made"]) == {""}
-    other = Walk(Gallery(collection, searches, link=state.view["ask"]["link"], out=out))
-    assert other.view["rows"] == state.view["rows"] and not other.gallery.question.machine_made
+    other = Walk(Gallery(collection, searches, link=walk.view["ask"]["link"], out=out))
+    assert other.view["rows"] == walk.view["rows"] and not other.gallery.question.machine_made
 
 
 def test_a_gallery_opens_without_them_unless_it_is_told(collection, searches, out):
@@ -178,12 +178,12 @@ def test_a_gallery_opens_without_them_unless_it_is_told(collection, searches, ou
 
 def test_where_there_are_none_there_is_no_switch(paintings, out):
     collection = Collection(paintings)
-    state = Walk(Gallery(collection, searches_by_colour(collection), out=out))
-    assert not state.view["machine_made"]["available"]
-    assert state.gallery.question.is_plain
-    state.change(machine_made=False)
-    assert state.gallery.question.is_plain and len(drawn(state)) == 21
-    assert not {"left_out", "machine_made"} & set(state.gallery.table())
+    walk = Walk(Gallery(collection, searches_by_colour(collection), out=out))
+    assert not walk.view["machine_made"]["available"]
+    assert walk.gallery.question.is_plain
+    walk.change(machine_made=False)
+    assert walk.gallery.question.is_plain and len(drawn(walk)) == 21
+    assert not {"left_out", "machine_made"} & set(walk.gallery.table())
 
 
 # ---- the page and the site ---------------------------------------------------------------------
@@ -286,10 +286,10 @@ def test_the_exported_table_is_the_same_in_python(page, collection, searches):
         page.locator("[data-part=export]").click()
     text = Path(download.value.path()).read_text(encoding="utf-8-sig")
     options = {"query": query(page), "crop": "no_crop", "machine_made": False}
-    state = Walk(Gallery(collection, searches, **options))
-    state.change(compare=True)
+    walk = Walk(Gallery(collection, searches, **options))
+    walk.change(compare=True)
     theirs, mine = (
-        list(csv.DictReader(io.StringIO(one))) for one in (text, to_safe_csv(state.gallery.table()))
+        list(csv.DictReader(io.StringIO(one))) for one in (text, to_safe_csv(walk.gallery.table()))
     )
     for row in (*theirs, *mine):
         row["distance"] = f"{float(row['distance']):.2f}"

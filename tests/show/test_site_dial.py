@@ -218,8 +218,8 @@ def test_export(page, collection, searches):
     with page.expect_download() as download:
         page.locator("[data-part=export]").click()
     text = Path(download.value.path()).read_text(encoding="utf-8-sig")
-    state = Walk(Gallery(collection, searches, query=query(page), crop="no_crop", dial=0.5))
-    mine = csv.DictReader(io.StringIO(to_safe_csv(state.gallery.table())))
+    walk = Walk(Gallery(collection, searches, query=query(page), crop="no_crop", dial=0.5))
+    mine = csv.DictReader(io.StringIO(to_safe_csv(walk.gallery.table())))
     for exported, row in zip(csv.DictReader(io.StringIO(text)), mine, strict=True):
         distances = [float(one.pop("distance")) for one in (exported, row)]
         assert distances[0] == pytest.approx(distances[1], abs=5e-3)
