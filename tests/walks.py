@@ -139,7 +139,7 @@ class Walk:
         gallery.send = lambda message, buffers=(): self._outbox.append(
             {"message": _plain(message), "buffers": [_encode(one) for one in buffers]}
         )
-        gallery.observe(self._turn, ["opening", "noted"])
+        gallery.observe(self._turn, ["opening", "place", "noted"])
         traits = {name: getattr(gallery, name) for name in ("about", "opening", "place", "noted")}
         self._run({"traits": _plain(traits)})
 
@@ -203,7 +203,8 @@ class Walk:
         return self._take()
 
     def _turn(self, change) -> None:
-        self._outbox.append({"trait": change["name"], "value": _plain(change["new"])})
+        if change["name"] != "place" or not change["new"]:  # it is not told of what it said
+            self._outbox.append({"trait": change["name"], "value": _plain(change["new"])})
 
     def _take(self) -> list:
         out, self._outbox[:] = list(self._outbox), []

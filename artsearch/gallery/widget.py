@@ -63,15 +63,16 @@ STYLES = (
     *(WEB / f"{name}.css" for name in ("gallery", "ask", "pair", "time", "print")),
     OWN / "which.css",
 )
-#: What of a question a notebook can read and set by itself.
-PLACES = ("query", "question", "network", "crop", "dial", "compare", "goal")
+#: What of a question a notebook can read and set by itself, and what each is.
+PLACES = dict.fromkeys(["query", "network", "crop", "goal"], str)
+PLACES |= {"question": Question, "dial": object, "compare": bool}
 
 
-class Dial(traitlets.TraitType):
-    """A weight of the dial, or None: what traitlets take for "may be missing" they do not check."""
+class Place(traitlets.TraitType):
+    """What a notebook reads, and asks by setting it: before anybody hears of it, or not at all."""
 
-    def validate(self, obj, value):
-        return value
+    def __set__(self, obj, value):
+        obj._set(self.name, value)
 
 
 class Gallery(anywidget.AnyWidget):
@@ -103,13 +104,13 @@ class Gallery(anywidget.AnyWidget):
     place = traitlets.Dict().tag(sync=True)
     noted = traitlets.Dict().tag(sync=True)
     # For the notebook.
-    query = traitlets.Unicode()
-    question = traitlets.Instance(Question)
-    network = traitlets.Unicode()
-    crop = traitlets.Unicode()
-    dial = Dial(None)
-    compare = traitlets.Bool()
-    goal = traitlets.Unicode()
+    query = Place()
+    question = Place()
+    network = Place()
+    crop = Place()
+    dial = Place()
+    compare = Place()
+    goal = Place()
     results = traitlets.Dict(read_only=True)
 
     def __init__(
@@ -149,7 +150,7 @@ class Gallery(anywidget.AnyWidget):
         self._answers = Answers(collection, searches, out)
         self._drawer, self._drawn = Drawer(collection, ids, drawer), {"seed": seed}
         self._remembered: dict[Asked, Results] = {}
-        self._turn, self._told, self._following = 0, 0.0, False
+        self._turn, self._told = 0, 0.0
         super().__init__(about=tell_about(self._answers, self.k_max, self.has_both))
         self.on_msg(self._heed)
         error = ""
@@ -201,19 +202,14 @@ class Gallery(anywidget.AnyWidget):
             figure.axes[0].imshow(np.asarray(thumbnail(self._answers.uploads[self.query][1])))
         return figure
 
-    @traitlets.validate(*PLACES)
-    def _set(self, proposal):
-        """Ask what a notebook sets, and refuse what cannot be asked."""
-        name, value = proposal["trait"].name, proposal["value"]
-        if not self._following:
-            asked = self._asked
-            if name == "query":
-                asked = asked.select(value)
-            else:
-                follows = {"question": {"query": "", "goal": ""}, "network": {"compare": False}}
-                asked = replace(asked, **follows.get(name, {}) | {name: value})
-            self._go(asked)
-        return getattr(self._asked, name)
+    def _set(self, name: str, value: object) -> None:
+        """Ask what a notebook sets, or refuse it."""
+        if not isinstance(value, PLACES[name]):
+            raise ArtsearchError(f"{name} is {value!r}; take a {PLACES[name].__name__}")
+        if name == "query":
+            return self._go(self._asked.select(value))
+        follows = {"question": {"query": "", "goal": ""}, "network": {"compare": False}}
+        self._go(replace(self._asked, **follows.get(name, {}) | {name: value}))
 
     # ---- what is asked --------------------------------------------------------------------------
 
@@ -228,11 +224,10 @@ class Gallery(anywidget.AnyWidget):
         asked = replace(asked, dial=dial, question=question, compare=compare)
         found = self._ask(asked)
         drawn = self._drawer.open(**self._drawn, machine_made=question.machine_made)
-        self._follow(asked, found)
         self._turn += 1  # the same place once more is an opening too
         beside = [asked.query, *question.works, *question.exclude, *filter(None, [asked.goal])]
         named = [*beside, *drawn["works"], *(id for answer in found.values() for id in answer.ids)]
-        self.opening = {
+        opening = {
             "place": asked.write() | self._drawn | {"page": drawn["page"]},
             "answers": {
                 name: tell_answer(self._answers, replace(asked, network=name), answer)
@@ -244,6 +239,7 @@ class Gallery(anywidget.AnyWidget):
             "turn": self._turn,
         }
         self._note(asked, found)
+        self._follow(asked, found, opening)
 
     def _ask(self, asked: Asked) -> dict[str, Results]:
         """Ask the network chosen, or all of them."""
@@ -262,19 +258,20 @@ class Gallery(anywidget.AnyWidget):
                 del self._remembered[next(iter(self._remembered))]
         return self._remembered[asked]
 
-    def _follow(self, asked: Asked, found: dict[str, Results]) -> None:
-        """Let the notebook see where the visitor is."""
-        self._asked, self._following = asked, True
-        try:
-            with self.hold_trait_notifications():
-                for name in PLACES:
-                    setattr(self, name, getattr(asked, name))
-                self.set_trait("results", found)
-        finally:
-            self._following = False
+    def _follow(self, asked: Asked, found: dict[str, Results], opening: dict | None = None) -> None:
+        """Let the notebook see where the visitor is, after the browser: who looks may ask again."""
+        self._asked = asked
+        with self.hold_trait_notifications():
+            if opening:  # where a page is open it tells of its place again
+                self.opening, self.place = opening, {}
+            for name in PLACES:
+                self.set_trait(name, getattr(asked, name))
+            self.set_trait("results", found)
 
     @traitlets.observe("place")
     def _visit(self, change) -> None:
+        if not change["new"]:
+            return
         asked = Asked.read(change["new"])
         self._drawn = {name: change["new"][name] for name in ("search", "page", "seed")}
         if asked != self._asked:
@@ -308,6 +305,8 @@ class Gallery(anywidget.AnyWidget):
             said = self._do(message, buffers, files)
         except ArtsearchError as error:
             said = {"error": str(error)}
+        except KeyboardInterrupt:  # without an answer the browser would wait for ever
+            said = {"error": "The kernel was interrupted; ask again."}
         # Wherever an exception of a callback goes, no visitor looks there.
         except Exception as error:
             said = {"error": f"This did not work: {type(error).__name__}: {error}"}

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+from contextlib import nullcontext
 from dataclasses import replace
 
 import nbformat
@@ -17,7 +18,8 @@ from walks import Walk
 from artsearch.base.errors import ArtsearchError
 from artsearch.base.text import disarm
 from artsearch.gallery.app import prepare
-from artsearch.gallery.widget import Gallery
+from artsearch.gallery.widget import PLACES, Gallery
+from artsearch.search.question import Question
 from artsearch.search.results import Described
 from artsearch.works.collection import Collection
 from artsearch.works.table import to_safe_csv
@@ -516,6 +518,126 @@ def test_what_travels(walk):
     ):
         assert travels(change()) < 150_000
     assert travels(walk.back()) < 60_000  # pictures are not sent again
+
+
+# ---- from a notebook -------------------------------------------------------------------------
+
+
+def place_of(gallery):
+    return [getattr(gallery, name) for name in (*PLACES, "results")]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("query", value) for value in (None, 3, [MONA_LISA], "", "nope.jpg", "your image: 7")),
+        *(("question", value) for value in (None, "x", Question(WAVE, k=500), Question("nope"))),
+        *(("network", None), ("network", "vgg"), ("crop", 1), ("crop", "half"), ("goal", None)),
+        *(
+            ("goal", "nope.jpg"),
+            ("compare", "yes"),
+            ("compare", None),
+            ("dial", "x"),
+            ("dial", 0.5),
+        ),
+    ],
+)
+def test_what_a_notebook_cannot_set_changes_nothing(gallery, name, value):
+    before, opening = place_of(gallery), gallery.opening
+    for hold in (nullcontext, gallery.hold_trait_notifications):
+        with pytest.raises(ArtsearchError, match="."), hold():
+            setattr(gallery, name, value)
+        assert place_of(gallery) == before and gallery.opening == opening
+
+
+def test_several_things_are_set_at_once(walk):
+    gallery, told = walk.gallery, []
+    gallery.observe(lambda change: told.append(change.new), "question")
+    with gallery.hold_trait_notifications():
+        gallery.query = MONA_LISA
+        gallery.network = "efficientnet_lite1"
+        gallery.question = replace(gallery.question, k=3)
+    assert (gallery.query, gallery.network, len(told)) == (MONA_LISA, "efficientnet_lite1", 1)
+    view = walk.hear()
+    assert walk.query == MONA_LISA and view["k"] == 3
+    assert view["rows"][0]["network"] == "efficientnet_lite1"
+
+
+def test_who_is_told_may_ask_again(walk):
+    gallery = walk.gallery
+
+    def narrow(change):
+        if not gallery.question.where:
+            gallery.question = replace(gallery.question, where='style == "Ukiyo-e"')
+
+    gallery.observe(narrow, "query")
+    gallery.query = MONA_LISA
+    assert gallery.query == MONA_LISA and gallery.question.where and len(gallery.results) == 1
+    assert walk.hear()["ask"]["where"] == gallery.question.where and walk.query == MONA_LISA
+    walk.clear()
+    walk.select(LION)
+    assert walk.hear()["ask"]["where"] == gallery.question.where and walk.query == LION
+
+
+def test_the_browser_follows_where_who_is_told_fails(walk):
+    def fail(change):
+        raise RuntimeError("mine")
+
+    walk.gallery.observe(fail, "query")
+    with pytest.raises(RuntimeError):
+        walk.gallery.query = LION
+    walk.hear()
+    assert walk.query == LION == walk.gallery.query
+
+
+def test_a_page_that_is_loaded_again_is_where_the_visitor_was(walk):
+    gallery, told = walk.gallery, []
+    walk.select(LION)
+    walk.upload(file_of(Image.new("RGB", (30, 40))), "mine.png")
+    gallery.which.wait()
+    walk.change(compare=True)
+    walk.change(search="hokusai")
+    gallery.observe(told.append, [*PLACES, "results"])
+    again = Walk(gallery)
+    assert again.view == {**walk.view, "which": again.view["which"]} and not told
+    assert [one["id"] for one in again.view["history"]["works"][:2]] == [WAVE, LION]
+    gallery.query = MONA_LISA  # while no page is open
+    assert Walk(gallery).query == MONA_LISA == gallery.query
+
+
+@pytest.mark.parametrize(
+    ("error", "said"), [(RuntimeError("boom"), "boom"), (KeyboardInterrupt(), "interrupted")]
+)
+def test_a_network_that_fails_among_several_is_said(walk, monkeypatch, error, said):
+    walk.change(compare=True)
+    before, answer = walk.view, walk.gallery._answers.answer
+
+    def fail(asked):
+        if asked.network == "efficientnet_lite1":
+            raise error
+        return answer(asked)
+
+    monkeypatch.setattr(walk.gallery._answers, "answer", fail)
+    walk.select(LION)
+    assert said in walk.error and walk.gallery.query == WAVE
+    # What the others answered is in the session.
+    assert walk.view == before | {"error": walk.error, "ask": walk.view["ask"]}
+    monkeypatch.undo()
+    walk.select(LION)
+    assert walk.query == LION == walk.gallery.query and not walk.error
+
+
+def test_what_a_notebook_asks_and_cannot_be_shown_is_said(walk, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("boom")
+
+    walk.change(time=True)
+    monkeypatch.setattr("artsearch.gallery.widget.tell_earlier", fail)
+    walk.gallery.query = LION
+    assert "boom" in walk.hear()["error"]
+    monkeypatch.undo()
+    walk.select(MONA_LISA)
+    assert walk.query == MONA_LISA == walk.gallery.query and not walk.error
 
 
 # ---- around it -------------------------------------------------------------------------------

@@ -95,17 +95,22 @@ function createVisit(model, shrink, keepFile, draw) {
 
   async function begin() {
     const before = model.get("place"); // where the visitor was, when the page was loaded again
-    await follow();
+    if (!await adopt()) return;
     if (before.history) await act({ do: "move", state: { ...walk.state, ...before } });
+    else tellPlace();
   }
 
   async function follow() {
+    if (await adopt()) tellPlace();
+  }
+
+  async function adopt() {
     const opening = model.get("opening");
-    if (!opening.told) return; // the kernel is about to answer
+    if (!opening.told) return false; // the kernel is about to answer
     remote.learn(opening.told);
     await walk.adopt(opening);
-    tellPlace();
     draw();
+    return true;
   }
 
   /** @param {What} what */

@@ -389,6 +389,8 @@ function createWalk(answerer, start) {
       const before = await precede(later, found);
       show(later, found, drawn, before, null, await describe(idsOf(later, found, drawn, before)));
       walk.error = error;
+    }).catch((trouble) => {
+      walk.error = trouble.message;
     });
     return last;
   }
