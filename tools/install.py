@@ -223,13 +223,14 @@ def is_whole(info):
 
 
 def install(sets):
-    """Install the sets with uv where it is there, else, or where it fails, with pip."""
+    """Install the sets with uv, and where it fails or cannot be had, with pip."""
     extras = ",".join(sorted(sets - {"demo"}))
     project = ["--editable", f".[{extras}]" if extras else "."]
     LOG.parent.mkdir(exist_ok=True)
     LOG.write_text("")
-    uv = shutil.which("uv")
+    uv = shutil.which("uv") or fetch_uv()
     if uv:
+        os.environ.setdefault("UV_HTTP_TIMEOUT", "180")  # seconds; its own 30 are few for torch
         command = [uv, "pip", "install", "--python", PYTHON, *uv_index(), *CONSTRAINTS]
         if run([*command, "pip", *project]) == 0:
             return
@@ -246,8 +247,18 @@ def install(sets):
         )
 
 
+def fetch_uv():
+    """Put uv into .venv, which downloads many packages at once; return its path, None without."""
+    command = [PYTHON, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    uv = PYTHON.with_name("uv")
+    return uv if subprocess.call([*command, *CONSTRAINTS[:2], "uv"], **_SILENT) == 0 else None
+
+
 def uv_index():
-    """Return as uv's options where pip is told to find packages, which uv does not read itself."""
+    """Return as uv's options where pip is told to find packages, which uv does not read itself.
+
+    uv also trusts the certificates then that pip is told to trust.
+    """
     if any(name in os.environ for name in ("UV_INDEX", "UV_DEFAULT_INDEX", "UV_INDEX_URL")):
         return []
     said = subprocess.run([PYTHON, "-m", "pip", "config", "list"], capture_output=True, text=True)
@@ -255,6 +266,8 @@ def uv_index():
     for section in ("global", "install", ":env:"):  # what comes later counts
         for name, value in re.findall(rf"^{section}\.([\w-]+)=(.*)$", said.stdout, re.MULTILINE):
             found[name] = ast.literal_eval(value).split()
+    if "cert" in found:
+        os.environ.setdefault("SSL_CERT_FILE", found["cert"][0])
     options = []
     names = {"index-url": "default-index", "extra-index-url": "index", "find-links": "find-links"}
     for name, option in names.items():

@@ -221,6 +221,19 @@ def test_where_uv_fails_it_says_so_and_pip_goes_on(install, commands, capsys):
     assert commands[-1].endswith("--build-constraint constraints.txt --editable .")
 
 
+@pytest.mark.parametrize("is_had", [True, False])
+def test_uv_is_fetched_where_it_is_not_there(install, commands, monkeypatch, is_had):
+    fetched = []
+    monkeypatch.setattr(install.shutil, "which", lambda name: None)
+    monkeypatch.setattr(
+        install.subprocess, "call", lambda command, **_: fetched.append(command) or int(not is_had)
+    )
+    install.install({"demo"})
+    assert fetched[0][-3:] == ["--constraint", "constraints.txt", "uv"]
+    by_uv = [command.startswith(".venv/bin/uv pip install") for command in commands[0]]
+    assert by_uv == ([True] if is_had else [False, False])  # pip installs itself first
+
+
 def test_where_both_fail_it_ends_in_a_sentence(install, commands):
     commands[1].extend(["/bin/uv", "-m pip"])
     with pytest.raises(
@@ -237,11 +250,15 @@ def test_uv_looks_for_packages_where_pip_is_told_to(install, project, monkeypatc
         monkeypatch.delenv(name)
     monkeypatch.setenv("PIP_CONFIG_FILE", str(project / "pip.conf"))
     monkeypatch.setenv("PIP_FIND_LINKS", "wheels")
+    monkeypatch.setenv("PIP_CERT", "trusted.crt")
+    monkeypatch.setenv("SSL_CERT_FILE", "")  # put back afterwards
+    del os.environ["SSL_CERT_FILE"]
     monkeypatch.setattr(install, "PYTHON", sys.executable)
     options = " ".join(install.uv_index())
     assert "--default-index https://museum.example/other" in options
     assert "--index https://museum.example/one --index https://museum.example/two" in options
     assert options.endswith("--find-links wheels --index-strategy unsafe-best-match")
+    assert os.environ["SSL_CERT_FILE"] == "trusted.crt"
     monkeypatch.setenv("UV_DEFAULT_INDEX", "https://museum.example/uv")
     assert install.uv_index() == []
 
