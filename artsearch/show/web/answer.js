@@ -443,8 +443,9 @@ function createSearch(data, load, look) {
     for (const id of some) {
       const limit = first[rowOf(id)];
       const older = left.map((one, row) => one & Number(last[row] < limit));
-      const distances = older.includes(1)
-        ? distancesTo(rows, fetchRow(rows, rowOf(id)), metric, weights) : new Float64Array(0);
+      /** @type {typeof productsOf} */
+      const products = (all, vector, part) => productsOf(all, vector, part, older);
+      const distances = distancesTo(rows, fetchRow(rows, rowOf(id)), metric, weights, products);
       const [row] = smallest(distances, older, 1);
       found.set(id, row === undefined ? null : { id: ids[row], distance: distances[row] });
       if (performance.now() - began > 30) {

@@ -74,16 +74,18 @@ function fetchRow({ dims, widths, numbers, scales }, row) {
 }
 
 /**
- * The products of one part of all works with that of a vector.
- * @param {ByteRows} rows @param {Float64Array} vector @param {number} part
+ * The products of one part of all works with that of a vector; 0 for those that are not `some`, where
+ * that has 1 for each that is.
+ * @param {ByteRows} rows @param {Float64Array} vector @param {number} part @param {Uint8Array} [some]
  */
-function productsOf({ length, dims, widths, numbers, scales }, vector, part) {
+function productsOf({ length, dims, widths, numbers, scales }, vector, part, some) {
   const found = new Float64Array(length);
   const start = widths.slice(0, part).reduce((a, b) => a + b, 0);
   const width = widths[part];
   const even = width - (width % 4);
   const query = vector.slice(start, start + width);
   for (let row = 0, at = start; row < length; row++, at += dims) {
+    if (some && !some[row]) continue;
     let [a, b, c, d] = [0, 0, 0, 0];
     for (let i = 0; i < even; i += 4) {
       a += numbers[at + i] * query[i];

@@ -22,11 +22,18 @@ const DECADE = 10;
 const STEPS_IN_TIME = [10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 100_000, 1_000_000];
 const LETTER = 7; // pixels of a letter of the line's labels, and between two of them
 const EMPTY_YEARS = 100; // without a work that may be cut out of the line
-const SHIFT = 36; // pixels that a work may stand aside, and a third of it before anything else is done
-/** @type {[number, boolean, number][]} how long a line is, beside the room; whether it is cut; the shift */
-const LINES = [[1, false, SHIFT / 3], [1, true, SHIFT], ...[1.5, 2, 3, 4].map((long) => (
-  /** @type {[number, boolean, number]} */ ([long, true, SHIFT])))];
-const HELPS = 0.7; // of the shift, which is less at a longer line
+/**
+ * What is tried until works stand about where they belong: how long a line is, beside the room, whether
+ * it is cut, how many works stand above one another, and how many pixels aside.
+ * @type {[number, boolean, number, number][]}
+ */
+const LINES = [
+  [1, false, 3, 12], [1, true, 3, 36], [1, true, 4, 36], [1.5, true, 4, 36], [1, true, 5, 48],
+  [2, true, 5, 48], [3, true, 5, 60],
+];
+/** @type {typeof LINES} */
+const ON_PAPER = [[1, true, Infinity, 0]];
+const HELPS = 0.85; // of the shift, which is less at a longer line
 const IN_SVG = `${"http"}://www.w3.org/2000/svg`; // a name, which nobody is asked for
 
 /** A year as the line says it. @param {number} year */
@@ -142,12 +149,11 @@ function stackInLanes(boxes, width, most, gap = LANE.gap) {
 /**
  * The line for all lists of works along it: as long as there is room, and where works would stand too
  * far from where they belong, without empty centuries, or longer, as far as that helps.
- * @param {{spans: Span[], widths: number[]}[]} lists @param {number} room @param {number} most
- * @param {typeof LINES} lines those that are tried
+ * @param {{spans: Span[], widths: number[]}[]} lists @param {number} room @param {typeof LINES} lines
  */
-function fitLine(lists, room, most, lines = LINES) {
+function fitLine(lists, room, lines = LINES) {
   const spans = lists.flatMap((one) => one.spans);
-  const fit = (/** @type {number} */ width, /** @type {boolean} */ cut) => {
+  const fit = (/** @type {number} */ width, /** @type {boolean} */ cut, /** @type {number} */ most) => {
     const scale = timeScale(spans, width, cut);
     const stacks = lists.map((one) => stackInLanes(one.spans.map((span, i) => (
       { x: middleOf(scale, span), width: one.widths[i] })), width, most));
@@ -155,8 +161,8 @@ function fitLine(lists, room, most, lines = LINES) {
     return { scale, stacks, shift, width: Math.max(width, ...stacks.map(({ end }) => end)) };
   };
   let best = null;
-  for (const [long, cut, far] of lines) {
-    const found = fit(long * room, cut);
+  for (const [long, cut, most, far] of lines) {
+    const found = fit(long * room, cut, most);
     if (!best || found.shift < HELPS * best.shift || found.shift <= far) best = found;
     if (found.shift <= far) break;
   }
@@ -195,7 +201,7 @@ const LANE = {
   text: 58, // the text at least, and where it names two distances
   twoTexts: 76,
   gap: 6, // round it all, and between works
-  most: 3, // works above one another, where the line can be made longer
+  most: 3, // works without a year above one another
   paper: 680, // a sheet, on which nothing scrolls
 };
 
@@ -291,8 +297,7 @@ function createTime(parts, { go, fillWorks }) {
       listOf(datedOf(works), datedOf(works).map((work) => widthOf(work, high))),
       listOf(under, under.map((one) => widthUnder(one, high)))]);
     const behind = Math.max(...all.map(({ works }) => sizeBehind(works, high)));
-    const line = fitLine(lists, Math.max(room / 2, room - behind), paper ? Infinity : LANE.most,
-      paper ? LINES.slice(1, 2) : LINES);
+    const line = fitLine(lists, Math.max(room / 2, room - behind), paper ? ON_PAPER : LINES);
     all.forEach((lane, i) => placeLane(lane, line, line.stacks.slice(2 * i, 2 * i + 2), high));
     if (!paper) all.forEach(showCurrent);
   }
