@@ -161,7 +161,8 @@ def _write_map(
     write_data(new, "map", data)
     shown = list(zip(colours.names, colours.colours, strict=True))
     body = render("book_map.html", works=f"{len(layout):,}", legend=shown)
-    scripts = ["site/where.js", "site/rows.js", "book_map.js", "data/map.js", "site/data/works.js"]
+    names = ("site/text", "site/where", "site/rows", "book_map", "data/map", "site/data/works")
+    scripts = [f"{name}.js" for name in names]
     _write_page(new, Chapter("The map", "map.html"), chapters, body, scripts=scripts)
 
 
@@ -186,7 +187,10 @@ def _write_page(
         chapters=chapters,
         up=up,
         scripts=scripts or [],
-        body=Markup(body),
+        # What is wider than a telephone scrolls, by keyboard too.
+        body=Markup(
+            re.sub('<(?:pre(?=>)|div(?= class="output_html))', r'\g<0> tabindex="0"', body)
+        ),
     )
     (new / chapter.file).write_text(page, encoding="utf-8", newline="\n")
 

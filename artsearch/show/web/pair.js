@@ -31,7 +31,10 @@ function createPair(parts, { showLarge, sourceOf }) {
   const images = ["The selected work", "The other work"].map(
     (alt) => make("img", { alt, draggable: "false" }));
   const panes = images.map((image) => make("div", { class: "as-pane" }, image));
-  const captions = panes.map(() => make("div", { class: "as-pair-said" }));
+  // They scroll where there is little room: by keyboard too.
+  const captions = images.map(({ alt }) => make("div", {
+    class: "as-pair-said", tabindex: 0, role: "group", "aria-label": alt,
+  }));
   const slider = make("input", {
     type: "range", min: 0, max: 100, step: 1, value: 50, "aria-label": "Curtain", input: draw,
   });
