@@ -3,7 +3,10 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -53,6 +56,23 @@ def visit(browser, hosts: tuple[str, ...] = (), **options) -> Iterator:
     yield page
     context.close()
     assert not wrong, wrong
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *words: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Hand out a folder by a plain web server; give its host and port."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=folder))
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    yield "{}:{}".format(*server.server_address)
+    server.shutdown()
+    thread.join()
+    server.server_close()
 
 
 def works(page, part):

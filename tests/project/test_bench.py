@@ -6,12 +6,14 @@ Its modules lie in tests/bench, where each finds the others beside it.
 import importlib
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from browser import chromium
 
 ROOT = Path(__file__).parents[2]
 BENCH = ROOT / "tests" / "bench"
@@ -25,9 +27,9 @@ def module(monkeypatch):
     return importlib.import_module
 
 
-def bench(*words: str) -> str:
+def bench(*words: str, script: str = "extract.py") -> str:
     """Run the command as a user does, and return what it prints."""
-    command = [sys.executable, str(BENCH / "extract.py"), *words]
+    command = [sys.executable, str(BENCH / script), *words]
     env = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=600, env=env)
     assert done.returncode == 0, done.stderr
@@ -232,3 +234,20 @@ def test_the_interval_holds_the_mean(module):
     low, high = module("faithful").confidence(shares)
     assert low < shares.mean() < high and high - low < 0.1
     assert module("faithful").confidence(np.ones(5)) == (1, 1)
+
+
+# The page
+
+
+@pytest.mark.slow
+def test_figures_of_the_page(few, tmp_path):
+    with chromium():  # or the test is skipped
+        pass
+    options = ["--collection", str(few), "--out", str(tmp_path)]
+    table = bench(*options, "--works", "200", script="page.py")
+    assert "| figure | 200 works |" in table
+    for name in ("first view, MB", "stepping stones, ms", "recall, dial, least"):
+        assert re.search(rf"^\| {name} \| [\d,.]+ \|$", table, re.MULTILINE), name
+    said = bench(*options, "--pictures", str(few), script="page_network.py")
+    found = re.search(r"^places that match, in common: (\S+); ", said, re.MULTILINE)
+    assert float(found[1]) > 0.8

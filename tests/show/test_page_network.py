@@ -3,14 +3,10 @@
 import base64
 import io
 import re
-from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 
 import numpy as np
 import pytest
-from browser import SCREENS, begin_part, chromium, ids, part, query, visit, works
+from browser import SCREENS, begin_part, chromium, ids, part, query, served, visit, works
 from firefox import firefox
 from madeup import searches_by_colour
 from PIL import Image, ImageCms
@@ -424,27 +420,11 @@ def test_without_a_network_that_looks_the_page_says_so(browser, few, tmp_path):
 
 @slow
 def test_from_a_plain_web_server(browser, site, collection):
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=site.parent))
-    with closing_server(server) as address, visit(browser, hosts=(address,)) as page:
+    with served(site.parent) as address, visit(browser, hosts=(address,)) as page:
         page.goto(f"http://{address}/")
         page.wait_for_selector(DONE)
         choose(page, collection.path(f"{FEW[0]}.jpg"))
         assert ids(page, "neighbours")[0] == f"{FEW[0]}.jpg"
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
-@contextmanager
-def closing_server(server):
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    yield "{}:{}".format(*server.server_address)
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 def cosine(first, second):

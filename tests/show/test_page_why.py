@@ -4,12 +4,13 @@ import base64
 import json
 import re
 import zlib
+from contextlib import ExitStack
 from dataclasses import asdict
 from itertools import combinations
 
 import numpy as np
 import pytest
-from browser import SCREENS, chromium, ids, open_menu, part, query, visit, works
+from browser import SCREENS, chromium, ids, open_menu, part, query, served, visit, works
 from scripts import run_script
 
 from artsearch.gallery.answers import _in_whole
@@ -140,10 +141,13 @@ def box_of(match):
 # ---- the page ----------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def visitor(browser, site):
-    with visit(browser, viewport={"width": 1280, "height": 900}) as page:
-        page.goto(site.as_uri())
+@pytest.fixture(params=["file", pytest.param("server", marks=slow)])
+def visitor(browser, site, request):
+    """Somebody who opens the page by double click, or from a plain web server."""
+    with ExitStack() as opened:
+        host = opened.enter_context(served(site.parent)) if request.param == "server" else ""
+        page = opened.enter_context(visit(browser, (host,) if host else ()))
+        page.goto(f"http://{host}/" if host else site.as_uri())
         page.wait_for_selector(DONE)
         yield page
 
