@@ -1,3 +1,4 @@
+// @ts-check
 // The view of the gallery, the same in the notebook's widget and on the static page.
 //
 // createGallery(root, act) fills `root` and returns {update(view), say(text)}: the latter says what
@@ -16,6 +17,15 @@
 // or export, so that it also works from file://. Whatever comes out of data is set as text or as an
 // attribute, never as markup.
 
+/**
+ * @typedef {ReturnType<typeof viewOf>} View
+ * @typedef {(what: What) => void} Go
+ * @typedef {(image: HTMLImageElement, address: string) => void} Show
+ * @typedef {Record<string, any>} Parts the nodes of the gallery by name
+ * @typedef {{name: string, title: string, selected: boolean}} Choice
+ * @typedef {{list: Element, row: number, i: number, one: HTMLElement}} Focus
+ */
+
 // The tools that may stand in the one line above the works: as they stand there, and what comes first
 // where there is no room for all; a narrow line has the first three of these at most. The rest, as
 // it stands behind "…".
@@ -28,10 +38,14 @@ const BEHIND = [
 const NARROW = 700; // pixels of a line, as in gallery.css
 
 /* exported createGallery */
+/** @param {Element} root @param {Go} act @param {Show} show */
 function createGallery(root, act, show = (img, address) => { img.src = address; }) {
-  let view = null;
+  /** @type {View} */
+  let view = /** @type {any} */ (null); // until the first update
   let turning = false; // whether an answer to the dial is on its way
+  /** @type {number | null | undefined} */
   let turnNext; // and the weight to ask for after it
+  /** @type {number | undefined} */
   let pause; // in typing, after which the drawer is searched
   let arranged = ""; // what the line was last arranged for
   const parts = build();
@@ -44,20 +58,27 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
   const which = typeof createWhich === "function"
     ? createWhich(parts, { go, fillWorks, showLarge }) : null;
   const time = typeof createTime === "function" ? createTime(parts, { go, fillWorks }) : null;
-  return { update, ask, which, say: (text) => tell(parts.wait, text) };
+  return { update, ask, which, say: (/** @type {string} */ text) => tell(parts.wait, text) };
 
   // ---- what is there once ---------------------------------------------------------------------
 
   function build() {
+    /** @type {Parts} */
     const parts = {};
+    /** @type {(name: string, ...rest: Parameters<typeof make>) => any} */
     const part = (name, tag, attributes, ...children) =>
       (parts[name] = make(tag, { "data-part": name, ...attributes }, ...children));
+    /** @param {string} name @param {string} tag @param {string} [css] */
     const words = (name, tag, css) => (parts[name] = make(tag, { class: css, dir: "auto" }));
-    const switchOf = (label) => ({ role: "group", "aria-label": label, class: "as-switch" });
+    const switchOf = (/** @type {string} */ label) => (
+      { role: "group", "aria-label": label, class: "as-switch" });
+    /** @param {string} name @param {string} text @param {() => void} click */
     const does = (name, text, click) => (
       parts[name] = button(text, { "data-part": name, click }));
+    /** @param {string} text @param {string} label @param {() => void} click */
     const goes = (text, label, click) => button(text, { "aria-label": label, click });
-    const turnPage = (by) => go({ do: "change", page: view.drawer.page + by });
+    const turnPage = (/** @type {number} */ by) => (
+      go({ do: "change", page: view.drawer.page + by }));
 
     parts.k_number = make("output", {});
     parts.k_slider = make("input", {
@@ -66,13 +87,13 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
       change: () => go({ do: "change", k: Number(parts.k_slider.value) }),
     });
     parts.dial_slider = make("input", {
-      type: "range", min: 0, max: 1, step: "any", value: 0.5, "aria-label": "Dial",
+      type: "range", min: 0, max: 1, step: 0.05, value: 0.5, "aria-label": "Dial",
       input: () => turnDial(dialAlpha()),
     });
     parts.machines = make("div", switchOf("Works made by a machine"));
     parts.machines_said = make("span", {});
     parts.recipes = make("div", switchOf("Features"));
-    const chooser = (attributes) => {
+    const chooser = (/** @type {Attributes} */ attributes) => {
       const input = make("input", {
         type: "file", accept: "image/*", hidden: "", ...attributes,
         change: () => {
@@ -162,6 +183,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
 
   // ---- what changes with every view -----------------------------------------------------------
 
+  /** @param {View} next */
   function update(next) {
     const focus = placeOfFocus();
     view = next;
@@ -201,7 +223,8 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     restoreFocus(focus);
   }
 
-  function fillDial({ available, alpha, stops, yours = null }) {
+  /** @param {View["dial"]} dial */
+  function fillDial({ available, alpha, yours = null }) {
     const wanted = turnNext;
     // The place that was fitted to votes, where there is one.
     const own = yours === null ? [] : [
@@ -213,19 +236,20 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
       { name: "final", title: "final layer", selected: alpha === null },
       { name: "dial", title: "dial", selected: alpha !== null && alpha !== yours },
       ...own,
-    ], (name) => turnDial({ dial: dialAlpha(), yours }[name] ?? null));
-    parts.dial_slider.step = stepOf(stops);
+    ], (name) => turnDial(name === "dial" ? dialAlpha() : name === "yours" ? yours : null));
     // The visitor is further than this answer: the slider stays where the hand is.
     if (wanted !== undefined && wanted !== alpha) turnDial(wanted);
     else setDial(alpha);
   }
 
+  /** @param {number | null} alpha */
   function setDial(alpha) {
     if (alpha !== null) parts.dial_slider.value = alpha;
     const said = alpha === null ? `not in use: ${dialText(null)}` : dialText(alpha);
     parts.dial_slider.setAttribute("aria-valuetext", said);
   }
 
+  /** @param {View["machine_made"]} made */
   function fillMachines({ available, shown, count }) {
     parts.machine.hidden = !available;
     parts.machines_said.textContent = `Made by a machine (${count.toLocaleString("en")})`;
@@ -235,6 +259,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     ], (name) => go({ do: "change", machine_made: name === "shown" }));
   }
 
+  /** @param {Work | null} work */
   function fillQuery(work) {
     parts.query.classList.toggle("as-empty", !work);
     if (!work) return;
@@ -251,7 +276,10 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     parts.source.replaceChildren(...(work.source ? ["Source: ", sourceOf(work.source)] : []));
   }
 
-  /** Show the large picture of a work; until it is there, not the one before. */
+  /**
+   * Show the large picture of a work; until it is there, not the one before.
+   * @param {HTMLImageElement} image @param {Work} work
+   */
   function showLarge(image, work) {
     if (image.dataset.of !== work.image) {
       image.removeAttribute("src");
@@ -261,13 +289,16 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     show(image, work.image);
   }
 
-  /** What is known of the selected work, in one line; each word of it may be asked for (ask.js). */
+  /**
+   * What is known of the selected work, in one line; each word of it may be asked for (ask.js).
+   * @param {any} line @param {Work} work @param {string[]} columns
+   */
   function fillWords(line, work, columns) {
     const known = columns.filter((column) => work[column]);
     const said = JSON.stringify(known.map((column) => [column, work[column]]));
     if (line.dataset.said === said) return; // the focus may be in it
     line.dataset.said = said;
-    const word = (column) => ask?.word(column, work[column]) ?? work[column];
+    const word = (/** @type {string} */ column) => ask?.word(column, work[column]) ?? work[column];
     line.replaceChildren(...known.flatMap((column, i) => [...(i ? [", "] : []), word(column)]));
   }
 
@@ -301,6 +332,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     });
   }
 
+  /** @param {View["history"]} history */
   function fillHistory(history) {
     const { works, position } = history;
     parts.back.disabled = position <= 0;
@@ -309,6 +341,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     [...parts.past.children].forEach((item, i) => markCurrent(workIn(item), i === position));
   }
 
+  /** @param {View["drawer"]} drawer */
   function fillDrawer(drawer) {
     if (document.activeElement !== parts.searchbox) parts.searchbox.value = drawer.search;
     const works = countOf(drawer.matches, "work");
@@ -319,7 +352,10 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     fillWorks(parts.choices, drawer.works);
   }
 
-  /** Put works into a list; those that stay in their place keep their buttons, and the focus. */
+  /**
+   * Put works into a list; those that stay in their place keep their buttons, and the focus.
+   * @param {Element} list @param {Work[]} works
+   */
   function fillWorks(list, works) {
     const old = [...list.children];
     works.forEach((work, i) => {
@@ -332,6 +368,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     old.slice(works.length).forEach((item) => item.remove());
   }
 
+  /** @param {string} id */
   function workItem(id) {
     const tags = ["as-distance", "as-only", "as-rarity"].map((name) => make("span", { class: name }));
     const image = make("img", { loading: "lazy", draggable: "false" });
@@ -343,6 +380,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     return make("li", {}, one, make("p", {}, ...tags), make("p", { class: "as-print", dir: "auto" }));
   }
 
+  /** @param {any} item @param {Work} work */
   function dress(item, work) {
     const one = workIn(item);
     const words = one.nextElementSibling;
@@ -367,21 +405,26 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     ask?.dress(item, work);
   }
 
+  /** @param {Element} one @param {boolean} is */
   function markCurrent(one, is) {
     if (is) one.setAttribute("aria-current", "true");
     else one.removeAttribute("aria-current");
   }
 
-  /** Give the works of a list widths with which they fill whole lines, in their own proportions. */
+  /**
+   * Give the works of a list widths with which they fill whole lines, in their own proportions.
+   * @param {Element} list
+   */
   function justify(list) {
     const style = getComputedStyle(list);
     const gap = parseFloat(style.columnGap);
-    const items = [...list.children];
+    const items = /** @type {HTMLElement[]} */ ([...list.children]);
     const ratios = items.map((item) => ratio(workIn(item).work));
     const total = ratios.reduce((a, b) => a + b, 0);
     const natural = (total * parseFloat(style.getPropertyValue("--row"))) / list.clientWidth;
     const lines = parseFloat(style.getPropertyValue("--lines")) || Math.max(1, Math.round(natural));
-    const gaps = (count) => gap * (count - 1) + 0.5; // half a pixel for what browsers round
+    // With half a pixel for what browsers round.
+    const gaps = (/** @type {number} */ count) => gap * (count - 1) + 0.5;
     let first = 0;
     for (const end of breakLines(ratios, Math.min(lines, items.length))) {
       const sum = ratios.slice(first, end).reduce((a, b) => a + b, 0);
@@ -393,14 +436,18 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     }
   }
 
-  /** Where to end each line so that they are as equally long as can be (Knuth and Plass, in small). */
+  /**
+   * Where to end each line so that they are as equally long as can be (Knuth and Plass, in small).
+   * @param {number[]} lengths @param {number} lines
+   */
   function breakLines(lengths, lines) {
     const upTo = [0];
-    for (const length of lengths) upTo.push(upTo.at(-1) + length);
-    const ideal = upTo.at(-1) / lines;
+    for (const length of lengths) upTo.push(upTo[upTo.length - 1] + length);
+    const ideal = upTo[lengths.length] / lines;
     // best[end]: the cost of the lines so far when they hold the first `end` works, and their ends
-    let best = [{ cost: 0, ends: [] }];
+    let best = [{ cost: 0, ends: /** @type {number[]} */ ([]) }];
     for (let line = 0; line < lines; line++) {
+      /** @type {typeof best} */
       const next = [];
       best.forEach(({ cost, ends }, start) => {
         for (let end = start + 1; end <= lengths.length; end++) {
@@ -458,7 +505,10 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     if (document.activeElement !== focus && parts.gallery.contains(focus)) focusOn(focus);
   }
 
-  /** Give the focus to a tool, or, where it is not in sight, to what leads to it. */
+  /**
+   * Give the focus to a tool, or, where it is not in sight, to what leads to it.
+   * @param {any} one
+   */
   function focusOn(one) {
     one.focus({ preventScroll: true });
     if (document.activeElement !== one) parts.more.focus({ preventScroll: true });
@@ -502,9 +552,9 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     parts.networks.addEventListener("scroll", markCut, { passive: true });
     gallery.addEventListener("click", chooseClicked);
     gallery.addEventListener("keydown", onKey);
-    gallery.addEventListener("mouseover", (event) => caption(event.target));
+    gallery.addEventListener("mouseover", (/** @type {Event} */ event) => caption(event.target));
     gallery.addEventListener("mouseleave", () => caption(null));
-    gallery.addEventListener("focusin", (event) => caption(event.target));
+    gallery.addEventListener("focusin", (/** @type {Event} */ event) => caption(event.target));
     gallery.addEventListener("focusout", () => caption(null));
     gallery.addEventListener("dragover", onDrag);
     gallery.addEventListener("dragleave", () => gallery.classList.remove("as-dropping"));
@@ -512,13 +562,14 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     document.addEventListener("paste", onPaste);
   }
 
+  /** @type {Go} */
   function go(what) {
     parts.gallery.classList.add("as-waiting");
     tell(parts.wait, waitingFor(what));
     act(what);
   }
 
-  /** What is said when the answer takes more than a second. */
+  /** What is said when the answer takes more than a second. @param {What} what */
   function waitingFor(what) {
     if (what.file) return `Looking at ${what.file.name} …`;
     if (what.tried) return "Changing the picture, and asking again each time …";
@@ -530,7 +581,10 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
       : "…";
   }
 
-  /** Ask for a weight of the dial; while an answer is awaited, only the last one is kept. */
+  /**
+   * Ask for a weight of the dial; while an answer is awaited, only the last one is kept.
+   * @param {number | null} alpha
+   */
   function turnDial(alpha) {
     setDial(alpha);
     if (turning) {
@@ -541,16 +595,12 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     go({ do: "change", dial: alpha });
   }
 
-  /** The weight that the slider means: where there are stops, the nearest in its direction. */
+  /** The weight that the slider means. */
   function dialAlpha() {
-    const value = Number(parts.dial_slider.value);
-    const { alpha, stops } = view.dial;
-    if (!stops || stops.includes(value)) return value;
-    const ahead = stops.filter((stop) => alpha === null || (stop - alpha) * (value - alpha) > 0);
-    const far = (stop) => Math.abs(stop - value);
-    return ahead.reduce((best, stop) => (far(stop) < far(best) ? stop : best), ahead[0] ?? alpha);
+    return Number(parts.dial_slider.value);
   }
 
+  /** @param {any} event */
   function chooseClicked(event) {
     const one = event.target.closest("[data-part=work]");
     if (!one) return;
@@ -559,16 +609,19 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     else go({ do: "select", id: one.dataset.id });
   }
 
-  /** Arrows, Home and End walk within a list of works; Escape puts the caption away. */
+  /**
+   * Arrows, Home and End walk within a list of works; Escape puts the caption away.
+   * @param {any} event
+   */
   function onKey(event) {
     if (event.key === "Escape") caption(null);
     const one = event.target.closest("[data-part=work]");
     if (!one) return;
     const all = itemsOf(one.closest("ol"));
-    const to = {
+    const to = /** @type {Record<string, number>} */ ({
       ArrowLeft: all.indexOf(one) - 1, ArrowRight: all.indexOf(one) + 1,
       Home: 0, End: all.length - 1,
-    }[event.key];
+    })[event.key];
     if (all[to]) {
       event.preventDefault();
       event.stopPropagation();
@@ -576,17 +629,19 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     }
   }
 
+  /** @param {FileList} files */
   function upload(files) {
     if (view?.can_upload && files.length) go({ do: "upload", file: files[0] });
   }
 
+  /** @param {any} event */
   function onDrag(event) {
     if (!view?.can_upload || !event.dataTransfer.types.includes("Files")) return;
     event.preventDefault();
     parts.gallery.classList.add("as-dropping");
   }
 
-  /** A picture that is pasted where nothing else would take it. */
+  /** A picture that is pasted where nothing else would take it. @param {any} event */
   function onPaste(event) {
     const here = parts.gallery.contains(event.target) || event.target === document.body;
     if (!parts.gallery.isConnected || !here || !view?.can_upload) return;
@@ -595,6 +650,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     upload(event.clipboardData.files);
   }
 
+  /** @param {any} event */
   function onDrop(event) {
     if (!view?.can_upload || !event.dataTransfer.files.length) return;
     event.preventDefault();
@@ -605,7 +661,10 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
 
   // ---- captions -------------------------------------------------------------------------------
 
-  /** Show the caption beside a work, and mark the same work in the other rows. */
+  /**
+   * Show the caption beside a work, and mark the same work in the other rows.
+   * @param {any} target
+   */
   function caption(target) {
     const one = target?.closest("[data-part=work]");
     const card = parts.caption;
@@ -623,7 +682,10 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     put(card, one);
   }
 
-  /** Put a card above what it is about, or below it, as there is room in the window. */
+  /**
+   * Put a card above what it is about, or below it, as there is room in the window.
+   * @param {HTMLElement} card @param {Element} one
+   */
   function put(card, one, below = false) {
     const frame = parts.gallery.getBoundingClientRect();
     const box = one.getBoundingClientRect();
@@ -639,15 +701,19 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
 
   // ---- focus ----------------------------------------------------------------------------------
 
-  /** Remember the focus by its place in a list: Enter, Enter, Enter goes down the rabbit hole. */
+  /**
+   * Remember the focus by its place in a list: Enter, Enter, Enter goes down the rabbit hole.
+   * @returns {Focus | null}
+   */
   function placeOfFocus() {
-    const one = document.activeElement?.closest?.("[data-part=work]");
+    const one = /** @type {any} */ (document.activeElement?.closest?.("[data-part=work]"));
     if (!one || !parts.gallery.contains(one)) return null;
     const list = one.closest("ol");
     const row = [...parts.rows.children].findIndex((block) => block.contains(list));
     return { list, row, i: itemsOf(list).indexOf(one), one };
   }
 
+  /** @param {Focus | null} focus */
   function restoreFocus(focus) {
     caption(null);
     if (!focus) return;
@@ -661,22 +727,24 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
 
   // ---- small things ---------------------------------------------------------------------------
 
+  /** @param {Element} list @returns {any[]} */
   function itemsOf(list) {
     return [...list.querySelectorAll("[data-part=work]")];
   }
 
-  /** The button of a work in a list. */
+  /** The button of a work in a list. @param {Element} item @returns {any} */
   function workIn(item) {
     return item.querySelector("[data-part=work]");
   }
 
+  /** @param {string} text @returns {Node | string} */
   function sourceOf(text) {
     if (!/^https?:\/\/\S+$/.test(text)) return text;
     return make("a", { href: text, target: "_blank", rel: "noopener noreferrer" }, text);
   }
 }
 
-/** In how many rows each work is. */
+/** In how many rows each work is. @param {View["rows"]} rows @returns {Map<string, number>} */
 function timesIn(rows) {
   const times = new Map();
   for (const { works } of rows) {
@@ -685,7 +753,10 @@ function timesIn(rows) {
   return times;
 }
 
-/** What share of the works all networks find, and a sentence about it. */
+/**
+ * What share of the works all networks find, and a sentence about it.
+ * @param {View["rows"]} rows @param {Map<string, number>} times
+ */
 function overlapOf(rows, times) {
   const k = Math.max(...rows.map(({ works }) => works.length));
   const common = [...times.values()].filter((n) => n === rows.length).length;
@@ -695,28 +766,26 @@ function overlapOf(rows, times) {
   return { value: common / Math.max(k, 1), text };
 }
 
-/** What is said of a work that a machine made. */
+/** What is said of a work that a machine made. @param {Work} work @returns {string} */
 function bySaid(work) {
   return work.machine_made ? `Made by a machine: ${work.machine_made}` : "";
 }
 
-/** What stands below a neighbour on paper, where nothing is hovered. */
+/** What stands below a neighbour on paper, where nothing is hovered. @param {Work} work */
 function printed({ caption, licence, source }) {
   return [caption, licence, source].filter(Boolean).join(" · ");
 }
 
-/** A weight of the dial in words, as dial_text in wording.py gives it. */
+/**
+ * A weight of the dial in words, as dial_text in wording.py gives it.
+ * @param {number | null} alpha
+ */
 function dialText(alpha) {
+  /** @type {Record<number, string>} */
   const plain = { 0: "content alone", 0.5: "half way: content and style alike", 1: "style alone" };
   if (alpha === null) return "the network's final layer";
   const more = alpha < 0.5 ? "more content than style" : "more style than content";
   return plain[alpha] || `${more} (${alpha.toFixed(2)})`;
-}
-
-/** The step of a slider on which all stops lie; without stops it goes by twentieths. */
-function stepOf(stops) {
-  const divisor = (a, b) => (b ? divisor(b, a % b) : a);
-  return stops ? stops.map((stop) => Math.round(100 * stop)).reduce(divisor, 100) / 100 : 0.05;
 }
 
 /**
@@ -747,6 +816,7 @@ function createSheet() {
     make("div", { class: "as-head" }, make("strong", {}, "More choices"), close), rest));
   return { more, sheet, rest };
 
+  /** @param {boolean} open */
   function toggled(open) {
     const listen = open ? "addEventListener" : "removeEventListener";
     document[listen]("scroll", place, { capture: true, passive: true });
@@ -765,17 +835,24 @@ function createSheet() {
   }
 }
 
-/** Make an element; attributes that are functions listen to the event of their name. */
+/**
+ * Make an element; attributes that are functions listen to the event of their name.
+ * @typedef {string | number | boolean | null | undefined | ((event: any) => void)} Attribute
+ * @typedef {Record<string, Attribute>} Attributes
+ * @param {string} tag @param {Attributes | null} attributes @param {(Node | string)[]} children
+ * @returns {any}
+ */
 function make(tag, attributes, ...children) {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes || {})) {
     if (typeof value === "function") node.addEventListener(name, value);
-    else node.setAttribute(name, value ?? "");
+    else node.setAttribute(name, String(value ?? ""));
   }
   node.append(...children);
   return node;
 }
 
+/** @param {string} text @param {Attributes} attributes */
 function button(text, attributes) {
   return make("button", { type: "button", class: "as-button", ...attributes }, text);
 }
@@ -784,7 +861,10 @@ function uniqueId() {
   return `as-${Math.random().toString(36).slice(2)}`;
 }
 
-/** A number with what it counts, as count_of in text.py gives it. */
+/**
+ * A number with what it counts, as count_of in text.py gives it.
+ * @param {number} number @param {string} noun
+ */
 function countOf(number, noun) {
   return `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
 }
@@ -792,6 +872,7 @@ function countOf(number, noun) {
 /**
  * A text without case, accents and blanks beside one, as fold in artsearch/base/text.py gives it:
  * "durer" finds Dürer.
+ * @param {string} text
  */
 function fold(text) {
   return caseless(text.normalize("NFKD")).replace(/\p{M}/gu, (one) => (isAccent(one) ? "" : one))
@@ -802,6 +883,7 @@ function fold(text) {
 /**
  * Whether a mark changes its place beside U+3099, which tells the sounds of kana apart: if so it is
  * of another class than that one, and an accent. Starters never move.
+ * @param {string} mark @returns {boolean}
  */
 function isAccent(mark) {
   if (!accents.has(mark)) {
@@ -813,24 +895,27 @@ function isAccent(mark) {
 
 const accents = new Map();
 
-/** Letters without case, as Python's casefold gives them. */
+/** Letters without case, as Python's casefold gives them. @param {string} text */
 function caseless(text) {
   if (/^[\0-\x7f]*$/.test(text)) return text.toLowerCase();
   const upper = text.replace(/[^ıĸẞ]+/g, (part) => part.toUpperCase()).replaceAll("ẞ", "SS");
   return upper.replace(/[^Ꭰ-Ᏽ]+/g, (part) => part.toLowerCase()).replaceAll("ς", "σ");
 }
 
-/** Let the browser save a file. */
+/** Let the browser save a file. @param {string} name @param {Blob} blob */
 function saveFile(name, blob) {
   const link = make("a", { href: URL.createObjectURL(blob), download: name });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
 
-/** Fill a group of buttons of which some are pressed; what is clicked goes to `choose`, by name. */
+/**
+ * Fill a group of buttons of which some are pressed; what is clicked goes to `choose`, by name.
+ * @param {any} group @param {Choice[]} choices @param {(name: string) => void} choose
+ */
 function fillSwitch(group, choices, choose) {
   if (group.childElementCount !== choices.length) {
-    const click = ({ currentTarget }) => choose(currentTarget.dataset.name);
+    const click = (/** @type {any} */ { currentTarget }) => choose(currentTarget.dataset.name);
     group.replaceChildren(...choices.map(() => button("", { click })));
   }
   choices.forEach(({ name, title, selected }, i) => {
@@ -841,6 +926,7 @@ function fillSwitch(group, choices, choose) {
   });
 }
 
+/** @param {HTMLElement} node @param {string} text */
 function tell(node, text) {
   if (node.textContent !== text) node.textContent = text;
   node.hidden = !text;
@@ -849,6 +935,7 @@ function tell(node, text) {
 /**
  * A scroll or a frieze is held in a box of at most these proportions, whole, at a readable size;
  * the box of a work with a heading has room for some of it.
+ * @param {Work} work @returns {number}
  */
 function ratio(work) {
   return Math.max(work.group ? 0.75 : 0.5, Math.min(2.6, (work.width || 1) / (work.height || 1)));

@@ -16,7 +16,7 @@ const PAIR_HELP = "Keys: N and P next and previous work · S side by side or ove
 /* exported createPair */
 /**
  * @param {Record<string, any>} parts
- * @param {{showLarge: (image: HTMLElement, work: Shown) => void,
+ * @param {{showLarge: (image: HTMLImageElement, work: Shown) => void,
  *   sourceOf: (text: string) => Node | string}} tools
  */
 function createPair(parts, { showLarge, sourceOf }) {

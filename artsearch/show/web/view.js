@@ -7,7 +7,7 @@ const SAME_ARTIST = ["artist", "series"]; // what a visitor may want to leave ou
 /** @param {Walk} walk */
 function viewOf({ answerer, state, answers, drawn, before, works, explained, motif, error }) {
   const { about } = answerer;
-  const choices = (/** @type {{name: string}[]} */ list, /** @type {string} */ name) => (
+  const choices = (/** @type {About["networks"]} */ list, /** @type {string} */ name) => (
     list.map((one) => ({ ...one, selected: one.name === name })));
   const small = (/** @type {string} */ id) => smaller(workIn(works, id));
   const shown = [...answers.values()].reduce((sum_, answer) => sum_ + answer.works.length, 0);
@@ -30,7 +30,9 @@ function viewOf({ answerer, state, answers, drawn, before, works, explained, mot
     which: query?.startsWith(UPLOADED) ? answerer.which?.(query) ?? null : null,
     rows: [...answers].map(([network, answer]) => ({
       network, title: titleOf(network, about), cut: answer.cut, before: beforeOf(before.get(network), works),
-      works: answer.works.map(({ id, distance, group, duplicates, rarity, motif: place }) => ({
+      works: answer.works.map(/** @returns {Work} */ ({
+        id, distance, group, duplicates, rarity, motif: place,
+      }) => ({
         ...size(workIn(works, id)), distance, distance_text: distanceText(distance), group, duplicates,
         ...(rarity ? { rarity: rarityWord(rarity), rarity_text: rarityText(rarity) } : {}),
         ...(place ? { region: place.region, rarity: place.word, rarity_text: place.text } : {}),
