@@ -1,3 +1,4 @@
+// @ts-check
 // Which work an image of the visitor's own shows, below that image; gallery.js and ask.js stand above.
 //
 // What is said stands in `view.which` (see artsearch/gallery/view.py, which makes it), null where a
@@ -5,6 +6,10 @@
 // What the visitor does goes to `go` as {do: "identify"} or {do: "select", id}.
 
 /* exported createWhich */
+/**
+ * @param {Parts} parts
+ * @param {{go: Go, fillWorks: (list: Element, works: Work[]) => void, showLarge: ShowLarge}} tools
+ */
 function createWhich(parts, { go, fillWorks, showLarge }) {
   const said = make("p", { class: "as-which-said", role: "status", dir: "auto" });
   const more = make("p", { class: "as-quiet", dir: "auto" });
@@ -24,6 +29,7 @@ function createWhich(parts, { go, fillWorks, showLarge }) {
   parts.mat.parentElement.after(section);
   return { update, say };
 
+  /** @param {View} view */
   function update({ query, which }) {
     const work = which?.work;
     section.hidden = !which;
@@ -44,7 +50,7 @@ function createWhich(parts, { go, fillWorks, showLarge }) {
     fillWorks(others, which.others);
   }
 
-  /** Say how far it is. */
+  /** Say how far it is. @param {string} sentence */
   function say(sentence) {
     if (section.getAttribute("aria-busy") === "true") tell(more, sentence);
   }
@@ -52,6 +58,7 @@ function createWhich(parts, { go, fillWorks, showLarge }) {
 
 /** A layer over the picture of a work in which an outline is drawn, cut off where the picture ends. */
 function createOutline() {
+  /** @param {string} name @param {Record<string, string>} attributes */
   const svg = (name, attributes) => {
     const node = document.createElementNS("http://www.w3.org/2000/svg", name);
     for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
@@ -65,6 +72,7 @@ function createOutline() {
   drawing.append(...lines);
   return { layer, draw };
 
+  /** @param {Work | null} work @param {number[][]} corners */
   function draw(work, corners) {
     layer.hidden = !work;
     layer.replaceChildren(...(work ? [drawing] : []));

@@ -1,3 +1,4 @@
+// @ts-check
 // The gallery's questions: all that can be asked beside "what is near this work".
 //
 // gallery.js calls createAsk where this file is loaded. What is asked stands in `view.ask` (see
@@ -14,8 +15,20 @@
 //
 // Whatever comes out of data is set as text or as an attribute, never as markup.
 
+/**
+ * @typedef {View["ask"]} Ask
+ * @typedef {{text?: string, work?: Work | null, sign?: string, side?: string, weight?: number,
+ *   what?: What}} Piece of what is asked, and what to do to take it back
+ * @typedef {[text: string, act?: (() => void) | null]} Item of a menu
+ * @typedef {(one: any) => void} FocusOn
+ * @typedef {(card: HTMLElement, one: Element, below?: boolean) => void} Put
+ * @typedef {(image: HTMLImageElement, work: Work) => void} ShowLarge
+ * @typedef {ReturnType<typeof createPair> | null} Pair
+ */
+
 const SMALLEST_REGION = 0.02; // of a side of the picture, as in artsearch/search/question.py
 const STEP = 0.02; // of a side of the picture, for each press of an arrow
+/** @type {Record<string, number[]>} */
 const STEPS = {
   ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP],
 };
@@ -26,10 +39,17 @@ const HINT = "Drag a rectangle. Or: arrows move it, Shift and arrows resize it, 
 const COLOURS = ["#e69f00", "#56b4e9", "#009e73", "#f0e442", "#cc79a7", "#d55e00"];
 
 /* exported createAsk */
+/**
+ * @param {Parts} parts
+ * @param {{go: Go, show: Show, showLarge: ShowLarge, caption: (one: Element | null) => void,
+ *   put: Put, focusOn: FocusOn, pair: Pair}} tools
+ */
 function createAsk(parts, { go, show, showLarge, caption, put, focusOn, pair }) {
   const { gallery } = parts;
-  let view = null;
-  let now = null; // what is asked
+  /** @type {View} */
+  let view = /** @type {any} */ (null);
+  /** @type {Ask} */
+  let now = /** @type {any} */ (null); // what is asked
   const menu = createMenu(gallery, put);
   const line = createLine(parts, go, show, focusOn);
   const region = createRegion(parts, go);
@@ -37,7 +57,7 @@ function createAsk(parts, { go, show, showLarge, caption, put, focusOn, pair }) 
   const session = createSessionMenu(parts, menu, go);
   const offer = make("p", { class: "as-offer", hidden: "" });
   const keep = button("☆", { "data-part": "keep", click: () => {
-    const { id } = view.query;
+    const { id } = /** @type {Work} */ (view.query);
     go({ do: "keep", id, on: !now.kept.includes(id) });
   } });
   region.tools.append(keep);
@@ -47,6 +67,7 @@ function createAsk(parts, { go, show, showLarge, caption, put, focusOn, pair }) 
   listen();
   return { update, dress, word, answer, numbers, say: region.say };
 
+  /** @param {View} next */
   function update(next) {
     const other = view?.query?.id !== next.query?.id;
     [view, now] = [next, next.ask];
@@ -66,7 +87,10 @@ function createAsk(parts, { go, show, showLarge, caption, put, focusOn, pair }) 
 
   // ---- works ----------------------------------------------------------------------------------
 
-  /** Give a work in a list its menu, its group and its star. */
+  /**
+   * Give a work in a list its menu, its group and its star.
+   * @param {any} item @param {Work} work
+   */
   function dress(item, work) {
     if (!now) return;
     const more = item.querySelector(".as-more") || item.appendChild(
@@ -83,7 +107,7 @@ function createAsk(parts, { go, show, showLarge, caption, put, focusOn, pair }) 
     }
   }
 
-  /** Draw where a work has the motif that was asked for. */
+  /** Draw where a work has the motif that was asked for. @param {any} one @param {Work} work */
   function outline(one, { region: box, rarity_text: text }) {
     one.querySelector(".as-place")?.remove();
     if (!box) return;
@@ -92,20 +116,25 @@ function createAsk(parts, { go, show, showLarge, caption, put, focusOn, pair }) 
     setBox(one.appendChild(make("span", { class: "as-place", "aria-hidden": "true" })), box);
   }
 
+  /** @param {any} one */
   function openMenu(one) {
     caption(null);
     menu.open(one, one.work.caption, itemsFor(one), one.parentElement.querySelector(".as-more"));
   }
 
+  /** @param {any} one @returns {Item[]} */
   function itemsFor(one) {
     const { id, words, own } = one.work;
+    /** @type {(text: string, what: What) => Item} */
     const item = (text, what) => [text, () => go({ id, ...what })];
+    /** @type {(text: string, what: What) => Item} */
     const choice = (text, what) => [text, () => go({ do: "change", ...what })];
     const kept = now.kept.includes(id);
     const keepIt = item(kept ? "Keep no longer" : "Keep", { do: "keep", on: !kept });
     if (id === view.query?.id) return words || own ? [["What is asked", null]] : [keepIt];
     const side = now.liked.find((work) => work.id === id)?.side;
     const out = now.excluded.some((work) => work.id === id);
+    /** @type {(is: boolean, already: string, text: string, what: What) => Item} */
     const either = (is, already, text, what) => (
       is ? item(already, { do: "drop" }) : item(text, what));
     const sides = [
@@ -116,7 +145,8 @@ function createAsk(parts, { go, show, showLarge, caption, put, focusOn, pair }) 
     return [
       ...sides,
       either(out, "No longer left out", "Leave out", { do: "exclude" }),
-      ...(pair?.takes(one.work) ? [["Compare large", () => pair.open(one)]] : []),
+      ...(pair?.takes(one.work)
+        ? [/** @type {Item} */ (["Compare large", () => pair.open(one)])] : []),
       ...(parts.rows.contains(one) && !lacks(now, "why") ? [choice("Why similar?", { why: id })] : []),
       ...(own ? [] : [choice("Stepping stones to here", { goal: id }), keepIt]),
     ];
@@ -124,7 +154,7 @@ function createAsk(parts, { go, show, showLarge, caption, put, focusOn, pair }) 
 
   // ---- rows -----------------------------------------------------------------------------------
 
-  /** What the works of a row are, where they are not the nearest. */
+  /** What the works of a row are, where they are not the nearest. @returns {string | null} */
   function answer() {
     if (now?.motif?.on) return "Works that have this part,";
     return now?.goal ? `Stepping stones to ${now.goal.title},` : null;
@@ -136,20 +166,24 @@ function createAsk(parts, { go, show, showLarge, caption, put, focusOn, pair }) 
 
   // ---- what is known of the selected work -----------------------------------------------------
 
-  /** A word that is said of the selected work, which can be required. */
+  /**
+   * A word that is said of the selected work, which can be required.
+   * @param {string} column @param {string} text @returns {HTMLElement | null}
+   */
   function word(column, text) {
     if (!now?.columns.includes(column)) return null;
     const click = () => offerColumn(column);
     return bare(text, { class: "as-word", title: `Ask by ${column}`, click });
   }
 
+  /** @param {string} column */
   function offerColumn(column) {
     const again = !offer.hidden && offer.dataset.column === column;
     offer.hidden = again;
     offer.dataset.column = column;
     if (again) return;
-    const [name, value] = [quoteColumn(column), quoteText(String(view.query[column]))];
-    const ask = (operator) => {
+    const [name, value] = [quoteColumn(column), quoteText(String(view.query?.[column]))];
+    const ask = (/** @type {string} */ operator) => {
       offer.hidden = true;
       go({ do: "change", where: joined(now.where, `${name} ${operator} ${value}`) });
     };
@@ -162,11 +196,11 @@ function createAsk(parts, { go, show, showLarge, caption, put, focusOn, pair }) 
   // ---- what the visitor does ------------------------------------------------------------------
 
   function listen() {
-    gallery.addEventListener("click", (event) => {
+    gallery.addEventListener("click", (/** @type {any} */ event) => {
       const more = event.target.closest(".as-more");
       if (more) openMenu(more.parentElement.querySelector("[data-part=work]"));
     });
-    gallery.addEventListener("keydown", (event) => {
+    gallery.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
       const one = workOf(event);
       const plain = !event.ctrlKey && !event.metaKey && !event.altKey;
       const asked = event.key === "ContextMenu" || (event.key === "F10" && event.shiftKey)
@@ -178,7 +212,7 @@ function createAsk(parts, { go, show, showLarge, caption, put, focusOn, pair }) 
     });
     // A long press of a finger, or the key where the browser answers it late; the menu of the
     // right button stays the browser's own, with which pictures are saved and copied.
-    gallery.addEventListener("contextmenu", (event) => {
+    gallery.addEventListener("contextmenu", (/** @type {PointerEvent} */ event) => {
       const one = workOf(event);
       if (one && event.pointerType !== "mouse" && event.button !== 2) {
         event.preventDefault();
@@ -188,6 +222,7 @@ function createAsk(parts, { go, show, showLarge, caption, put, focusOn, pair }) 
     });
   }
 
+  /** @param {any} event */
   function workOf(event) {
     return now && event.target.closest("[data-part=work]");
   }
@@ -195,16 +230,24 @@ function createAsk(parts, { go, show, showLarge, caption, put, focusOn, pair }) 
 
 // ---- menus --------------------------------------------------------------------------------------
 
-/** A menu that opens at a work or a button; the focus goes back there when it closes. */
+/**
+ * A menu that opens at a work or a button; the focus goes back there when it closes.
+ * @typedef {ReturnType<typeof createMenu>} Menu
+ * @param {HTMLElement} gallery @param {Put} put
+ */
 function createMenu(gallery, put) {
   const menu = make("div", { class: "as-menu", role: "menu", hidden: "" });
-  let opener = null;
+  /** @type {HTMLElement} */
+  let opener = /** @type {any} */ (null);
   gallery.append(menu);
   menu.addEventListener("keydown", onKey);
-  menu.addEventListener("contextmenu", (event) => event.preventDefault());
+  menu.addEventListener("contextmenu", (/** @type {Event} */ event) => event.preventDefault());
   return { open };
 
-  /** Items are pairs of a text and what to do; those with nothing to do are there to be read. */
+  /**
+   * Items are pairs of a text and what to do; those with nothing to do are there to be read.
+   * @param {HTMLElement} from @param {string} label @param {Item[]} items @param {HTMLElement} at
+   */
   function open(from, label, items, at = from) {
     opener = from;
     menu.setAttribute("aria-label", label);
@@ -228,10 +271,12 @@ function createMenu(gallery, put) {
     if (opener.isConnected) opener.focus({ preventScroll: true });
   }
 
+  /** @param {Event} event */
   function closeOutside(event) {
     if (!menu.contains(event.target)) close();
   }
 
+  /** @param {KeyboardEvent} event */
   function onKey(event) {
     event.stopPropagation();
     if (event.key === "Tab") close(); // and the focus goes on from there
@@ -244,7 +289,10 @@ function createMenu(gallery, put) {
   }
 }
 
-/** The place in a list to which a key leads, round its ends; null for other keys. */
+/**
+ * The place in a list to which a key leads, round its ends; null for other keys.
+ * @param {string} key @param {number} place @param {number} count
+ */
 function placeAfter(key, place, count) {
   if (key === "Home") return 0;
   if (key === "End") return count - 1;
@@ -255,7 +303,10 @@ function placeAfter(key, place, count) {
 
 // ---- the line of what is asked, and its panel ---------------------------------------------------
 
-/** What is asked stands below the line of tools, in which are the words and what opens the panel. */
+/**
+ * What is asked stands below the line of tools, in which are the words and what opens the panel.
+ * @param {Parts} parts @param {Go} go @param {Show} show @param {FocusOn} focusOn
+ */
 function createLine(parts, go, show, focusOn) {
   const field = createField(go);
   const words = createWords(go);
@@ -288,12 +339,14 @@ function createLine(parts, go, show, focusOn) {
   }, field.form, make("div", { class: "as-bar" }, different, duplicates,
     make("label", { class: "as-bar" }, "Nearest in each", groups),
     make("label", { class: "as-bar" }, size, "of each")));
-  let now = null;
+  /** @type {Ask} */
+  let now = /** @type {any} */ (null);
   Object.assign(parts, { in_words: words.form, ask_more: toggle, asked: line, panel });
   parts.error.before(line, panel);
   listen();
   return { update };
 
+  /** @param {View} view @param {Ask} ask */
   function update(view, ask) {
     now = ask;
     const lost = clear === document.activeElement && !now.active;
@@ -311,6 +364,7 @@ function createLine(parts, go, show, focusOn) {
     fillGroups();
   }
 
+  /** @param {string} column */
   function toggleSame(column) {
     const rest = now.exclude_same.filter((one) => one !== column);
     const on = rest.length === now.exclude_same.length;
@@ -329,7 +383,7 @@ function createLine(parts, go, show, focusOn) {
     if (document.activeElement !== size) size.value = now.group_size;
   }
 
-  /** Show chips; those that stay keep their nodes, and the focus. */
+  /** Show chips; those that stay keep their nodes, and the focus. @param {Piece[]} wanted */
   function fillChips(wanted) {
     const old = new Map([...chips.children].map((item) => [item.dataset.key, item]));
     const items = wanted.map((one) => {
@@ -348,6 +402,7 @@ function createLine(parts, go, show, focusOn) {
     if (lost) focusOn(toggle);
   }
 
+  /** @param {Piece} piece @param {string} key */
   function chip({ text, work, sign, side, what }, key) {
     const item = make("li", { class: "as-chip", "data-key": key });
     if (sign) item.append(make("span", {}, sign));
@@ -359,12 +414,14 @@ function createLine(parts, go, show, focusOn) {
       show(image, work.thumb || work.image);
       item.append(image, make("span", { class: "as-print", dir: "auto" }, work.caption));
     }
-    if (side) item.append(weightOf(work, side));
+    if (side) item.append(weightOf(/** @type {Work} */ (work), side));
     const click = () => go({ do: "change", ...what });
-    if (what) item.append(bare("×", { "aria-label": `Take back: ${text || work.caption}`, click }));
+    const label = `Take back: ${text || work?.caption}`;
+    if (what) item.append(bare("×", { "aria-label": label, click }));
     return item;
   }
 
+  /** @param {Work} work @param {string} side */
   function weightOf(work, side) {
     const input = make("input", {
       type: "number", min: 0.01, max: 1000, step: "any", inputmode: "decimal",
@@ -377,14 +434,17 @@ function createLine(parts, go, show, focusOn) {
     return input;
   }
 
-  /** A number is put in only where it is another one: the visitor may be at it. */
+  /**
+   * A number is put in only where it is another one: the visitor may be at it.
+   * @param {any} input @param {number} weight
+   */
   function setWeight(input, weight) {
     if (Number(input.value) !== weight) input.value = weight;
     input.defaultValue = weight;
   }
 
   function listen() {
-    panel.addEventListener("keydown", (event) => {
+    panel.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
       if (event.key !== "Escape" || event.defaultPrevented) return;
       event.preventDefault(); // what it may lie in stays open
       open(false);
@@ -392,15 +452,20 @@ function createLine(parts, go, show, focusOn) {
     });
   }
 
+  /** @param {boolean} on */
   function open(on) {
     panel.hidden = !on;
     toggle.setAttribute("aria-expanded", on);
   }
 }
 
-/** What is asked, in pieces, and what to do to take each back. */
+/**
+ * What is asked, in pieces, and what to do to take each back.
+ * @param {Ask} ask @param {Work | null} query @returns {Piece[]}
+ */
 function chipsFor(ask, query) {
   const { goal } = ask;
+  /** @type {(is: unknown, piece: Piece) => Piece[]} */
   const when = (is, piece) => (is ? [piece] : []);
   return [
     ...when(ask.where, { text: ask.where, what: { where: "" } }),
@@ -428,7 +493,10 @@ function chipsFor(ask, query) {
 
 // ---- words --------------------------------------------------------------------------------------
 
-/** The field for words, where the network takes them: alone, or beside the selected work. */
+/**
+ * The field for words, where the network takes them: alone, or beside the selected work.
+ * @param {Go} go
+ */
 function createWords(go) {
   const input = make("input", {
     type: "search", maxlength: 1000, placeholder: "a mountain lake at dusk", "aria-label": "In words",
@@ -440,13 +508,14 @@ function createWords(go) {
     input, make("button", { type: "submit", class: "as-button" }, "Ask in words"), add);
   let begin = ""; // how the id of words begins
   let asked = false;
-  form.addEventListener("submit", (event) => {
+  form.addEventListener("submit", (/** @type {Event} */ event) => {
     event.preventDefault();
     event.stopPropagation();
     ask("select");
   });
   return { form, update };
 
+  /** @param {View} view @param {Ask} ask */
   function update(view, { in_words }) {
     begin = in_words;
     form.hidden = !begin;
@@ -454,6 +523,7 @@ function createWords(go) {
     asked = false;
   }
 
+  /** @param {"like" | "select"} verb */
   function ask(verb) {
     const text = input.value.trim();
     if (!text) return input.focus();
@@ -464,7 +534,7 @@ function createWords(go) {
 
 // ---- the condition ------------------------------------------------------------------------------
 
-/** The field for a condition, with suggestions. */
+/** The field for a condition, with suggestions. @param {Go} go */
 function createField(go) {
   const id = uniqueId();
   const list = make("ul", {
@@ -482,7 +552,8 @@ function createField(go) {
   const form = make("form", { class: "as-bar as-where", "data-part": "where" },
     make("label", { for: id }, "Only where"), make("div", { class: "as-field" }, input, list),
     make("button", { type: "submit", class: "as-button" }, "Ask"), error);
-  let ask = null;
+  /** @type {Ask} */
+  let ask = /** @type {any} */ (null);
   let where = "";
   let asked = false; // whether an answer to what stands here is on its way
   let start = 0; // where in the text a suggestion goes
@@ -490,7 +561,10 @@ function createField(go) {
   listen();
   return { form, update };
 
-  /** What does not work is said here if it was asked here, and returned; the text stays. */
+  /**
+   * What does not work is said here if it was asked here, and returned; the text stays.
+   * @param {View} view @param {Ask} next @param {number} open whether it is in sight
+   */
   function update(view, next, open) {
     ask = next;
     input.placeholder = exampleFor(ask);
@@ -505,7 +579,7 @@ function createField(go) {
   }
 
   function listen() {
-    form.addEventListener("submit", (event) => {
+    form.addEventListener("submit", (/** @type {Event} */ event) => {
       event.preventDefault();
       event.stopPropagation();
       hide();
@@ -516,10 +590,12 @@ function createField(go) {
     input.addEventListener("click", suggestNow);
     input.addEventListener("blur", hide);
     input.addEventListener("keydown", onKey);
-    list.addEventListener("pointerdown", (event) => event.preventDefault()); // keeps the focus
-    list.addEventListener("click", (event) => take(event.target.closest("li")));
+    // Keeps the focus.
+    list.addEventListener("pointerdown", (/** @type {Event} */ event) => event.preventDefault());
+    list.addEventListener("click", (/** @type {any} */ event) => take(event.target.closest("li")));
   }
 
+  /** @param {KeyboardEvent} event */
   function onKey(event) {
     if (event.key === "Escape" && !list.hidden) {
       event.preventDefault();
@@ -530,7 +606,8 @@ function createField(go) {
     } else if (["ArrowDown", "ArrowUp"].includes(event.key)) {
       event.preventDefault();
       if (list.hidden) suggestNow();
-      if (!list.hidden) choose(placeAfter(event.key, chosen, list.childElementCount));
+      const to = placeAfter(event.key, chosen, list.childElementCount);
+      if (!list.hidden && to !== null) choose(to);
     }
   }
 
@@ -545,6 +622,7 @@ function createField(go) {
     input.setAttribute("aria-expanded", !list.hidden);
   }
 
+  /** @param {number} place */
   function choose(place) {
     list.children[chosen]?.setAttribute("aria-selected", "false");
     chosen = place;
@@ -555,6 +633,7 @@ function createField(go) {
     else input.removeAttribute("aria-activedescendant");
   }
 
+  /** @param {Element | null} option */
   function take(option) {
     if (!option) return;
     const text = option.textContent;
@@ -576,6 +655,7 @@ function createField(go) {
   }
 }
 
+/** @param {Pick<Ask, "columns" | "values">} ask */
 function exampleFor({ columns, values }) {
   const [column] = "style" in values ? ["style"] : Object.keys(values);
   const first = column ? `${quoteColumn(column)} == ${quoteText(values[column][0])}` : "";
@@ -590,7 +670,10 @@ const FINISHED =
   /^("(\\.|[^"\\])*"|'(\\.|[^'\\])*'|`([^`]|``)*`|[<>=!&|]+|[[\](),]|and|or|in|contains|between)$/is;
 const OPERATORS = ["==", "!=", "in [", "contains", ">=", "<=", "between"];
 
-/** What may come next in a condition (see where.py for its grammar), and where it is to stand. */
+/**
+ * What may come next in a condition (see where.py for its grammar), and where it is to stand.
+ * @param {string} text @param {Pick<Ask, "columns" | "values">} ask
+ */
 function suggest(text, { columns, values }) {
   const tokens = [...text.matchAll(TOKEN)];
   const last = tokens.at(-1);
@@ -599,18 +682,21 @@ function suggest(text, { columns, values }) {
   if (open) tokens.pop();
   const { expected, column } = follow(tokens.map(([token]) => token));
   const typed = fold(open ? last[0].replace(/^["'`]/, "") : "");
-  const choices = {
+  const choices = /** @type {Record<string, () => string[][]>} */ ({
     column: () => columns.map((one) => [one, quoteColumn(one)]),
     operator: () => OPERATORS.map((one) => [one, one]),
     value: () => (values[column] || []).map((one) => [one, quoteText(one)]),
     next: () => [",", "]"].map((one) => [one, one]),
     join: () => ["and", "or"].map((one) => [one, one]),
-  }[expected]?.() || [];
+  })[expected]?.() || [];
   const options = choices.filter(([one]) => fold(one).includes(typed)).map(([, option]) => option);
   return { start: open ? last.index : text.length, options };
 }
 
-/** Read a condition's words; return what is to follow them, and the column they end with. */
+/**
+ * Read a condition's words; return what is to follow them, and the column they end with.
+ * @param {string[]} tokens
+ */
 function follow(tokens) {
   let [expected, column, inList] = ["column", "", false];
   for (const token of tokens) {
@@ -638,19 +724,19 @@ function follow(tokens) {
   return { expected, column };
 }
 
-/** A text as it stands in a condition, as quote in where.py gives it. */
+/** A text as it stands in a condition, as quote in where.py gives it. @param {string} text */
 function quoteText(text) {
   return `"${text.replace(/["\\]/g, "\\$&")}"`;
 }
 
-/** A column's name as it stands in a condition; in backticks it may be any. */
+/** A column's name as it stands in a condition; in backticks it may be any. @param {string} name */
 function quoteColumn(name) {
   const reserved = /^(and|or|not|in|contains|between)$/i.test(name);
   const isPlain = /^[\p{L}_][\p{L}\d_]*$/u.test(name) && !reserved;
   return isPlain ? name : `\`${name.replaceAll("`", "``")}\``;
 }
 
-/** Two conditions of which both must hold. */
+/** Two conditions of which both must hold. @param {string} where @param {string} more */
 function joined(where, more) {
   if (!where) return more;
   return /\bor\b|\|/i.test(where) ? `(${where}) and ${more}` : `${where} and ${more}`;
@@ -658,7 +744,10 @@ function joined(where, more) {
 
 // ---- a region of the work -----------------------------------------------------------------------
 
-/** Lets the visitor draw a region of the selected work; `layer` lies exactly over its picture. */
+/**
+ * Lets the visitor draw a region of the selected work; `layer` lies exactly over its picture.
+ * @param {Parts} parts @param {Go} go
+ */
 function createRegion(parts, go) {
   const frame = make("div", { class: "as-region", hidden: "" });
   const layer = make("div", { class: "as-layer", "data-part": "layer" }, frame);
@@ -678,9 +767,12 @@ function createRegion(parts, go) {
   const said = make("p", { class: "as-quiet", role: "status", dir: "auto", hidden: "" });
   const offer = button("", { "data-part": "make-motifs", click: () => go({ do: "make_motifs" }) });
   const making = make("div", { class: "as-making" }, said, offer);
+  /** @type {number[] | null} */
   let region = null; // as it was asked
+  /** @type {any} */
   let drawn = null; // as it stands on the picture
   let drawing = false;
+  /** @type {number[] | null} */
   let corner = null; // where a pointer began
   let id = "";
   parts.mat.append(layer, tools);
@@ -688,11 +780,12 @@ function createRegion(parts, go) {
   listen();
   return { update, layer, tools, say };
 
-  /** Say how far looking at all works is. */
+  /** Say how far looking at all works is. @param {string} sentence */
   function say(sentence) {
     if (making.getAttribute("aria-busy") === "true") tell(said, sentence);
   }
 
+  /** @param {View} view @param {Ask} ask */
   function update({ query }, ask) {
     if (!query) return;
     layOver(layer, query);
@@ -711,6 +804,7 @@ function createRegion(parts, go) {
     if (!drawing) mark(region);
   }
 
+  /** @param {number[] | null} box */
   function mark(box) {
     drawn = box;
     frame.hidden = !box;
@@ -738,7 +832,7 @@ function createRegion(parts, go) {
   }
 
   function take() {
-    const box = drawn.map((share) => Math.round(share * 1e4) / 1e4);
+    const box = drawn.map((/** @type {number} */ share) => Math.round(share * 1e4) / 1e4);
     end();
     mark(box); // until the answer is here
     draw.focus({ preventScroll: true });
@@ -747,18 +841,20 @@ function createRegion(parts, go) {
 
   function listen() {
     layer.addEventListener("keydown", onKey);
-    layer.addEventListener("focusout", (event) => { if (event.target === layer) end(); });
-    layer.addEventListener("pointerdown", (event) => {
+    layer.addEventListener("focusout", (/** @type {Event} */ event) => {
+      if (event.target === layer) end();
+    });
+    layer.addEventListener("pointerdown", (/** @type {PointerEvent} */ event) => {
       if (!drawing || event.button !== 0) return;
       event.preventDefault();
       layer.focus({ preventScroll: true });
       layer.setPointerCapture(event.pointerId);
       corner = pointOf(event);
     });
-    layer.addEventListener("pointermove", (event) => {
+    layer.addEventListener("pointermove", (/** @type {PointerEvent} */ event) => {
       if (corner) mark(between(corner, pointOf(event)));
     });
-    layer.addEventListener("pointerup", (event) => {
+    layer.addEventListener("pointerup", (/** @type {PointerEvent} */ event) => {
       if (!corner) return;
       const box = between(corner, pointOf(event));
       corner = null;
@@ -768,11 +864,13 @@ function createRegion(parts, go) {
     layer.addEventListener("pointercancel", end);
   }
 
+  /** @param {PointerEvent} event */
   function pointOf(event) {
     const { left, top, width, height } = layer.getBoundingClientRect();
     return [(event.clientX - left) / width, (event.clientY - top) / height].map(inside);
   }
 
+  /** @param {KeyboardEvent} event */
   function onKey(event) {
     if (!drawing) return;
     const step = STEPS[event.key];
@@ -790,7 +888,10 @@ function createRegion(parts, go) {
   }
 }
 
-/** Lay a node over the picture of a work, which its mat holds whole (object-fit: contain). */
+/**
+ * Lay a node over the picture of a work, which its mat holds whole (object-fit: contain).
+ * @param {any} node @param {Work} work
+ */
 function layOver(node, work) {
   const shape = (work.width || 1) / (work.height || 1);
   const width = Math.min(1, shape / ratio(work));
@@ -798,37 +899,49 @@ function layOver(node, work) {
   setBox(node, [(1 - width) / 2, (1 - height) / 2, (1 + width) / 2, (1 + height) / 2]);
 }
 
-/** Place a node in its parent by shares of it: left, top, right, bottom. */
+/**
+ * Place a node in its parent by shares of it: left, top, right, bottom.
+ * @param {any} node @param {number[]} box
+ */
 function setBox(node, [left, top, right, bottom]) {
   const percent = { left, top, width: right - left, height: bottom - top };
   for (const [name, share] of Object.entries(percent)) node.style[name] = `${100 * share}%`;
 }
 
+/** @param {number} share */
 function inside(share) {
   return Math.max(0, Math.min(1, share));
 }
 
+/** @param {number[]} from @param {number[]} to */
 function between([x, y], [u, v]) {
   return [Math.min(x, u), Math.min(y, v), Math.max(x, u), Math.max(y, v)];
 }
 
+/** @param {number[]} box */
 function isLarge([left, top, right, bottom]) {
   return right - left >= SMALLEST_REGION && bottom - top >= SMALLEST_REGION;
 }
 
+/** @param {number[]} box @param {number[]} by */
 function moved([left, top, right, bottom], [x, y]) {
   const across = Math.max(-left, Math.min(1 - right, x));
   const down = Math.max(-top, Math.min(1 - bottom, y));
   return [left + across, top + down, right + across, bottom + down];
 }
 
-/** A rectangle whose right and lower sides have moved. */
+/**
+ * A rectangle whose right and lower sides have moved.
+ * @param {number[]} box @param {number[]} by
+ */
 function resized([left, top, right, bottom], [x, y]) {
   const least = 2 * SMALLEST_REGION; // rounding does not make it too small
+  /** @type {(from: number, to: number, by: number) => number} */
   const further = (from, to, by) => inside(Math.max(from + least, to + by));
   return [left, top, further(left, right, x), further(top, bottom, y)];
 }
 
+/** @param {number[]} box */
 function inWords(box) {
   const [left, top, right, bottom] = box.map((share) => Math.round(100 * share));
   return `From ${left} to ${right} % across, from ${top} to ${bottom} % down.`;
@@ -836,7 +949,11 @@ function inWords(box) {
 
 // ---- why ----------------------------------------------------------------------------------------
 
-/** The places that match, drawn on the selected work and on another one below it. */
+/**
+ * The places that match, drawn on the selected work and on another one below it.
+ * @param {Parts} parts @param {HTMLElement} layer @param {Go} go @param {ShowLarge} showLarge
+ * @param {Pair} pair
+ */
 function createWhy(parts, layer, go, showLarge, pair) {
   const said = make("p", { role: "status", dir: "auto" });
   const close = button("×", {
@@ -861,6 +978,7 @@ function createWhy(parts, layer, go, showLarge, pair) {
   parts.query.append(section);
   return { update };
 
+  /** @param {View} view @param {Ask} ask */
   function update({ query }, { why }) {
     const now = why ? JSON.stringify([query?.id, why.work.id, why.matches]) : "";
     if (!why && section.contains(document.activeElement)) giveFocusBack();
@@ -873,21 +991,22 @@ function createWhy(parts, layer, go, showLarge, pair) {
     if (found.childElementCount || told.length) found.replaceChildren(...told);
     if (now === shown) return;
     shown = now;
-    parts.query.querySelectorAll(".as-match").forEach((box) => box.remove());
-    if (!why) return;
+    parts.query.querySelectorAll(".as-match").forEach((/** @type {Element} */ box) => box.remove());
+    if (!why || !query) return;
     const { work, matches } = why;
     section.dataset.id = work.id;
     mat.style.setProperty("--ratio", ratio(work));
     showLarge(image, work);
     words.textContent = work.caption;
     layOver(other, work);
-    large.onclick = () => pair.open(theOther(), work);
+    large.onclick = () => pair?.open(theOther(), work);
     layer.append(...matches.map(({ first }, i) => box(first, i, query.caption)));
     other.append(...matches.map(({ second }, i) => box(second, i, work.caption)));
     const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
     section.scrollIntoView({ block: "nearest", behavior: still ? "auto" : "smooth" });
   }
 
+  /** @param {number[]} place @param {number} i @param {string} of */
   function box(place, i, of) {
     const number = make("span", {}, String(i + 1));
     const label = `Place ${i + 1} in ${of}`;
@@ -901,8 +1020,12 @@ function createWhy(parts, layer, go, showLarge, pair) {
     return one;
   }
 
-  /** What came of the experiment: a sentence, and a row for each change of the picture. */
+  /**
+   * What came of the experiment: a sentence, and a row for each change of the picture.
+   * @param {{text: string, notes: string[], rank: number, works: number, trials: Trial[]}} tried
+   */
   function toTable({ text, notes, rank, works, trials }) {
+    /** @type {(how: string, place: number, limit: number | null, fell: boolean) => Node} */
     const line = (how, place, limit, fell) => make("tr", { class: fell ? "as-fell" : "" },
       ...[how, place.toLocaleString("en"), limit?.toLocaleString("en") ?? ""].map(
         (cell, i) => make(i ? "td" : "th", i ? {} : { scope: "row" }, cell)));
@@ -915,7 +1038,7 @@ function createWhy(parts, layer, go, showLarge, pair) {
       ...notes.map((note) => make("p", { class: "as-quiet" }, note))];
   }
 
-  /** Bring out a place in both pictures. */
+  /** Bring out a place in both pictures. @param {number | null} i */
   function light(i) {
     for (const one of parts.query.querySelectorAll(".as-match")) {
       one.classList.toggle("as-lit", Number(one.dataset.match) === i);
@@ -936,7 +1059,10 @@ function createWhy(parts, layer, go, showLarge, pair) {
 
 // ---- the session --------------------------------------------------------------------------------
 
-/** Saves, opens and cites what was asked, seen and kept. */
+/**
+ * Saves, opens and cites what was asked, seen and kept.
+ * @param {Parts} parts @param {Menu} menu @param {Go} go
+ */
 function createSessionMenu(parts, menu, go) {
   const opener = button("Session", {
     "data-part": "session-menu", "aria-haspopup": "menu", click: open,
@@ -948,7 +1074,8 @@ function createSessionMenu(parts, menu, go) {
     blur: () => { link.hidden = true; },
     keydown: (event) => { if (event.key === "Escape") opener.focus(); },
   });
-  let now = null;
+  /** @type {Ask} */
+  let now = /** @type {any} */ (null);
   parts.history.append(make("span", { class: "as-space" }), link, said, opener, file);
   file.addEventListener("change", () => {
     if (file.files.length) go({ do: "open", file: file.files[0] });
@@ -956,6 +1083,7 @@ function createSessionMenu(parts, menu, go) {
   });
   return { update };
 
+  /** @param {View} view @param {Ask} ask */
   function update(view, ask) {
     now = ask;
     said.textContent = "";
@@ -963,12 +1091,13 @@ function createSessionMenu(parts, menu, go) {
   }
 
   function open() {
-    const saved = (format) => () => go({ do: "session", format });
+    /** @type {(text: string, format: string) => Item} */
+    const saved = (text, format) => [text, () => go({ do: "session", format })];
     menu.open(opener, `Session: ${opener.title}`, [
-      ["Save (.json)", saved("json")],
+      saved("Save (.json)", "json"),
       ["Open…", () => file.click()],
-      ...(lacks(now, "csv") ? [] : [["Export table (.csv)", saved("csv")]]),
-      ...(lacks(now, "html") ? [] : [["Export page (.html)", saved("html")]]),
+      ...(lacks(now, "csv") ? [] : [saved("Export table (.csv)", "csv")]),
+      ...(lacks(now, "html") ? [] : [saved("Export page (.html)", "html")]),
       now.link ? ["Copy link", copy] : ["No link: your own image has none"],
     ]);
   }
@@ -988,19 +1117,28 @@ function createSessionMenu(parts, menu, go) {
   }
 }
 
-/** The whole address of a question where the page can be asked it: in the app, made by Voilà. */
+/**
+ * The whole address of a question where the page can be asked it: in the app, made by Voilà.
+ * @param {string} link
+ */
 function addressOf(link) {
   const site = typeof createAnswerer === "function"; // the static page
   if (site) return location.href.split("#")[0] + link.replace("?", "#");
   return "voila_process" in window ? location.origin + location.pathname + link : link;
 }
 
-/** Whether whoever answers cannot do something of this: "part", "why", "csv", "html". */
+/**
+ * Whether whoever answers cannot do something of this: "part", "why", "csv", "html".
+ * @param {Ask} ask @param {string} what
+ */
 function lacks(ask, what) {
   return Boolean(ask.lacks?.includes(what));
 }
 
-/** A button that does not look like those of the bar. */
+/**
+ * A button that does not look like those of the bar.
+ * @param {string} content @param {Attributes} attributes
+ */
 function bare(content, attributes) {
   return make("button", { type: "button", ...attributes }, content);
 }

@@ -29,7 +29,7 @@ const ADVICE = {
   how: "Look at line, brush, colour and surface. What is to be seen does not count.",
   whole: "Look at everything at once, as you would on a wall.",
 };
-const SAID = {
+const NAMED = {
   left: "the left one", right: "the right one", equal: "both alike", neither: "neither",
 };
 
@@ -294,7 +294,7 @@ function createJudge(root, room) {
   function look(question, query, left, right) {
     const rows = question.kind === "rows";
     const side = (name, images) => make("button", {
-      type: "button", class: "aj-side", "data-answer": name, "aria-label": SAID[name],
+      type: "button", class: "aj-side", "data-answer": name, "aria-label": NAMED[name],
       click: () => answer(name),
     }, make("span", { class: "aj-pictures" }, ...images),
     make("span", { class: "aj-label", "aria-hidden": "true" }, name === "left" ? "← left" : "right →"));
@@ -393,8 +393,8 @@ function createJudge(root, room) {
         figure("the work", example.query), figure("right", example.right[0])),
       make("div", { class: "aj-page" },
         make("p", {}, make("strong", {}, isSame ? "As most would: " : "Most would say: "),
-          `${SAID[example.answer]}. ${example.why}`,
-          isSame ? "" : ` You said: ${SAID[given]}.`),
+          `${NAMED[example.answer]}. ${example.why}`,
+          isSame ? "" : ` You said: ${NAMED[given]}.`),
         make("div", { class: "as-bar" }, goes(isLast ? "Go on" : "Next example", next))));
   }
 

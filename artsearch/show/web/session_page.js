@@ -230,7 +230,7 @@ function createWorks(session, site, picture) {
   function besides(caption, { before, group, remark, licence, source, address }) {
     const small = (/** @type {string | undefined} */ text) => (
       text ? [make("small", {}, make("bdi", {}, text))] : []);
-    const link = () => make("a", { href: address, rel: "noopener noreferrer" }, source);
+    const link = () => make("a", { href: address, rel: "noopener noreferrer" }, source ?? "");
     return [
       ...small(group), ...(before ? [make("b", {}, before)] : []), " ", make("bdi", {}, caption),
       ...(remark ? [make("em", {}, make("bdi", {}, remark))] : []), ...small(licence),

@@ -96,7 +96,7 @@ function askedOf(state, works) {
   const liked = [...question.positive, ...inWords(question.words)];
   const unliked = [...question.negative, ...inWords(question.negative_words)];
   const beside = (/** @type {Weighed[]} */ pairs, /** @type {string} */ side) => (
-    pairs.map(([id, weight]) => ({ ...small(id), weight, side })));
+    pairs.map(/** @returns {Work} */ ([id, weight]) => ({ ...small(id), weight, side })));
   const isQuery = (/** @type {Weighed} */ [id]) => id === query;
   const { where, group_by, group_size, exclude_same, near_duplicates, region } = question;
   return {
