@@ -1,14 +1,21 @@
+// @ts-check
 // The judging screen as an anywidget: gallery.js, judge.js and wire.js stand above this file, the
 // kernel on the other side; pictures travel as bytes, once each.
 
 const PATIENCE = 8000; // milliseconds until a kernel that says nothing is taken for gone
 const HELD = "artsearch-judge-held"; // where a browser holds a vote that is not on the disk yet
 
-/** Promise pictures by name; those that are wanted together are asked for in one message. */
+/**
+ * Promise pictures by name; those that are wanted together are asked for in one message.
+ * @param {Wire["ask"]} ask
+ */
 function createPictureBox(ask) {
+  /** @type {{name: string, done: (address: string) => void, fail: (error: any) => void}[]} */
   let wanted = [];
+  /** @type {string[]} */
   const addresses = [];
 
+  /** @param {string} name @returns {Promise<string>} */
   function picture(name) {
     return new Promise((done, fail) => {
       if (wanted.push({ name, done, fail }) === 1) queueMicrotask(fetchAll);
@@ -26,14 +33,17 @@ function createPictureBox(ask) {
     }
   }
 
+  /** @param {DataView<ArrayBuffer>} bytes */
   function toAddress(bytes) {
-    addresses.push(URL.createObjectURL(new Blob([bytes], { type: "image/webp" })));
-    return addresses.at(-1);
+    const address = URL.createObjectURL(new Blob([bytes], { type: "image/webp" }));
+    addresses.push(address);
+    return address;
   }
 
   return { picture, forget: () => addresses.forEach((address) => URL.revokeObjectURL(address)) };
 }
 
+/** @param {{model: any, el: HTMLElement}} widget */
 function render({ model, el }) {
   const { ask, close } = createWire(model, PATIENCE);
   const { picture, forget } = createPictureBox(ask);
@@ -70,6 +80,7 @@ function render({ model, el }) {
 
   // Where the kernel died with a vote in its hands, the next one gets it: a vote has a number of
   // its own, and is written once. A browser that holds nothing loses only that.
+  /** @param {Vote} vote @param {boolean} on */
   function hold(vote, on) {
     try {
       const key = `${HELD}-${set}-${vote.judge}`;
@@ -78,9 +89,10 @@ function render({ model, el }) {
     } catch { /* the screen holds it as long as it is open */ }
   }
 
+  /** @param {string} judge @returns {Vote | null} */
   function readHeld(judge) {
     try {
-      return JSON.parse(localStorage.getItem(`${HELD}-${set}-${judge}`));
+      return JSON.parse(localStorage.getItem(`${HELD}-${set}-${judge}`) ?? "null");
     } catch {
       return null;
     }

@@ -1,3 +1,4 @@
+// @ts-check
 // The judging screen, the same in the notebook's widget, in the app and on the static page.
 //
 // createJudge(root, room) fills `root`, and returns what ends it. A room is
@@ -16,28 +17,59 @@
 // Needs gallery.js above it. A classic script without import or export, so that it also works from
 // file://. A picture is called "the work", "left" or "right", and nothing else is known of it here.
 
+/**
+ * @typedef {{kind: string, question: string, query: string, left: string[],
+ *   right: string[]}} Choosing
+ * @typedef {Choosing & {answer: string, why: string}} Example
+ * @typedef {{at?: number, tried?: Example}} Turn a question by its place, or an example
+ * @typedef {Turn & {judge: string, answer: string, seconds: number, id: string, time: string}} Vote
+ * @typedef {{at: number, id: string}[]} Done
+ *
+ * @typedef {Object} Room
+ * @property {Choosing[]} questions
+ * @property {Record<string, string>} words
+ * @property {number} block
+ * @property {string} judge
+ * @property {string} said
+ * @property {() => boolean} isKept
+ * @property {(name: string) => Promise<string>} picture
+ * @property {(judge: string) => Promise<{done: Done, tried: number}>} begin
+ * @property {(vote: Vote) => Promise<void>} vote
+ * @property {(judge: string, id: string) => Promise<void>} undo
+ * @property {(() => void) | null} save
+ * @property {(() => void) | null} leave
+ */
+
 /* exported createJudge */
 const AHEAD = 3; // questions whose pictures are fetched beforehand
 const BLINK = 150; // milliseconds in which nobody sees three pictures: a key that bounces is no vote
 const AGAIN = 4000; // milliseconds until a vote that could not be kept is tried again
+/** @type {Record<string, string>} */
 const KEYS = {
   ArrowLeft: "left", ArrowRight: "right", ArrowUp: "equal", e: "equal", ArrowDown: "neither",
   n: "neither", u: "undo", Backspace: "undo", p: "pause", Enter: "go", " ": "go",
 };
+/** @type {Record<string, string>} */
 const ADVICE = {
   what: "Look for what is to be seen: people, things, a place. How it is made does not count.",
   how: "Look at line, brush, colour and surface. What is to be seen does not count.",
   whole: "Look at everything at once, as you would on a wall.",
 };
+/** @type {Record<string, string>} */
 const NAMED = {
   left: "the left one", right: "the right one", equal: "both alike", neither: "neither",
 };
 
+/** @param {HTMLElement} root @param {Room} room */
 function createJudge(root, room) {
+  /** @type {Map<string, Promise<string>>} */
   const addresses = new Map(); // of pictures, by name: promises
+  /** @type {Map<Turn, Promise<[HTMLImageElement | null, ...(HTMLImageElement | null)[][]]>>} */
   const ready = new Map(); // the pictures of questions to come, by item
   let judge = room.judge;
+  /** @type {Turn[]} */
   let queue = []; // what is still to be asked: {at} or {tried}
+  /** @type {(Turn & {id: string})[]} */
   let history = []; // what was answered: {at or tried, id}
   let screen = ""; // name, intro, question, explained, pause, end
   let turn = 0; // whoever comes back from waiting and finds another turn has nothing to do any more
@@ -47,6 +79,7 @@ function createJudge(root, room) {
   let busy = false; // whether an answer or an undo is on its way to be kept
   let pressed = 0; // when the last answer was given, until the next pictures are seen
   let ended = false; // whether this screen is gone
+  /** @type {(value?: any) => void} */
   let hurry = () => {}; // ends the waiting before a vote is tried again
   const parts = build();
   root.replaceChildren(parts.frame);
@@ -64,6 +97,7 @@ function createJudge(root, room) {
   // ---- what is there once ---------------------------------------------------------------------
 
   function build() {
+    /** @type {Parts} */
     const parts = {};
     parts.count = make("span", { class: "aj-count", "data-part": "count" });
     parts.bar = make("progress", { class: "aj-progress", "aria-hidden": "true", max: 1, value: 0 });
@@ -82,7 +116,10 @@ function createJudge(root, room) {
     return parts;
   }
 
-  /** Show another screen; whoever waits for something of the last one need not. */
+  /**
+   * Show another screen; whoever waits for something of the last one need not.
+   * @param {string} name @param {Node[]} children
+   */
   function show(name, ...children) {
     turn += 1;
     screen = name;
@@ -106,15 +143,17 @@ function createJudge(root, room) {
     return turn;
   }
 
+  /** @param {string | (string | Node)[]} title @param {Node[]} children */
   function page(title, ...children) {
     return make("div", { class: "aj-page" }, make("h2", {}, ...[title].flat()), ...children);
   }
 
-  /** The button that leads on, as Enter does. */
+  /** The button that leads on, as Enter does. @param {string} text @param {() => void} click */
   function goes(text, click) {
     return button(text, { class: "as-button aj-go", "data-part": "go", click });
   }
 
+  /** @param {string} text */
   function tell(text, again = false) {
     parts.said.textContent = text;
     parts.error.hidden = !text;
@@ -142,7 +181,7 @@ function createJudge(root, room) {
       make("p", { class: "as-quiet" }, room.said)));
   }
 
-  /** Find out how far a judge has come, and welcome her. */
+  /** Find out how far a judge has come, and welcome her. @param {string} name */
   async function enter(name) {
     judge = name;
     [before, inBlock, pressed] = [0, 0, 0];
@@ -157,7 +196,7 @@ function createJudge(root, room) {
       if (!tried && !done.length) queue = [...examples, ...queue];
       tell("");
       welcome();
-    } catch (error) {
+    } catch (/** @type {any} */ error) {
       if (turn !== mine) return;
       askName();
       tell(error.message);
@@ -175,13 +214,13 @@ function createJudge(root, room) {
       make("p", {}, "You see a work, and two others beside it. Say which of the two is more like it. " +
         "There is no right answer: what counts is what you see. Take the first impression; " +
         "three seconds are enough."),
-      make("dl", { class: "aj-keys" }, ...[
+      make("dl", { class: "aj-keys" }, .../** @type {[string[], string][]} */ ([
         [["←", "→"], "the left, the right one; or click or touch it"],
         [["↑", "E"], "equal: both are like it in the same measure"],
         [["↓", "N"], "neither: none of the two is like it"],
         [["U"], "undo, as often as you like"],
         [["P"], room.isKept() ? "a pause; you may also just close the page" : "a pause"],
-      ].flatMap(([keys, text]) => [
+      ]).flatMap(([keys, text]) => [
         make("dt", {}, ...keys.map((key) => make("kbd", {}, key))), make("dd", {}, text)])),
       make("p", { class: "aj-touch" }, "Touch the one that is more like it. “Equal”: both are like it " +
         "in the same measure. “Neither”: none of the two is. “Undo” takes back as often as you like" +
@@ -197,7 +236,8 @@ function createJudge(root, room) {
   /** Buttons for what can be done where nothing is asked. */
   function others() {
     return [
-      ...(room.save && history.length ? [button("Save votes", { "data-part": "save", click: () => room.save() })] : []),
+      ...(room.save && history.length
+        ? [button("Save votes", { "data-part": "save", click: () => room.save?.() })] : []),
       ...(room.leave ? [button("Another judge", { "data-part": "leave", click: leave })] : []),
     ];
   }
@@ -206,31 +246,38 @@ function createJudge(root, room) {
     history = [];
     queue = [];
     judge = "";
-    room.leave();
+    room.leave?.();
     askName();
   }
 
   // ---- a question -----------------------------------------------------------------------------
 
+  /** @param {Turn} item */
   function questionOf(item) {
-    return item.tried || room.questions[item.at];
+    return item.tried || room.questions[/** @type {number} */ (item.at)];
   }
 
-  /** A line that asks; the words that matter are set apart. */
+  /** A line that asks; the words that matter are set apart. @param {Choosing} asked */
   function line({ kind, question }) {
     const which = kind === "rows" ? "Which group goes better with it " : "Which is more like it ";
     return [which, make("em", {}, room.words[question]), "?"];
   }
 
-  /** Promise the pictures of a question, decoded: an element for each name, null for a failure. */
+  /**
+   * Promise the pictures of a question, decoded: an element for each name, null for a failure.
+   * @param {Turn} item
+   */
   function pictures(item) {
-    if (ready.has(item)) return ready.get(item);
+    const known = ready.get(item);
+    if (known) return known;
     const { query, left, right } = questionOf(item);
-    const addressOf = (name) => {
+    const addressOf = (/** @type {string} */ name) => {
       if (item.tried) return exampleAddress(name);
-      if (!addresses.has(name)) addresses.set(name, room.picture(name));
-      return addresses.get(name);
+      const address = addresses.get(name) ?? room.picture(name);
+      addresses.set(name, address);
+      return address;
     };
+    /** @type {(name: string, alt: string) => Promise<HTMLImageElement | null>} */
     const one = async (name, alt) => {
       const address = await addressOf(name);
       if (!address) return null;
@@ -238,6 +285,7 @@ function createJudge(root, room) {
       img.src = address;
       return img.decode().then(() => img, () => null);
     };
+    /** @type {(names: string[], side: string) => Promise<(HTMLImageElement | null)[]>} */
     const all = (names, side) => Promise.all(names.map((name) => one(name, side)));
     const promise = Promise.all([one(query, "the work"), all(left, "left"), all(right, "right")]);
     ready.set(item, promise);
@@ -260,7 +308,7 @@ function createJudge(root, room) {
     let found;
     try {
       found = await pictures(item);
-    } catch (error) {
+    } catch (/** @type {any} */ error) {
       // The pictures come over the same wire as the answers: both are tried again.
       ready.delete(item);
       [question.query, ...question.left, ...question.right].forEach((name) => addresses.delete(name));
@@ -281,7 +329,7 @@ function createJudge(root, room) {
     preload();
   }
 
-  /** Start the clock of a question as soon as it is seen. */
+  /** Start the clock of a question as soon as it is seen. @param {number} mine */
   async function startClock(mine) {
     await painted();
     if (pressed) performance.measure("vote", { start: pressed, end: performance.now() });
@@ -291,13 +339,19 @@ function createJudge(root, room) {
     if (turn === mine) parts.frame.dataset.state = "open";
   }
 
+  /**
+   * @param {Choosing} question @param {Node} query @param {(Node | null)[]} left
+   * @param {(Node | null)[]} right
+   */
   function look(question, query, left, right) {
     const rows = question.kind === "rows";
+    /** @type {(name: string, images: any[]) => Node} */
     const side = (name, images) => make("button", {
       type: "button", class: "aj-side", "data-answer": name, "aria-label": NAMED[name],
       click: () => answer(name),
     }, make("span", { class: "aj-pictures" }, ...images),
     make("span", { class: "aj-label", "aria-hidden": "true" }, name === "left" ? "← left" : "right →"));
+    /** @type {(name: string, text: string, key: string) => Node} */
     const quiet = (name, text, key) => button(text, {
       class: "as-button aj-answer", "data-answer": name, title: key, click: () => answer(name),
     });
@@ -310,6 +364,7 @@ function createJudge(root, room) {
     ];
   }
 
+  /** @param {string} what */
   async function answer(what) {
     if (screen !== "question" || parts.frame.dataset.state !== "open" || busy) return;
     const item = queue[0];
@@ -330,19 +385,23 @@ function createJudge(root, room) {
     return goOn(questionOf(item));
   }
 
+  /** @param {string} what */
   function mark(what) {
     parts.frame.dataset.state = "kept";
     parts.stage.querySelector(`[data-answer=${what}]`)?.classList.add("aj-chosen");
   }
 
-  /** Do what must not be lost until it is done; say what keeps it from being so. */
+  /**
+   * Do what must not be lost until it is done; say what keeps it from being so.
+   * @param {() => Promise<void>} act @param {string} held
+   */
   async function keep(act, held) {
     busy = true;
     for (;;) {
       try {
         await act();
         break;
-      } catch (error) {
+      } catch (/** @type {any} */ error) {
         tell(`${error.message} ${held}`, true);
         await wait();
         if (ended) await new Promise(() => {});
@@ -356,7 +415,10 @@ function createJudge(root, room) {
     return Promise.race([sleep(AGAIN), new Promise((done) => { hurry = done; })]);
   }
 
-  /** The next question, or a pause before it: after a block, and where another thing is asked. */
+  /**
+   * The next question, or a pause before it: after a block, and where another thing is asked.
+   * @param {Choosing} last
+   */
   function goOn(last) {
     if (!queue.length) return end();
     const next = questionOf(queue[0]);
@@ -367,7 +429,7 @@ function createJudge(root, room) {
   async function undo() {
     const isAsked = screen === "question" && parts.frame.dataset.state !== "kept";
     if (busy || !history.length || !(isAsked || ["explained", "pause", "end"].includes(screen))) return;
-    const { id, ...item } = history.at(-1);
+    const { id, ...item } = history[history.length - 1];
     parts.frame.dataset.state = "kept";
     await keep(() => room.undo(judge, id), "It is tried again.");
     history.pop();
@@ -380,11 +442,13 @@ function createJudge(root, room) {
 
   // ---- between questions ----------------------------------------------------------------------
 
+  /** @param {Example} example @param {string} given */
   function explain(example, given) {
     pressed = 0;
     const isSame = given === example.answer;
     const isLast = queue[0]?.tried === undefined;
     const next = () => (isLast ? pause("begin") : ask());
+    /** @type {(name: string, drawing: string) => Node} */
     const figure = (name, drawing) => make("div", { class: name === example.answer ? "aj-taken" : "" },
       make("img", { alt: name, src: exampleAddress(drawing) }));
     show("explained",
@@ -398,6 +462,7 @@ function createJudge(root, room) {
         make("div", { class: "as-bar" }, goes(isLast ? "Go on" : "Next example", next))));
   }
 
+  /** @param {"asked" | "block" | "begin" | "other"} why */
   function pause(why = "asked") {
     if (busy || (why === "asked" && screen !== "question" && screen !== "explained")) return;
     if (why === "asked" && screen === "question" && parts.frame.dataset.state === "open") {
@@ -432,6 +497,7 @@ function createJudge(root, room) {
 
   // ---- keys -----------------------------------------------------------------------------------
 
+  /** @param {any} event */
   function heedKey(event) {
     const { target, key } = event;
     // Where nothing has the focus, keys are for the only judging screen of a page.
@@ -458,6 +524,7 @@ function createJudge(root, room) {
   }
 }
 
+/** @param {number} milliseconds */
 function sleep(milliseconds) {
   return new Promise((done) => setTimeout(done, milliseconds));
 }
@@ -475,11 +542,16 @@ function newId() {
 
 // ---- three examples to try, drawn here: a motif in a manner ------------------------------------
 
-/** Three examples for the questions that a set asks, with what most would say, and why. */
+/**
+ * Three examples for the questions that a set asks, with what most would say, and why.
+ * @param {Choosing[]} questions @returns {Example[]}
+ */
 function examplesFor(questions) {
   const asked = [...new Set(questions.map(({ question }) => question))];
+  /** @type {(...rest: [string, string, string, string, string, string]) => Example} */
   const one = (question, query, left, right, answer, why) =>
     ({ kind: "triplet", question, query, left: [left], right: [right], answer, why });
+  /** @type {Record<string, Example>} */
   const of = {
     what: one("what", "tree-dots", "tree-lines", "boat-dots", "left",
       "Both show a tree; that one is made of dots and the other of lines does not count."),
@@ -499,21 +571,30 @@ function examplesFor(questions) {
   return [...asked.map((question) => of[question]), ...more].slice(0, 3);
 }
 
-/** The address of a drawing, such as "tree-dots": no file, and no work of any collection. */
+/**
+ * The address of a drawing, such as "tree-dots": no file, and no work of any collection.
+ * @param {string} name
+ */
 function exampleAddress(name) {
   const [motif, manner, which] = name.split("-");
+  /** @type {Record<string, string>} */
   const shapes = {
     tree: "M150 30c60 0 95 45 80 90c-8 28-34 40-62 40v95h-36v-95c-28 0-54-12-62-40c-15-45 20-90 80-90z",
     boat: "M40 190h220l-40 62h-140zM140 40h16v140h-16zM164 52l78 112h-78zM132 76v88h-66z",
     house: "M50 140l100-92l100 92v112h-70v-66h-60v66h-70z",
   };
-  const ink = { dots: "#31547a", lines: "#7c3b2c", flat: "#4d6b3c" }[manner];
-  const fill = {
+  /** @type {Record<string, string>} */
+  const inks = { dots: "#31547a", lines: "#7c3b2c", flat: "#4d6b3c" };
+  const ink = inks[manner];
+  /** @type {Record<string, string>} */
+  const fills = {
     dots: `<pattern id="p" width="13" height="13" patternUnits="userSpaceOnUse"><circle cx="6.5" cy="6.5" r="4.6" fill="${ink}"/></pattern>`,
     lines: `<pattern id="p" width="9" height="9" patternUnits="userSpaceOnUse" patternTransform="rotate(35)"><path d="M0 4.500h9" stroke="${ink}" stroke-width="3.200"/></pattern>`,
     flat: `<pattern id="p" width="9" height="9" patternUnits="userSpaceOnUse"><path d="M0 0h9v9h-9z" fill="${ink}"/></pattern>`,
-  }[manner];
-  const turn = { again: "translate(300 0) scale(-1 1)", more: "translate(24 24) scale(.84)" }[which] || "";
+  };
+  /** @type {Record<string, string>} */
+  const turns = { again: "translate(300 0) scale(-1 1)", more: "translate(24 24) scale(.84)" };
+  const [fill, turn] = [fills[manner], turns[which] || ""];
   return `data:image/svg+xml,${encodeURIComponent(
     `<svg xmlns="http://www.w3.org/2000/svg" width="600" height="600" viewBox="0 0 300 300"><defs>${fill}</defs>` +
     `<path d="M0 0h300v300h-300z" fill="#f3eee2"/><path d="${shapes[motif]}" fill="url(#p)" transform="${turn}"/></svg>`)}`;

@@ -1,11 +1,18 @@
+// @ts-check
 // The judging screen as a page of its own: votes are kept in this browser, each under a key of its
 // own, so that two windows take nothing from each other; they leave it as a file that the judge saves.
 
 const KEPT = "artsearch-vote";
 
-/** Called by data/questions.js. */
+/**
+ * @typedef {Record<string, any>} Row of the table of votes, by column
+ * @typedef {{set: string, questions: Choosing[], rows: Row[], words: Record<string, string>,
+ *   block: number, pictures: string[], columns: string[]}} QuestionSet as data/questions.js has it
+ */
+
+/** Called by data/questions.js. @param {string} _ @param {any} data */
 function receive(_, data) {
-  const main = document.getElementById("judge");
+  const main = /** @type {HTMLElement} */ (document.getElementById("judge"));
   const kept = createVotes(data);
   createJudge(main, {
     questions: data.questions,
@@ -41,12 +48,17 @@ function receive(_, data) {
   });
 }
 
-/** The votes of a set in this browser, or in this page alone where it keeps nothing. */
+/**
+ * The votes of a set in this browser, or in this page alone where it keeps nothing.
+ * @param {QuestionSet} data
+ */
 function createVotes({ set }) {
+  /** @type {Map<string, Row>} */
   const here = new Map(); // what the browser did not take
   let unsaved = false;
   addEventListener("beforeunload", (event) => { if (unsaved) event.preventDefault(); });
 
+  /** @param {Row} row */
   function add(row) {
     const key = `${KEPT}-${set}-${row.id}`;
     try {
@@ -57,12 +69,15 @@ function createVotes({ set }) {
     }
   }
 
-  /** All rows by time, those that were taken back and those that did so among them. */
+  /**
+   * All rows by time, those that were taken back and those that did so among them.
+   * @returns {Row[]}
+   */
   function all() {
     let rows = [...here.values()];
     try {
       const mine = Object.keys(localStorage).filter((key) => key.startsWith(`${KEPT}-${set}-`));
-      rows = [...rows, ...mine.map((key) => JSON.parse(localStorage.getItem(key)))];
+      rows = [...rows, ...mine.flatMap((key) => JSON.parse(localStorage.getItem(key) ?? "[]"))];
     } catch { /* then those of this page are all there are */ }
     return rows.sort((a, b) => (a.time < b.time ? -1 : a.time > b.time ? 1 : 0));
   }
@@ -86,11 +101,16 @@ function createVotes({ set }) {
   return { add, all, held, isKept, saved: () => { unsaved = false; } };
 }
 
-/** How far a judge has come, as questions.py tells it of a table. */
+/**
+ * How far a judge has come, as questions.py tells it of a table.
+ * @param {string} judge @param {Row[]} rows @param {QuestionSet} data
+ */
 function progressOf(judge, rows, data) {
-  const asked = (row) => ["kind", "question", "query", "first", "second", "left", "why"].map((name) => row[name]).join("\n");
+  const names = ["kind", "question", "query", "first", "second", "left", "why"];
+  const asked = (/** @type {Row} */ row) => names.map((name) => row[name]).join("\n");
   const places = new Map();
   data.rows.forEach((row, at) => places.set(asked(row), [...(places.get(asked(row)) || []), at]));
+  /** @type {Done} */
   const done = [];
   for (const row of rows.filter((one) => one.judge === judge)) {
     const waiting = places.get(asked(row));
@@ -99,19 +119,26 @@ function progressOf(judge, rows, data) {
   return { done, tried: rows.filter((one) => one.judge === judge && one.why === "tried").length };
 }
 
-/** A vote as a row of the table; which of the two works stood left is known of each question. */
+/**
+ * A vote as a row of the table; which of the two works stood left is known of each question.
+ * @param {Vote} vote @param {QuestionSet} data
+ */
 function toRow({ judge, at, tried, answer, seconds, id, time }, { rows, set }) {
   const asked = tried
     ? { kind: "triplet", question: tried.question, query: tried.query, first: tried.left[0],
       second: tried.right[0], left: "first", why: "tried" }
-    : rows[at];
+    : rows[/** @type {number} */ (at)];
   const right = asked.left === "first" ? "second" : "first";
+  /** @type {Row} */
   const answers = { left: asked.left, right };
   return { ...asked, judge, answer: answers[answer] || answer, seconds, choice: set, time, id };
 }
 
+/** @param {Row[]} rows @param {string[]} columns */
 function toCsv(rows, columns) {
-  const cell = (value) => (/[",\r\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
-  const line = (row) => columns.map((name) => cell(String(row[name] ?? ""))).join(",");
+  const cell = (/** @type {string} */ value) => (
+    /[",\r\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
+  const line = (/** @type {Row} */ row) => (
+    columns.map((name) => cell(String(row[name] ?? ""))).join(","));
   return [columns.join(","), ...rows.map(line)].join("\n") + "\n";
 }
