@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -68,6 +69,11 @@ PLACES = dict.fromkeys(["query", "network", "crop", "goal"], str)
 PLACES |= {"question": Question, "dial": object, "compare": bool}
 
 
+def _without_comments(script: str) -> str:
+    """A script without the comments on lines of their own: a quarter of what would travel."""
+    return re.sub(r"(?m)^ *(?://.*|/\*(?:[^*]|\*(?!/))*\*/)\n", "", script)
+
+
 class Place(traitlets.TraitType):
     """What a notebook reads, and asks by setting it: before anybody hears of it, or not at all."""
 
@@ -95,7 +101,7 @@ class Gallery(anywidget.AnyWidget):
         gallery.observe(lambda change: print(change.new), "query")
     """
 
-    _esm = "\n".join(path.read_text("utf-8") for path in SCRIPTS)
+    _esm = _without_comments("\n".join(path.read_text("utf-8") for path in SCRIPTS))
     _css = "\n".join(path.read_text("utf-8") for path in STYLES)
     # For the browser (remote.js): what there is, what Python has answered by itself, where the
     # visitor is, and what was noted.

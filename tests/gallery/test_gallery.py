@@ -507,7 +507,7 @@ def test_what_travels(walk):
         sent.clear()
         return bytes_ + sum(len(gallery._picture_file(name)) for name in new)
 
-    assert len(gallery._esm) + len(gallery._css) < 240_000
+    assert len(gallery._esm) + len(gallery._css) < 200_000
     assert len(json.dumps([gallery.opening, gallery.about])) + travels(walk.view) < 300_000
     for change in (
         lambda: walk.select(LION),
