@@ -282,6 +282,7 @@ def test_uploads(page, paintings, noise, tmp_path):
     settled(page)
     assert page.locator("[data-part=query] h2").inner_text() == WAVE
     assert ids(page, "neighbours")[0] == WAVE
+    assert page.locator("[data-part=keep]").is_hidden()  # a session keeps works of the collection
     mine = query(page)
 
     big = tmp_path / "big.png"

@@ -166,9 +166,10 @@ def test_a_visitor_asks_why_and_tries(visitor, collection):
     boxes = int(found[1])
     assert visitor.locator(".as-match").count() == 2 * boxes > 0
     assert collection.caption(other) in part(visitor, "why").locator("figcaption").inner_text()
-    part(visitor, "why-try").click()
+    part(visitor, "why-try").press("Enter")
     visitor.wait_for_selector(".as-trials")
     visitor.wait_for_selector(DONE)
+    assert visitor.evaluate("document.activeElement.dataset.part") == "why-close"
     rows = visitor.locator(".as-trials tr")
     assert rows.locator("th[scope=row]").all_inner_texts() == [
         "as it is",

@@ -985,7 +985,9 @@ function createWhy(parts, layer, go, showLarge, pair) {
     parts.query.classList.toggle("as-explained", Boolean(why));
     section.hidden = !why;
     said.textContent = why?.text || "";
+    const lost = why?.tried && attempt === document.activeElement;
     attempt.hidden = Boolean(why?.tried);
+    if (lost) close.focus({ preventScroll: true });
     large.hidden = !pair || !why;
     const told = why?.tried ? toTable(why.tried) : [];
     if (found.childElementCount || told.length) found.replaceChildren(...told);
