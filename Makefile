@@ -16,7 +16,7 @@ INSTALLED := have-all
 
 .DEFAULT_GOAL := help
 .PHONY: help book install demo test test-all test-quality types style pages no-caches lab app evaluate bench-extract
-.PHONY: bench-index bench-identify bench-page browser clean
+.PHONY: bench-index bench-identify bench-page browser firefox clean
 .NOTPARALLEL:
 
 help:   ## list these commands
@@ -66,7 +66,7 @@ TEST := $(BARE) OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --dist loadfile 
 test: $(INSTALLED) $(REPAINTED) browser types style pages   ## all that CI runs: style, unit tests, the notebooks as committed
 	$(TEST)
 
-test-all: $(INSTALLED) $(REPAINTED) browser types style pages   ## every test there is, with more examples: hours
+test-all: $(INSTALLED) $(REPAINTED) firefox types style pages   ## every test there is, with more examples: hours
 	HYPOTHESIS_PROFILE=long $(TEST) -m ''
 
 test-quality: $(INSTALLED) $(REPAINTED) no-caches   ## the figures alone: how well networks find what they should
@@ -105,12 +105,17 @@ bench-page: $(INSTALLED) browser   ## measure the page that answers by itself: s
 	@$(PY) tests/bench/page_network.py --collection "$(COLLECTION)"
 
 # The gallery is tested in a real browser: Debian's, since playwright's own is a separate download.
-# Without one those tests say so and are skipped; where CI is set they fail.
+# Without one those tests say so and are skipped; where CI is set they fail. Firefox is for test-all.
+debian = [ -x /usr/bin/$(1) ] || ! command -v apt-get >/dev/null || [ "$$(id -u)" != 0 ] || { \
+	echo 'Installing from Debian: $(1), for the tests of the gallery'; \
+	apt-get -qq update && DEBIAN_FRONTEND=noninteractive \
+		apt-get -qq install -y --no-install-recommends $(1) $(2) >/dev/null; }
+
 browser:
-	@[ -x /usr/bin/chromium ] || ! command -v apt-get >/dev/null || [ "$$(id -u)" != 0 ] || { \
-		echo 'Installing from Debian: chromium, for the tests of the gallery'; \
-		apt-get -qq update && DEBIAN_FRONTEND=noninteractive \
-			apt-get -qq install -y --no-install-recommends chromium fonts-dejavu-core >/dev/null; }
+	@$(call debian,chromium,fonts-dejavu-core)
+
+firefox: browser
+	@$(call debian,firefox-esr)
 
 clean:   ## remove what was made: build, data/repainted and caches (not .venv)
 	rm -rf build data/repainted .pytest_cache .ruff_cache .hypothesis *.egg-info
