@@ -1,7 +1,7 @@
 // @ts-check
 // Which work an image of the visitor's own shows, below that image; gallery.js and ask.js stand above.
 //
-// What is said stands in `view.which` (see artsearch/gallery/view.py, which makes it), null where a
+// What is said stands in `view.which` (see tell_which in artsearch/gallery/view.py), null where a
 // work of the collection is selected. How far it is comes meanwhile, a sentence at a time, to `say`.
 // What the visitor does goes to `go` as {do: "identify"} or {do: "select", id}.
 

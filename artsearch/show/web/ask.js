@@ -2,7 +2,7 @@
 // The gallery's questions: all that can be asked beside "what is near this work".
 //
 // gallery.js calls createAsk where this file is loaded. What is asked stands in `view.ask` (see
-// artsearch/gallery/view.py, which makes it); without it nothing of this is shown. What the visitor
+// view.js, which makes it); without it nothing of this is shown. What the visitor
 // does goes to `go`, beside what gallery.js sends, as one of
 //
 //   {do: "change", …}   with one or more of where, exclude_same, near_duplicates, group_by,

@@ -3,7 +3,7 @@
 //
 // createGallery(root, act) fills `root` and returns {update(view), say(text)}: the latter says what
 // takes time, until the next update. A view is plain data (see
-// artsearch/gallery/view.py, which makes it); what the visitor does goes to `act` as one of
+// view.js, which makes it); what the visitor does goes to `act` as one of
 //
 //   {do: "change", …}   with one or more of network, crop, k, compare, search (a text), page,
 //                       dial (from 0 to 1, or null for the network's final layer), machine_made

@@ -446,7 +446,7 @@ function saveCsv(name, text) {
 }
 
 /**
- * Save what is shown as a CSV file, with the columns of `results` in artsearch/gallery/view.py.
+ * Save what is shown as a CSV file, with the columns of `tabulate` in artsearch/gallery/view.py.
  * @param {Walk} walk @param {Site} site
  */
 function saveTable({ state, answers, works: told }, site) {
