@@ -70,9 +70,15 @@ def app(paintings, searches, out, tmp_path_factory):
         yield address
 
 
+FOCUSED = """() => {
+  const one = document.activeElement;
+  const seen = getComputedStyle(one).outlineStyle !== "none";
+  return one !== document.body && (seen || one.matches("[role=menuitem], [role=dialog], dialog"));
+}"""
+
+
 def answered(page):
-    page.wait_for_selector(".artsearch:not(.as-waiting)")
-    page.wait_for_function("document.querySelectorAll('[data-part=neighbours] li').length > 0")
+    page.wait_for_selector(".artsearch:not(.as-waiting) [data-part=query][data-id]")
 
 
 def walk(page, root):
@@ -148,6 +154,33 @@ def open_menu(page):
     page.get_by_role("menu").wait_for()
 
 
+def press(page, *keys):
+    """Press keys; after each the focus is somewhere, and seen unless it is on a whole dialog."""
+    for key in keys:
+        page.keyboard.press(key)
+        answered(page)
+        assert page.evaluate(FOCUSED), (key, page.evaluate("document.activeElement.outerHTML")[:99])
+
+
+def tab_to(page, wanted):
+    """Press Tab until the focus is in what a selector means."""
+    for _ in range(90):
+        page.keyboard.press("Tab")
+        if page.evaluate("one => !!document.activeElement.closest(one)", wanted):
+            return
+    raise AssertionError(f"no way by keyboard to {wanted}")
+
+
+def is_focused(page, wanted):
+    return page.evaluate("one => document.activeElement.matches(one)", wanted)
+
+
+def choose(page, text):
+    """Choose in the menu that is open."""
+    items = page.get_by_role("menuitem").all_inner_texts()
+    press(page, *["ArrowDown"] * items.index(text), "Enter")
+
+
 def test_the_page(browser, site, mode):
     with visit(browser, **mode) as page:
         page.goto(site.as_uri())
@@ -160,6 +193,89 @@ def test_the_page(browser, site, mode):
         for summary in page.locator("summary").filter(visible=True).all():
             summary.click()
         examine(page, "all that is said below")
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+def test_the_keyboard_is_enough_for_everything(browser, site, width):
+    with visit(browser, viewport={"width": width, "height": 900}) as page:
+        page.goto(f"{site.as_uri()}#network={NETWORKS[0]}")
+        answered(page)
+        neighbour = "[data-part=neighbours] [data-part=work]"
+        tab_to(page, neighbour)
+        press(page, "ArrowRight", "Enter", "ArrowRight", "Enter")
+        assert is_focused(page, neighbour)
+        tab_to(page, "[data-part=history] [aria-label=Back]")
+        press(page, "Enter", "Enter")  # and there is nothing to go back to
+        assert is_focused(page, "[aria-label=Forward]")
+
+        for part_of, keys in (("k", ["ArrowRight"]), ("slider", ["ArrowRight", "Home", "End"])):
+            tool_by_keys(page, f".as-{part_of} input")
+            press(page, *keys)
+            press(page, "Escape")
+        tool_by_keys(page, "[data-part=ask-more]")
+        press(page, "Enter")
+        tab_to(page, "[data-part=where] input")
+        page.keyboard.type("sty")
+        press(page, "ArrowDown", "Enter")
+        page.keyboard.type('!= "Ukiyo-e"')
+        press(page, "Escape", "Enter")
+        page.locator(".as-chip").wait_for()
+        press(page, "Escape")
+        assert is_focused(page, "[data-part=ask-more]")
+        press(page, "Escape")
+        tab_to(page, ".as-chip button")
+        press(page, "Enter")
+        assert not page.locator(".as-chip").count()
+
+        tab_to(page, neighbour)
+        press(page, "m", "ArrowUp", "Escape")
+        assert is_focused(page, neighbour)
+        press(page, "m")
+        choose(page, "Like this too")
+        tab_to(page, ".as-chip input")
+        press(page, "ArrowUp")
+        tab_to(page, "[data-part=clear]")
+        press(page, "Enter")
+        tab_to(page, neighbour)
+        press(page, "c", "Tab", "s", "ArrowRight", "g", "n")
+        press(page, *["+"] * 6, "0", "Escape")
+        assert is_focused(page, neighbour)
+
+        press(page, "m")
+        choose(page, "Why similar?")
+        part(page, "why").wait_for()
+        tab_to(page, "[data-part=why-large]")
+        press(page, "Enter", "Escape")
+        tab_to(page, "[data-part=why-try]")
+        press(page, "Enter")
+        page.locator(".as-trials").wait_for(timeout=120_000)
+        assert is_focused(page, "[data-part=why-close]")
+        press(page, "Enter")
+        assert is_focused(page, neighbour)
+
+        tab_to(page, ".as-word")
+        press(page, "Enter", "Escape")
+        assert is_focused(page, ".as-word")
+        press(page, "Enter", "Tab", "Enter")
+        assert is_focused(page, ".as-word")
+        tab_to(page, "[data-part=clear]")
+        press(page, "Enter")
+        tab_to(page, "[data-part=draw]")
+        press(page, "Enter", "ArrowRight", "Shift+ArrowDown", "Enter")
+        tab_to(page, "[data-part=whole]")
+        press(page, "Enter")
+        assert is_focused(page, "[data-part=draw]")
+        tab_to(page, "[data-part=session-menu]")
+        press(page, "Enter", "ArrowUp", "Escape")
+        assert is_focused(page, "[data-part=session-menu]")
+
+
+def tool_by_keys(page, wanted):
+    """Go to a tool of the gallery, by way of "…" where it stands behind that."""
+    if not page.locator(wanted).is_visible():
+        tab_to(page, "[data-part=more]")
+        press(page, "Enter")
+    tab_to(page, wanted)
 
 
 def test_the_app(browser, app, mode):

@@ -184,7 +184,7 @@ function createAsk(parts, { go, show, showLarge, caption, put, focusOn, pair }) 
     if (again) return;
     const [name, value] = [quoteColumn(column), quoteText(String(view.query?.[column]))];
     const ask = (/** @type {string} */ operator) => {
-      offer.hidden = true;
+      putOfferAway();
       go({ do: "change", where: joined(now.where, `${name} ${operator} ${value}`) });
     };
     offer.replaceChildren(
@@ -193,9 +193,19 @@ function createAsk(parts, { go, show, showLarge, caption, put, focusOn, pair }) 
     offer.firstElementChild.focus();
   }
 
+  /** The focus goes back to the word for which it was offered. */
+  function putOfferAway() {
+    offer.hidden = true;
+    const words = [...parts.query.querySelectorAll(".as-word")];
+    words.find((one) => one.title === `Ask by ${offer.dataset.column}`)?.focus();
+  }
+
   // ---- what the visitor does ------------------------------------------------------------------
 
   function listen() {
+    offer.addEventListener("keydown", (/** @type {KeyboardEvent} */ { key }) => {
+      if (key === "Escape") putOfferAway();
+    });
     gallery.addEventListener("click", (/** @type {any} */ event) => {
       const more = event.target.closest(".as-more");
       if (more) openMenu(more.parentElement.querySelector("[data-part=work]"));

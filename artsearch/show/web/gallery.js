@@ -335,8 +335,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
   /** @param {View["history"]} history */
   function fillHistory(history) {
     const { works, position } = history;
-    parts.back.disabled = position <= 0;
-    parts.forward.disabled = position >= works.length - 1;
+    disable([parts.back, parts.forward], [position <= 0, position >= works.length - 1]);
     fillWorks(parts.past, works);
     [...parts.past.children].forEach((item, i) => markCurrent(workIn(item), i === position));
   }
@@ -347,8 +346,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     const works = countOf(drawer.matches, "work");
     parts.matches.textContent =
       drawer.pages > 1 ? `${drawer.page + 1} of ${drawer.pages} · ${works}` : works;
-    parts.earlier.disabled = drawer.page <= 0;
-    parts.later.disabled = drawer.page >= drawer.pages - 1;
+    disable([parts.earlier, parts.later], [drawer.page <= 0, drawer.page >= drawer.pages - 1]);
     fillWorks(parts.choices, drawer.works);
   }
 
@@ -924,6 +922,16 @@ function fillSwitch(group, choices, choose) {
     one.dataset.name = name;
     one.setAttribute("aria-pressed", Boolean(selected));
   });
+}
+
+/**
+ * Switch buttons off or on; one that had the focus gives it to the first that is on.
+ * @param {HTMLButtonElement[]} buttons @param {boolean[]} off
+ */
+function disable(buttons, off) {
+  const had = buttons.findIndex((one) => one === document.activeElement);
+  buttons.forEach((one, i) => { one.disabled = off[i]; });
+  if (off[had]) buttons.find((one) => !one.disabled)?.focus({ preventScroll: true });
 }
 
 /** @param {HTMLElement} node @param {string} text */

@@ -178,8 +178,7 @@ function createPair(parts, { showLarge, sourceOf }) {
     corner = corner.map((from, i) => Math.min(0, Math.max(1 - zoom, from + by[i])));
     const [x, y] = corner.map((share) => `${100 * share}%`);
     for (const image of images) image.style.transform = `translate(${x}, ${y}) scale(${zoom})`;
-    whole.disabled = farther.disabled = zoom === 1;
-    closer.disabled = zoom === CLOSEST;
+    disable([closer, farther, whole], [zoom === CLOSEST, zoom === 1, zoom === 1]);
   }
 
   /** @param {KeyboardEvent} event */
