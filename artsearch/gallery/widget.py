@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import anywidget
@@ -21,7 +22,7 @@ from artsearch.base.errors import ArtsearchError, ImageError, unknown
 from artsearch.base.text import count_of
 from artsearch.features.blend import round_alpha
 from artsearch.gallery.answers import Answers, Making
-from artsearch.gallery.asked import UPLOADED, Asked, near
+from artsearch.gallery.asked import IN_WORDS, UPLOADED, Asked, near
 from artsearch.gallery.drawer import Drawer
 from artsearch.gallery.session import Session
 from artsearch.gallery.session_page import KINDS, to_bytes
@@ -145,6 +146,12 @@ class Gallery(anywidget.AnyWidget):
         network, crop = network or next(iter(self.titles)), default_crop(searches.crops, crop)
         dial = self._check(network, crop, dial)
         ids = searches[network, crop].index.ids
+        taken = [id for id in ids if id.startswith((IN_WORDS, UPLOADED))]
+        if taken:
+            raise ArtsearchError(
+                f"{taken[0]!r} begins as words, or images of a visitor's own, do in a gallery; "
+                "rename the file"
+            )
         self.k_max = min(max(MOST, k), len(ids) - 1)
         self.has_both = collection.has_both(ids)
         self.session = Session(collection)
@@ -157,6 +164,7 @@ class Gallery(anywidget.AnyWidget):
         self._drawer, self._drawn = Drawer(collection, ids, drawer), {"seed": seed}
         self._remembered: dict[Asked, Results] = {}
         self._turn, self._told = 0, 0.0
+        self._one = Lock()  # JupyterLab lets the browser ask while a cell is running
         super().__init__(about=tell_about(self._answers, self.k_max, self.has_both))
         self.on_msg(self._heed)
         error = ""
@@ -258,11 +266,12 @@ class Gallery(anywidget.AnyWidget):
     def _answer(self, asked: Asked) -> Results:
         """Ask one network; the browser tells of the place that it has come to, so it is kept."""
         asked = replace(asked, compare=False)
-        if asked not in self._remembered:
-            self._remembered[asked] = self._answers.answer(asked)
-            while len(self._remembered) > ANSWERS:
-                del self._remembered[next(iter(self._remembered))]
-        return self._remembered[asked]
+        with self._one:
+            if asked not in self._remembered:
+                self._remembered[asked] = self._answers.answer(asked)
+                while len(self._remembered) > ANSWERS:
+                    del self._remembered[next(iter(self._remembered))]
+            return self._remembered[asked]
 
     def _follow(self, asked: Asked, found: dict[str, Results], opening: dict | None = None) -> None:
         """Let the notebook see where the visitor is, after the browser: who looks may ask again."""

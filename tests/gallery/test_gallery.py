@@ -3,8 +3,11 @@
 import io
 import json
 import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
+from threading import Lock
 
 import nbformat
 import numpy as np
@@ -625,6 +628,32 @@ def test_a_network_that_fails_among_several_is_said(walk, monkeypatch, error, sa
     monkeypatch.undo()
     walk.select(LION)
     assert walk.query == LION == walk.gallery.query and not walk.error
+
+
+def test_a_cell_and_the_browser_ask_one_after_the_other(gallery, collection, monkeypatch):
+    """JupyterLab hands on what the browser says on a thread of its own."""
+    answer, here = gallery._answers.answer, Lock()
+
+    def alone(asked):
+        assert here.acquire(blocking=False)
+        time.sleep(0.02)
+        here.release()
+        return answer(asked)
+
+    monkeypatch.setattr(gallery._answers, "answer", alone)
+    asked = [replace(gallery._asked, question=Question(id), query=id) for id in collection.ids]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(gallery._answer, asked))
+    assert [one.query for one in found] == collection.ids
+
+
+@pytest.mark.parametrize("name", ["in words: a lake.png", "your image: 1.png"])
+def test_a_file_named_as_words_or_as_an_upload_is_refused(tmp_path, paint, name):
+    for one in ("a.png", name):
+        paint(f"works/{one}")
+    collection = Collection(tmp_path / "works")
+    with pytest.raises(ArtsearchError, match=f"'{name}' begins as words.*rename the file"):
+        Gallery(collection, searches_by_colour(collection), query="a.png", out=tmp_path)
 
 
 def test_what_a_notebook_asks_and_cannot_be_shown_is_said(walk, monkeypatch):

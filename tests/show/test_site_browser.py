@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from browser import SCREENS, chromium, ids, put_away, query, tool, visit, works
+from browser import SCREENS, chromium, ids, open_menu, put_away, query, tool, visit, works
 from madeup import HOSTILE, RandomSearches, make_folder, searches_by_colour
 from walks import Walk
 
@@ -258,6 +258,59 @@ def test_links_to_what_is_gone(browser, address, page):
             other.get_by_role("alert").get_by_text(f"“{name}”").wait_for()
             select(other, "drawer", 1)
             assert other.get_by_role("alert").is_hidden()
+
+
+def test_words_that_others_put_into_the_address(browser, address):
+    with visit(browser) as page:
+        page.goto(f"{address}?utm_source=mail&fbclid=1")
+        ready(page)
+        assert page.locator("[data-part=neighbours] [data-network]").count() == 3
+        assert page.get_by_role("alert").is_hidden() and "utm" not in page.url.partition("#")[2]
+
+
+def test_a_link_with_a_long_history_opens_on_its_work(browser, address, collection):
+    first, *others = map(quote, collection.ids)
+    for way, place in (("back", 49), ("forward", 0)):
+        with visit(browser) as page:
+            page.goto(f"{address}#like={first}&{way}={','.join(others * 4)}")
+            ready(page)
+            assert query(page) == collection.ids[0]
+            history = ids(page, "history")
+            assert len(history) == 50 and history[place] == collection.ids[0]
+
+
+def test_who_goes_back_while_an_answer_is_awaited_stays_there(page):
+    first = query(page)
+    chosen = select(page, "drawer", 3)
+    hold = """() => {
+      const { head } = document;
+      window.held = [];
+      head.append = (script) => held.push(script);
+      window.release = () => { delete head.append; head.append(...held); };
+    }"""
+    page.evaluate(hold)  # the rows of a network
+    page.locator("[data-part=networks] button").nth(2).click()
+    page.wait_for_function("held.length")
+    page.go_back()
+    page.wait_for_function("id => !location.hash.includes(id)", arg=f"like={quote(chosen)}")
+    page.evaluate("release()")
+    page.wait_for_selector(f'.artsearch:not(.as-waiting) [data-part=query][data-id="{first}"]')
+    assert f"like={quote(first)}" in page.url
+    page.go_forward()
+    page.wait_for_selector(f'[data-part=query][data-id="{chosen}"]')
+
+
+def test_two_tabs_have_one_session(page, address):
+    other = page.context.new_page()
+    other.goto(address + ALONE)
+    ready(other)
+    open_menu(other, "neighbours", 0)
+    other.get_by_role("menuitem", name="Keep").click()
+    kept = ids(other, "neighbours")[0]
+    shelf = "() => Object.keys(JSON.parse(Object.values(localStorage)[0]).kept)"
+    other.wait_for_function(f"({shelf})().length")
+    select(page, "drawer", 3)
+    assert page.evaluate(shelf) == [kept]
 
 
 def test_links_survive_a_rebuild(browser, tmp_path):

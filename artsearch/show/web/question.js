@@ -39,6 +39,8 @@ const LINK_WORDS = [
   "where", "other", "copies", "machine", "exclude", "per", "each", "part",
   "motif", "normalise", "k", ...VIEW,
 ];
+// How words begin that others put into addresses: Voilà, and those who count visitors.
+const OTHERS = ["theme", "voila-", "utm_", "fbclid", "gclid"];
 const SMALLEST = 0.02; // a part narrower or lower than this share of its work shows nothing
 
 /**
@@ -158,6 +160,7 @@ function readLink(link) {
   /** @type {Map<string, string[]>} */
   const found = new Map();
   for (const [name, value] of new URLSearchParams(link)) {
+    if (OTHERS.some((one) => name.startsWith(one))) continue;
     if (!LINK_WORDS.includes(name)) throw unknown("word in the link", name, LINK_WORDS);
     found.set(name, [...(found.get(name) ?? []), value]);
   }

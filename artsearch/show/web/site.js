@@ -257,7 +257,9 @@ function fromAddress(hash, state, site) {
   const first = firstState(site, about);
   /** @type {Map<string, string[]>} */
   const own = new Map(); // the words that only this page knows
-  const rest = hash.slice(1).split("&").filter(Boolean).filter((part) => {
+  const parts = hash.slice(1).split("&").filter(
+    (part) => part && !OTHERS.some((one) => part.startsWith(one)));
+  const rest = parts.filter((part) => {
     const [name, ...value] = part.split("=");
     if (!["compare", "time", "back", "forward", "work"].includes(name)) return true;
     own.set(name, value.join("=").split(",").filter(Boolean).map(decode));
@@ -281,7 +283,7 @@ function fromAddress(hash, state, site) {
       ...question, negative: here(question.negative), exclude: question.exclude.filter(known),
       positive: positive.length ? positive : first.question.positive,
       k: Math.min(question.k, first.question.k && Math.max(1, site.k)),
-      machine_made: !site.has_both || (hash.length > 1 && question.machine_made),
+      machine_made: !site.has_both || (parts.length > 0 && question.machine_made),
       region: site.looks.length ? question.region : null,
     });
     const choice = (
@@ -294,16 +296,17 @@ function fromAddress(hash, state, site) {
     };
     const isDial = view.dial === undefined
       || (about.dial && view.dial >= 0 && view.dial <= 1) || !missing.push(String(view.dial));
-    const [before, after] = ["back", "forward"].map((name) => (own.get(name) ?? []).filter(known));
+    const [past, after] = ["back", "forward"].map((name) => (own.get(name) ?? []).filter(known));
+    const before = past.slice(1 - HISTORY);
     const goal = view.goal && known(view.goal) ? view.goal : "";
-    const compared = own.get("compare")?.[0] === "1" || hash.length <= 1;
+    const compared = own.get("compare")?.[0] === "1" || !parts.length;
     return {
       state: {
         ...state, question, goal, network: choice("network", site.networks),
         crop: choice("crop", site.crops),
         dial: isDial && view.dial !== undefined ? Math.round(100 * view.dial) / 100 : null,
         compare: compared && site.networks.length > 1, time: own.get("time")?.[0] === "1",
-        history: [...before, question.positive[0][0], ...after].slice(-HISTORY),
+        history: [...before, question.positive[0][0], ...after].slice(0, HISTORY),
         position: before.length,
       },
       error: missing.length ? sorry(missing) : "",
@@ -345,18 +348,23 @@ async function start(root) {
   /** @type {What} */
   let done = {}; // what the visitor did last
   let waiting = 0; // for the address of a dial that is being turned
+  let followed = 0; // how often the address has changed by itself
   await walk.act({ do: "move", state: first.state });
   const trouble = walk.error;
   if (trouble) await walk.act({ do: "move", state: opening });
   walk.error = walk.error || trouble || first.error;
   if (!walk.error) location.replace(toAddress(walk.state));
   window.addEventListener("hashchange", follow);
+  window.addEventListener("storage", share);
   draw();
 
   /** @param {What} what */
   async function act(what) {
+    const before = followed;
     await walk.act(what);
     clearTimeout(waiting);
+    // Who went back while the answer was awaited stays there.
+    if (before !== followed) return draw();
     // A new address is a new entry in the browser's history; its back and forward come to follow.
     // All the turning of a dial is one entry, written when the hand rests: browsers allow few.
     if ("dial" in what && "dial" in done) waiting = setTimeout(write, 150, true);
@@ -375,6 +383,8 @@ async function start(root) {
 
   async function follow() {
     if (location.hash === toAddress(walk.state)) return;
+    followed += 1;
+    clearTimeout(waiting);
     const { state, error } = fromAddress(location.hash, walk.state, site);
     done = {};
     await walk.act({ do: "move", state });
@@ -382,8 +392,15 @@ async function start(root) {
     draw();
   }
 
+  /** Another tab of this page has a step more, or a work kept. @param {StorageEvent} event */
+  function share({ key }) {
+    if (key !== shelfOf(site.origin)) return;
+    answerer.note = sessionKept(site) ?? answerer.note;
+    draw();
+  }
+
   function draw() {
-    const trouble = keepSession(answerer.note);
+    const trouble = keepSession(answerer.note, site);
     gallery.update({ ...walk.view(), error: walk.error || trouble });
   }
 }
@@ -410,10 +427,13 @@ function sessionKept({ origin }) {
 
 let toldOfShelf = false;
 
-/** Keep the session in this browser; what is to be said where that cannot be, once. */
-function keepSession(/** @type {Session} */ session) {
+/**
+ * Keep the session in this browser; what is to be said where that cannot be, once.
+ * @param {Session} session @param {Site} site
+ */
+function keepSession(session, { origin }) {
   try {
-    localStorage.setItem(shelfOf(session.collection), JSON.stringify(session));
+    localStorage.setItem(shelfOf(origin), JSON.stringify(session));
     return "";
   } catch {
     const told = toldOfShelf;
