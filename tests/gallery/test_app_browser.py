@@ -24,6 +24,7 @@ from apps import (
     wait_for_query,
     write_notebook,
 )
+from axe import examine
 from browser import SCREENS, chromium, ids, query, screenshot, slider_of, works
 from madeup import make_folder
 
@@ -164,6 +165,7 @@ def test_jupyterlab_in_the_dark(browser, parameters, tmp_path):
         page.locator("[data-part=networks]").scroll_into_view_if_needed()
         settled(page)
         screenshot(page, "lab-dark", "#jp-main-dock-panel")
+        examine(page, "JupyterLab in the dark", ".artsearch")
         # What "…" opens lies below it, and Escape is not the notebook's.
         more, card = page.locator("[data-part=more]"), page.locator(".as-card")
         more.focus()
