@@ -7,6 +7,7 @@ NOTEBOOKS = 1-5
 SETS = all
 PYTHON = python3
 WORKERS = 2
+BROWSERS = browser
 
 PY := .venv/bin/python
 REPAINTED := data/repainted/works.csv
@@ -15,7 +16,7 @@ NOTEBOOK_FILES := $(sort $(wildcard notebooks/*.ipynb))
 INSTALLED := have-all
 
 .DEFAULT_GOAL := help
-.PHONY: help book install demo test test-all test-quality types style pages no-caches lab app evaluate bench-extract
+.PHONY: help book install demo test test-all test-quality prepared types style pages no-caches lab app evaluate bench-extract
 .PHONY: bench-index bench-identify bench-page browser firefox clean
 .NOTPARALLEL:
 
@@ -63,11 +64,17 @@ BARE := env -u ARTSEARCH_WEIGHTS ARTSEARCH_OFFLINE=1 \
 TEST := $(BARE) OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --dist loadfile \
 	--no-loadscope-reorder --durations=15
 
-test: $(INSTALLED) $(REPAINTED) browser types style pages   ## all that CI runs: style, unit tests, the notebooks as committed
+test: prepared   ## all that CI runs: style, unit tests, the notebooks as committed
 	$(TEST)
 
-test-all: $(INSTALLED) $(REPAINTED) firefox types style pages   ## every test there is, with more examples: hours
+test-all: BROWSERS = firefox
+test-all: prepared   ## every test there is, with more examples: hours
 	HYPOTHESIS_PROFILE=long $(TEST) -m ''
+
+# What waits for other machines, and what looks at files only, goes on beside what computes.
+prepared: $(INSTALLED)
+	@$(MAKE) --no-print-directory $(BROWSERS) types style & beside=$$!; \
+		$(MAKE) --no-print-directory $(REPAINTED) pages; failed=$$?; wait $$beside && exit $$failed
 
 test-quality: $(INSTALLED) $(REPAINTED) no-caches   ## the figures alone: how well networks find what they should
 	$(TEST) -m quality

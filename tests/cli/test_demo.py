@@ -104,6 +104,13 @@ def test_stopped_it_says_so_and_goes_on_without_doing_it_again(show, executed):
     assert done.output.partition("Done in")[2].count("/notebooks/") == 5
 
 
+@pytest.fixture
+def no_pages(monkeypatch):
+    """Write no pages, which take longest of what a demo does with five paintings."""
+    for name in ("write_site", "write_page"):
+        monkeypatch.setattr(demo, name, lambda *given, **options: None)
+
+
 def change_a_picture(few, out, monkeypatch):
     os.utime(next(few.glob("*.jpg")))
 
@@ -128,6 +135,7 @@ def change_a_version(few, out, monkeypatch):
     monkeypatch.setattr(demo.importlib.metadata, "distributions", list)
 
 
+@pytest.mark.usefixtures("no_pages")
 @pytest.mark.parametrize(
     "change",
     [

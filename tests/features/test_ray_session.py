@@ -1,7 +1,6 @@
 """A Ray of our own or a cluster's, faked: what is set and taken back, tried, and said."""
 
 import os
-import subprocess
 import sys
 from types import SimpleNamespace
 
@@ -175,17 +174,3 @@ def test_a_measurement_goes_on_without_filters(features):
     )
     assert rows[0]["recall_at_10"] == 1 and not left_out
     assert not any("filter" in name for name in rows[0])
-
-
-def test_nothing_but_the_engines_themselves_imports_one():
-    """All modules, in a process where no engine can be imported."""
-    code = (
-        "import importlib, pkgutil, sys\n"
-        f"sys.modules.update(dict.fromkeys({ENGINES}))\n"
-        "import artsearch\n"
-        "for module in pkgutil.walk_packages(artsearch.__path__, 'artsearch.'):\n"
-        "    if module.name != 'artsearch.__main__':\n"
-        "        importlib.import_module(module.name)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr

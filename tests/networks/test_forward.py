@@ -265,12 +265,16 @@ def test_other_errors_of_the_network_come_out(tiny):
 # Compiled
 
 
-def test_a_compiled_pass_gives_the_same_rows_and_is_compiled_once(tiny):
+def test_a_compiled_pass_gives_the_same_rows_and_is_compiled_once(tiny, monkeypatch):
     counters = torch._dynamo.utils.counters["stats"]
     exact, images = Runner(make(tiny, _1=2, _3=1), "exact"), squares(21)
     expected = exact(images)
     torch._dynamo.reset()
     counters.clear()
+    # In this process, and for no vector unit: to start others, and to try which units there are,
+    # takes longer than the little there is to compile.
+    monkeypatch.setattr(torch._inductor.config, "compile_threads", 1)
+    monkeypatch.setattr("torch._inductor.cpu_vec_isa.valid_vec_isa_list", list)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         exact.compile(6)

@@ -68,7 +68,8 @@ def test_the_hook_runs_the_style_that_make_test_runs():
     assert re.fullmatch(r"make( --[\w-]+)* style", hook["entry"])
     # Whatever it is asked for: what is checked is the project, not the files that changed.
     assert hook["always_run"] and not hook["pass_filenames"]
-    assert "style" in re.search(r"^test:([^#\n]*)", makefile, re.M)[1].split()
+    assert "prepared" in re.search(r"^test:([^#\n]*)", makefile, re.M)[1].split()
+    assert " style " in re.search(r"^prepared:.*\n((?:\t.*\n)+)", makefile, re.M)[1]
     recipe = re.search(r"^style:.*\n((?:\t.*\n)+)", makefile, re.M)[1]
     for command in ("ruff check", "ruff format --check", "nbstripout --verify"):
         assert command in recipe

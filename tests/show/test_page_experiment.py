@@ -101,11 +101,13 @@ def page(collection, searches, tmp_path_factory):
         yield page
 
 
-@pytest.mark.parametrize("dial, region", [(None, None), (0.3, None), (None, (0.1, 0.2, 0.8, 0.9))])
-def test_answers_fall_as_in_python(page, collection, searches, monkeypatch, dial, region):
+@pytest.mark.parametrize(
+    "dial, region, count", [(None, None, 3), (0.3, None, 1), (None, (0.1, 0.2, 0.8, 0.9), 1)]
+)
+def test_answers_fall_as_in_python(page, collection, searches, monkeypatch, dial, region, count):
     monkeypatch.setattr("artsearch.search.experiment.painter", no_painter)
     ids = collection.ids
-    pairs = [(ids[5], ids[8]), (ids[0], ids[11]), (ids[12], ids[13])]
+    pairs = [(ids[5], ids[8]), (ids[0], ids[11]), (ids[12], ids[13])][:count]
     found = page.evaluate(TRY, [pairs, dial, region])
     search = searches[LITE, "no_crop"] if dial is None else searches.dial(LITE, "no_crop", dial)
     far = []
