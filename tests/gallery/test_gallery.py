@@ -669,6 +669,16 @@ def test_what_a_notebook_asks_and_cannot_be_shown_is_said(walk, monkeypatch):
     assert walk.query == MONA_LISA == walk.gallery.query and not walk.error
 
 
+def test_a_session_whose_last_work_is_gone_names_it_and_is_open(walk):
+    walk.select(LION)
+    walk.session("json")
+    gone = walk.saved["session.json"].decode().replace(LION, "gone.jpg")
+    walk.select(MONA_LISA)
+    walk.open_session(gone)
+    assert walk.error == "paintings lacks 1 work of this session: 'gone.jpg'."
+    assert walk.query == MONA_LISA and walk.view["ask"]["steps"] == 2
+
+
 # ---- around it -------------------------------------------------------------------------------
 
 

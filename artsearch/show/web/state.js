@@ -486,7 +486,7 @@ function createWalk(answerer, start) {
     await (async () => link && move(openLink(link, walk.state, about)))().catch((error) => {
       walk.error = error.message;
     });
-    walk.error = walk.error || missing;
+    walk.error = missing || walk.error; // which may be that one of these is unknown
   }
 }
 
