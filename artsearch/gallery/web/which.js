@@ -44,7 +44,7 @@ function createWhich(parts, { go, fillWorks, showLarge }) {
     figure.hidden = !work;
     also.hidden = !which.others?.length;
     if (!work) return;
-    mat.style.setProperty("--ratio", ratio(work));
+    mat.style.setProperty("--ratio", String(ratio(work)));
     showLarge(image, work);
     select.onclick = () => go({ do: "select", id: work.id });
     fillWorks(others, which.others);

@@ -79,7 +79,7 @@ function createAsk(parts, { go, show, showLarge, caption, put, focusOn, pair }) 
     keep.hidden = Boolean(view.query?.own); // a session keeps works of the collection
     keep.textContent = kept ? "★" : "☆";
     keep.setAttribute("aria-label", "Keep this work");
-    keep.setAttribute("aria-pressed", kept);
+    keep.setAttribute("aria-pressed", String(kept));
     parts.neighbours.classList.toggle("as-path", Boolean(now.goal));
     tell(address, now.link && addressOf(now.link));
     [line, region, why, session].forEach((one) => one.update(view, now));
@@ -190,7 +190,7 @@ function createAsk(parts, { go, show, showLarge, caption, put, focusOn, pair }) 
     offer.replaceChildren(
       button(`only this ${column}`, { click: () => ask("==") }),
       button(`not this ${column}`, { click: () => ask("!=") }));
-    offer.firstElementChild.focus();
+    /** @type {HTMLElement} */ (offer.firstElementChild).focus();
   }
 
   /** The focus goes back to the word for which it was offered. */
@@ -271,7 +271,7 @@ function createMenu(gallery, put) {
     }));
     menu.hidden = false;
     put(menu, at.getClientRects().length ? at : from, true);
-    menu.firstElementChild.focus({ preventScroll: true });
+    /** @type {HTMLElement} */ (menu.firstElementChild).focus({ preventScroll: true });
     document.addEventListener("pointerdown", closeOutside, true);
   }
 
@@ -283,7 +283,7 @@ function createMenu(gallery, put) {
 
   /** @param {Event} event */
   function closeOutside(event) {
-    if (!menu.contains(event.target)) close();
+    if (!menu.contains(/** @type {Node} */ (event.target))) close();
   }
 
   /** @param {KeyboardEvent} event */
@@ -291,11 +291,12 @@ function createMenu(gallery, put) {
     event.stopPropagation();
     if (event.key === "Tab") close(); // and the focus goes on from there
     if (event.key === "Escape") close();
-    const place = [...menu.children].indexOf(document.activeElement);
-    const to = placeAfter(event.key, place, menu.childElementCount);
+    const items = /** @type {HTMLElement[]} */ ([...menu.children]);
+    const place = items.findIndex((item) => item === document.activeElement);
+    const to = placeAfter(event.key, place, items.length);
     if (to === null) return;
     event.preventDefault();
-    menu.children[to].focus();
+    items[to].focus();
   }
 }
 
@@ -343,12 +344,12 @@ function createLine(parts, go, show, focusOn) {
     change: () => go({ do: "change", group_size: Number(size.value) }),
   });
   const different = make("div", { class: "as-bar" }, make("span", {}, "Not the same"), others);
+  const grouped = make("label", { class: "as-bar" }, "Nearest in each", groups);
+  const sized = make("label", { class: "as-bar" }, size, "of each");
   const panel = make("div", {
     id, class: "as-panel", "data-part": "panel", role: "group", "aria-label": "Ask more",
     hidden: "",
-  }, field.form, make("div", { class: "as-bar" }, different, duplicates,
-    make("label", { class: "as-bar" }, "Nearest in each", groups),
-    make("label", { class: "as-bar" }, size, "of each")));
+  }, field.form, make("div", { class: "as-bar" }, different, duplicates, grouped, sized));
   /** @type {Ask} */
   let now = /** @type {any} */ (null);
   Object.assign(parts, { in_words: words.form, ask_more: toggle, asked: line, panel });
@@ -370,7 +371,7 @@ function createLine(parts, go, show, focusOn) {
     different.hidden = !now.same_columns.length;
     fillSwitch(others, now.same_columns.map((column) => (
       { name: column, title: column, selected: now.exclude_same.includes(column) })), toggleSame);
-    duplicates.setAttribute("aria-pressed", !now.near_duplicates);
+    duplicates.setAttribute("aria-pressed", String(!now.near_duplicates));
     fillGroups();
   }
 
@@ -383,19 +384,19 @@ function createLine(parts, go, show, focusOn) {
 
   function fillGroups() {
     const columns = now.group_columns;
-    groups.parentElement.hidden = !columns.length;
+    grouped.hidden = !columns.length;
     if (groups.childElementCount !== columns.length + 1) {
       groups.replaceChildren(make("option", { value: "" }, "—"),
         ...columns.map((column) => make("option", { value: column }, column)));
     }
     groups.value = now.group_by;
-    size.parentElement.hidden = !now.group_by;
-    if (document.activeElement !== size) size.value = now.group_size;
+    sized.hidden = !now.group_by;
+    if (document.activeElement !== size) size.value = String(now.group_size);
   }
 
   /** Show chips; those that stay keep their nodes, and the focus. @param {Piece[]} wanted */
   function fillChips(wanted) {
-    const old = new Map([...chips.children].map((item) => [item.dataset.key, item]));
+    const old = new Map([...chips.children].map((item) => [item.getAttribute("data-key"), item]));
     const items = wanted.map((one) => {
       const key = JSON.stringify([one.sign, one.text, one.work?.id]);
       const item = old.get(key) || chip(one, key);
@@ -465,7 +466,7 @@ function createLine(parts, go, show, focusOn) {
   /** @param {boolean} on */
   function open(on) {
     panel.hidden = !on;
-    toggle.setAttribute("aria-expanded", on);
+    toggle.setAttribute("aria-expanded", String(on));
   }
 }
 
@@ -583,7 +584,7 @@ function createField(go) {
     const mine = asked && open ? view.error : "";
     asked = false;
     tell(error, mine);
-    input.setAttribute("aria-invalid", Boolean(mine));
+    input.setAttribute("aria-invalid", String(Boolean(mine)));
     if (mine) input.focus({ preventScroll: true });
     return mine;
   }
@@ -622,14 +623,14 @@ function createField(go) {
   }
 
   function suggestNow() {
-    const found = suggest(input.value.slice(0, input.selectionStart), ask);
+    const found = suggest(input.value.slice(0, Number(input.selectionStart)), ask);
     start = found.start;
     choose(-1);
     list.replaceChildren(...found.options.map((option, i) => make("li", {
       id: `${list.id}-${i}`, role: "option", "aria-selected": "false", dir: "auto",
     }, option)));
     list.hidden = !found.options.length;
-    input.setAttribute("aria-expanded", !list.hidden);
+    input.setAttribute("aria-expanded", String(!list.hidden));
   }
 
   /** @param {number} place */
@@ -648,7 +649,7 @@ function createField(go) {
     if (!option) return;
     const text = option.textContent;
     const before = input.value.slice(0, start);
-    const after = input.value.slice(input.selectionStart).trimStart();
+    const after = input.value.slice(Number(input.selectionStart)).trimStart();
     const gap = before && !/[\s([]$/.test(before) && !/^[,\]]/.test(text) ? " " : "";
     const whole = `${before}${gap}${text}${text.endsWith("[") ? "" : " "}`;
     input.value = whole + after;
@@ -802,11 +803,11 @@ function createRegion(parts, go) {
     region = ask.region;
     whole.hidden = !region;
     motif.hidden = !region || !ask.motif;
-    motif.setAttribute("aria-pressed", Boolean(ask.motif?.on));
+    motif.setAttribute("aria-pressed", String(Boolean(ask.motif?.on)));
     if (!ask.motif?.busy || making.getAttribute("aria-busy") !== "true") {
       tell(said, region ? ask.motif?.text || "" : "");
     }
-    making.setAttribute("aria-busy", Boolean(ask.motif?.busy));
+    making.setAttribute("aria-busy", String(Boolean(ask.motif?.busy)));
     tell(offer, region ? ask.motif?.offer || "" : "");
     draw.hidden = lacks(ask, "part");
     if (id !== query.id) end();
@@ -1007,7 +1008,7 @@ function createWhy(parts, layer, go, showLarge, pair) {
     if (!why || !query) return;
     const { work, matches } = why;
     section.dataset.id = work.id;
-    mat.style.setProperty("--ratio", ratio(work));
+    mat.style.setProperty("--ratio", String(ratio(work)));
     showLarge(image, work);
     words.textContent = work.caption;
     layOver(other, work);
@@ -1090,7 +1091,7 @@ function createSessionMenu(parts, menu, go) {
   let now = /** @type {any} */ (null);
   parts.history.append(make("span", { class: "as-space" }), link, said, opener, file);
   file.addEventListener("change", () => {
-    if (file.files.length) go({ do: "open", file: file.files[0] });
+    if (file.files?.length) go({ do: "open", file: file.files[0] });
     file.value = "";
   });
   return { update };
@@ -1149,7 +1150,7 @@ function lacks(ask, what) {
 
 /**
  * A button that does not look like those of the bar.
- * @param {string} content @param {Attributes} attributes
+ * @param {string | Node} content @param {Attributes} attributes
  */
 function bare(content, attributes) {
   return make("button", { type: "button", ...attributes }, content);

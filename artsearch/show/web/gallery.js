@@ -22,6 +22,8 @@
  * @typedef {(what: What) => void} Go
  * @typedef {(image: HTMLImageElement, address: string) => void} Show
  * @typedef {Record<string, any>} Parts the nodes of the gallery by name
+ * @typedef {string | number | boolean | null | undefined | ((event: any) => void)} Attribute
+ * @typedef {Record<string, Attribute>} Attributes of a node, or what hears an event
  * @typedef {{name: string, title: string, selected: boolean}} Choice
  * @typedef {{list: Element, row: number, i: number, one: HTMLElement}} Focus
  */
@@ -68,7 +70,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     /** @type {(name: string, ...rest: Parameters<typeof make>) => any} */
     const part = (name, tag, attributes, ...children) =>
       (parts[name] = make(tag, { "data-part": name, ...attributes }, ...children));
-    /** @param {string} name @param {string} tag @param {string} [css] */
+    /** @type {(name: string, tag: keyof HTMLElementTagNameMap, css?: string) => Node} */
     const words = (name, tag, css) => (parts[name] = make(tag, { class: css, dir: "auto" }));
     const switchOf = (/** @type {string} */ label) => (
       { role: "group", "aria-label": label, class: "as-switch" });
@@ -97,7 +99,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
       const input = make("input", {
         type: "file", accept: "image/*", hidden: "", ...attributes,
         change: () => {
-          upload(input.files);
+          if (input.files) upload(input.files);
           input.value = "";
         },
       });
@@ -803,7 +805,7 @@ function createSheet() {
   const sheet = make("div", {
     id, popover: "auto", class: "as-sheet", "data-part": "sheet", role: "dialog",
     "aria-label": "More choices", tabindex: -1,
-    beforetoggle: ({ newState }) => more.setAttribute("aria-expanded", newState === "open"),
+    beforetoggle: ({ newState }) => more.setAttribute("aria-expanded", String(newState === "open")),
     toggle: ({ newState }) => toggled(newState === "open"),
     focusout: ({ relatedTarget: to }) => {
       if (to && to !== more && !sheet.contains(to)) sheet.hidePopover();
@@ -835,10 +837,9 @@ function createSheet() {
 
 /**
  * Make an element; attributes that are functions listen to the event of their name.
- * @typedef {string | number | boolean | null | undefined | ((event: any) => void)} Attribute
- * @typedef {Record<string, Attribute>} Attributes
- * @param {string} tag @param {Attributes | null} attributes @param {(Node | string)[]} children
- * @returns {any}
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag @param {Attributes | null} attributes @param {(Node | string)[]} children
+ * @returns {HTMLElementTagNameMap[Tag]}
  */
 function make(tag, attributes, ...children) {
   const node = document.createElement(tag);

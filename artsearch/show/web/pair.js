@@ -93,9 +93,10 @@ function createPair(parts, { showLarge, sourceOf }) {
     const sizes = {
       sum: first + second, widest: Math.max(first, second), stack: 1 / first + 1 / second,
     };
-    Object.entries(sizes).forEach(([name, size]) => stage.style.setProperty(`--${name}`, size));
+    Object.entries(sizes).forEach(([name, size]) => (
+      stage.style.setProperty(`--${name}`, String(size))));
     pair.forEach((work, i) => {
-      panes[i].style.setProperty("--ratio", ratio(work));
+      panes[i].style.setProperty("--ratio", String(ratio(work)));
       // Until a view names it: in the widget the large picture has the name of the small one.
       const image = work.image || work.thumb.replace(/^(thumb|small)\//, "image/");
       showLarge(images[i], { ...work, image });
@@ -248,7 +249,7 @@ function createPair(parts, { showLarge, sourceOf }) {
       else if (drawing) drawAt(event);
       else move(to.map((share, i) => share - from[i]));
     });
-    for (const end of ["pointerup", "pointercancel"]) {
+    for (const end of /** @type {const} */ (["pointerup", "pointercancel"])) {
       stage.addEventListener(end, (/** @type {PointerEvent} */ event) => {
         fingers.delete(event.pointerId);
       });

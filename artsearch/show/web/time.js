@@ -245,7 +245,7 @@ function createTime(parts, { go, fillWorks }) {
     const works = view.rows.flatMap((/** @type {{works: Dated[]}} */ row) => row.works);
     const dated = works.filter((/** @type {Dated} */ { years }) => years);
     toggle.hidden = new Set(dated.map((/** @type {Dated} */ { id }) => id)).size < 2;
-    toggle.setAttribute("aria-pressed", isOn());
+    toggle.setAttribute("aria-pressed", String(isOn()));
     tell(note, isOn() ? "Above the line are the works, below it what came before each: the nearest that "
       + "is surely earlier, with its distance." : "");
     for (const [block, lane] of lanes) {
@@ -409,7 +409,7 @@ function placeLane(lane, { scale, width }, [above, below], high) {
   const small = LANE.smaller * high;
   const size = { width: width + behind, height: start + below.lanes * (small + LANE.under) };
   for (const [name, value] of Object.entries(size)) {
-    lane.line.style[name] = `${value}px`;
+    lane.line.style.setProperty(name, `${value}px`);
     lane.lines.setAttribute(name, String(value));
   }
   /** @type {SVGElement[]} */
@@ -502,6 +502,7 @@ function placeItem(
  * @param {Lane} lane
  */
 function showCurrent({ root, above, works }) {
+  /** @type {any} */
   const current = above.querySelector("[aria-current]")?.parentElement
     ?? above.children[Math.floor(datedOf(works).length / 2)];
   const { id } = current.firstChild.dataset;
