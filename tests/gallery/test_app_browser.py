@@ -81,7 +81,7 @@ def see_all(page):
     for image in page.locator("[data-part=work] img").all():
         image.scroll_into_view_if_needed()
     settled(page)
-    page.locator("[data-part=networks]").scroll_into_view_if_needed()
+    page.locator(".as-line").scroll_into_view_if_needed()
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +161,7 @@ def test_jupyterlab_in_the_dark(browser, parameters, tmp_path):
         wait_for_query(page, id)
         page.keyboard.press("ArrowRight")
         assert page.evaluate("document.activeElement.dataset.id") == ids(page, "neighbours")[2]
-        page.locator("[data-part=networks]").scroll_into_view_if_needed()
+        page.locator(".as-line").scroll_into_view_if_needed()
         settled(page)
         screenshot(page, "lab-dark", "#jp-main-dock-panel")
         examine(page, "JupyterLab in the dark", ".artsearch")

@@ -203,6 +203,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     const networks = view.networks.map((one) => (view.compare ? { ...one, selected: false } : one));
     const network = networks.find((one) => one.selected)?.name ?? "";
     fillSwitch(parts.networks, networks, (name) => go({ do: "change", network: name }));
+    parts.networks.hidden = networks.length < 2; // the headings name it
     fillSwitch(parts.crops, view.crops, (crop) => go({ do: "change", crop }));
     parts.compare.hidden = view.networks.length < 2;
     parts.compare.setAttribute("aria-pressed", Boolean(view.compare));
@@ -491,7 +492,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
       // Networks may scroll; they take what the others leave.
       const least = name === "networks" ? Math.min(whole, room * (narrow ? 0.33 : 0.6)) : whole;
       const width = least + gap;
-      if (!whole || width > room || (narrow && FIRST.indexOf(name) > 2)) return false;
+      if (!whole || width > room || (narrow && there.indexOf(name) > 2)) return false;
       room -= width;
       return true;
     });
