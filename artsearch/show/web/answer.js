@@ -42,6 +42,7 @@
 const POOL = 1500; // works between the ends of a path that are looked at, as in path.py
 const POWER = 16; // of a step's distance, by which it counts
 const WAYPOINTS = 5;
+const ROUNDED = 0.05; // more than rounding to 8 bits makes distances differ by
 const ADDABLE = ["angular", "euclidean", "manhattan", "dot"]; // metrics in which rows can be added
 
 /**
@@ -229,18 +230,18 @@ function createSearch(data, load, look) {
     const { rows, metric, weights, unit } = descriptor;
     const raw = question.near_duplicates ? null : await descriptor.raw();
     const vector = combine(asked, descriptor);
-    const { left, notes } = restrict(asked, descriptor, table, raw);
+    const { left, notes, far } = restrict(asked, descriptor, table, raw);
     const distances = distancesTo(rows, vector, metric, weights, remember);
     /** @type {Map<number, number>} */
     const behind = new Map(); // works shown → how many near-duplicates stand behind each
     for (;;) {
       const said = [...notes];
       const found = nearestOf(question, distances, left, table, said);
-      if (raw && leaveOutBehind(found.map(({ row }) => row), behind, left, raw, descriptor)) continue;
+      const shown = found.map(({ row }) => row);
+      if (raw && leaveOutBehind(shown, behind, left, raw, descriptor, far)) continue;
       const count_ = [...behind.values()].reduce((a, b) => a + b, 0);
       if (count_) said.push(`Near-duplicates of the works shown, left out: ${count(count_)}.`);
       const rate = question.negative.length ? null : await rarities(asked, descriptor);
-      const shown = found.map(({ row }) => row);
       const rated = rate?.(distances, shown, left) ?? [];
       const works = found.map((one, i) => ({
         ...one, id: ids[one.row], duplicates: behind.get(one.row) ?? 0, rarity: rated[i] ?? null,
@@ -307,15 +308,20 @@ function createSearch(data, load, look) {
       if (values.size) drop((row) => values.has(texts[row]), `of the same ${column}`);
       else notes.push(`No ${column} is known of what is asked for: none is left out.`);
     }
+    /** @type {Float64Array} */
+    let far = new Float64Array(0);
     if (raw && liked.length) {
-      const near = descriptor.near();
-      const copies = new Set(liked.flatMap((id) => {
-        const vector = ownRow(asked, descriptor.own, id, true) ?? fetchRow(raw, rowOf(id));
-        return nearerThan(near, vector, raw, descriptor);
-      }));
-      drop((row) => copies.has(row), `as near-duplicates (nearer than ${threeDigits(near)})`);
+      const [near, { metric, weights }] = [descriptor.near(), descriptor];
+      // What is compared with all works here is often what is asked for: its products are kept.
+      const products = raw === descriptor.rows ? remember : productsOf;
+      const rowBefore = (/** @type {string} */ id) => (
+        ownRow(asked, descriptor.own, id, true) ?? fetchRow(raw, rowOf(id)));
+      const all = liked.map((id) => distancesTo(raw, rowBefore(id), metric, weights, products));
+      [far] = all;
+      drop((row) => all.some((one) => one[row] < near),
+        `as near-duplicates (nearer than ${threeDigits(near)})`);
     }
-    return { left, notes };
+    return { left, notes, far };
   }
 
   /**
@@ -378,22 +384,23 @@ function createSearch(data, load, look) {
       return rows.map((row) => ({ row, distance: distances[row], group: "" }));
     }
     const values = table.folded(group_by);
-    /** @type {Map<string, Uint8Array>} */
+    /** @type {Map<string, number[]>} */
     const groups = new Map();
     let unknown_ = 0;
     for (let row = 0; row < left.length; row++) {
       if (!left[row]) continue;
+      const members = groups.get(values[row]);
       if (!values[row]) unknown_ += 1;
-      else {
-        if (!groups.has(values[row])) groups.set(values[row], new Uint8Array(left.length));
-        /** @type {Uint8Array} */ (groups.get(values[row]))[row] = 1;
-      }
+      else if (members) members.push(row);
+      else groups.set(values[row], [row]);
     }
     if (unknown_) notes.push(`In no group: ${countOf(unknown_, "work")} without ${group_by}.`);
     notes.push(`${count(groups.size)} different in ${group_by}.`);
     const names = table.names(group_by);
+    const nearer = (/** @type {number} */ a, /** @type {number} */ b) => (
+      distances[a] - distances[b] || a - b);
     const found = [...groups].sort(([a], [b]) => byCharacter(a, b)).map(([name, members]) => (
-      smallest(distances, members, group_size).map((row) => (
+      members.sort(nearer).slice(0, group_size).map((row) => (
         { row, distance: distances[row], group: String(names.get(name)) }))));
     return found.sort(([a], [b]) => a.distance - b.distance).flat();
   }
@@ -403,26 +410,27 @@ function createSearch(data, load, look) {
    * some were among them.
    * @param {number[]} found @param {Map<number, number>} behind @param {Uint8Array} left
    * @param {ByteRows} raw @param {Descriptor} descriptor
+   * @param {Float64Array} far how far all works are from one: those that are about as far from it as
+   *   a work found may be near to that, by the triangle inequality, and no others are compared
    */
-  function leaveOutBehind(found, behind, left, raw, descriptor) {
-    const gone = new Set();
+  function leaveOutBehind(found, behind, left, raw, descriptor, far) {
+    const [gone, near, { metric, weights }] = [new Set(), descriptor.near(), descriptor];
     for (const row of found) {
       if (gone.has(row) || behind.has(row)) continue;
-      const copies = new Set(nearerThan(descriptor.near(), fetchRow(raw, row), raw, descriptor));
-      copies.delete(row);
-      behind.set(row, dropWhere(left, (one) => copies.has(one)));
-      copies.forEach((one) => gone.add(one));
+      const some = [];
+      const [low, high] = [far[row] - near - ROUNDED, far[row] + near + ROUNDED];
+      for (let one = 0; one < far.length; one++) {
+        if (far[one] > low && far[one] < high && one !== row) some.push(one);
+      }
+      const distances = distancesTo(takeRows(raw, some), fetchRow(raw, row), metric, weights);
+      const copies = some.filter((_, i) => distances[i] < near);
+      behind.set(row, copies.reduce((count_, one) => count_ + left[one], 0));
+      for (const one of copies) {
+        left[one] = 0;
+        gone.add(one);
+      }
     }
     return found.some((row) => gone.has(row));
-  }
-
-  /** The works nearer to a row than a distance. */
-  function nearerThan(
-    /** @type {number} */ near, /** @type {Float64Array} */ vector, /** @type {ByteRows} */ raw,
-    /** @type {Descriptor} */ { metric, weights },
-  ) {
-    const distances = distancesTo(raw, vector, metric, weights);
-    return [...distances.keys()].filter((row) => distances[row] < near);
   }
 
   // ---- what came before -------------------------------------------------------------------------

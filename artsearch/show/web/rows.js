@@ -116,8 +116,10 @@ function distancesTo(rows, vector, metric, weights, products = productsOf) {
     });
     if (metric === "dot") return found.map((product) => -product);
     const own = lengthOf(vector, widths, weights);
+    const all = Math.sqrt(weights.reduce((sum_, one) => sum_ + one, 0));
+    const whole = scales.every(Boolean); // no work lacks a part
     for (let row = 0; row < length; row++) {
-      const both = own * heldBy(rows, row, weights);
+      const both = own * (whole ? all : heldBy(rows, row, weights));
       found[row] = Math.sqrt(Math.max(0, 2 - (2 * found[row]) / (both || 1)));
     }
     return found;
