@@ -49,7 +49,7 @@ def make_demo(
     fewest = extract_all(works, searches)
     look_at = [out / "site" / "index.html", out / "gallery.html"]
     if works.has_pictures or len(works) < NO_SITE_FROM:
-        write_site(works, searches, look_at[0].parent, yours=your_dials(searches, out))
+        write_site(works, searches, look_at[0].parent, yours=your_dials(searches, out), lean=True)
     else:
         click.echo(
             f"No site is written of {len(works):,} works without pictures: `artsearch site` does, "

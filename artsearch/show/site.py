@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import threading
+from collections.abc import Collection as Collection_
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -80,6 +81,7 @@ def write_site(
     progress: bool = True,
     dial: bool = True,
     yours: Mapping[tuple[str, str], float] | None = None,
+    lean: bool = False,
 ) -> Path:
     """Write the static demo into the folder `out` and return its `index.html`.
 
@@ -94,7 +96,8 @@ def write_site(
     A work's picture is at most `image_side` pixels long, and with 0 there is only its thumbnail: at
     800 pixels the pictures of 10,000 works take about 1 GB, their thumbnails 0.1 GB. Works without
     a picture at hand have a thumbnail alone: of what was seen at their address before (no server is
-    asked here), or else of their card.
+    asked here), or else of their card. With `lean` works made by a machine have it alone too, where
+    there are others, and the page looks at pictures by the first network only.
 
     The folder is swapped as a whole, and pictures of unchanged files are taken over from the last
     time. Raises ArtsearchError when `out` holds anything else than an older site, and
@@ -114,11 +117,13 @@ def write_site(
     def write(new: Path) -> None:
         (new / "data").mkdir()
         put = partial(write_data, new)
+        thumbs_only = {id for id in ids if lean and has_both and id in collection.machines}
         sides = {"thumbs": thumb_side, "images": large}
-        pictures = write_pictures(collection, ids, new, out, sides, progress)
-        looks = write_looks(searches, blends, put)
+        pictures = write_pictures(collection, ids, new, out, sides, progress, thumbs_only)
+        looks = write_looks(searches, blends, put, 1 if lean else None)
         if looks and large:
-            write_parts([name for name, *_ in pictures], new, out, put)
+            named = zip(ids, pictures, strict=True)
+            write_parts([one[0] for id, one in named if id not in thumbs_only], new, out, put)
         descriptors = []
         with Progress(len(searches), "Rows", show=progress, unit="searches") as bar:
             for network, crop in searches:
@@ -132,6 +137,7 @@ def write_site(
                 descriptors.append(one)
                 bar.update()
         works = _describe_works(collection, ids, pictures)
+        works["thumbs_only"] = [row for row, id in enumerate(ids) if id in thumbs_only]
         first = choose_opening(collection, first_searches(searches), min(10, k))
         head = {
             "format": FORMAT,
@@ -248,10 +254,12 @@ def write_pictures(
     old: Path,
     sides: dict[str, int],
     progress: bool,
+    thumbs_only: Collection_[str] = (),
 ) -> list[tuple[str, int, int]]:
     """Write all works' pictures; return of each its name and the size of its thumbnail.
 
-    `sides` gives the longest side of the pictures in each folder, 0 for none.
+    `sides` gives the longest side of the pictures in each folder, 0 for none; `thumbs_only` are
+    works that have the first of these pictures alone.
     """
     begun: set[str] = set()
     lock = threading.Lock()
@@ -263,12 +271,13 @@ def write_pictures(
             # Named by what is in it, never by the work: safe on any disk and in any address, and
             # the same name the next time means the same picture.
             content = path.content if isinstance(path, Card) else hash_file(path)
-            name = hashlib.sha256(f"{content} {sides}".encode()).hexdigest()[:12]
+            wanted = dict(list(sides.items())[:1]) if work_id in thumbs_only else sides
+            name = hashlib.sha256(f"{content} {wanted}".encode()).hexdigest()[:12]
             with lock:
                 is_first = name not in begun
                 begun.add(name)
             if is_first:
-                _write_picture(path, name, sides, new, old)
+                _write_picture(path, name, wanted, new, old)
         return name
 
     def size(name: str) -> tuple[int, int]:

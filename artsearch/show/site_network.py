@@ -40,8 +40,11 @@ def write_looks(
     searches: Mapping[tuple[str, str], Search],
     blends: Mapping[tuple[str, str], Blend],
     write: Write,
+    most: int | None = None,
 ) -> list[dict]:
     """Write what the page looks at pictures with; return the networks that it can look by.
+
+    These are `most` at most, the first ones.
 
     Of each there are the name of its data file, its megabytes, and by crop the file of what its
     blend learnt. Rows that no network here made are none to compare pictures with.
@@ -53,6 +56,8 @@ def write_looks(
         if not made_by or not can_look(networks[name]):
             continue
         if name not in looks:
+            if len(looks) == most:
+                continue
             data = network_data(networks[name])
             size = sum(len(text) for text in data.values() if isinstance(text, str))
             looks[name] = {"network": name, "file": f"network--{name}", "fits": {}}

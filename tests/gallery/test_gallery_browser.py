@@ -369,6 +369,7 @@ def test_the_keyboard_is_enough(page):
     tab_to(page, "compare")
     page.keyboard.press("Space")
     page.wait_for_selector("[data-part=overlap]", timeout=180_000)
+    settled(page)  # what is longer may bring a bar, and the line is laid out once more
     page.keyboard.press("Space")
     page.locator("[data-part=overlap]").wait_for(state="hidden")
     put_away(page)

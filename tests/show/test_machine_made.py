@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from browser import chromium, ids, put_away, query, tool, visit, works
 from madeup import make_folder, searches_by_colour
+from scripts import run_script
 from test_site import Page, head_of
 from test_site_browser import ready
 from walks import Walk
@@ -272,6 +273,18 @@ def test_a_visitor_shows_them_and_leaves_them_out(page, collection):
     assert query(page) == id and set(ids(page, "neighbours")) <= hand
     page.go_back()
     page.locator("[data-part=drawer]").get_by_text("24 works").wait_for()
+
+
+def test_a_lean_page_has_large_pictures_of_works_by_hand_alone(collection, searches, tmp_path):
+    built = write_site(collection, searches, tmp_path / "site", progress=False, lean=True)
+    assert len(list((built.parent / "thumbs").rglob("*.jpg"))) == 24
+    assert len(list((built.parent / "images").rglob("*.jpg"))) == 12
+    code = """async () => {
+      const { works } = await load("works").then(readWorks);
+      return works.map(({ id, image, large }) => [id, image.split("/")[0], large]);
+    }"""
+    for id, folder, large in run_script(code, None, tmp_path, built.parent / "data"):
+        assert large == (folder == "images") == (id in by_hand(collection))
 
 
 def test_a_link_from_before_shows_what_it_showed(browser, built, collection):

@@ -113,8 +113,9 @@ function createEyes(site, load, say) {
   async function pictureOf(/** @type {string} */ id) {
     const row = site.rows.get(id);
     if (row === undefined) throw unknown("work", id, site.ids);
-    if (!site.parts) {
-      throw new Refusal("this page has no pictures that it could look at; the app has (make app)");
+    if (!canLookAt(id, site)) {
+      throw new Refusal("this page has no picture of this work that it could look at; the app has (make "
+        + "app)");
     }
     const { jpeg } = await load(`picture--${site.works[row].picture}`);
     return new Blob([Uint8Array.from(atob(jpeg), (one) => one.charCodeAt(0))]);

@@ -56,6 +56,7 @@ async function readWorks(data) {
       + `${FORMAT}: write the page again with this artsearch, all of it`);
   }
   const columns = JSON.parse(new TextDecoder().decode(await unpack(data.works)));
+  const thumbsOnly = new Set(columns.thumbs_only);
   const works = columns.id.map((/** @type {string} */ id, /** @type {number} */ row) => {
     /** @type {Work} */
     const work = { id, width: columns.width[row], height: columns.height[row] };
@@ -64,9 +65,10 @@ async function readWorks(data) {
     work.caption = [...SAID.map((name) => tidyBlanks(work[name])), by].filter(Boolean).join(", ");
     const picture = columns.picture.slice(12 * row, 12 * row + 12);
     const file = `${picture.slice(0, 2)}/${picture}.jpg`;
-    const [thumb, image] = [`thumbs/${file}`, `${data.images ? "images" : "thumbs"}/${file}`];
+    const large = data.images && !thumbsOnly.has(row);
+    const [thumb, image] = [`thumbs/${file}`, `${large ? "images" : "thumbs"}/${file}`];
     const years = yearsOf(work.year, columns.dates);
-    return { ...work, years, alt: work.caption, thumb, image, picture };
+    return { ...work, years, large, alt: work.caption, thumb, image, picture };
   });
   return {
     ...data, works, ids: columns.id, texts: columns, machine_made: columns[MACHINE] ?? [],
@@ -129,8 +131,8 @@ function createAnswerer(site, say = () => {}) {
     works: async (/** @type {string[]} */ ids) => ids.flatMap((id) => workOf(id, site) ?? []),
     add: eyes.add,
     lacks: (/** @type {State} */ state) => [
-      ...(site.parts || site.own.has(queryOf(state)) ? [] : ["part"]),
-      ...(site.parts && about.looks.includes(state.network) ? [] : ["why"]),
+      ...(canLookAt(queryOf(state), site) ? [] : ["part"]),
+      ...(canLookAt(queryOf(state), site) && about.looks.includes(state.network) ? [] : ["why"]),
     ],
     /** @param {Asked} asked @param {string} id @param {boolean} tried @returns {Promise<Explained>} */
     async why(asked, id, tried) {
@@ -160,6 +162,11 @@ function createAnswerer(site, say = () => {}) {
     },
   };
   return found;
+}
+
+/** Whether the page has a picture of a work that it can look at. @param {string} id @param {Site} site */
+function canLookAt(id, site) {
+  return site.own.has(id) || (site.parts && Boolean(workOf(id, site)?.large));
 }
 
 /**
