@@ -352,7 +352,9 @@ def tab_to(page, part):
     for _ in range(90):
         page.keyboard.press("Tab")
         if page.evaluate("p => !!document.activeElement.closest(`[data-part=${p}]`)", part):
-            assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
+            page.wait_for_function(
+                "getComputedStyle(document.activeElement).outlineStyle !== 'none'", timeout=5000
+            )
             return page.evaluate("document.activeElement.dataset.id")
     raise AssertionError(f"no way by keyboard to {part}")
 
@@ -362,6 +364,8 @@ def test_the_keyboard_is_enough(page):
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     page.wait_for_selector(f"[data-name={LITE[1]}][aria-pressed=true]", timeout=180_000)
+    settled(page)
+    page.evaluate("() => new Promise((done) => setTimeout(done, 300))")  # the line is laid out
     if part(page, "compare").is_hidden():
         tab_to(page, "more")
         page.keyboard.press("Enter")
@@ -370,6 +374,7 @@ def test_the_keyboard_is_enough(page):
     page.keyboard.press("Space")
     page.wait_for_selector("[data-part=overlap]", timeout=180_000)
     settled(page)  # what is longer may bring a bar, and the line is laid out once more
+    page.evaluate("() => new Promise((done) => setTimeout(done, 300))")
     page.keyboard.press("Space")
     page.locator("[data-part=overlap]").wait_for(state="hidden")
     put_away(page)
