@@ -479,7 +479,8 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
     const there = FIRST.filter((name) => parts[name] && !parts[name].hidden);
     const asked = parts.gallery.className.includes("as-asking");
     const now = [line.clientWidth, asked, ...there.map((name) => parts[name].textContent)].join();
-    if (!line.clientWidth || arranged === now) return;
+    // While a tool behind "…" has the focus it stays there: moved, it would lose that, and close it.
+    if (!line.clientWidth || arranged === now || rest.contains(document.activeElement)) return;
     arranged = now;
     const focus = document.activeElement;
     line.classList.add("as-measured");
