@@ -46,6 +46,15 @@ def collection(paintings):
 
 
 @pytest.fixture(scope="module")
+def browser():
+    """Debian's Chromium; see browser.py."""
+    from browser import chromium
+
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
 def out(tmp_path_factory) -> Path:
     """A folder for what a module's tests make."""
     return tmp_path_factory.mktemp("out")

@@ -156,11 +156,11 @@ class Gallery(anywidget.AnyWidget):
         self.has_both = collection.has_both(ids)
         self.session = Session(collection)
         self.thumbnails = Thumbnails(collection, Path(out, "thumbs"))
-        self.which = Which(collection, out, self._source, self._tell_which)
+        self._answers = Answers(collection, searches, out)
+        self.which = Which(collection, out, self._answers.source, self._tell_which)
         self.making = Making(self._tell_motif)
         self.which.tell = partial(self._tell_progress, "which")
         self.making.tell = partial(self._tell_progress, "motif")
-        self._answers = Answers(collection, searches, out)
         self._drawer, self._drawn = Drawer(collection, ids, drawer), {"seed": seed}
         self._remembered: dict[Asked, Results] = {}
         self._turn, self._told = 0, 0.0
@@ -390,9 +390,6 @@ class Gallery(anywidget.AnyWidget):
 
     def _tell_works(self, ids) -> list[dict]:
         return tell_works(self._answers, self.thumbnails, ids)
-
-    def _source(self, id: str):
-        return self._answers.source(id)
 
     def _add(self, data: bytes, name: str) -> str:
         """Keep an image of the visitor's own, the bytes of a file; return its id."""

@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import threading
-from collections.abc import Collection as Collection_
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -117,7 +116,7 @@ def write_site(
     def write(new: Path) -> None:
         (new / "data").mkdir()
         put = partial(write_data, new)
-        thumbs_only = {id for id in ids if lean and has_both and id in collection.machines}
+        thumbs_only = frozenset(collection.machines if lean and has_both else ())
         sides = {"thumbs": thumb_side, "images": large}
         pictures = write_pictures(collection, ids, new, out, sides, progress, thumbs_only)
         looks = write_looks(searches, blends, put, 1 if lean else None)
@@ -254,12 +253,12 @@ def write_pictures(
     old: Path,
     sides: dict[str, int],
     progress: bool,
-    thumbs_only: Collection_[str] = (),
+    thumbs_only: frozenset[str] = frozenset(),
 ) -> list[tuple[str, int, int]]:
     """Write all works' pictures; return of each its name and the size of its thumbnail.
 
     `sides` gives the longest side of the pictures in each folder, 0 for none; `thumbs_only` are
-    works that have the first of these pictures alone.
+    works that have one in the folder "thumbs" alone.
     """
     begun: set[str] = set()
     lock = threading.Lock()
@@ -271,7 +270,7 @@ def write_pictures(
             # Named by what is in it, never by the work: safe on any disk and in any address, and
             # the same name the next time means the same picture.
             content = path.content if isinstance(path, Card) else hash_file(path)
-            wanted = dict(list(sides.items())[:1]) if work_id in thumbs_only else sides
+            wanted = {"thumbs": sides["thumbs"]} if work_id in thumbs_only else sides
             name = hashlib.sha256(f"{content} {wanted}".encode()).hexdigest()[:12]
             with lock:
                 is_first = name not in begun

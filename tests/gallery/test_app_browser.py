@@ -25,7 +25,7 @@ from apps import (
     write_notebook,
 )
 from axe import examine
-from browser import SCREENS, chromium, ids, query, screenshot, slider_of, works
+from browser import SCREENS, ids, query, screenshot, slider_of, works
 from madeup import make_folder
 
 pytestmark = pytest.mark.slow
@@ -34,12 +34,6 @@ SHOW_DIAL = """\
 collection = Collection(COLLECTION)
 gallery = Gallery(collection, searches_by_colour(collection, dial=True), query=QUERY, out=OUT)
 gallery"""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ import pytest
 from browser import (
     SCREENS,
     begin_part,
-    chromium,
     ids,
     open_menu,
     part,
@@ -96,12 +95,6 @@ def view(first=None, rows=None, error="", **ask):
 
 def six():
     return [work(number) for number in range(1, 7)]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

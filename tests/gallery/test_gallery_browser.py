@@ -38,7 +38,6 @@ from apps import (
 )
 from browser import (
     begin_part,
-    chromium,
     ids,
     open_menu,
     part,
@@ -86,12 +85,6 @@ API = """() => [...document.querySelectorAll("div[id]")].find((one) => one.api).
 
 
 # ---- one page, one kernel --------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")
@@ -352,9 +345,7 @@ def tab_to(page, part):
     for _ in range(90):
         page.keyboard.press("Tab")
         if page.evaluate("p => !!document.activeElement.closest(`[data-part=${p}]`)", part):
-            page.wait_for_function(
-                "getComputedStyle(document.activeElement).outlineStyle !== 'none'", timeout=5000
-            )
+            assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
             return page.evaluate("document.activeElement.dataset.id")
     raise AssertionError(f"no way by keyboard to {part}")
 
@@ -365,7 +356,6 @@ def test_the_keyboard_is_enough(page):
     page.keyboard.press("Enter")
     page.wait_for_selector(f"[data-name={LITE[1]}][aria-pressed=true]", timeout=180_000)
     settled(page)
-    page.evaluate("() => new Promise((done) => setTimeout(done, 300))")  # the line is laid out
     if part(page, "compare").is_hidden():
         tab_to(page, "more")
         page.keyboard.press("Enter")
@@ -373,8 +363,7 @@ def test_the_keyboard_is_enough(page):
     tab_to(page, "compare")
     page.keyboard.press("Space")
     page.wait_for_selector("[data-part=overlap]", timeout=180_000)
-    settled(page)  # what is longer may bring a bar, and the line is laid out once more
-    page.evaluate("() => new Promise((done) => setTimeout(done, 300))")
+    settled(page)
     page.keyboard.press("Space")
     page.locator("[data-part=overlap]").wait_for(state="hidden")
     put_away(page)

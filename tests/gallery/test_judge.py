@@ -25,12 +25,6 @@ from artsearch.judge.questions import (
 from artsearch.judge.votes import Vote, Votes, read_votes
 from artsearch.show.judge_page import write_judge_page
 from artsearch.show.site import write_site
-from artsearch.works.collection import Collection
-
-
-@pytest.fixture(scope="module")
-def collection(paintings):
-    return Collection(paintings)
 
 
 @pytest.fixture(scope="module")

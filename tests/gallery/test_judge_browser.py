@@ -7,28 +7,16 @@ from pathlib import Path
 
 import pytest
 from apps import PATIENCE, opened, server
-from browser import chromium, visit
+from browser import visit
 from judging import SAYS, asked, count, enter, everything, made_up_questions, settled, touch, vote
 
 from artsearch.judge.questions import read_questions, to_vote, works_in
 from artsearch.judge.votes import COLUMNS, merge_votes, read_votes
 from artsearch.show.judge_page import write_judge_page
-from artsearch.works.collection import Collection
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
 #: Votes as the page writes them: what the questions say, and the answers as left and right.
 TOLD = ("question", "query", "first", "second", "answer", "kind", "left", "why", "first_by")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def collection(paintings):
-    return Collection(paintings)
 
 
 @pytest.fixture(scope="module")

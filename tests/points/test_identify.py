@@ -14,14 +14,8 @@ from artsearch.points.identify import Identifier
 from artsearch.points.local import MOST, Points, find_points
 from artsearch.points.verify import agree, project
 from artsearch.points.votes import Votes
-from artsearch.works.collection import Collection
 
 WAVE = "katsushika-hokusai_the-great-wave-off-kanagawa.jpg"
-
-
-@pytest.fixture(scope="module")
-def collection(paintings):
-    return Collection(paintings)
 
 
 @pytest.fixture(scope="module")

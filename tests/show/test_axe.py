@@ -14,7 +14,7 @@ from apps import (
     write_notebook,
 )
 from axe import examine
-from browser import begin_part, chromium, part, put_away, tool, visit, works
+from browser import begin_part, part, put_away, tool, visit, works
 from judging import asked, enter, made_up_questions, vote
 from madeup import make_folder, searches_by_colour
 
@@ -37,12 +37,6 @@ MODES = [
     for width in (1280, 360)
 ]
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browser import chromium, ids, put_away, query, tool, visit, works
+from browser import ids, put_away, query, tool, visit, works
 from madeup import make_folder, searches_by_colour
 from scripts import run_script
 from test_site import Page, head_of
@@ -224,12 +224,6 @@ def test_the_site_opens_on_an_answer_without_them(collection, searches, built):
 
 
 # ---- in a browser ------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

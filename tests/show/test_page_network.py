@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from browser import SCREENS, begin_part, chromium, ids, part, query, served, visit, works
+from browser import SCREENS, begin_part, ids, part, query, served, visit, works
 from firefox import firefox
 from madeup import searches_by_colour
 from PIL import Image, ImageCms
@@ -46,12 +46,6 @@ def searches(collection, out, one_thread):
 @pytest.fixture(scope="module")
 def blend(searches):
     return searches.dial(LITE, "no_crop").blend
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

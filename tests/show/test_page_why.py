@@ -10,7 +10,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from browser import SCREENS, chromium, ids, open_menu, part, query, served, visit, works
+from browser import SCREENS, ids, open_menu, part, query, served, visit, works
 from scripts import run_script
 
 from artsearch.gallery.answers import _in_whole
@@ -50,12 +50,6 @@ def site(collection, out, one_thread, tmp_path_factory):
     searches = Searches(collection, LITE, "no_crop", out, progress=False, precision="exact")
     folder = tmp_path_factory.mktemp("why") / "site"
     return write_site(collection, searches, folder, progress=False, dial=False)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -1,28 +1,16 @@
 """Two works large, and a view on paper, on the static page as a visitor uses it."""
 
 import pytest
-from browser import chromium, ids, open_menu, part, visit, works
+from browser import ids, open_menu, part, visit, works
 from madeup import searches_by_colour
 
 from artsearch.show.site import write_site
-from artsearch.works.collection import Collection
 
 ALONE = "#network=efficientnet_lite0"
 HOKUSAI = '&where=artist contains "Hokusai"'
 #: Where the pictures are cut by the curtain, and whether they have colours.
 LOOK = """() => [...document.querySelectorAll(".as-pane")].map((pane) => (
   [getComputedStyle(pane).clipPath, getComputedStyle(pane.firstChild).filter]))"""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def collection(paintings):
-    return Collection(paintings)
 
 
 @pytest.fixture(scope="module")

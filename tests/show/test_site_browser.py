@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from browser import SCREENS, chromium, ids, open_menu, put_away, query, tool, visit, works
+from browser import SCREENS, ids, open_menu, put_away, query, tool, visit, works
 from madeup import HOSTILE, RandomSearches, make_folder, searches_by_colour
 from walks import Walk
 
@@ -20,17 +20,6 @@ from artsearch.works.table import to_safe_csv
 #: A link to one network; without a link all of them are side by side.
 ALONE = "#network=efficientnet_lite0"
 slow = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def collection(paintings):
-    return Collection(paintings)
 
 
 @pytest.fixture(scope="module")

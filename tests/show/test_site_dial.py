@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browser import SCREENS, chromium, ids, put_away, query, slider_of, tool, visit, works
+from browser import SCREENS, ids, put_away, query, slider_of, tool, visit, works
 from madeup import searches_by_colour
 from test_site import head_of, read_rows
 from test_site_browser import ALONE, ready, slow
@@ -66,12 +66,6 @@ def test_a_dial_over_other_works_is_refused(collection, tmp_path):
 
 
 # ---- in a browser ----------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

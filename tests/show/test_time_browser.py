@@ -5,8 +5,6 @@ from browser import ids, query, screenshot, visit
 from test_site_browser import (  # noqa: F401
     ALONE,
     address,
-    browser,
-    collection,
     page,
     ready,
     searches,

@@ -138,7 +138,7 @@ function createGallery(root, act, show = (img, address) => { img.src = address; 
       parts.camera = make("div", { class: "as-tool" },
         button("Camera…", { "data-part": "camera", click: () => camera.click() }), camera);
     }
-    Object.assign(parts, createSheet());
+    Object.assign(parts, createSheet(layOut));
     parts.line = make("div", { class: "as-bar as-line" }, parts.more);
     does("export", "Save table", () => go({ do: "export" }));
     does("picture", "Save picture", () => go({ do: "picture" }));
@@ -793,8 +793,9 @@ function dialText(alpha) {
 /**
  * The button "…" and what it opens: below it, or on a telephone a sheet from below (gallery.css).
  * Escape, a click elsewhere and the way out by Tab close it; the browser gives the focus back.
+ * @param {() => void} closed what is called then
  */
-function createSheet() {
+function createSheet(closed) {
   const id = uniqueId();
   const more = button("…", {
     "data-part": "more", "aria-label": "More choices", title: "More choices", popovertarget: id,
@@ -826,7 +827,10 @@ function createSheet() {
     if (open) {
       place();
       sheet.focus({ preventScroll: true });
-    } else if (document.activeElement === document.body) more.focus({ preventScroll: true });
+    } else {
+      if (document.activeElement === document.body) more.focus({ preventScroll: true });
+      closed();
+    }
   }
 
   function place() {

@@ -97,9 +97,7 @@ function createPair(parts, { showLarge, sourceOf }) {
       stage.style.setProperty(`--${name}`, String(size))));
     pair.forEach((work, i) => {
       panes[i].style.setProperty("--ratio", String(ratio(work)));
-      // Until a view names it: in the widget the large picture has the name of the small one.
-      const image = work.image || work.thumb.replace(/^(thumb|small)\//, "image/");
-      showLarge(images[i], { ...work, image });
+      showLarge(images[i], work);
       describe(captions[i], work, i ? nearness(work) : "Selected");
     });
     place.textContent = `${at + 1} of ${works.length}`;
